@@ -1,0 +1,132 @@
+"""Readings for operators: what the API, the CLI and the page show, before any of them gives it a form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from otagate.model.devices import Component, Device
+from otagate.model.errors import OtagateError
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
+from otagate.model.releases import Release
+from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
+from otagate.ports import RadioState
+
+UpdateStatus = Literal["none", "available", "updating", "updated", "failed", "waiting"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is opaque, None at the end."""
+
+    items: Sequence[T]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentView:
+    """A component with the newest release that policy would not refuse, and the update that has not ended."""
+
+    component: Component
+    available: Release | None
+    update: UpdateId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """A device as shown."""
+
+    device: Device
+    update_status: UpdateStatus
+    components: tuple[ComponentView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A release that some source offers for a component, and what policy says of it."""
+
+    component: ComponentId
+    release: Release
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateView:
+    """An update with its live progress. `bytes_per_second` and `eta_seconds` are None while nothing moves."""
+
+    update: Update
+    bytes_sent: int
+    bytes_per_second: float | None
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """What an operator asks for. `version` as text or integer (see `parse_file_version`); `image` is the sha256 of one stored image.
+
+    `when`: "now", "window" or an RFC 3339 time.
+    """
+
+    devices: tuple[DeviceId, ...]
+    version: str | int | None = None
+    component: ComponentId | None = None
+    image: Sha256 | None = None
+    when: Literal["now", "window"] | datetime = "now"
+    allow_downgrade: bool = False
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A device that gets no update, and why: `error.code` is the problem's slug."""
+
+    device: DeviceId
+    error: OtagateError
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderResult:
+    """What an order made (or, for a dry run, would make)."""
+
+    updates: tuple[UpdateView, ...]
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioView:
+    """A radio as shown."""
+
+    name: str
+    type: str
+    state: RadioState
+    sentence: str
+    devices: int
+    transfers: int
+    parallel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceView:
+    """A source as shown."""
+
+    name: str
+    type: str
+    state: Literal["ok", "degraded", "misconfigured"]
+    sentence: str
+    last_success: datetime | None
+    releases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether the hub can work. `ready` = store open and every radio up or being retried."""
+
+    ready: bool
+    store: str
+    radios: tuple[RadioView, ...]

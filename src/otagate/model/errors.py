@@ -1,0 +1,240 @@
+"""The error tree: every failure has a stable code and says when to try again.
+
+`code` is the same word in API problems, in the journal and in metrics. Adapters let only their own family out.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Retry = Literal["never", "later", "now"]
+
+
+class OtagateError(Exception):
+    """Root of every error that otagate raises on purpose; `str(error)` is one sentence for people."""
+
+    code: ClassVar[str] = "internal"
+    retry: ClassVar[Retry] = "never"
+
+
+class ConfigError(OtagateError):
+    """The configuration is wrong; the message names file, line, column and key."""
+
+    code: ClassVar[str] = "config-invalid"
+
+
+class ImageError(OtagateError):
+    """A firmware image cannot be used."""
+
+    code: ClassVar[str] = "image-unusable"
+
+
+class Malformed(ImageError):
+    """The bytes are not what the format says; the message names the field and its byte offset."""
+
+    code: ClassVar[str] = "image-corrupt"
+
+
+class IntegrityMismatch(ImageError):
+    """A digest, checksum or signature does not fit the bytes."""
+
+    code: ClassVar[str] = "image-corrupt"
+
+
+class NotForDevice(ImageError):
+    """The image is for another device, hardware or silicon."""
+
+    code: ClassVar[str] = "incompatible-image"
+
+
+class TooLarge(ImageError):
+    """The file is larger than the configured limit."""
+
+    code: ClassVar[str] = "image-too-large"
+
+
+class SourceError(OtagateError):
+    """An update service or folder did not give what was asked of it."""
+
+    code: ClassVar[str] = "source-error"
+    retry: ClassVar[Retry] = "later"
+
+
+class SourceUnavailable(SourceError):
+    """The source cannot be reached or is broken now."""
+
+    code: ClassVar[str] = "source-unreachable"
+
+
+class SourceRefused(SourceError):
+    """The source answered, and its answer is no."""
+
+    code: ClassVar[str] = "source-refused"
+
+
+class SourceUnintelligible(SourceError):
+    """The source answered something that cannot be understood."""
+
+    code: ClassVar[str] = "source-unintelligible"
+
+
+class RadioError(OtagateError):
+    """Something between us and the air failed."""
+
+    code: ClassVar[str] = "radio-error"
+    retry: ClassVar[Retry] = "later"
+
+
+class RadioUnavailable(RadioError):
+    """The coordinator is not up."""
+
+    code: ClassVar[str] = "radio-unavailable"
+
+
+class WrongNetwork(RadioError):
+    """The coordinator holds another network than the one that was pinned; nothing was written."""
+
+    code: ClassVar[str] = "wrong-network"
+    retry: ClassVar[Retry] = "never"
+
+
+class RadioInUse(RadioError):
+    """Another program drives the coordinator; we stay off until an operator acts."""
+
+    code: ClassVar[str] = "radio-in-use"
+    retry: ClassVar[Retry] = "never"
+
+
+class DeviceUnreachable(RadioError):
+    """The device does not answer."""
+
+    code: ClassVar[str] = "device-unreachable"
+
+
+class DeviceRefused(RadioError):
+    """The device answered with a status that means no."""
+
+    code: ClassVar[str] = "device-refused"
+
+
+class TransferStalled(RadioError):
+    """The device stopped asking for blocks."""
+
+    code: ClassVar[str] = "transfer-stalled"
+
+
+class SessionError(OtagateError):
+    """A conversation with a device went wrong."""
+
+    code: ClassVar[str] = "session-error"
+
+
+class LocalProtocolError(SessionError):
+    """We asked the session for something that its state does not allow."""
+
+    code: ClassVar[str] = "session-misused"
+
+
+class RemoteProtocolError(SessionError):
+    """The device broke the protocol."""
+
+    code: ClassVar[str] = "device-protocol-error"
+
+
+class UpdateError(OtagateError):
+    """An update cannot do what was asked of it."""
+
+    code: ClassVar[str] = "update-error"
+
+
+class IllegalTransition(UpdateError):
+    """The cause does not exist in this state; the state is untouched."""
+
+    code: ClassVar[str] = "illegal-transition"
+
+
+class AlreadyUpdating(UpdateError):
+    """The component has an update that has not ended."""
+
+    code: ClassVar[str] = "already-updating"
+
+
+class NotCancellable(UpdateError):
+    """It is too late to cancel: the device has the image and the order to use it."""
+
+    code: ClassVar[str] = "not-cancellable"
+
+
+class NotInState(UpdateError):
+    """The request does not fit the state of the update."""
+
+    code: ClassVar[str] = "wrong-state"
+
+
+class PolicyRefused(UpdateError):
+    """Policy says no; the message carries the reason."""
+
+    code: ClassVar[str] = "policy-refused"
+
+
+class NotFound(OtagateError):
+    """There is no such thing."""
+
+    code: ClassVar[str] = "not-found"
+
+
+class UnknownDevice(NotFound):
+    """No device has this id."""
+
+    code: ClassVar[str] = "unknown-device"
+
+
+class UnknownUpdate(NotFound):
+    """No update has this id."""
+
+    code: ClassVar[str] = "unknown-update"
+
+
+class UnknownImage(NotFound):
+    """No image has this sha256."""
+
+    code: ClassVar[str] = "unknown-image"
+
+
+class UnknownRadio(NotFound):
+    """No radio has this name."""
+
+    code: ClassVar[str] = "unknown-radio"
+
+
+class NoRelease(NotFound):
+    """No source offers a release that was asked for."""
+
+    code: ClassVar[str] = "no-release"
+
+
+class StoreError(OtagateError):
+    """The status store failed."""
+
+    code: ClassVar[str] = "store-error"
+    retry: ClassVar[Retry] = "later"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be written now (disk full, read-only, locked by another process)."""
+
+    code: ClassVar[str] = "store-unavailable"
+
+
+class StoreCorrupt(StoreError):
+    """The store's file is damaged."""
+
+    code: ClassVar[str] = "store-corrupt"
+    retry: ClassVar[Retry] = "never"
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer otagate."""
+
+    code: ClassVar[str] = "store-too-new"
+    retry: ClassVar[Retry] = "never"

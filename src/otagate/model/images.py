@@ -1,0 +1,47 @@
+"""Images: firmware bytes once fetched and verified, addressed by their sha256."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from otagate.model.ids import Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One pre-flight check of an image: `detail` is a sentence."""
+
+    name: str
+    result: Literal["pass", "fail", "unknown"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What an image says of itself. `size` is in bytes as sent to a device; hardware bounds are inclusive and both present or both None."""
+
+    format: str
+    size: int
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    stack_version: int
+    header_string: str
+    hardware_min: int | None = None
+    hardware_max: int | None = None
+    security_credential_version: int | None = None
+    destination: int | None = None  # 64-bit IEEE address of the only device that may take it
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A stored image: its address, where its bytes came from, and what they say."""
+
+    sha256: Sha256
+    file_name: str
+    facts: ImageFacts
+    added: datetime
+    source: str = "upload"

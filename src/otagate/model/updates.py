@@ -1,0 +1,61 @@
+"""Updates: one attempt to bring one component of one device to one release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
+from otagate.model.lifecycle import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an update ended badly: `code` is the slug of the API's problem, `detail` a sentence."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """The job that `lifecycle.TABLE` moves.
+
+    `bytes_sent` is the high-water mark of the device's file offset (a durable sample: the live figure is the session's). `attempts` counts
+    attempts without progress; `completed_transfers` counts whole transfers after which the version was unchanged. `activation` is the
+    moment the device was told to use the image. `not_before` holds a queued update back (backoff or a scheduled time).
+    """
+
+    id: UpdateId
+    device: DeviceId
+    component: ComponentId
+    radio: RadioName
+    manufacturer_code: int
+    image_type: int
+    from_version: int | None
+    to_version: int
+    source: str
+    image: Sha256 | None
+    state: State
+    bytes_total: int
+    created: datetime
+    bytes_sent: int = 0
+    started: datetime | None = None
+    finished: datetime | None = None
+    reason: str | None = None
+    error: Failure | None = None
+    attempts: int = 0
+    completed_transfers: int = 0
+    allow_downgrade: bool = False
+    force: bool = False
+    not_before: datetime | None = None
+    hold_activation: bool = False
+    actor: str = "policy"
+    job: str | None = None
+    step: int = 1
+    steps: int = 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether the update is in a final state."""
+        return self.state.final

@@ -1,0 +1,27 @@
+"""Verdicts: what policy says, always with a reason word, a sentence for people and the facts that it used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from otagate.model.facts import Scalar
+
+Decision = Literal["allow", "ask", "hold", "refuse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`allow` it, `ask` an operator, `hold` it for now, or `refuse` it. `reason` is one of the words of the API, or None for a plain allow."""
+
+    decision: Decision
+    sentence: str
+    reason: str | None = None
+    code: str = "policy-refused"
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing stands in the way."""
+        return self.decision == "allow"

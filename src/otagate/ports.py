@@ -1,0 +1,317 @@
+"""The ports: what the engine needs of the world, as Protocols and the values that cross them.
+
+Adapters (`radios`, `stores`, `net`, `folders`) implement these; only `daemon` knows which adapter stands behind which port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from otagate.model.devices import Component, Device
+from otagate.model.facts import Fact, Subject
+from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
+from otagate.model.images import Image
+from otagate.model.lifecycle import Cause, State
+from otagate.model.updates import Update
+
+# --- time ------------------------------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time, given and never taken."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC: for people and for windows."""
+
+    def monotonic(self) -> float:
+        """Seconds that only rise: for durations."""
+
+
+# --- radios ----------------------------------------------------------------------------------------------------------------------------
+
+RadioState = Literal["starting", "up", "retrying", "wrong_network", "in_use", "disabled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Serve this image to this device. `adopted`: the device was already being served when the process died, so nothing is announced.
+
+    `image` is the whole file as sent, readable by slices without copying. `from_version` is what the device ran when the update was made.
+    """
+
+    update: UpdateId
+    device: DeviceId
+    component: ComponentId
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    image: memoryview
+    from_version: int | None
+    hardware_min: int | None = None
+    hardware_max: int | None = None
+    allow_downgrade: bool = False
+    hold_activation: bool = False
+    adopted: Literal["offering", "transferring", "staged", "activating"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """Keep the image pinned, but answer WAIT_FOR_DATA and report a `Knocked` when the device asks for blocks."""
+
+    update: UpdateId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Serve this update no longer. The device gets ABORT at its next block request (`abort`), or silence about it ends here."""
+
+    update: UpdateId
+    abort: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Answer WAIT_FOR_DATA until `Resume`."""
+
+    update: UpdateId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Answer block requests again."""
+
+    update: UpdateId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """Tell the device to use the image it holds."""
+
+    update: UpdateId
+
+
+Order = Serve | Park | Withdraw | Pause | Resume | Activate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioChanged:
+    """A radio's state with a sentence for people."""
+
+    radio: RadioName
+    state: RadioState
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFound:
+    """A device is known to the radio: identity as far as the interview told it. Components may be empty until it is interrogated."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSeen:
+    """A device was heard; sent at most about once a minute per device."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReturned:
+    """A device announced itself on the network: after a reboot, a power cut or a rejoin."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceGone:
+    """A device left the network."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAsked:
+    """A device asked by itself what there is for it (Query Next Image); `component` carries the version that it runs."""
+
+    device: DeviceId
+    component: Component
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAdvanced:
+    """The conversation about an update reached a cause of the lifecycle.
+
+    `causes` happen in this order and are committed together. `token` is not None where the device waits for an answer that must not leave
+    before the commit: pass it to `Radio.committed`. `offset` is the high-water mark in bytes.
+    """
+
+    update: UpdateId
+    causes: tuple[Cause, ...]
+    detail: str
+    token: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgressed:
+    """The high-water mark of a transfer rose; sampled, at most a few times a second."""
+
+    update: UpdateId
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knocked:
+    """The device of a parked update asks for blocks."""
+
+    update: UpdateId
+
+
+RadioEvent = RadioChanged | DeviceFound | DeviceSeen | DeviceReturned | DeviceGone | DeviceAsked | TransferAdvanced | TransferProgressed | Knocked
+Emit = Callable[[RadioEvent], None]
+
+
+class Radio(Protocol):
+    """One coordinator. Emits typed events; never writes to the store."""
+
+    @property
+    def name(self) -> RadioName:
+        """The name in the configuration."""
+
+    async def run(self) -> None:
+        """One life: connect, serve until the connection is lost. Raises RadioError: retry "later" means start again, "never" means stay off."""
+
+    async def interrogate(self, device: DeviceId) -> Device:
+        """Ask the device which firmware it runs, now. Raises DeviceUnreachable, DeviceRefused, RadioUnavailable, UnknownDevice."""
+
+    def command(self, order: Order) -> None:
+        """Hand an order to the session of its device; idempotent; survives a restart of the radio."""
+
+    def committed(self, token: int) -> None:
+        """What `TransferAdvanced` told is on disk: the held answer may leave."""
+
+    async def permit_joining(self, seconds: int) -> None:
+        """Open the network for new devices for 0 to 254 seconds. Raises RadioUnavailable."""
+
+
+# --- the store: four small ports over one connection -----------------------------------------------------------------------------------
+
+
+class Updates(Protocol):
+    """Updates, by id."""
+
+    async def put(self, update: Update) -> None:
+        """Insert or replace."""
+
+    async def get(self, update_id: UpdateId) -> Update:
+        """One update; raises UnknownUpdate."""
+
+    async def unfinished(self, device: DeviceId | None = None) -> Sequence[Update]:
+        """Every update that has not ended, oldest first."""
+
+    async def page(
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+    ) -> Sequence[Update]:
+        """Newest first; `before` is the last id of the page before."""
+
+    async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:
+        """The newest update of a component."""
+
+
+class Devices(Protocol):
+    """Devices, by id."""
+
+    async def put(self, device: Device) -> None:
+        """Insert or replace."""
+
+    async def get(self, device_id: DeviceId) -> Device:
+        """One device; raises UnknownDevice."""
+
+    async def all(self) -> Sequence[Device]:
+        """Every device, by id."""
+
+    async def delete(self, device_id: DeviceId) -> None:
+        """Forget a device; no error where it is unknown."""
+
+
+class Catalogue(Protocol):
+    """Stored images, by sha256."""
+
+    async def put(self, image: Image) -> None:
+        """Insert or replace."""
+
+    async def get(self, sha256: Sha256) -> Image:
+        """One image; raises UnknownImage."""
+
+    async def all(self) -> Sequence[Image]:
+        """Every image, newest first."""
+
+    async def delete(self, sha256: Sha256) -> None:
+        """Forget an image; no error where it is unknown."""
+
+
+class Facts(Protocol):
+    """The journal's storage: append only, numbered without gaps from 1."""
+
+    async def append(self, fact: Fact) -> Fact:
+        """Store; returns the fact with its number."""
+
+    async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
+        """Facts with a greater number, in order."""
+
+    async def last_number(self) -> int:
+        """The greatest number given, or 0."""
+
+
+class Settings(Protocol):
+    """Small durable values of the hub itself: pinned networks, halts."""
+
+    async def get(self, key: str) -> str | None:
+        """The value, or None."""
+
+    async def put(self, key: str, value: str) -> None:
+        """Insert or replace."""
+
+
+class Store(Protocol):
+    """The status store. Reads outside a transaction see the last commit; writes are legal only inside one."""
+
+    updates: Updates
+    devices: Devices
+    catalogue: Catalogue
+    facts: Facts
+    settings: Settings
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """All or nothing, durable when the block ends; one at a time, others wait. Raises StoreUnavailable and rolls back when the disk refuses."""
+
+    async def close(self) -> None:
+        """Close; idempotent."""
+
+
+# --- images ----------------------------------------------------------------------------------------------------------------------------
+
+
+class ImageCache(Protocol):
+    """Content-addressed bytes on disk. Names given from outside are never paths."""
+
+    async def add(self, data: bytes) -> Sha256:
+        """Store bytes durably (written aside, synced, renamed); idempotent. Raises StoreUnavailable when the disk refuses."""
+
+    def open(self, sha256: Sha256) -> memoryview:
+        """The bytes, mapped once and shared by every reader; verified against their name at the first open.
+
+        Raises UnknownImage where absent and IntegrityMismatch where the disk changed them.
+        """
+
+    def path(self, sha256: Sha256) -> Path:
+        """Where the bytes lie; raises UnknownImage."""
+
+    async def remove(self, sha256: Sha256) -> None:
+        """Delete the bytes; a reader that has them mapped keeps them. No error where absent."""
