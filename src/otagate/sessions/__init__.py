@@ -1,0 +1,10 @@
+"""Talk with one device, sans-IO: events and the time go in, effects come out.
+
+Holds: `zigbee` (the server side of the OTA Upgrade cluster for one device), `ota_frames` (its bytes), `effects` (what a session may want done).
+
+Imports: model.
+
+Never: a clock, a socket, a task, a log line, or a radio library. A session may be called from a radio's own callback: it never blocks.
+
+Add one: a session is a class with `receive(event, now) -> effects` and a playbook in tests/playbooks; its radio performs the effects.
+"""

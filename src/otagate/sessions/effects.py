@@ -1,0 +1,55 @@
+"""What a session wants done. The radio that owns the session performs each effect; a session performs none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otagate.model.ids import UpdateId
+from otagate.model.lifecycle import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this ZCL frame to the device. Only the newest reply of a device counts: an older one that still waits for the air is dropped."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Send this ZCL frame unasked (Image Notify, a late Upgrade End Response), with an APS acknowledgement."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """The update reached these causes, in this order. With a token, an answer is held back until `committed(token)`."""
+
+    update: UpdateId
+    causes: tuple[Cause, ...]
+    detail: str
+    token: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The device told, by Query Next Image, what it runs."""
+
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    hardware_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """The device asks for the image of a parked update."""
+
+    update: UpdateId
+
+
+Effect = Reply | Announce | Advance | Asked | Knock
+Effects = tuple[Effect, ...]
+NOTHING: Effects = ()
