@@ -1,0 +1,72 @@
+"""What a file is: the one entry to all formats."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from otagate.formats import zigbee
+from otagate.model.errors import Malformed, TooLarge
+from otagate.model.images import ImageFacts
+
+_SNIFF = 512
+"""Only this many bytes are looked at to tell what a file is that we cannot use."""
+
+_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", "a ZIP archive: unpack it and give the OTA file inside"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive: unpack it and give the OTA file inside"),
+    (b"\x7fELF", "an ELF program, as a linker writes it, before it is made into an OTA file"),
+    (b"\xeb\x17\xa6\x03", "a Silicon Labs GBL file without the OTA header that Zigbee devices expect"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a PNG picture"),
+)
+_INTEL_HEX = re.compile(rb":[0-9A-Fa-f]{8}")
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """What a file says of itself, and the view of exactly the bytes that a device is sent."""
+
+    facts: ImageFacts
+    view: memoryview
+
+
+def identify(data: bytes | memoryview, limit: int) -> Identified:
+    """Tell what firmware file this is; at most `limit` bytes.
+
+    Raises TooLarge for a longer file, and Malformed with a sentence that says what the file is, or where it is damaged.
+    """
+    if len(data) > limit:
+        raise TooLarge(f"the file has {len(data)} bytes, and {limit} are allowed")
+    if not len(data):
+        raise Malformed("the file is empty")
+    head = bytes(data[:_SNIFF])
+    # A length before the OTA header may look like the start of anything, so an OTA header within reach settles it.
+    stranger = None if zigbee.MAGIC in (head[:4], head[4:8]) else _recognise(head)
+    if stranger is not None:
+        raise Malformed(f"this is {stranger}; it is not a Zigbee OTA file")
+    image = zigbee.parse(data, limit=limit)
+    return Identified(facts=zigbee.facts(image), view=image.payload_view)
+
+
+def _recognise(head: bytes) -> str | None:
+    """Name the well-known kinds of file that people give by mistake."""
+    for start, name in _STARTS:
+        if head.startswith(start):
+            return name
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _INTEL_HEX.match(text):
+        return "an Intel HEX file, for a programmer at the bench"
+    if _HTML.match(text) or (text.startswith((b"<!--", b"<?xml")) and _HTML.search(text)):
+        return "a web page (HTML), perhaps an error page saved in place of the download"
+    if text.startswith((b"{", b"[")) and _looks_like_json(text):
+        return "a JSON document, perhaps an index or an error message in place of the download"
+    return None
+
+
+def _looks_like_json(text: bytes) -> bool:
+    """Whether the byte after the bracket can begin JSON and everything seen is text."""
+    inner = text[1:].lstrip()
+    return inner[:1] in (b'"', b"{", b"[", b"}", b"]") and all(byte >= 0x20 or byte in b"\t\r\n" for byte in text)

@@ -1,0 +1,41 @@
+"""Real firmware files, which are never part of the project: found beside it, or where OTAGATE_TEST_DATA says."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(os.environ.get("OTAGATE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
+
+
+@dataclass(frozen=True)
+class RealImage:
+    """One file with what is known to be true of it."""
+
+    path: Path
+    truth: dict[str, Any]
+
+    @property
+    def bytes(self) -> bytes:
+        return self.path.read_bytes()
+
+    @property
+    def sha256_as_sent(self) -> str | None:
+        return self.truth["sha256"] if "sha256" in self.truth else self.truth["sha256_of_ota"]
+
+
+def real_images(*folders: str) -> list[Any]:
+    """The files of these folders as pytest parameters; one skipped parameter where they are missing."""
+    found = [
+        pytest.param(RealImage(path=DATA / folder / entry["file"], truth=entry), id=entry["file"][:40])
+        for folder in folders
+        if (DATA / folder / "manifest.json").is_file()
+        for entry in json.loads((DATA / folder / "manifest.json").read_text())
+    ]
+    missing = pytest.mark.skip(reason=f"no real images in {DATA}: set OTAGATE_TEST_DATA")
+    return found or [pytest.param(None, marks=missing, id="missing")]
