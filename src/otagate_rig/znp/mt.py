@@ -1,0 +1,171 @@
+"""Numbers of the Z-Stack Monitor and Test API: command codes (`cmd0 << 8 | cmd1`), statuses, modes."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+RPC_ERROR: Final = 0x6000
+
+SYS_RESET_REQ: Final = 0x4100
+SYS_PING: Final = 0x2101
+SYS_VERSION: Final = 0x2102
+SYS_SET_EXTADDR: Final = 0x2103
+SYS_GET_EXTADDR: Final = 0x2104
+SYS_OSAL_NV_ITEM_INIT: Final = 0x2107
+SYS_OSAL_NV_READ: Final = 0x2108
+SYS_OSAL_NV_WRITE: Final = 0x2109
+SYS_OSAL_NV_DELETE: Final = 0x2112
+SYS_OSAL_NV_LENGTH: Final = 0x2113
+SYS_OSAL_NV_READ_EXT: Final = 0x211C
+SYS_OSAL_NV_WRITE_EXT: Final = 0x211D
+SYS_RANDOM: Final = 0x210C
+SYS_STACK_TUNE: Final = 0x210F
+SYS_SET_TIME: Final = 0x2110
+SYS_GET_TIME: Final = 0x2111
+SYS_SET_TX_POWER: Final = 0x2114
+SYS_NV_CREATE: Final = 0x2130
+SYS_NV_DELETE: Final = 0x2131
+SYS_NV_LENGTH: Final = 0x2132
+SYS_NV_READ: Final = 0x2133
+SYS_NV_WRITE: Final = 0x2134
+SYS_NV_UPDATE: Final = 0x2135
+SYS_NV_COMPACT: Final = 0x2136
+SYS_RESET_IND: Final = 0x4180
+
+AF_REGISTER: Final = 0x2400
+AF_DATA_REQUEST: Final = 0x2401
+AF_DATA_REQUEST_EXT: Final = 0x2402
+AF_DATA_REQUEST_SRC_RTG: Final = 0x2403
+AF_DELETE: Final = 0x2404
+AF_APSF_CONFIG_SET: Final = 0x2413
+AF_DATA_CONFIRM: Final = 0x4480
+AF_INCOMING_MSG: Final = 0x4481
+
+ZDO_NWK_ADDR_REQ: Final = 0x2500
+ZDO_IEEE_ADDR_REQ: Final = 0x2501
+ZDO_NODE_DESC_REQ: Final = 0x2502
+ZDO_POWER_DESC_REQ: Final = 0x2503
+ZDO_SIMPLE_DESC_REQ: Final = 0x2504
+ZDO_ACTIVE_EP_REQ: Final = 0x2505
+ZDO_MATCH_DESC_REQ: Final = 0x2506
+ZDO_BIND_REQ: Final = 0x2521
+ZDO_UNBIND_REQ: Final = 0x2522
+ZDO_SEND_DATA: Final = 0x2528
+ZDO_MGMT_LQI_REQ: Final = 0x2531
+ZDO_MGMT_RTG_REQ: Final = 0x2532
+ZDO_MGMT_BIND_REQ: Final = 0x2533
+ZDO_MGMT_LEAVE_REQ: Final = 0x2534
+ZDO_MGMT_PERMIT_JOIN_REQ: Final = 0x2536
+ZDO_MGMT_NWK_UPDATE_REQ: Final = 0x2537
+ZDO_MSG_CB_REGISTER: Final = 0x253E
+ZDO_MSG_CB_REMOVE: Final = 0x253F
+ZDO_STARTUP_FROM_APP: Final = 0x2540
+ZDO_EXT_ROUTE_DISC: Final = 0x2545
+ZDO_EXT_ROUTE_CHK: Final = 0x2546
+ZDO_EXT_REMOVE_GROUP: Final = 0x2547
+ZDO_EXT_REMOVE_ALL_GROUPS: Final = 0x2548
+ZDO_EXT_FIND_GROUP: Final = 0x254A
+ZDO_EXT_ADD_GROUP: Final = 0x254B
+ZDO_EXT_COUNT_ALL_GROUPS: Final = 0x254C
+ZDO_EXT_NWK_INFO: Final = 0x2550
+ZDO_STATE_CHANGE_IND: Final = 0x45C0
+ZDO_END_DEVICE_ANNCE_IND: Final = 0x45C1
+ZDO_MATCH_DESC_RSP_SENT: Final = 0x45C2
+ZDO_SRC_RTG_IND: Final = 0x45C4
+ZDO_LEAVE_IND: Final = 0x45C9
+ZDO_TC_DEV_IND: Final = 0x45CA
+ZDO_MSG_CB_INCOMING: Final = 0x45FF
+ZDO_DIRECT_RSP: Final = 0x4580
+"""Base of the per-cluster response indications: 0x4580 + the low byte of the ZDO request cluster."""
+
+UTIL_GET_DEVICE_INFO: Final = 0x2700
+UTIL_LED_CONTROL: Final = 0x270A
+UTIL_ADDRMGR_EXT_ADDR_LOOKUP: Final = 0x2740
+UTIL_ADDRMGR_NWK_ADDR_LOOKUP: Final = 0x2741
+UTIL_ASSOC_COUNT: Final = 0x2748
+UTIL_ASSOC_FIND_DEVICE: Final = 0x2749
+UTIL_ASSOC_GET_WITH_ADDRESS: Final = 0x274A
+UTIL_ASSOC_REMOVE: Final = 0x2763
+UTIL_ASSOC_ADD: Final = 0x2764
+
+APP_CNF_SET_ALLOW_REJOIN: Final = 0x2F03
+APP_CNF_ADD_INSTALL_CODE: Final = 0x2F04
+APP_CNF_BDB_START_COMMISSIONING: Final = 0x2F05
+APP_CNF_JOIN_USES_INSTALL_CODE: Final = 0x2F06
+APP_CNF_BDB_SET_CHANNEL: Final = 0x2F08
+APP_CNF_REQUIRE_KEY_EXCHANGE: Final = 0x2F09
+APP_CNF_SET_NWK_FRAME_COUNTER: Final = 0x2FFF
+APP_CNF_BDB_COMMISSIONING_NOTIFICATION: Final = 0x4F80
+
+
+class Status(enum.IntEnum):
+    """Status bytes of Z-Stack (ZComDef, AF, APS, NWK and MAC values share one byte)."""
+
+    SUCCESS = 0x00
+    FAILURE = 0x01
+    INVALID_PARAMETER = 0x02
+    NV_ITEM_UNINIT = 0x09
+    NV_OPER_FAILED = 0x0A
+    NV_BAD_ITEM_LEN = 0x0C
+    BUFFER_FULL = 0x11
+    APS_NO_ACK = 0xB7
+    APS_DUPLICATE_ENTRY = 0xB8
+    NWK_INVALID_REQUEST = 0xC2
+    NWK_UNKNOWN_DEVICE = 0xC8
+    NWK_NO_ROUTE = 0xCD
+    MAC_CHANNEL_ACCESS_FAILURE = 0xE1
+    MAC_FRAME_TOO_LONG = 0xE5
+    MAC_TRANSACTION_EXPIRED = 0xF0
+
+
+class RpcError(enum.IntEnum):
+    """Error codes of the SRSP that answers an SREQ the NCP could not take."""
+
+    INVALID_SUBSYSTEM = 0x01
+    INVALID_COMMAND_ID = 0x02
+    INVALID_PARAMETER = 0x03
+    INVALID_LENGTH = 0x04
+
+
+class ResetReason(enum.IntEnum):
+    """Reason byte of SYS_RESET_IND."""
+
+    POWER_UP = 0x00
+    EXTERNAL = 0x01
+    WATCHDOG = 0x02
+
+
+class DeviceState(enum.IntEnum):
+    """ZDO device states that a coordinator goes through."""
+
+    HOLD = 0x00
+    COORD_STARTING = 0x08
+    ZB_COORD = 0x09
+
+
+class AddressMode(enum.IntEnum):
+    """Destination address modes of the AF subsystem."""
+
+    GROUP = 0x01
+    NWK = 0x02
+    IEEE = 0x03
+    BROADCAST = 0x0F
+
+
+class BdbStatus(enum.IntEnum):
+    """Status of a BDB commissioning notification."""
+
+    SUCCESS = 0x00
+    IN_PROGRESS = 0x01
+    FORMATION_FAILURE = 0x08
+    NETWORK_RESTORED = 0x0D
+
+
+BDB_MODE_FORMATION: Final = 0x04
+
+OPTION_APS_ACK: Final = 0x10
+OPTION_APS_SECURITY: Final = 0x40
+
+CAPABILITIES: Final = 0x0659
+"""SYS, AF, ZDO, UTIL, GP and APP_CNF: what a Z-Stack 3.x.0 coordinator on a CC2652 answers to a ping."""

@@ -1,0 +1,148 @@
+"""A small fake of `Medium` with one scripted device, enough for an interview, and a way to run an unmodified zigpy-znp against it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from zigpy_znp.zigbee.application import ControllerApplication
+
+from otagate_rig.aps import ApsFrame, Coordinator, Delivery, DeviceKind, NetworkIdentity
+from otagate_rig.serial_port import SerialPort
+from otagate_rig.znp import ZnpNcp
+
+COORDINATOR_IEEE = 0x00124B0001020304
+DEVICE_IEEE = 0x00158D0000AABB01
+DEVICE_NWK = 0x4E21
+IDENTITY = NetworkIdentity(pan_id=0x1A62, extended_pan_id=0xDDCC_BBAA_9988_7766, channel=15, network_key=bytes(range(1, 17)))
+
+
+class FakeMedium:
+    """Delivers to one scripted device; everything sent is kept in `sent`."""
+
+    def __init__(self) -> None:
+        self.coordinator: Coordinator | None = None
+        self.ieee = 0
+        self.identity: NetworkIdentity | None = None
+        self.ups: list[NetworkIdentity] = []
+        self.sent: list[ApsFrame] = []
+        self.permits: list[int] = []
+        self.delivery = Delivery.SUCCESS
+        self.hold: asyncio.Event | None = None
+        self.present = False
+        self.kind = DeviceKind.ROUTER
+        self.answered: Callable[[ApsFrame], None] | None = None
+
+    def attach(self, coordinator: Coordinator, *, ieee: int) -> None:
+        self.coordinator, self.ieee = coordinator, ieee
+
+    def network_up(self, identity: NetworkIdentity) -> None:
+        self.identity = identity
+        self.ups.append(identity)
+
+    def network_down(self) -> None:
+        self.identity = None
+
+    def permit_joining(self, seconds: int) -> None:
+        self.permits.append(seconds)
+
+    def ieee_of(self, nwk: int) -> int | None:
+        return DEVICE_IEEE if self.present and nwk == DEVICE_NWK else None
+
+    def nwk_of(self, ieee: int) -> int | None:
+        return DEVICE_NWK if self.present and ieee == DEVICE_IEEE else None
+
+    def kind_of(self, nwk: int) -> DeviceKind | None:
+        return self.kind if self.ieee_of(nwk) is not None else None
+
+    async def transmit(self, frame: ApsFrame) -> Delivery:
+        self.sent.append(frame)
+        if self.hold is not None:
+            await self.hold.wait()
+        if frame.dst == DEVICE_NWK and self.present and self.delivery is Delivery.SUCCESS:
+            asyncio.get_running_loop().call_soon(self._device, frame)
+        return self.delivery
+
+    def join(self, *, parent: int = 0, kind: DeviceKind = DeviceKind.ROUTER) -> None:
+        """The device joins and announces itself."""
+        assert self.coordinator is not None
+        self.present, self.kind = True, kind
+        self.coordinator.device_joined(ieee=DEVICE_IEEE, nwk=DEVICE_NWK, parent=parent, rejoined=False)
+        self.say(0x0013, b"\x01" + struct.pack("<HQB", DEVICE_NWK, DEVICE_IEEE, 0x8E), dst=0xFFFD)
+
+    def say(self, cluster: int, data: bytes, *, ep: int = 0, dst: int = 0, profile: int | None = None, **more: Any) -> None:
+        """A frame of the device to the coordinator."""
+        assert self.coordinator is not None
+        profile = (0x0104 if ep else 0) if profile is None else profile
+        frame = ApsFrame(src=DEVICE_NWK, src_ep=ep, dst=dst, dst_ep=ep, profile=profile, cluster=cluster, data=data, **more)
+        self.coordinator.frame_received(frame, lqi=180)
+
+    def _device(self, frame: ApsFrame) -> None:
+        tsn = frame.data[:1]
+        me = struct.pack("<BH", 0, DEVICE_NWK)
+        if frame.dst_ep == 0 and frame.cluster < 0x8000:
+            simple = struct.pack("<BHHBB2HB1H", 1, 0x0104, 0x0100, 1, 2, 0x0000, 0x0006, 1, 0x0019)
+            body = {
+                0x0002: me + bytes.fromhex("01408e5f115200002c520000"[:26].ljust(26, "0")),
+                0x0005: me + b"\x01\x01",
+                0x0004: me + bytes((len(simple),)) + simple,
+            }.get(frame.cluster, b"\x84")
+            self.say(frame.cluster | 0x8000, tsn + body)
+        elif frame.cluster == 0x0000 and frame.data[2] == 0x00:
+            self._read_basic(frame.data)
+        if self.answered is not None:
+            self.answered(frame)
+
+    def _read_basic(self, data: bytes) -> None:
+        values = {4: b"\x42\x04ACME", 5: b"\x42\x04Lamp"}
+        records = b""
+        for (attribute,) in struct.iter_unpack("<H", data[3:]):
+            value = values.get(attribute)
+            records += struct.pack("<H", attribute) + (b"\x86" if value is None else b"\x00" + value)
+        self.say(0x0000, b"\x18" + data[1:2] + b"\x01" + records, ep=1)
+
+
+def zigpy_config(path: str, database: Path | None) -> dict[str, Any]:
+    """The plain configuration an ordinary user of zigpy-znp would write."""
+    return {
+        "device": {"path": path, "baudrate": 115200},
+        "database_path": None if database is None else str(database),
+        "ota": {"enabled": False, "broadcast_enabled": False},
+        "topology_scan_enabled": False,
+    }
+
+
+async def start(path: str, *, auto_form: bool = False, database: Path | None = None) -> ControllerApplication:
+    """An unmodified zigpy-znp on `path`."""
+    return await ControllerApplication.new(zigpy_config(path, database), auto_form=auto_form)
+
+
+@contextlib.asynccontextmanager
+async def running(path: str, *, auto_form: bool = False, database: Path | None = None) -> AsyncIterator[ControllerApplication]:
+    """The same, shut down at the end."""
+    app = await start(path, auto_form=auto_form, database=database)
+    try:
+        yield app
+    finally:
+        await app.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def stick(medium: FakeMedium | None = None, *, transport: str = "tcp", **options: Any) -> AsyncIterator[tuple[ZnpNcp, SerialPort]]:
+    """An NCP behind a port."""
+    options.setdefault("ieee", COORDINATOR_IEEE)
+    async with ZnpNcp(medium or FakeMedium(), **options) as ncp:
+        port = SerialPort.tcp(ncp) if transport == "tcp" else SerialPort.pty(ncp)
+        async with port:
+            yield ncp, port
+
+
+async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait for something to become true; fails after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
