@@ -50,6 +50,7 @@ class Update:
     force: bool = False
     not_before: datetime | None = None
     hold_activation: bool = False
+    paused: bool = False
     actor: str = "policy"
     job: str | None = None
     step: int = 1

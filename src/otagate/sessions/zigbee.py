@@ -46,6 +46,7 @@ class OtaServer:
     def __init__(self, *, tokens: Iterator[int], patience: Patience, quirk: Quirk = PLAIN, sleepy: bool = False) -> None:
         self.quirk = quirk
         self.sleepy = sleepy
+        self.last_refusal = ""
         self._tokens = tokens
         self._patience = patience
         self._transfers: dict[int, Transfer] = {}
@@ -133,6 +134,22 @@ class OtaServer:
             if self._waits(transfer, now) and (transfer.notified is None or now - transfer.notified >= self._patience.notify_every):
                 return self._notify(transfer, now)
         return NOTHING
+
+    def reopened(self, now: float) -> Effects:
+        """The radio was away and is back: that time counts against nobody, and what was offered is offered again."""
+        effects: Effects = NOTHING
+        for transfer in self._transfers.values():
+            transfer.since = transfer.heard = now
+            transfer.page = transfer.pending = None
+            transfer.notifies = 0
+            if transfer.phase is Phase.OFFERED and not transfer.parked and transfer.notified is not None:
+                effects += self._notify(transfer, now)
+        return effects
+
+    def refused(self, command: int, status: int) -> None:
+        """The device answered one of our frames with a Default Response; kept for the sentence of a stall (many are harmless)."""
+        if status:
+            self.last_refusal = f"it answered command 0x{command:02x} with status 0x{status:02x}"
 
     def _waits(self, transfer: Transfer, now: float) -> bool:
         if transfer.parked or transfer.paused or transfer.pending is not None:
@@ -232,8 +249,8 @@ class OtaServer:
             return (Reply(ota.default_response(tsn, ota.IMAGE_PAGE, ota.MALFORMED_COMMAND)),)
         transfer.high_water = max(transfer.high_water, request.offset)
         if transfer.phase is not Phase.SERVING or transfer.parked or transfer.paused:
-            block = ota.BlockRequest(*request[:5], None)
-            return self._block_elsewhere(transfer, block, tsn, now)
+            one = ota.BlockRequest(*request[:5], None)
+            return self._block_elsewhere(transfer, one, tsn, now)
         spacing = max(request.spacing / 1_000, self._patience.page_floor)
         block = min(request.max_size, self.quirk.block_limit or self._block_limit, self._block_limit)
         end = min(request.offset + request.page_size, request.offset + MAX_PAGE_BLOCKS * block, transfer.size)
@@ -383,6 +400,8 @@ class OtaServer:
         if now - transfer.heard >= self._silence_patience(transfer):
             transfer.parked = True
             detail = f"the device fell silent at offset {transfer.high_water} of {transfer.size}"
+            if self.last_refusal:
+                detail += f"; {self.last_refusal}"
             return (self._advance(transfer, Cause.STALLED, detail),)
         return self._notify(transfer, now)
 

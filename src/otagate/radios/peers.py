@@ -1,0 +1,118 @@
+"""Zigbee devices as zigpy knows them, read into our own values."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from otagate.model.devices import Component, Device
+from otagate.model.errors import DeviceRefused, DeviceUnreachable
+from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
+from otagate.sessions.ota_frames import CLUSTER
+
+if TYPE_CHECKING:
+    from zigpy.device import ZigbeeDevice
+
+    from otagate.sessions.zigbee import OtaServer
+
+CURRENT_FILE_VERSION = 0x0002
+MANUFACTURER_ID = 0x0007
+IMAGE_TYPE_ID = 0x0008
+_POWER_CONFIGURATION = 0x0001
+_BATTERY_PERCENTAGE_REMAINING = 0x0021
+_READ_BOUND = 30.0
+_TEXT_BOUND = 64
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One device on the air: its zigpy object, its session, and what the radio keeps per device between two frames."""
+
+    device: ZigbeeDevice
+    id: DeviceId
+    session: OtaServer
+    endpoint: int = 1
+    fed: float = float("-inf")
+    told: float = float("-inf")
+    progress_due: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    asked: list[asyncio.Future[Component]] = field(default_factory=list)
+
+
+def device_id_of(device: ZigbeeDevice) -> DeviceId:
+    """Our id of a zigpy device."""
+    return zigbee_device_id(int.from_bytes(bytes(device.ieee.serialize()), "little"))
+
+
+def ota_endpoints(device: ZigbeeDevice) -> list[int]:
+    """The endpoints that carry an OTA client, lowest first."""
+    return sorted(number for number, endpoint in device.endpoints.items() if number and CLUSTER in endpoint.out_clusters)
+
+
+def describe(device: ZigbeeDevice, radio: RadioName) -> Device:
+    """What the interview told of a device; components are the interrogation's to add."""
+    node = device.node_desc
+    mains = bool(node.is_mains_powered) if node is not None else True
+    sleepy = not node.is_receiver_on_when_idle if node is not None else False
+    model = _clean(device.model)
+    return Device(
+        id=device_id_of(device),
+        radio=radio,
+        name=model or "",
+        manufacturer=_clean(device.manufacturer),
+        model=model,
+        manufacturer_code=int(node.manufacturer_code) if node is not None else None,
+        power="mains" if mains else "battery",
+        sleepy=sleepy,
+        battery_percent=_battery(device),
+    )
+
+
+def _clean(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return None
+    return "".join(char for char in text if char.isprintable()).strip()[:_TEXT_BOUND] or None
+
+
+def _battery(device: ZigbeeDevice) -> int | None:
+    for number, endpoint in device.endpoints.items():
+        if number and _POWER_CONFIGURATION in endpoint.in_clusters:
+            value = endpoint.in_clusters[_POWER_CONFIGURATION].get(_BATTERY_PERCENTAGE_REMAINING)
+            if isinstance(value, int) and value <= 200:
+                return value // 2
+    return None
+
+
+async def read_components(device: ZigbeeDevice) -> list[Component]:
+    """Read current file version, manufacturer id and image type of every OTA client (ZCL 11.10: 0x0002, 0x0007, 0x0008).
+
+    `image_type` is None where the device does not have the attribute. Raises DeviceUnreachable, DeviceRefused.
+    """
+    from zigpy.exceptions import DeliveryError, ZigbeeException
+
+    components: list[Component] = []
+    for number in ota_endpoints(device):
+        cluster = device.endpoints[number].out_clusters[CLUSTER]
+        try:
+            async with asyncio.timeout(_READ_BOUND):
+                values, _ = await cluster.read_attributes([CURRENT_FILE_VERSION, MANUFACTURER_ID, IMAGE_TYPE_ID], allow_cache=False)
+        except (TimeoutError, DeliveryError) as error:
+            raise DeviceUnreachable(f"{device_id_of(device)} does not answer on endpoint {number}: {str(error) or 'no answer'}") from None
+        except ZigbeeException as error:
+            raise DeviceRefused(f"{device_id_of(device)} answered badly on endpoint {number}: {error}") from None
+        components.append(_component(device, number, values))
+    return components
+
+
+def _component(device: ZigbeeDevice, endpoint: int, values: dict[int, Any]) -> Component:
+    version, manufacturer, image_type = (values.get(each) for each in (CURRENT_FILE_VERSION, MANUFACTURER_ID, IMAGE_TYPE_ID))
+    if manufacturer is None and device.node_desc is not None:
+        manufacturer = device.node_desc.manufacturer_code
+    return Component(
+        id=zigbee_component_id(int(image_type)) if image_type is not None else zigbee_component_id(0xFFFF),
+        version=int(version) if version is not None and int(version) != 0xFFFF_FFFF else None,
+        manufacturer_code=int(manufacturer) if manufacturer is not None else None,
+        image_type=int(image_type) if image_type is not None and int(image_type) != 0xFFFF else None,
+        endpoint=endpoint,
+    )
