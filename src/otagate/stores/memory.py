@@ -1,0 +1,209 @@
+"""A store that ends with the process: for demonstrations and tests. It sits the same exam as the one on disk.
+
+Values are kept as the same documents that go to disk, so that what would not survive a restart does not survive here either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from otagate import ports
+from otagate.model.devices import Device
+from otagate.model.errors import LocalProtocolError, StoreUnavailable, UnknownDevice, UnknownImage, UnknownUpdate
+from otagate.model.facts import Fact, Subject
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
+from otagate.model.images import Image
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, UPDATES, storable
+from otagate.stores.gate import Gate
+
+
+@dataclass(slots=True)
+class _Tables:
+    """Everything, as documents; dictionaries keep the order of creation."""
+
+    updates: dict[str, str] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    facts: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> _Tables:
+        """The same content in tables of its own."""
+        return _Tables(self.updates.copy(), self.devices.copy(), self.images.copy(), self.facts.copy(), self.settings.copy())
+
+
+class MemoryStore:
+    """`ports.Store` in memory."""
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+        self._tables = _Tables()
+        self._closed = False
+        self.updates: ports.Updates = _Updates(self)
+        self.devices: ports.Devices = _Devices(self)
+        self.catalogue: ports.Catalogue = _Catalogue(self)
+        self.facts: ports.Facts = _Facts(self)
+        self.settings: ports.Settings = _Settings(self)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All or nothing; one at a time, others wait."""
+        async with self._gate.exclusive():
+            self._require_open()
+            before = self._tables.copy()
+            committed = False
+            try:
+                yield
+                committed = True
+            finally:
+                if not committed:
+                    self._tables = before
+
+    async def close(self) -> None:
+        """Close; idempotent. Waits for the transaction of another task; raises LocalProtocolError inside one of its own."""
+        if self._gate.owned:
+            raise LocalProtocolError("the store cannot be closed inside a transaction")
+        async with self._gate.reading():
+            self._closed = True
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[_Tables]:
+        """The tables as of the last commit, or as the transaction of this task has them."""
+        async with self._gate.reading():
+            self._require_open()
+            yield self._tables
+
+    def writing(self) -> _Tables:
+        """The tables, for a change; raises LocalProtocolError outside a transaction."""
+        self._require_open()
+        self._gate.require_owned()
+        return self._tables
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+
+async def open_memory(rest: str, state_dir: Path) -> MemoryStore:
+    """A new, empty store; neither argument matters."""
+    del rest, state_dir
+    return MemoryStore()
+
+
+class _Updates:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def put(self, update: Update) -> None:
+        self._store.writing().updates[update.id] = UPDATES.encode(update)
+
+    async def get(self, update_id: UpdateId) -> Update:
+        async with self._store.reading() as tables:
+            document = tables.updates.get(update_id)
+        if document is None:
+            raise UnknownUpdate(f"no update has the id {update_id!r}")
+        return UPDATES.decode(document)
+
+    async def unfinished(self, device: DeviceId | None = None) -> Sequence[Update]:
+        return [each for each in await self._all() if not each.ended and (device is None or each.device == device)]
+
+    async def page(
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+    ) -> Sequence[Update]:
+        everything = await self._all()
+        if before is not None:
+            ids = [each.id for each in everything]
+            everything = everything[: ids.index(before)] if before in ids else []
+        fitting = [each for each in everything if (states is None or each.state in states) and (device is None or each.device == device)]
+        return fitting[::-1][: max(limit, 0)]
+
+    async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:
+        fitting = (each for each in reversed(await self._all()) if (each.device, each.component) == (device, component))
+        return next(fitting, None)
+
+    async def _all(self) -> list[Update]:
+        async with self._store.reading() as tables:
+            return [UPDATES.decode(each) for each in tables.updates.values()]
+
+
+class _Devices:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def put(self, device: Device) -> None:
+        self._store.writing().devices[device.id] = DEVICES.encode(device)
+
+    async def get(self, device_id: DeviceId) -> Device:
+        async with self._store.reading() as tables:
+            document = tables.devices.get(device_id)
+        if document is None:
+            raise UnknownDevice(f"no device has the id {device_id!r}")
+        return DEVICES.decode(document)
+
+    async def all(self) -> Sequence[Device]:
+        async with self._store.reading() as tables:
+            return [DEVICES.decode(tables.devices[each]) for each in sorted(tables.devices)]
+
+    async def delete(self, device_id: DeviceId) -> None:
+        self._store.writing().devices.pop(device_id, None)
+
+
+class _Catalogue:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def put(self, image: Image) -> None:
+        self._store.writing().images[image.sha256] = IMAGES.encode(image)
+
+    async def get(self, sha256: Sha256) -> Image:
+        async with self._store.reading() as tables:
+            document = tables.images.get(sha256)
+        if document is None:
+            raise UnknownImage(f"no image has the sha256 {sha256!r}")
+        return IMAGES.decode(document)
+
+    async def all(self) -> Sequence[Image]:
+        async with self._store.reading() as tables:
+            images = [IMAGES.decode(each) for each in tables.images.values()]
+        return sorted(images, key=lambda each: each.added)[::-1]
+
+    async def delete(self, sha256: Sha256) -> None:
+        self._store.writing().images.pop(sha256, None)
+
+
+class _Facts:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def append(self, fact: Fact) -> Fact:
+        facts = self._store.writing().facts
+        numbered = replace(fact, number=len(facts) + 1)
+        facts.append(FACTS.encode(numbered))
+        return numbered
+
+    async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
+        async with self._store.reading() as tables:
+            facts = [FACTS.decode(each) for each in tables.facts[max(number, 0) :]]
+        fitting = [each for each in facts if (subject is None or each.subject == subject) and (subject_id is None or each.subject_id == subject_id)]
+        return fitting[: max(limit, 0)]
+
+    async def last_number(self) -> int:
+        async with self._store.reading() as tables:
+            return len(tables.facts)
+
+
+class _Settings:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def get(self, key: str) -> str | None:
+        async with self._store.reading() as tables:
+            return tables.settings.get(key)
+
+    async def put(self, key: str, value: str) -> None:
+        self._store.writing().settings[storable(key, "setting")] = storable(value, "setting")

@@ -1,0 +1,107 @@
+"""How the tables of an older file are brought up to date, and what is kept for the case that it was a mistake."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from otagate.model.errors import StoreCorrupt, StoreError
+from otagate.model.facts import Fact
+from otagate.stores.sqlite import open_sqlite_file
+from otagate.stores.sqlite_file import Migration, load_migrations
+
+NAME = "otagate.db"
+SECOND = Migration(number=2, name="0002_notes.sql", sql="CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes SELECT key FROM settings;")
+THIRD = Migration(number=3, name="0003_rename.sql", sql="ALTER TABLE notes RENAME TO remarks;")
+HALF = Migration(number=3, name="0003_half.sql", sql="DELETE FROM facts; DROP TABLE notes; CREATE TABLE facts (number INTEGER);")
+
+pytestmark = pytest.mark.asyncio
+
+
+async def a_store(path: Path, facts: int = 3) -> None:
+    store = await open_sqlite_file(path)
+    async with store.transaction():
+        await store.settings.put("halt", "yes")
+        for _ in range(facts):
+            await store.facts.append(Fact(at=datetime(2026, 1, 1, tzinfo=UTC), subject="radio", subject_id="zigbee0", kind="state"))
+    await store.close()
+
+
+def look(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_an_older_file_is_migrated_step_by_step_and_keeps_its_rows(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    store = await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND, THIRD))
+    assert (await store.facts.last_number(), await store.settings.get("halt")) == (3, "yes")
+    assert await store.read("SELECT text FROM remarks") == [("halt",)]
+    await store.close()
+    assert look(tmp_path / NAME, "PRAGMA user_version") == [(3,)]
+
+
+async def test_a_whole_copy_of_the_older_file_stays_beside_it_closed_to_others(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
+    copy = tmp_path / f"{NAME}.schema1"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert look(copy, "PRAGMA user_version") == [(1,)]
+    assert look(copy, "PRAGMA integrity_check") == [("ok",)]
+    copy.rename(tmp_path / "back.db")
+    store = await open_sqlite_file(tmp_path / "back.db")
+    assert (await store.facts.last_number(), await store.settings.get("halt")) == (3, "yes")
+    await store.close()
+
+
+async def test_a_file_that_is_up_to_date_or_new_is_not_copied(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    await (await open_sqlite_file(tmp_path / NAME)).close()
+    assert {each.name for each in tmp_path.iterdir()} == {NAME, f"{NAME}.lock"}
+
+
+async def test_a_migration_that_fails_halfway_changes_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    with pytest.raises(StoreError, match="facts"):
+        await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND, HALF))
+    assert look(tmp_path / NAME, "PRAGMA user_version") == [(2,)]  # the step before it stands by itself
+    assert look(tmp_path / NAME, "SELECT count(*) FROM facts") == [(3,)]
+    assert look(tmp_path / NAME, "SELECT text FROM notes") == [("halt",)]
+    store = await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND, THIRD))
+    assert await store.facts.last_number() == 3
+    await store.close()
+
+
+async def test_a_damaged_older_file_is_refused_before_it_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    await a_store(path, facts=500)
+    damaged = bytearray(path.read_bytes())
+    damaged[-4096:-4032] = b"\xa5" * 64
+    path.write_bytes(damaged)
+    with pytest.raises(StoreCorrupt, match="is damaged"):
+        await open_sqlite_file(path, (*load_migrations(), SECOND))
+    assert look(path, "PRAGMA user_version") == [(1,)]
+
+
+async def test_a_copy_left_unfinished_by_a_crash_is_replaced(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    (tmp_path / f"{NAME}.schema1.part").write_bytes(b"half a copy")
+    await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
+    assert not (tmp_path / f"{NAME}.schema1.part").exists()
+    assert look(tmp_path / f"{NAME}.schema1", "SELECT count(*) FROM facts") == [(3,)]
+
+
+async def test_the_packaged_migrations_leave_transactions_to_the_store() -> None:
+    migrations = load_migrations()
+    assert [each.number for each in migrations] == list(range(1, len(migrations) + 1))
+    for migration in migrations:
+        statements = re.sub(r"--.*", "", migration.sql)
+        assert re.search(r"\b(BEGIN|COMMIT|ROLLBACK|user_version)\b", statements, re.IGNORECASE) is None, migration.name
