@@ -24,6 +24,7 @@ MAX_BUFFER: Final = 65536
 """Bytes held per direction; to the host the rest is lost (as in a UART), from the host reading stops."""
 
 _CHUNK = 4096
+_PIECE = 32
 _OPEN_POLL_SECONDS = 0.01
 
 
@@ -70,8 +71,10 @@ class SerialPort:
         self._line = line_factory(self)
         self._plugged = False
         self._attached = asyncio.Event()
-        self._to_host = _Pacing(self._deliver_to_host, baud=baud)
-        self._to_ncp = _Pacing(self._deliver_to_ncp, baud=baud)
+        self._to_host = _Pacing(self._deliver_to_host, baud=baud, limit=MAX_BUFFER)
+        # From the host the bound is kept by not reading on, so nothing is dropped here.
+        self._to_ncp = _Pacing(self._deliver_to_ncp, baud=baud, limit=None)
+        self._paced = bool(baud)
         self._paused = False
         self.bytes_from_host = 0
         self.bytes_to_host = 0
@@ -158,7 +161,12 @@ class SerialPort:
     def received(self, data: bytes) -> None:
         """The line has bytes from the host."""
         self.bytes_from_host += len(data)
-        self._to_ncp.push(data)
+        if self._paced:
+            # In small pieces, so that the first command of a burst need not wait for the last one.
+            for at in range(0, len(data), _PIECE):
+                self._to_ncp.push(data[at : at + _PIECE])
+        else:
+            self._to_ncp.push(data)
         if not self._paused and self._to_ncp.size > MAX_BUFFER // 2:
             self._paused = True
             self._line.pause()
@@ -177,8 +185,9 @@ class SerialPort:
 class _Pacing:
     """Delivers bytes when the last of them would have come over a line of that speed; at once when no speed is given."""
 
-    def __init__(self, deliver: Callable[[bytes], None], *, baud: int | None) -> None:
+    def __init__(self, deliver: Callable[[bytes], None], *, baud: int | None, limit: int | None) -> None:
         self._deliver = deliver
+        self._limit = limit
         self._seconds_per_byte = BITS_PER_BYTE / baud if baud else 0.0
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -192,7 +201,7 @@ class _Pacing:
         if not self._seconds_per_byte:
             self._deliver(data)
             return
-        if self.size + len(data) > MAX_BUFFER:
+        if self._limit is not None and self.size + len(data) > self._limit:
             self.overruns += len(data)
             return
         self._free_at = max(self._free_at, self._loop.time()) + len(data) * self._seconds_per_byte
@@ -251,6 +260,7 @@ class _PtyLine:
         self._master = master
         if self._link is not None:
             fresh = self._link.with_name(self._link.name + ".new")
+            fresh.unlink(missing_ok=True)
             fresh.symlink_to(self._slave)
             fresh.replace(self._link)
         self._await_open()

@@ -13,7 +13,8 @@ from zigpy_znp.zigbee.application import ControllerApplication
 
 from otagate_rig.aps import ApsFrame, Coordinator, Delivery, DeviceKind, NetworkIdentity
 from otagate_rig.serial_port import SerialPort
-from otagate_rig.znp import ZnpNcp
+from otagate_rig.znp import ZnpNcp, mt
+from otagate_rig.znp.frames import FrameParser, encode
 
 COORDINATOR_IEEE = 0x00124B0001020304
 DEVICE_IEEE = 0x00158D0000AABB01
@@ -146,3 +147,63 @@ async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+class RawHost:
+    """A host that speaks MT frame by frame, straight into the NCP."""
+
+    def __init__(self, ncp: ZnpNcp) -> None:
+        self._ncp = ncp
+        self._parser = FrameParser()
+        self.heard: list[tuple[int, bytes]] = []
+        ncp.line_up(self._write)
+
+    @property
+    def bad_frames(self) -> int:
+        return self._parser.bad_frames
+
+    def _write(self, data: bytes) -> None:
+        self.heard += self._parser.feed(data)
+
+    def ask(self, command: int, payload: bytes = b"") -> bytes:
+        """A request and its synchronous answer."""
+        before = len(self.heard)
+        self._ncp.bytes_received(encode(command, payload))
+        for answer, body in self.heard[before:]:
+            if answer == command + 0x4000:
+                return body
+        raise AssertionError(f"no answer to {command:04x}: {self.heard[before:]}")
+
+    def tell(self, command: int, payload: bytes = b"") -> list[tuple[int, bytes]]:
+        """A request; returns what was heard at once."""
+        before = len(self.heard)
+        self._ncp.bytes_received(encode(command, payload))
+        return self.heard[before:]
+
+    def all(self, command: int) -> list[bytes]:
+        """The payloads of every indication of that kind so far."""
+        return [body for heard, body in self.heard if heard == command]
+
+    async def bring_up(self) -> None:
+        """Start the stored network, register one endpoint with an OTA server and ask for all ZDO messages."""
+        assert self.ask(mt.APP_CNF_BDB_START_COMMISSIONING, b"\x04") == b"\x00"
+        await until(lambda: self._ncp.network_is_up)
+        clusters = struct.pack("<B2HB1H", 2, 0x0000, 0x0019, 1, 0x0020)
+        assert self.ask(mt.AF_REGISTER, struct.pack("<BHHBB", 1, 0x0104, 0x0005, 0, 0) + clusters) == b"\x00"
+        assert self.ask(mt.ZDO_MSG_CB_REGISTER, b"\xff\xff") == b"\x00"
+
+    def send_data(self, tsn: int, *, dst: int = DEVICE_NWK, options: int = 0x10, data: bytes = b"\x09\x01\x00", mode: int = 2) -> int:
+        """AF_DATA_REQUEST_EXT on the OTA cluster from endpoint 1; returns the status."""
+        head = struct.pack("<BQBHBHBBBH", mode, dst, 1, 0, 1, 0x0019, tsn, options, 0, len(data))
+        return self.ask(mt.AF_DATA_REQUEST_EXT, head + data)[0]
+
+
+@contextlib.asynccontextmanager
+async def raw_host(medium: FakeMedium | None = None, **options: Any) -> AsyncIterator[tuple[ZnpNcp, RawHost]]:
+    """A pre-formed NCP with its network up and a raw host."""
+    options.setdefault("ieee", COORDINATOR_IEEE)
+    options.setdefault("network", IDENTITY)
+    async with ZnpNcp(medium or FakeMedium(), **options) as ncp:
+        host = RawHost(ncp)
+        await host.bring_up()
+        yield ncp, host
