@@ -112,6 +112,11 @@ class Device:
         """Whether frames wait at the parent until the device polls."""
         return self.spec.kind is DeviceKind.SLEEPY
 
+    @property
+    def polls(self) -> int:
+        """How often a sleepy device has polled its parent."""
+        return self.polling.polls(self._loop.time() if self.powered else 0.0) if self.sleepy else 0
+
     def node(self) -> zdo.Node:
         """The device as its ZDO describes it."""
         plug = self.spec.kind is not DeviceKind.SLEEPY
@@ -197,6 +202,16 @@ class Device:
             if self.sleepy:
                 self._set_poll_rate()
 
+    def enter(self, identity: NetworkIdentity, *, nwk: int, parent: int) -> None:
+        """Be in a network from now on."""
+        self.identity, self.nwk, self.parent = identity, nwk, parent
+        self._changed()
+
+    def leave(self) -> None:
+        """Be in no network from now on."""
+        self.identity = None
+        self._changed()
+
     def announce(self, tsn: int = 0) -> None:
         """Broadcast a Device_annce."""
         frame = ApsFrame(
@@ -221,6 +236,7 @@ class Device:
     def power_off(self, seconds: float | None = None, file_version: int | None = None) -> None:
         """Switch off, for some seconds of the device's clock or until `power_on`; boot into `file_version` where it is given."""
         if self.powered:
+            self.polling.polls(self._loop.time())
             self.powered = False
             self.ota.power_lost()
         self._cancel(self._timer)

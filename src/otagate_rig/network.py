@@ -7,6 +7,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from otagate_rig import zdo
 from otagate_rig.air import Air, AirSettings, airtime, asdu_limit
 from otagate_rig.aps import BROADCAST_ALL, BROADCAST_ROUTERS, COORDINATOR, ApsFrame, Delivery, DeviceKind
 from otagate_rig.delivery import ACK_WAIT_SECONDS, APS_RETRIES, AcknowledgedDelivery, Path
@@ -36,7 +37,9 @@ class Network:
         air: AirSettings | None = None,
         identity: NetworkIdentity | None = None,
         known: Mapping[ImageId, bytes] | None = None,
+        announce_after: float | None = 2.0,
     ) -> None:
+        """`announce_after` is when the devices announce themselves once the coordinator has come up, in seconds of the loop; None for never."""
         self.settings = air or AirSettings()
         self.air = Air(self.settings)
         self.devices: dict[int, Device] = {}
@@ -46,7 +49,7 @@ class Network:
         self._queues: dict[int, ParentQueue] = {}
         self._coordinator: Coordinator | None = None
         self._identity: NetworkIdentity | None = None
-        self._announced = False
+        self._announce_after = announce_after
         self._closed = False
         self._wants_to_join: dict[int, Device] = {}
         self._open_until = 0.0
@@ -83,13 +86,13 @@ class Network:
             device.ota.server_ieee = ieee
 
     def network_up(self, identity: NetworkIdentity) -> None:
-        """Let the devices joined under `identity` hear the coordinator; the first time they announce themselves."""
+        """Let the devices joined under `identity` hear the coordinator; after the first time they announce themselves."""
         if self._closed:
             return
         self._identity = identity
-        if not self._announced:
-            self._announced = True
-            self._loop.call_soon(self.announce)
+        if self._announce_after is not None:
+            self._loop.call_later(self._announce_after, self.announce)
+            self._announce_after = None
 
     def network_down(self) -> None:
         """Silence the coordinator."""
@@ -208,6 +211,8 @@ class Network:
             for device in list(self._by_nwk.values()):
                 if self._addressed(device, frame):
                     self._hand_broadcast(device, frame, seconds, at, offered)
+                elif device.sleepy and frame.dst_ep == 0:
+                    self._parent_answers(device, frame)
 
         self.air.send(seconds * (1 + routers), 1, arrived)
 
@@ -227,6 +232,16 @@ class Network:
             self._queues[device.ieee].put(seconds, arrived, _nothing)
         else:
             arrived(at)
+
+    def _parent_answers(self, device: Device, frame: ApsFrame) -> None:
+        """Let a router answer an address request for its sleeping child (R22 §2.4.4.2.1)."""
+        if device.parent != COORDINATOR and device.identity == self._identity and frame.cluster in (zdo.NWK_ADDR_REQ, zdo.IEEE_ADDR_REQ):
+            reply = zdo.answer(device.node(), frame.cluster, frame.data, unicast=False)
+            if reply is not None:
+                answer = ApsFrame(
+                    src=device.parent, src_ep=0, dst=COORDINATOR, dst_ep=0, profile=zdo.ZDO_PROFILE, cluster=reply.cluster, data=reply.payload
+                )
+                self._carry_up(device, airtime(len(reply.payload)), partial(self._hand_up, device, answer), None)
 
     def _hears(self, device: Device) -> bool:
         return device.powered and self._identity is not None and device.identity == self._identity
@@ -299,9 +314,8 @@ class Network:
         nwk = self._dice.randrange(1, 0xFFF0)
         while nwk in self._by_nwk:
             nwk = self._dice.randrange(1, 0xFFF0)
-        device.identity, device.nwk = identity, nwk
-        device.parent = self._parent_of(device)
         self._by_nwk[nwk] = device
+        device.enter(identity, nwk=nwk, parent=self._parent_of(device))
 
     def _parent_of(self, device: Device) -> int:
         """A router one hop nearer; where the rig has none, relays that are no devices of it carry the frames."""
@@ -336,7 +350,7 @@ class Network:
             self.came_back(device)
         else:
             del self._by_nwk[nwk]
-            device.identity = None
+            device.leave()
 
     def polls_changed(self, device: Device) -> None:
         """Look again at what waits for a sleeping device."""

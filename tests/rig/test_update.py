@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
 from otagate_rig.image import build_image, make_payload
 from otagate_rig.network import Network
 from otagate_rig.ota_commands import ImageId
 from otagate_rig.spec import DeviceSpec
-
 from tests.rig.little_server import IDENTITY, LittleServer
 
 ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=1)
