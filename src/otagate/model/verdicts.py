@@ -13,7 +13,10 @@ Decision = Literal["allow", "ask", "hold", "refuse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`allow` it, `ask` an operator, `hold` it for now, or `refuse` it. `reason` is one of the words of the API, or None for a plain allow."""
+    """`allow` it, `ask` an operator, `hold` it for now, or `refuse` it.
+
+    `reason` is one of the words of the API, or None for a plain allow and where the code of a refusal says all (`already-current`).
+    """
 
     decision: Decision
     sentence: str

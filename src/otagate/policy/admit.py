@@ -1,0 +1,180 @@
+"""Who may use the air now: which queued updates start, and for what the others wait.
+
+Two lanes per radio: mains devices share the slots that the air can bear; sleeping devices ask for a block only when they wake, so they use a lane
+of their own and never keep a mains device waiting. Within a lane it is first come, first served; who cannot start does not hold up who can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from otagate.model.devices import Device
+from otagate.model.ids import DeviceId, RadioName, UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
+
+AWAKE_FOR = timedelta(minutes=5)
+"""A sleeping device that was heard within this time may be offered an image; radios tell of it at most about once a minute."""
+
+ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
+"""The states that take a slot: a staged, activating or confirming device sends next to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioAir:
+    """What a radio can bear: transfers at once to mains devices (`parallel`) and to sleeping ones (`sleepy`).
+
+    Where it is not `up`, `reason` is the word to wait with and `sentence` says why.
+    """
+
+    up: bool = True
+    parallel: int = 2
+    sleepy: int = 8
+    reason: str = "offline"
+    sentence: str = "The radio is not up."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Air:
+    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates."""
+
+    radios: Mapping[RadioName, RadioAir]
+    devices: Mapping[DeviceId, Device]
+    halted: bool = False
+    paused: frozenset[UpdateId] = field(default=frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Who may start now, in order, and for everybody else in the queue the verdict (`hold`) that says for what it waits."""
+
+    admitted: tuple[UpdateId, ...]
+    waiting: Mapping[UpdateId, Verdict]
+
+
+_Lane = tuple[RadioName, bool]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Slots:
+    """The slots as they fill while the queue is read; `first_steps` is the lowest step of each job that has not ended."""
+
+    air: Air
+    now: datetime
+    taken: dict[_Lane, int]
+    busy: set[DeviceId]
+    first_steps: Mapping[str, int]
+
+
+_Rule = Callable[[Update, _Slots], Verdict | None]
+
+
+def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: datetime) -> Admission:
+    """Choose who starts now. `queue` holds queued updates in any order, `running` those that a task works on.
+
+    Never admits two updates of one device, and never more than a lane's slots. A running update that is paused gives its slot away; when it
+    resumes it is not stopped again, so a lane may then be over its limit until somebody ends.
+    """
+    slots = _Slots(air=air, now=now, taken=_count(running, air), busy={each.device for each in running}, first_steps=_first_steps(queue, running))
+    admitted: list[UpdateId] = []
+    waiting: dict[UpdateId, Verdict] = {}
+    for update in sorted(queue, key=lambda each: (each.created, each.id)):
+        verdict = next((found for rule in _RULES if (found := rule(update, slots)) is not None), None)
+        if verdict is None:
+            lane = _lane(update, air)
+            slots.taken[lane] = slots.taken.get(lane, 0) + 1
+            slots.busy.add(update.device)
+            admitted.append(update.id)
+        else:
+            waiting[update.id] = verdict
+    return Admission(admitted=tuple(admitted), waiting=waiting)
+
+
+# --- rules, the first that speaks decides -------------------------------------------------------------------------------------------------
+
+
+def _halted(_: Update, slots: _Slots) -> Verdict | None:
+    return _hold("halted", "Everything is halted until an operator lifts it.") if slots.air.halted else None
+
+
+def _paused(update: Update, slots: _Slots) -> Verdict | None:
+    return _hold("paused", "The update is paused.") if update.id in slots.air.paused else None
+
+
+def _not_before(update: Update, slots: _Slots) -> Verdict | None:
+    if update.not_before is None or update.not_before <= slots.now:
+        return None
+    when = update.not_before.isoformat(timespec="seconds")
+    if update.started is None:
+        return _hold("scheduled", f"The update is scheduled for {when}.")
+    return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
+
+
+def _predecessor(update: Update, slots: _Slots) -> Verdict | None:
+    if update.job is not None and slots.first_steps[update.job] < update.step:
+        return _hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
+    if update.device in slots.busy:
+        return _hold("predecessor", "Another update of the same device goes first.")
+    return None
+
+
+def _radio(update: Update, slots: _Slots) -> Verdict | None:
+    radio = slots.air.radios.get(update.radio)
+    if radio is None:
+        return _hold("offline", f"There is no radio {update.radio!r}.")
+    return None if radio.up else _hold(radio.reason, radio.sentence)
+
+
+def _device(update: Update, slots: _Slots) -> Verdict | None:
+    device = slots.air.devices.get(update.device)
+    if device is None:
+        return _hold("offline", "The device is not known to any radio now.")
+    if not device.online:
+        return _hold("offline", "The device does not answer.")
+    if device.sleepy and (device.last_seen is None or slots.now - device.last_seen > AWAKE_FOR):
+        return _hold("asleep", "The device sleeps; the update starts when it wakes.")
+    return None
+
+
+def _slot(update: Update, slots: _Slots) -> Verdict | None:
+    lane = _lane(update, slots.air)
+    radio = slots.air.radios[update.radio]
+    limit, whom = (radio.sleepy, "sleeping devices") if lane[1] else (radio.parallel, "mains devices")
+    if slots.taken.get(lane, 0) < limit:
+        return None
+    return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
+
+
+_RULES: tuple[_Rule, ...] = (_halted, _paused, _not_before, _predecessor, _radio, _device, _slot)
+
+
+# --- small pieces ------------------------------------------------------------------------------------------------------------------------
+
+
+def _hold(reason: str, sentence: str) -> Verdict:
+    return Verdict(decision="hold", sentence=sentence, reason=reason)
+
+
+def _lane(update: Update, air: Air) -> _Lane:
+    device = air.devices.get(update.device)
+    return (update.radio, device is not None and device.sleepy)
+
+
+def _count(running: Sequence[Update], air: Air) -> dict[_Lane, int]:
+    taken: dict[_Lane, int] = {}
+    for update in running:
+        if update.state in ON_THE_AIR and update.id not in air.paused:
+            lane = _lane(update, air)
+            taken[lane] = taken.get(lane, 0) + 1
+    return taken
+
+
+def _first_steps(queue: Sequence[Update], running: Sequence[Update]) -> dict[str, int]:
+    steps: dict[str, int] = {}
+    for update in (*queue, *running):
+        if update.job is not None:
+            steps[update.job] = min(update.step, steps.get(update.job, update.step))
+    return steps

@@ -1,0 +1,136 @@
+"""May this release be taken by this component: allow it, ask an operator, or refuse it.
+
+The order of the rules is the order of what can be overridden: identity and direction first, which nothing overrides but (for the direction) its
+own flag; then the operator's wishes, which `force` overrides; then how releases are taken at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from otagate.model.devices import Component, Device
+from otagate.model.facts import Scalar
+from otagate.model.releases import Release
+from otagate.model.verdicts import Verdict
+from otagate.model.versions import display_file_version
+from otagate.policy.match import match
+from otagate.policy.settings import PolicySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One question to the rules."""
+
+    device: Device
+    component: Component
+    release: Release
+    settings: PolicySettings
+    operator: bool
+    allow_downgrade: bool
+    force: bool
+
+
+_Rule = Callable[[_Case], Verdict | None]
+
+
+def judge(
+    device: Device,
+    component: Component,
+    release: Release,
+    *,
+    settings: PolicySettings,
+    operator: bool = False,
+    allow_downgrade: bool = False,
+    force: bool = False,
+) -> Verdict:
+    """Judge one release for one component.
+
+    `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
+    never identity or direction. `allow_downgrade` allows an older version and nothing else.
+    """
+    case = _Case(
+        device=device, component=component, release=release, settings=settings, operator=operator, allow_downgrade=allow_downgrade, force=force
+    )
+    for rule in _RULES:
+        verdict = rule(case)
+        if verdict is not None:
+            return verdict
+    who = "an operator ordered it" if operator else "it is forced" if force else "releases are taken automatically"
+    return Verdict(decision="allow", sentence=f"The release fits, and {who}.", facts=_facts(case))
+
+
+# --- identity and direction ---------------------------------------------------------------------------------------------------------------
+
+
+def _identity(case: _Case) -> Verdict | None:
+    verdict = match(case.device, case.component, case.release)
+    return verdict if verdict.decision == "refuse" else None
+
+
+def _already_current(case: _Case) -> Verdict | None:
+    if case.component.version != case.release.file_version:
+        return None
+    sentence = f"The component runs {case.release.display_version} already."
+    return Verdict(decision="refuse", sentence=sentence, code="already-current", facts=_facts(case))
+
+
+def _downgrade(case: _Case) -> Verdict | None:
+    running = case.component.version
+    if running is None or case.release.file_version >= running or case.allow_downgrade:
+        return None
+    sentence = f"The component runs {display_file_version(running)}, and {case.release.display_version} is older."
+    return Verdict(decision="refuse", sentence=sentence, reason="below_floor", code="downgrade-refused", facts=_facts(case))
+
+
+# --- wishes that force overrides ----------------------------------------------------------------------------------------------------------
+
+
+def _pin(case: _Case) -> Verdict | None:
+    pin = case.device.pin
+    if case.force or pin is None or pin == case.release.file_version:
+        return None
+    sentence = f"The device is pinned to {display_file_version(pin)}."
+    return Verdict(decision="refuse", sentence=sentence, reason="pinned", facts=_facts(case) | {"pin": pin})
+
+
+def _skip(case: _Case) -> Verdict | None:
+    if case.force or case.release.file_version not in case.device.skipped:
+        return None
+    sentence = f"Version {case.release.display_version} is to be skipped for this device."
+    return Verdict(decision="refuse", sentence=sentence, reason="skipped", facts=_facts(case))
+
+
+def _never(case: _Case) -> Verdict | None:
+    if case.operator or case.force or case.settings.mode != "never":
+        return None
+    sentence = "This device takes no release by itself; an operator may order it."
+    return Verdict(decision="refuse", sentence=sentence, facts=_facts(case))
+
+
+# --- questions that an operator's order answers -------------------------------------------------------------------------------------------
+
+
+def _doubt(case: _Case) -> Verdict | None:
+    verdict = match(case.device, case.component, case.release)
+    return None if case.operator or verdict.allowed else verdict
+
+
+def _unknown_version(case: _Case) -> Verdict | None:
+    if case.operator or case.component.version is not None:
+        return None
+    sentence = "The running version is not known, so nobody can say whether the release is newer."
+    return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=_facts(case))
+
+
+def _approval(case: _Case) -> Verdict | None:
+    if case.operator or case.force or case.settings.mode == "automatic":
+        return None
+    return Verdict(decision="ask", sentence="Releases for this device wait for approval.", reason="awaiting_approval", facts=_facts(case))
+
+
+_RULES: tuple[_Rule, ...] = (_identity, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
+
+
+def _facts(case: _Case) -> dict[str, Scalar]:
+    return {"version": case.component.version, "file_version": case.release.file_version, "mode": case.settings.mode}

@@ -1,0 +1,121 @@
+"""Which of the releases that sources offer is the best for a component; every release gets its verdict, chosen or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otagate.model.devices import Component, Device
+from otagate.model.releases import Release
+from otagate.model.verdicts import Verdict
+from otagate.model.versions import display_file_version
+from otagate.policy.judge import judge
+from otagate.policy.match import concerns
+from otagate.policy.settings import PolicySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A release with what policy says of it."""
+
+    release: Release
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """`chosen` is never a refused release; `verdict` is the chosen one's, or says why there is none. `trace` holds every release, newest first."""
+
+    chosen: Release | None
+    verdict: Verdict
+    trace: tuple[Judged, ...]
+
+
+def choose(
+    device: Device,
+    component: Component,
+    releases: Sequence[Release],
+    *,
+    settings: PolicySettings,
+    operator: bool = False,
+    allow_downgrade: bool = False,
+    force: bool = False,
+    version: int | None = None,
+) -> Choice:
+    """The newest release that is allowed; where none is, the newest that an operator may approve. The order of `releases` does not matter.
+
+    `version` is the only one that may be chosen, where given. Going back without naming a version is possible only where no source offers the
+    running one: a device that has the newest release is not sent back because somebody may.
+    """
+    judged = [
+        Judged(
+            release=each,
+            verdict=judge(device, component, each, settings=settings, operator=operator, allow_downgrade=allow_downgrade, force=force),
+        )
+        for each in sorted(set(releases), key=_newest_first)
+    ]
+    trace = tuple(_mark_ambiguous(judged))
+    candidates = [each for each in trace if version is None or each.release.file_version == version]
+    candidates = [each for each in candidates if concerns(device, component, each.release)]
+    if not candidates:
+        return Choice(chosen=None, verdict=_no_release(version), trace=trace)
+    current = any(each.verdict.code == "already-current" for each in candidates)
+    eligible = [each for each in candidates if not _older(each, component)] if current and version is None else candidates
+    for decision in ("allow", "ask"):
+        for each in eligible:
+            if each.verdict.decision == decision:
+                return Choice(chosen=each.release, verdict=each.verdict, trace=trace)
+    # What is for other hardware says nothing about this device, unless there is nothing else to say.
+    telling = [each for each in eligible if each.verdict.code != "incompatible-image"] or eligible
+    return Choice(chosen=None, verdict=telling[0].verdict, trace=trace)
+
+
+def _newest_first(release: Release) -> tuple[int, str, str, int, str]:
+    """A total order: two different releases never compare equal, whatever order they came in."""
+    return (-release.file_version, release.source, release.sha256 or "", release.size, repr(release))
+
+
+def _older(judged: Judged, component: Component) -> bool:
+    return component.version is not None and judged.release.file_version < component.version
+
+
+def _no_release(version: int | None) -> Verdict:
+    named = "" if version is None else f" of version {display_file_version(version)}"
+    return Verdict(decision="refuse", sentence=f"No source offers a release{named} for this component.", code="no-release")
+
+
+def _mark_ambiguous(judged: Sequence[Judged]) -> list[Judged]:
+    """Refuse releases of one version whose bytes differ: nobody can say which are meant. What is refused anyway takes no part."""
+    groups: dict[tuple[int, int, int], list[Release]] = {}
+    for each in judged:
+        if each.verdict.decision != "refuse":
+            groups.setdefault(_triple(each.release), []).append(each.release)
+    return [_against(groups.get(_triple(each.release), ()), each) for each in judged]
+
+
+def _against(group: Sequence[Release], judged: Judged) -> Judged:
+    if judged.verdict.decision == "refuse":
+        return judged
+    rivals = [other for other in group if _differ(other, judged.release)]
+    if not rivals:
+        return judged
+    names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_newest_first))
+    sentence = f"Two different files claim to be {judged.release.display_version}: {names}. Order one of them by its sha256."
+    return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason="ambiguous", facts={"rivals": len(rivals)}))
+
+
+def _triple(release: Release) -> tuple[int, int, int]:
+    return (release.manufacturer_code, release.image_type, release.file_version)
+
+
+def _differ(one: Release, other: Release) -> bool:
+    """Whether two releases are known to be different bytes; without a digest the length is all there is to tell."""
+    if one.sha256 is not None and other.sha256 is not None:
+        return one.sha256 != other.sha256
+    return one.size != other.size
+
+
+def _name(release: Release) -> str:
+    file_name = f"{release.file_name!r:.80} " if release.file_name else ""
+    digest = f"sha256 {release.sha256}" if release.sha256 else "no digest"
+    return f"{file_name}of source {release.source!r:.40} ({release.size} bytes, {digest})"
