@@ -29,8 +29,9 @@ _TYPE_MASK = 0xE000
 class ZnpNcp:
     """A Z-Stack 3.x coordinator on a CC2652; implements `Coordinator` towards the air and `ByteStreamNcp` towards a serial port.
 
-    Make it inside a running event loop and use it as an async context manager: the transmissions under way belong to it and end with it. `network` makes it pre-formed; `nvram`
-    carries the memory of another one (both together: `network` is stored over it). All state but NVRAM is lost at a reset.
+    Make it inside a running event loop and use it as an async context manager: the transmissions under way belong to it and end
+    with it. `network` makes it pre-formed; `nvram` carries the memory of another one (both together: `network` is stored over it).
+    All state but NVRAM is lost at a reset.
     """
 
     def __init__(

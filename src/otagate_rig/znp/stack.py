@@ -123,8 +123,9 @@ class Stack:
         self._group = group
 
     def close(self) -> None:
-        """End every transmission under way."""
+        """End every transmission under way; the air is no more heard."""
         self._group = None
+        self.state = DeviceState.HOLD
         for task in self._tasks:
             task.cancel()
 

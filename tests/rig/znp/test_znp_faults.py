@@ -148,4 +148,7 @@ async def test_leaving_the_context_ends_transmissions_that_would_last_for_ever()
             host.send_data(1)
             await until(lambda: len(medium.sent) == 1)
         assert medium.identity is None
+        assert not ncp.network_is_up
+        medium.say(0x0019, b"too late", ep=1)
+        assert host.all(mt.AF_INCOMING_MSG) == []
     assert medium.sent[0].dst == DEVICE_NWK

@@ -42,10 +42,11 @@ async def test_a_device_joins_and_is_interviewed(transport: str) -> None:
         assert medium.permits[-1] == 60
         medium.join(parent=0x0000)
         ieee = t.EUI64(DEVICE_IEEE.to_bytes(8, "little"))
-        await until(lambda: ieee in app.devices and app.devices[ieee].is_initialized)
+        await until(lambda: ieee in app.devices and app.devices[ieee].model is not None)
         device = app.devices[ieee]
         assert (device.nwk, device.manufacturer, device.model) == (DEVICE_NWK, "ACME", "Lamp")
         assert sorted(device.endpoints[1].in_clusters) == [0x0000, 0x0006]
+        assert device.is_initialized
         assert device.node_desc.is_router
         assert ncp.counters.buffer_full == 0
 
