@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from otagate.model.devices import Device
+from otagate.model.ids import RadioName, UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.policy.admit import AWAKE_FOR, Admission, Air, RadioAir, admit
+from tests.policy.cases import NOW, RADIO, device, device_id, update
+
+SECOND = timedelta(seconds=1)
+
+
+def ask(
+    queue: Sequence[Update],
+    running: Sequence[Update] = (),
+    *,
+    radio: RadioAir | None = None,
+    sleepy: Sequence[int] = (),
+    changed: dict[int, dict[str, Any]] | None = None,
+    now: datetime = NOW,
+    **air: Any,
+) -> Admission:
+    """Ask about updates of devices 0 to 99 on one radio with two slots; `changed` changes some of the devices."""
+    devices = [device(id=device_id(n), sleepy=n in sleepy, **(changed or {}).get(n, {})) for n in range(100)]
+    known: dict[Any, Device] = {each.id: each for each in devices}
+    radios = {RADIO: RadioAir(parallel=2, sleepy=3) if radio is None else radio}
+    return admit(queue, running, air=Air(**({"radios": radios, "devices": known} | air)), now=now)
+
+
+def ids(*numbers: int) -> tuple[UpdateId, ...]:
+    return tuple(UpdateId(f"u{number:03}") for number in numbers)
+
+
+def on_air(number: int, state: State = State.TRANSFERRING, **changes: Any) -> Update:
+    return update(number, state=state, started=NOW, **changes)
+
+
+# --- the decision table: every reason, once in and once out --------------------------------------------------------------------------------
+
+ONE = update(1)
+HELD: list[Any] = [
+    pytest.param("halted", ONE, {"halted": True}, id="halted"),
+    pytest.param("paused", ONE, {"paused": frozenset(ids(1))}, id="paused"),
+    pytest.param("scheduled", update(1, not_before=NOW + SECOND), {}, id="scheduled"),
+    pytest.param("backoff", update(1, not_before=NOW + SECOND, started=NOW - SECOND), {}, id="backoff"),
+    pytest.param("offline", update(1, radio=RadioName("gone")), {}, id="radio unknown"),
+    pytest.param("offline", ONE, {"radio": RadioAir(up=False)}, id="radio not up"),
+    pytest.param(
+        "in_use", ONE, {"radio": RadioAir(up=False, reason="in_use", sentence="Another program drives it.")}, id="radio with a word of its own"
+    ),
+    pytest.param("offline", ONE, {"devices": {}}, id="device unknown"),
+    pytest.param("offline", ONE, {"changed": {1: {"online": False}}}, id="device offline"),
+    pytest.param("offline", ONE, {"changed": {1: {"online": False}}, "sleepy": (1,)}, id="sleeping device offline"),
+    pytest.param("asleep", ONE, {"changed": {1: {"last_seen": NOW - AWAKE_FOR - SECOND}}, "sleepy": (1,)}, id="asleep"),
+    pytest.param("asleep", ONE, {"changed": {1: {"last_seen": None}}, "sleepy": (1,)}, id="asleep and never heard"),
+    pytest.param("radio_busy", ONE, {"running": [on_air(2), on_air(3)]}, id="all slots taken"),
+    pytest.param("radio_busy", ONE, {"radio": RadioAir(parallel=0)}, id="no slots at all"),
+    pytest.param("predecessor", ONE, {"running": [on_air(2, device=device_id(1))]}, id="another update of the device runs"),
+    pytest.param("predecessor", ONE, {"running": [on_air(2, State.STAGED, device=device_id(1))]}, id="another update of the device is staged"),
+    pytest.param("predecessor", update(1, job="j", step=2, steps=2), {"running": [on_air(2, job="j", step=1, steps=2)]}, id="a step before it runs"),
+]
+ADMITTED: list[Any] = [
+    pytest.param(ONE, {"halted": False, "paused": frozenset(ids(2))}, id="another is paused"),
+    pytest.param(update(1, not_before=NOW), {}, id="scheduled for now"),
+    pytest.param(update(1, not_before=NOW, started=NOW - SECOND), {}, id="backoff over"),
+    pytest.param(ONE, {"changed": {1: {"last_seen": NOW - AWAKE_FOR}}, "sleepy": (1,)}, id="just awake"),
+    pytest.param(ONE, {"changed": {1: {"last_seen": None}}}, id="mains device never heard"),
+    pytest.param(ONE, {"running": [on_air(2)]}, id="one slot left"),
+    pytest.param(ONE, {"running": [on_air(2), on_air(3)], "paused": frozenset(ids(3))}, id="a paused transfer gives its slot"),
+    pytest.param(
+        ONE,
+        {"running": [on_air(2, State.STAGED), on_air(3, State.ACTIVATING), on_air(4, State.CONFIRMING)]},
+        id="what is staged, activating or confirming needs no air",
+    ),
+    pytest.param(ONE, {"running": [on_air(2, radio=RadioName("b")), on_air(3, radio=RadioName("b"))]}, id="another radio is busy"),
+    pytest.param(update(1, job="j", step=2, steps=2), {"running": [on_air(2, job="other", step=1)]}, id="a step of another job runs"),
+    pytest.param(update(1, job="j", step=1, steps=2), {"running": [on_air(2, job="j", step=2)]}, id="a later step runs"),
+]
+
+
+@pytest.mark.parametrize(("reason", "waiting", "world"), HELD)
+def test_who_cannot_start_waits_with_the_reason(reason: str, waiting: Update, world: dict[str, Any]) -> None:
+    admission = ask([waiting], **world)
+    assert admission.admitted == ()
+    verdict = admission.waiting[waiting.id]
+    assert (verdict.decision, verdict.reason) == ("hold", reason)
+    assert verdict.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(("waiting", "world"), ADMITTED)
+def test_who_can_start_is_admitted(waiting: Update, world: dict[str, Any]) -> None:
+    admission = ask([waiting], **world)
+    assert admission.admitted == (waiting.id,)
+    assert admission.waiting == {}
+
+
+# --- order and lanes ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_first_created_is_first_admitted_whatever_the_order_of_the_queue() -> None:
+    queue = [update(1, created=NOW), update(2, created=NOW - 2 * SECOND), update(3, created=NOW - SECOND)]
+    admission = ask(queue)
+    assert admission.admitted == ids(2, 3)
+    assert admission.waiting[ids(1)[0]].reason == "radio_busy"
+
+
+def test_of_two_created_at_one_moment_the_ids_decide() -> None:
+    assert ask([update(3), update(2), update(1)]).admitted == ids(1, 2)
+
+
+def test_who_cannot_start_does_not_hold_up_who_can() -> None:
+    queue = [update(n, created=NOW + n * SECOND) for n in range(1, 5)]
+    assert ask(queue, changed={1: {"online": False}, 2: {"online": False}}).admitted == ids(3, 4)
+
+
+def test_sleeping_devices_take_no_slot_of_mains_devices_nor_the_other_way_round() -> None:
+    queue = [update(n, created=NOW + n * SECOND) for n in range(1, 11)]
+    admission = ask(queue, sleepy=(1, 2, 3, 4, 5))
+    assert admission.admitted == ids(1, 2, 3, 6, 7)
+    assert {each.reason for each in admission.waiting.values()} == {"radio_busy"}
+    assert "3 transfers that zigbee0 may make to sleeping devices" in admission.waiting[ids(4)[0]].sentence
+    assert "2 transfers that zigbee0 may make to mains devices" in admission.waiting[ids(8)[0]].sentence
+
+
+def test_running_updates_count_in_the_lane_of_their_device() -> None:
+    assert ask([update(1), update(2)], [on_air(3), on_air(4)], sleepy=(2, 4)).admitted == ids(1, 2)
+
+
+def test_two_updates_of_one_device_are_never_admitted_together() -> None:
+    admission = ask([update(1), update(2, device=device_id(1)), update(3)])
+    assert admission.admitted == ids(1, 3)
+    assert admission.waiting[ids(2)[0]].reason == "predecessor"
+
+
+def test_the_steps_of_a_job_start_one_after_the_other() -> None:
+    first, second = update(2, job="j", step=1, steps=2), update(1, job="j", step=2, steps=2)
+    admission = ask([second, first])
+    assert admission.admitted == ids(2)
+    assert admission.waiting[ids(1)[0]].sentence == "Step 2 of 2 waits for the step before it."
+
+
+def test_an_empty_queue_admits_nobody() -> None:
+    assert ask([]) == Admission(admitted=(), waiting={})

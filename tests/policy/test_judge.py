@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otagate.policy.judge import judge
+from otagate.policy.settings import Mode, PolicySettings
+from tests.policy.cases import component, device, release
+
+Changes = dict[str, Any]
+
+
+def row(decision: str, reason: str | None, code: str = "policy-refused", **changes: Changes) -> Any:
+    words = [f"{key}={value}" for group in changes.values() for key, value in group.items()]
+    return pytest.param(decision, reason, code, changes, id=f"{decision}: {' '.join(words) or 'plain'}")
+
+
+AUTOMATIC = {"mode": "automatic"}
+OPERATOR = {"operator": True}
+FORCE = {"operator": True, "force": True}
+OLDER = {"file_version": 9}
+ALL_RIGHTS = {"operator": True, "force": True, "allow_downgrade": True}
+
+TABLE: list[Any] = [
+    # how releases are taken
+    row("ask", "awaiting_approval"),
+    row("allow", None, settings=AUTOMATIC),
+    row("refuse", None, settings={"mode": "never"}),
+    row("allow", None, order=OPERATOR),
+    row("allow", None, order=OPERATOR, settings={"mode": "never"}),
+    row("allow", None, order={"force": True}),
+    row("allow", None, order={"force": True}, settings={"mode": "never"}),
+    # what runs already
+    row("refuse", None, "already-current", component={"version": 20}, settings=AUTOMATIC),
+    row("refuse", None, "already-current", component={"version": 20}, order=ALL_RIGHTS),
+    row("ask", "awaiting_approval", component={"version": None}, settings=AUTOMATIC),
+    row("ask", "awaiting_approval", component={"version": None}, settings=AUTOMATIC, order={"force": True}),
+    row("allow", None, component={"version": None}, order=OPERATOR),
+    # direction
+    row("refuse", "below_floor", "downgrade-refused", release=OLDER, settings=AUTOMATIC),
+    row("refuse", "below_floor", "downgrade-refused", release=OLDER, order=OPERATOR),
+    row("refuse", "below_floor", "downgrade-refused", release=OLDER, order=FORCE),
+    row("allow", None, release=OLDER, order={"operator": True, "allow_downgrade": True}),
+    row("ask", "awaiting_approval", release=OLDER, order={"allow_downgrade": True}),
+    row("allow", None, release={"file_version": 11}, settings=AUTOMATIC),
+    # pin
+    row("refuse", "pinned", device={"pin": 10}, settings=AUTOMATIC),
+    row("refuse", "pinned", device={"pin": 10}, order=OPERATOR),
+    row("refuse", "pinned", device={"pin": 0}, order=OPERATOR),
+    row("allow", None, device={"pin": 10}, order=FORCE),
+    row("allow", None, device={"pin": 20}, settings=AUTOMATIC),
+    # skipped versions
+    row("refuse", "skipped", device={"skipped": (7, 20)}, settings=AUTOMATIC),
+    row("refuse", "skipped", device={"skipped": (20,)}, order=OPERATOR),
+    row("allow", None, device={"skipped": (20,)}, order=FORCE),
+    row("allow", None, device={"skipped": (19, 21)}, settings=AUTOMATIC),
+    # identity
+    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1}, settings=AUTOMATIC),
+    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1}, order=ALL_RIGHTS),
+    row("refuse", "image_mismatch", "incompatible-image", release={"hardware_min": 4}, order=ALL_RIGHTS),
+    row("allow", None, release={"hardware_min": 3}, settings=AUTOMATIC),
+    # a missing second key
+    row("ask", "awaiting_approval", release={"manufacturer_code": 0xFFFF}, settings=AUTOMATIC),
+    row("ask", "awaiting_approval", release={"manufacturer_code": 0xFFFF}, settings=AUTOMATIC, order={"force": True}),
+    row("allow", None, release={"manufacturer_code": 0xFFFF}, order=OPERATOR),
+    row("ask", "awaiting_approval", release={"hardware_min": 1}, component={"hardware_version": None}, settings=AUTOMATIC),
+    row("allow", None, release={"hardware_min": 1}, component={"hardware_version": None}, order=OPERATOR),
+    # what speaks first when several rules have something to say
+    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1, "file_version": 9}, device={"pin": 3}),
+    row("refuse", "below_floor", "downgrade-refused", release=OLDER, device={"pin": 3, "skipped": (9,)}),
+    row("refuse", "pinned", device={"pin": 3, "skipped": (20,)}, settings={"mode": "never"}),
+    row("refuse", None, release={"manufacturer_code": 0xFFFF}, settings={"mode": "never"}),
+]
+
+
+@pytest.mark.parametrize(("decision", "reason", "code", "changes"), TABLE)
+def test_the_decision_table(decision: str, reason: str | None, code: str, changes: dict[str, Changes]) -> None:
+    verdict = judge(
+        device(**changes.get("device", {})),
+        component(**changes.get("component", {})),
+        release(**changes.get("release", {})),
+        settings=PolicySettings(**changes.get("settings", {})),
+        **changes.get("order", {}),
+    )
+    assert (verdict.decision, verdict.reason, verdict.code) == (decision, reason, code)
+    assert verdict.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("mode", "order", "who"),
+    [("automatic", {}, "taken automatically"), ("ask", OPERATOR, "an operator ordered it"), ("ask", {"force": True}, "it is forced")],
+)
+def test_an_allowance_says_who_allows(mode: Mode, order: Changes, who: str) -> None:
+    assert who in judge(device(), component(), release(), settings=PolicySettings(mode=mode), **order).sentence
+
+
+def test_a_refusal_names_the_versions_for_people() -> None:
+    verdict = judge(device(), component(version=0x0102_0304), release(file_version=0x0102_0303), settings=PolicySettings())
+    assert "0x01020304" in verdict.sentence
+    assert "0x01020303" in verdict.sentence
+    assert verdict.facts == {"version": 0x0102_0304, "file_version": 0x0102_0303, "mode": "ask"}

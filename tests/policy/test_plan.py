@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otagate.model.releases import Release
+from otagate.policy.plan import Choice, choose
+from otagate.policy.settings import PolicySettings
+from tests.policy.cases import DIGEST_A, DIGEST_B, component, device, release
+
+AUTOMATIC = PolicySettings(mode="automatic")
+V9, V10, V20, V30 = (release(file_version=version) for version in (9, 10, 20, 30))
+
+
+def pick(*releases: Release, settings: PolicySettings = AUTOMATIC, **order: Any) -> Choice:
+    return choose(device(), component(), releases, settings=settings, **order)
+
+
+def test_the_newest_release_that_fits_is_chosen() -> None:
+    choice = pick(V20, V30, V10)
+    assert choice.chosen == V30
+    assert choice.verdict.allowed
+
+
+def test_every_release_has_its_verdict_newest_first() -> None:
+    choice = pick(V20, V9, release(file_version=40, image_type=1), V10)
+    assert [(each.release.file_version, each.verdict.code) for each in choice.trace] == [
+        (40, "incompatible-image"),
+        (20, "policy-refused"),
+        (10, "already-current"),
+        (9, "downgrade-refused"),
+    ]
+    assert [each.verdict.decision for each in choice.trace] == ["refuse", "allow", "refuse", "refuse"]
+
+
+def test_what_must_be_approved_is_chosen_with_its_question() -> None:
+    choice = pick(V20, V30, settings=PolicySettings(mode="ask"))
+    assert choice.chosen == V30
+    assert (choice.verdict.decision, choice.verdict.reason) == ("ask", "awaiting_approval")
+
+
+def test_what_is_allowed_goes_before_something_newer_that_leaves_a_doubt() -> None:
+    assert pick(V20, release(file_version=30, manufacturer_code=0xFFFF)).chosen == V20
+
+
+def test_of_equal_bytes_from_two_sources_one_is_chosen() -> None:
+    assert pick(release(source="b"), release(source="a")).chosen == release(source="a")
+
+
+# --- nothing to choose -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("releases", "code", "reason"),
+    [
+        pytest.param((), "no-release", None, id="no source offers anything"),
+        pytest.param((release(image_type=1),), "no-release", None, id="only for other kinds of component"),
+        pytest.param((V10, V9), "already-current", None, id="the newest runs"),
+        pytest.param((V10, release(file_version=30, hardware_min=9)), "already-current", None, id="something newer for other hardware"),
+        pytest.param((V9,), "downgrade-refused", "below_floor", id="only older"),
+        pytest.param((release(hardware_min=9),), "incompatible-image", "image_mismatch", id="only for other hardware"),
+    ],
+)
+def test_where_nothing_can_be_chosen_the_verdict_says_why(releases: tuple[Release, ...], code: str, reason: str | None) -> None:
+    choice = pick(*releases)
+    assert choice.chosen is None
+    assert (choice.verdict.decision, choice.verdict.code, choice.verdict.reason) == ("refuse", code, reason)
+    assert len(choice.trace) == len(releases)
+
+
+def test_a_pin_is_told_though_the_running_version_is_offered_too() -> None:
+    choice = choose(device(pin=10), component(), (V10, V20), settings=AUTOMATIC)
+    assert (choice.chosen, choice.verdict.reason) == (None, "pinned")
+
+
+# --- a named version ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_only_a_named_version_is_chosen() -> None:
+    assert pick(V20, V30, version=20).chosen == V20
+
+
+def test_a_named_version_that_nobody_offers_is_no_release() -> None:
+    choice = pick(V20, release(file_version=25, image_type=1), version=25)
+    assert (choice.chosen, choice.verdict.code) == (None, "no-release")
+    assert "0x00000019" in choice.verdict.sentence
+
+
+def test_a_named_version_that_runs_already_is_refused_as_current() -> None:
+    assert pick(V10, V20, version=10).verdict.code == "already-current"
+
+
+# --- going back --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_going_back_needs_the_flag_even_for_a_named_version() -> None:
+    assert pick(V9, V10, operator=True, force=True, version=9).verdict.code == "downgrade-refused"
+    assert pick(V9, V10, operator=True, allow_downgrade=True, version=9).chosen == V9
+
+
+def test_a_device_with_the_newest_release_is_not_sent_back_because_somebody_may() -> None:
+    choice = pick(V9, V10, operator=True, allow_downgrade=True)
+    assert (choice.chosen, choice.verdict.code) == (None, "already-current")
+
+
+def test_a_device_with_a_version_that_nobody_offers_goes_back_where_allowed() -> None:
+    assert pick(release(file_version=8), V9, operator=True, allow_downgrade=True).chosen == V9
+
+
+# --- ambiguity ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_two_files_of_one_version_are_ambiguous_and_both_are_named() -> None:
+    choice = pick(release(file_name="one.ota"), release(sha256=DIGEST_B, file_name="two.ota", source="index"), operator=True, force=True)
+    assert choice.chosen is None
+    assert (choice.verdict.decision, choice.verdict.reason) == ("refuse", "ambiguous")
+    for part in ("'one.ota'", "'two.ota'", "'folder'", "'index'", DIGEST_A, DIGEST_B):
+        assert part in choice.verdict.sentence
+    assert [each.verdict.reason for each in choice.trace] == ["ambiguous", "ambiguous"]
+
+
+def test_an_ambiguous_version_leaves_an_older_clear_one_to_choose() -> None:
+    assert pick(V20, V30, release(file_version=30, sha256=DIGEST_B)).chosen == V20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(release(source="index"), id="the same bytes"),
+        pytest.param(release(source="index", sha256=None), id="no digest, the same length"),
+        pytest.param(release(source="index", sha256=DIGEST_B, hardware_min=9), id="other bytes for other hardware"),
+        pytest.param(release(source="index", sha256=DIGEST_B, model="Lamp 2"), id="other bytes for another model"),
+    ],
+)
+def test_what_cannot_be_mistaken_is_not_ambiguous(other: Release) -> None:
+    assert pick(release(), other).chosen is not None
+
+
+def test_without_a_digest_another_length_is_another_file() -> None:
+    assert pick(release(), release(source="index", sha256=None, size=999)).verdict.reason == "ambiguous"
