@@ -88,7 +88,7 @@ class FakeMedium:
         if frame.dst_ep == 0 and frame.cluster < 0x8000:
             simple = struct.pack("<BHHBB2HB1H", 1, 0x0104, 0x0100, 1, 2, 0x0000, 0x0006, 1, 0x0019)
             body = {
-                0x0002: me + bytes.fromhex("01408e5f115200002c520000"[:26].ljust(26, "0")),
+                0x0002: me + bytes.fromhex("01408e5f11525200002c520000"),
                 0x0005: me + b"\x01\x01",
                 0x0004: me + bytes((len(simple),)) + simple,
             }.get(frame.cluster, b"\x84")
