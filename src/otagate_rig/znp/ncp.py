@@ -46,6 +46,7 @@ class ZnpNcp:
         led: bool = True,
     ) -> None:
         stack = self._stack = Stack(medium, nvram or Nvram(), ieee=ieee)
+        stack.coordinator = self
         stack.nvram.boot(ieee=ieee)
         if network is not None:
             stack.nvram.form(network, ieee=stack.ieee)
@@ -68,7 +69,6 @@ class ZnpNcp:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
-        self._stack.medium.network_down()
         group, self._group = self._group, None
         if group is not None:
             # Without the error of the body: it is none of the tasks' and goes on as it is.
@@ -219,6 +219,4 @@ class ZnpNcp:
         self._commissioning.restart()
         self._af.restart()
         stack.restart()
-        # The address may have changed with the NVRAM.
-        stack.medium.attach(self, ieee=stack.ieee)
         stack.send(mt.SYS_RESET_IND, self._system.reset_indication(reason))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
-from otagate_rig.aps import Medium, NetworkIdentity
+from otagate_rig.aps import Coordinator, Medium, NetworkIdentity
 from otagate_rig.znp.frames import corrupt, encode
 from otagate_rig.znp.mt import ZDO_STATE_CHANGE_IND, DeviceState
 from otagate_rig.znp.nvram import Nvram
@@ -91,6 +91,8 @@ class Stack:
         self.no_route: set[int] = set()
         self.state = DeviceState.HOLD
         self.identity: NetworkIdentity | None = None
+        self.coordinator: Coordinator | None = None
+        self._on_air = False
         self.hanging = False
         self.corrupt_frames = 0
         self.write: Callable[[bytes], None] | None = None
@@ -126,6 +128,7 @@ class Stack:
         """End every transmission under way; the air is no more heard."""
         self._group = None
         self.state = DeviceState.HOLD
+        self.fall_silent()
         for task in self._tasks:
             task.cancel()
 
@@ -147,7 +150,7 @@ class Stack:
         self.no_route.clear()
         self.state = DeviceState.HOLD
         self.identity = None
-        self.medium.network_down()
+        self.fall_silent()
         self.nvram.boot(ieee=self.hardware_ieee)
 
     def change_state(self, state: DeviceState) -> None:
@@ -156,9 +159,19 @@ class Stack:
         self.send(ZDO_STATE_CHANGE_IND, bytes((state,)))
 
     def bring_up(self, identity: NetworkIdentity) -> None:
-        """Start the radio on `identity`."""
+        """Start the radio on `identity`, or move it there."""
         self.identity = identity
+        if not self._on_air and self.coordinator is not None:
+            # Only now: a stick that is powered but idle must not take the air from the one that runs the network.
+            self.medium.attach(self.coordinator, ieee=self.ieee)
+            self._on_air = True
         self.medium.network_up(identity)
+
+    def fall_silent(self) -> None:
+        """Take the network down if it is this coordinator's."""
+        if self._on_air:
+            self._on_air = False
+            self.medium.network_down()
 
 
 def pack_clusters(clusters: tuple[int, ...]) -> bytes:

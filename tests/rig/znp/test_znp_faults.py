@@ -152,3 +152,18 @@ async def test_leaving_the_context_ends_transmissions_that_would_last_for_ever()
         medium.say(0x0019, b"too late", ep=1)
         assert host.all(mt.AF_INCOMING_MSG) == []
     assert medium.sent[0].dst == DEVICE_NWK
+
+
+@pytest.mark.asyncio
+async def test_a_second_stick_that_is_only_powered_leaves_the_air_to_the_first() -> None:
+    medium = FakeMedium()
+    medium.present = True
+    async with raw_host(medium) as (first, host):
+        async with ZnpNcp(medium, ieee=2, network=IDENTITY) as second:
+            second.reset_unexpectedly()
+            second.power_lost()
+            assert medium.identity == IDENTITY
+        assert medium.identity == IDENTITY
+        assert medium.coordinator is first
+        medium.say(0x0019, b"still mine", ep=1)
+        assert len(host.all(mt.AF_INCOMING_MSG)) == 1
