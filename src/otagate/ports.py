@@ -255,3 +255,30 @@ class ImageCache(Protocol):
 
     async def remove(self, sha256: Sha256) -> None:
         """Delete the bytes; a reader that has them mapped keeps them. No error where absent."""
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderScan:
+    """What changed in a folder since the scan before: new or changed `files` (name, bytes), names `gone`, and what was `skipped` and why."""
+
+    files: Sequence[tuple[str, bytes]]
+    gone: Sequence[str]
+    skipped: Sequence[tuple[str, str]]
+
+
+class Folder(Protocol):
+    """A local directory of images."""
+
+    @property
+    def name(self) -> str:
+        """The source's name in the configuration."""
+
+    @property
+    def type(self) -> str:
+        """The source's type in the configuration."""
+
+    async def scan(self) -> FolderScan:
+        """Read what changed. Raises SourceUnavailable where the directory cannot be read."""

@@ -77,6 +77,11 @@ class Journal:
         finally:
             self._readers.discard(queue)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the hub stops."""
+        return self._closed
+
     def close(self) -> None:
         """End every reader."""
         self._closed = True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
-from otagate.model.errors import RadioError, RadioInUse, WrongNetwork
+from otagate.model.errors import OtagateError, RadioError, RadioInUse, WrongNetwork
 from otagate.ports import Clock, Emit, Radio, RadioChanged, RadioState
 
 LOG = structlog.get_logger("otagate.supervise")
@@ -47,15 +47,26 @@ async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: a
 
 
 async def _one_life(radio: Radio) -> tuple[RadioState, str]:
+    error = await outcome(radio.run(), what=f"radio {radio.name}")
+    match error:
+        case WrongNetwork():
+            return "wrong_network", str(error)
+        case RadioInUse():
+            return "in_use", str(error)
+        case RadioError():
+            return "retrying", str(error)
+        case None:
+            return "retrying", "the radio ended"
+    return "retrying", f"the radio failed unexpectedly: {type(error).__name__}"
+
+
+async def outcome(work: Awaitable[None], *, what: str) -> Exception | None:
+    """Await, and give a failure back as a value: the one place that outlives what nobody foresaw. Cancellation passes."""
     try:
-        await radio.run()
-    except WrongNetwork as error:
-        return "wrong_network", str(error)
-    except RadioInUse as error:
-        return "in_use", str(error)
-    except RadioError as error:
-        return "retrying", str(error)
-    except Exception as error:  # the supervisor is the one place that outlives what nobody foresaw
-        LOG.exception("radio failed", radio=radio.name)
-        return "retrying", f"the radio failed unexpectedly: {type(error).__name__}"
-    return "retrying", "the radio ended"
+        await work
+    except OtagateError as error:
+        return error
+    except Exception as error:
+        LOG.exception("failed unexpectedly", what=what)
+        return error
+    return None

@@ -177,6 +177,15 @@ class PolicyRefused(UpdateError):
     code: ClassVar[str] = "policy-refused"
 
 
+class Refused(PolicyRefused):
+    """A verdict as an error: more exact than its class, it carries the verdict's own code and reason word."""
+
+    def __init__(self, sentence: str, *, code: str, reason: str | None) -> None:
+        super().__init__(sentence)
+        self.code = code  # type: ignore[misc]
+        self.reason = reason
+
+
 class NotFound(OtagateError):
     """There is no such thing."""
 

@@ -1,0 +1,112 @@
+"""Images that are here: checked, stored under their digest, and offered as releases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from otagate.engine.journal import Journal
+from otagate.formats.identify import identify
+from otagate.model.errors import NotInState, UnknownImage
+from otagate.model.ids import Sha256
+from otagate.model.images import Image
+from otagate.model.releases import Release
+from otagate.ports import Clock, ImageCache, Store
+
+_NAME_BOUND = 200
+
+
+class Library:
+    """The catalogue of stored images, in memory for reading, in store and cache for good."""
+
+    def __init__(self, store: Store, cache: ImageCache, journal: Journal, clock: Clock, *, max_bytes: int) -> None:
+        self._store = store
+        self._cache = cache
+        self._journal = journal
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._images: dict[Sha256, Image] = {}
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read the images that are known from before."""
+        self._images = {image.sha256: image for image in await self._store.catalogue.all()}
+
+    def images(self) -> Sequence[Image]:
+        """Every image, newest first."""
+        return sorted(self._images.values(), key=lambda image: image.added, reverse=True)
+
+    def image(self, sha256: Sha256) -> Image:
+        """One image; raises UnknownImage."""
+        try:
+            return self._images[sha256]
+        except KeyError:
+            raise UnknownImage(f"there is no image {sha256!r}") from None
+
+    def releases(self, sha256: Sha256 | None = None) -> Sequence[Release]:
+        """What the stored images offer; only one of them where `sha256` is given."""
+        images = self._images.values() if sha256 is None else (self.image(sha256),)
+        return [_release(image) for image in images]
+
+    def open(self, sha256: Sha256) -> memoryview:
+        """The bytes as sent to a device; raises UnknownImage, IntegrityMismatch."""
+        return self._cache.open(sha256)
+
+    def path(self, sha256: Sha256) -> Path:
+        """Where the bytes lie; raises UnknownImage."""
+        self.image(sha256)
+        return self._cache.path(sha256)
+
+    async def add(self, data: bytes, *, file_name: str, source: str, actor: str) -> Image:
+        """Check and store a file; the same bytes again are the same image.
+
+        What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. Raises Malformed, TooLarge,
+        IntegrityMismatch, StoreUnavailable.
+        """
+        identified = await asyncio.to_thread(identify, data, self._max_bytes)
+        async with self._lock:
+            sha256 = await self._cache.add(bytes(identified.view))
+            known = self._images.get(sha256)
+            if known is not None and (known.source == source or known.source == "upload"):
+                return known
+            shown = "".join(char for char in file_name if char.isprintable())[:_NAME_BOUND] or "unnamed"
+            image = Image(sha256=sha256, file_name=shown, facts=identified.facts, added=self._clock.now(), source=source)
+            async with self._journal.commit() as entry:
+                await self._store.catalogue.put(image)
+                entry.tell("image", sha256, "added", actor=actor, data={"file_name": shown, "source": source, "bytes": image.facts.size})
+            self._images[sha256] = image
+        return image
+
+    async def remove(self, sha256: Sha256, *, actor: str) -> None:
+        """Forget an image and its bytes. Raises UnknownImage; NotInState where an update that has not ended needs it."""
+        async with self._lock:
+            self.image(sha256)
+            users = [update.id for update in await self._store.updates.unfinished() if update.image == sha256]
+            if users:
+                raise NotInState(f"image {sha256[:12]} is needed by update {users[0]}: cancel it first")
+            async with self._journal.commit() as entry:
+                await self._store.catalogue.delete(sha256)
+                entry.tell("image", sha256, "removed", actor=actor)
+            del self._images[sha256]
+            await self._cache.remove(sha256)
+
+    def from_source(self, source: str) -> Sequence[Image]:
+        """The images that a source brought."""
+        return [image for image in self._images.values() if image.source == source]
+
+
+def _release(image: Image) -> Release:
+    facts = image.facts
+    return Release(
+        source=image.source,
+        manufacturer_code=facts.manufacturer_code,
+        image_type=facts.image_type,
+        file_version=facts.file_version,
+        size=facts.size,
+        sha256=image.sha256,
+        hardware_min=facts.hardware_min,
+        hardware_max=facts.hardware_max,
+        destination=facts.destination,
+        file_name=image.file_name,
+    )

@@ -1,0 +1,192 @@
+"""What an operator may read: views made from rows, courses and policy."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from otagate.engine.conductor import Conductor
+from otagate.engine.consultant import Consultant
+from otagate.engine.registry import Registry
+from otagate.engine.views import ComponentView, DeviceView, Health, Offer, Page, RadioView, UpdateStatus, UpdateView
+from otagate.model.devices import Device
+from otagate.model.errors import StoreError
+from otagate.model.facts import Fact
+from otagate.model.ids import DeviceId, UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.ports import Clock, Store
+
+_SHOWN_AS: Mapping[State, UpdateStatus] = {
+    State.PLANNED: "waiting",
+    State.QUEUED: "waiting",
+    State.SUCCEEDED: "updated",
+    State.FAILED: "failed",
+    State.CANCELLED: "none",
+    State.SUPERSEDED: "none",
+}
+_RANK: Sequence[UpdateStatus] = ("updating", "waiting", "available", "failed", "updated", "none")
+"""A device with several components shows what most needs a look."""
+
+
+def encode_cursor(key: str) -> str:
+    """An opaque cursor."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The key in a cursor; raises ValueError where it is none of ours."""
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, UnicodeDecodeError):
+        raise ValueError(f"{cursor[:40]!r} is not a cursor of this API") from None
+
+
+class Readings:
+    """Reads, and changes nothing."""
+
+    def __init__(self, *, store: Store, registry: Registry, consultant: Consultant, conductor: Conductor, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._consultant = consultant
+        self._conductor = conductor
+        self._clock = clock
+
+    # --- devices ----------------------------------------------------------------------------------------------------------------------
+
+    async def devices(
+        self,
+        *,
+        radio: str | None = None,
+        protocol: str | None = None,
+        update_status: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[DeviceView]:
+        """One page of devices by id; ValueError where the cursor is none of ours."""
+        after = decode_cursor(cursor) if cursor else ""
+        items: list[DeviceView] = []
+        for device in self._registry.devices():
+            if device.id <= after or not _fits(device, radio, protocol, q):
+                continue
+            view = await self.device_view(device)
+            if update_status is not None and view.update_status != update_status:
+                continue
+            if len(items) == limit:
+                return Page(items=items, next_cursor=encode_cursor(items[-1].device.id))
+            items.append(view)
+        return Page(items=items)
+
+    async def device_view(self, device: Device) -> DeviceView:
+        """A device with its components' newest releases and running updates."""
+        components: list[ComponentView] = []
+        statuses: list[UpdateStatus] = []
+        for component in device.components:
+            choice = self._consultant.consult(device, component, operator=True)
+            latest = await self._store.updates.latest(device.id, component.id)
+            running = latest if latest is not None and not latest.ended else None
+            available = choice.chosen
+            components.append(ComponentView(component=component, available=available, update=running.id if running else None))
+            statuses.append(_status(latest, available.file_version if available else None))
+        shown = next((status for status in _RANK if status in statuses), "none")
+        return DeviceView(device=device, update_status=shown, components=tuple(components))
+
+    async def device(self, device_id: DeviceId) -> DeviceView:
+        """One device; raises UnknownDevice."""
+        return await self.device_view(self._registry.device(device_id))
+
+    async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
+        """Every release that fits any component of the device, newest first; raises UnknownDevice."""
+        device = self._registry.device(device_id)
+        return [
+            Offer(component=component.id, release=judged.release, verdict=judged.verdict)
+            for component, choice in self._consultant.offers(device)
+            for judged in choice.trace
+            if judged.release.image_type == component.image_type
+        ]
+
+    # --- updates ----------------------------------------------------------------------------------------------------------------------
+
+    async def updates(
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[UpdateView]:
+        """One page of updates, newest first; ValueError where the cursor is none of ours."""
+        before = UpdateId(decode_cursor(cursor)) if cursor else None
+        rows = list(await self._store.updates.page(states=states, device=device, limit=limit + 1, before=before))
+        more = encode_cursor(rows[limit - 1].id) if len(rows) > limit else None
+        return Page(items=[self.update_view(row) for row in rows[:limit]], next_cursor=more)
+
+    async def update(self, update_id: UpdateId) -> UpdateView:
+        """One update; raises UnknownUpdate."""
+        return self.update_view(await self._store.updates.get(update_id))
+
+    def update_view(self, update: Update) -> UpdateView:
+        """An update with its live progress."""
+        course = self._conductor.course(update.id)
+        if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
+            return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None)
+        now = self._clock.monotonic()
+        progress = course.progress
+        sent = max(progress.offset, update.bytes_sent)
+        return UpdateView(update=update, bytes_sent=sent, bytes_per_second=progress.rate(now), eta_seconds=progress.eta(now))
+
+    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
+        """The facts of one update, oldest first; raises UnknownUpdate."""
+        await self._store.updates.get(update_id)
+        return await self._store.facts.after(0, limit=5_000, subject="update", subject_id=update_id)
+
+    def moving(self) -> Sequence[UpdateView]:
+        """The updates whose transfer runs now."""
+        return [self.update_view(course.update) for course in self._conductor.courses() if course.update.state is State.TRANSFERRING]
+
+    # --- radios and health ------------------------------------------------------------------------------------------------------------
+
+    def radios(self) -> Sequence[RadioView]:
+        """Every configured radio."""
+        devices = self._registry.devices()
+        courses = self._conductor.courses()
+        return [
+            RadioView(
+                name=name,
+                type=status.type,
+                state=status.state,
+                sentence=status.sentence,
+                devices=sum(device.radio == name for device in devices),
+                transfers=sum(course.update.radio == name and course.update.state is State.TRANSFERRING for course in courses),
+                parallel=status.parallel,
+            )
+            for name, status in self._registry.radios.items()
+        ]
+
+    async def health(self) -> Health:
+        """Ready: the store answers, and every radio is up or being retried."""
+        try:
+            await self._store.facts.last_number()
+            store = "ok"
+        except StoreError as error:
+            store = str(error)
+        radios = tuple(self.radios())
+        ready = store == "ok" and all(radio.state in ("up", "retrying") for radio in radios)
+        return Health(ready=ready, store=store, radios=radios)
+
+
+def _fits(device: Device, radio: str | None, protocol: str | None, q: str | None) -> bool:
+    if radio is not None and device.radio != radio:
+        return False
+    if protocol is not None and device.protocol != protocol:
+        return False
+    words = f"{device.id} {device.name} {device.manufacturer or ''} {device.model or ''}".casefold()
+    return q is None or q.casefold() in words
+
+
+def _status(latest: Update | None, available: int | None) -> UpdateStatus:
+    """The last final state counts until a newer release makes the component available."""
+    if latest is None:
+        return "available" if available is not None else "none"
+    shown = _SHOWN_AS.get(latest.state, "updating")
+    if not latest.ended:
+        return shown
+    if available is not None and (latest.state is not State.FAILED or available != latest.to_version):
+        return "available"
+    return shown

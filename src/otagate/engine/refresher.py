@@ -1,0 +1,125 @@
+"""Sources asked again: what a watched folder holds becomes images, and what is wrong with a file is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from otagate.engine.consultant import Consultant
+from otagate.engine.journal import Journal
+from otagate.engine.library import Library
+from otagate.engine.views import SourceView
+from otagate.model.errors import ImageError, NotFound, NotInState, SourceError, StoreError
+from otagate.ports import Clock, Folder
+
+LOG = structlog.get_logger("otagate.source")
+
+
+@dataclass(slots=True)
+class _Source:
+    folder: Folder
+    state: Literal["ok", "degraded", "misconfigured"] = "ok"
+    sentence: str = "not read yet"
+    last_success: datetime | None = None
+    files: dict[str, str] = field(default_factory=dict)  # file name → sha256 of its image
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Refresher:
+    """Every configured source, read when it is due and when an operator says so; one that fails never delays another."""
+
+    def __init__(self, *, folders: Sequence[Folder], library: Library, consultant: Consultant, journal: Journal, clock: Clock) -> None:
+        self._library = library
+        self._consultant = consultant
+        self._journal = journal
+        self._clock = clock
+        self._sources: Mapping[str, _Source] = {folder.name: _Source(folder) for folder in folders}
+        self._due: asyncio.Queue[str] = asyncio.Queue()
+        self._posted: set[str] = set()
+
+    def post(self, name: str) -> None:
+        """Read a source soon."""
+        if name not in self._posted:
+            self._posted.add(name)
+            self._due.put_nowait(name)
+
+    async def run(self) -> None:
+        """Read what is due, for ever."""
+        while True:
+            name = await self._due.get()
+            self._posted.discard(name)
+            try:
+                await self.refresh(name)
+            except StoreError as error:
+                LOG.warning("source not read", source=name, error=str(error))
+
+    async def refresh(self, name: str) -> SourceView:
+        """Read a source now. Raises NotFound, StoreUnavailable; what is wrong with the source itself is in its state."""
+        source = self._sources.get(name)
+        if source is None:
+            raise NotFound(f"there is no source {name!r}")
+        async with source.lock:
+            before = (source.state, source.sentence)
+            changed = await self._read(source)
+            if (source.state, source.sentence) != before:
+                async with self._journal.commit() as entry:
+                    entry.tell("source", name, "state", data={"state": source.state, "sentence": source.sentence})
+        if changed:
+            await self._consultant.decide_all()
+        return self.view(name)
+
+    async def _read(self, source: _Source) -> bool:
+        try:
+            found = await source.folder.scan()
+        except SourceError as error:
+            source.state, source.sentence = "degraded", str(error)
+            return False
+        wrong = [f"{name}: {sentence}" for name, sentence in found.skipped]
+        changed = False
+        for name, data in found.files:
+            try:
+                image = await self._library.add(data, file_name=name, source=source.folder.name, actor=f"source:{source.folder.name}")
+            except ImageError as error:
+                wrong.append(f"{name}: {error}")
+                continue
+            source.files[name] = image.sha256
+            changed = True
+        await self._forget(source, found.gone)
+        source.last_success = self._clock.now()
+        source.state = "degraded" if wrong else "ok"
+        source.sentence = f"{len(source.files)} images" + (f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else "")
+        return changed
+
+    async def _forget(self, source: _Source, gone: Sequence[str]) -> None:
+        """A file that was taken out of the folder offers its image no longer."""
+        for name in gone:
+            sha256 = source.files.pop(name, None)
+            for image in self._library.from_source(source.folder.name):
+                if image.sha256 == sha256 and sha256 not in source.files.values():
+                    try:
+                        await self._library.remove(image.sha256, actor=f"source:{source.folder.name}")
+                    except NotInState as error:
+                        LOG.info("image stays for now", source=source.folder.name, error=str(error))
+
+    def view(self, name: str) -> SourceView:
+        """One source as shown; raises NotFound."""
+        source = self._sources.get(name)
+        if source is None:
+            raise NotFound(f"there is no source {name!r}")
+        return SourceView(
+            name=name,
+            type=source.folder.type,
+            state=source.state,
+            sentence=source.sentence,
+            last_success=source.last_success,
+            releases=len(source.files),
+        )
+
+    def views(self) -> Sequence[SourceView]:
+        """Every source as shown."""
+        return [self.view(name) for name in self._sources]
