@@ -1,0 +1,123 @@
+"""The port through which the API asks the hub: what an operator may read and order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, SourceView, UpdateView
+from otagate.model.facts import Fact
+from otagate.model.ids import DeviceId, Sha256, UpdateId
+from otagate.model.images import Image
+from otagate.model.lifecycle import State
+
+
+class Readings(Protocol):
+    """What may be read."""
+
+    async def devices(
+        self,
+        *,
+        radio: str | None = None,
+        protocol: str | None = None,
+        update_status: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[DeviceView]:
+        """One page of devices by id; ValueError where the cursor is none of ours."""
+
+    async def device(self, device_id: DeviceId) -> DeviceView:
+        """One device; raises UnknownDevice."""
+
+    async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
+        """Every release that a source offers for the device, newest first; raises UnknownDevice."""
+
+    async def updates(
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[UpdateView]:
+        """One page of updates, newest first; ValueError where the cursor is none of ours."""
+
+    async def update(self, update_id: UpdateId) -> UpdateView:
+        """One update; raises UnknownUpdate."""
+
+    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
+        """The facts of one update, oldest first; raises UnknownUpdate."""
+
+    async def images(self) -> Sequence[Image]:
+        """Every stored image, newest first."""
+
+    async def image(self, sha256: Sha256) -> Image:
+        """One image; raises UnknownImage."""
+
+    async def image_path(self, sha256: Sha256) -> Path:
+        """Where its bytes lie; raises UnknownImage."""
+
+    def radios(self) -> Sequence[RadioView]:
+        """Every configured radio."""
+
+    async def sources(self) -> Sequence[SourceView]:
+        """Every configured source."""
+
+    async def health(self) -> Health:
+        """Whether the hub can work."""
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        """What Prometheus reads."""
+
+    def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
+        """Facts with a greater number, then live ones, without gap or duplicate; ends when the hub stops or the reader is too slow."""
+
+    def live(self) -> AsyncIterator[UpdateView]:
+        """Progress that is not journalled, a few times a second per update."""
+
+
+class Orders(Protocol):
+    """What may be ordered. `actor` is who asked, as the journal keeps it."""
+
+    async def check(self, device_id: DeviceId, *, actor: str) -> DeviceView:
+        """Interrogate now; cancelling the call does not cancel the check. Raises UnknownDevice and RadioError."""
+
+    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
+        """Make updates, or only plan them; what is wrong with single devices is in `refused`."""
+
+    async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotCancellable, NotInState, UnknownUpdate."""
+
+    async def pause(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate."""
+
+    async def resume(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate."""
+
+    async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """A new update from one that ended; raises AlreadyUpdating, NotInState, UnknownUpdate."""
+
+    async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate."""
+
+    async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate."""
+
+    async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
+        """Store an image; idempotent. Raises Malformed, TooLarge, IntegrityMismatch."""
+
+    async def remove_image(self, sha256: Sha256, *, actor: str) -> None:
+        """Forget an image; raises UnknownImage, and NotInState where an unfinished update needs it."""
+
+    async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
+        """Open the network for new devices; raises UnknownRadio, RadioUnavailable."""
+
+    async def reattach(self, radio: str, *, actor: str) -> None:
+        """Try a radio again now that its trouble is settled; raises UnknownRadio."""
+
+    async def refresh(self, source: str, *, actor: str) -> SourceView:
+        """Ask a source again now; raises NotFound and SourceError."""
+
+
+class Desk(Readings, Orders, Protocol):
+    """The whole counter."""

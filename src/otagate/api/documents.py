@@ -1,0 +1,262 @@
+"""What the API answers: one pydantic model per noun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from otagate.api.problems import Problem
+from otagate.engine import views
+from otagate.model import devices as nouns
+from otagate.model import facts
+from otagate.model.lifecycle import State
+from otagate.model.verdicts import Decision
+from otagate.ports import RadioState
+
+T = TypeVar("T")
+
+
+class Document(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Page(Document, Generic[T]):
+    """A list; `next_cursor` asks for the page after this one and is null at the end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+class Release(Document):
+    """One firmware version that one source offers for one kind of component. `size` is in bytes; `downgrade` is seen from the component."""
+
+    version: int
+    display_version: str
+    source: str
+    channel: str
+    region: str | None = None
+    size: int
+    digests: Mapping[str, str]
+    downgrade: bool
+    changelog: str | None
+    url: str | None = None
+    manufacturer_code: int
+    image_type: int
+    hardware_min: int | None
+    hardware_max: int | None
+    file_name: str | None
+
+
+class Component(Document):
+    """One separately updatable firmware inside a device."""
+
+    id: str
+    version: int | None
+    display_version: str | None
+    available: Release | None
+    update: str | None
+    manufacturer_code: int | None
+    image_type: int | None
+    hardware_version: int | None
+
+
+class Device(Document):
+    """One device with its components."""
+
+    id: str
+    radio: str | None
+    protocol: nouns.Protocol
+    name: str
+    manufacturer: str | None
+    model: str | None
+    power: nouns.Power
+    online: bool
+    last_seen: datetime | None
+    last_checked: datetime | None
+    battery_percent: int | None
+    update_status: views.UpdateStatus
+    components: tuple[Component, ...]
+
+
+class CheckedDevice(Device):
+    """A device that was asked to be interrogated: `pending` where that still goes on."""
+
+    check: Literal["done", "pending"]
+
+
+class Progress(Document):
+    """How far a transfer is. Rate and time left are null while nothing moves."""
+
+    bytes_sent: int
+    bytes_total: int
+    percent: float
+    bytes_per_second: float | None
+    eta_seconds: float | None
+
+
+class Update(Document):
+    """One attempt to bring one component of one device to one release."""
+
+    id: str
+    device: str
+    component: str
+    radio: str
+    from_version: int | None
+    from_display_version: str | None
+    to_version: int
+    to_display_version: str
+    source: str
+    image: str | None
+    state: State
+    progress: Progress
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    not_before: datetime | None
+    error: Problem | None
+    reason: str | None
+    attempts: int
+    actor: str
+    job: str | None
+    step: int
+    steps: int
+
+
+class Refusal(Document):
+    """A device that gets no update, and why."""
+
+    device: str
+    problem: Problem
+
+
+class Ordered(Document):
+    """What an order made; for a dry run, what it would make."""
+
+    updates: tuple[Update, ...]
+    refused: tuple[Refusal, ...]
+    dry_run: bool
+
+
+class Fact(Document):
+    """One line of the journal."""
+
+    number: int
+    at: datetime
+    subject: facts.Subject
+    subject_id: str
+    kind: str
+    actor: str
+    data: Mapping[str, str | int | float | bool | None]
+
+
+class Verdict(Document):
+    """What policy says of a release."""
+
+    decision: Decision
+    reason: str | None
+    sentence: str
+    problem: str | None = Field(description="the slug that an order would be refused with")
+    facts: Mapping[str, str | int | float | bool | None]
+
+
+class Offer(Document):
+    """A release for one component of the device, and why it would or would not be taken."""
+
+    component: str
+    release: Release
+    verdict: Verdict
+
+
+class Check(Document):
+    """One pre-flight check of an image."""
+
+    name: str
+    result: Literal["pass", "fail", "unknown"]
+    detail: str
+
+
+class Image(Document):
+    """A stored image. The sha256 is that of the bytes as sent to a device."""
+
+    sha256: str
+    file_name: str
+    bytes: int
+    format: str
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    display_version: str
+    hardware_min: int | None
+    hardware_max: int | None
+    header_string: str
+    destination: str | None = Field(description="the IEEE address of the only device that may take it")
+    checks: tuple[Check, ...]
+    added: datetime
+    source: str
+
+
+class Radio(Document):
+    """One attached coordinator."""
+
+    name: str
+    type: str
+    state: RadioState
+    sentence: str
+    devices: int
+    transfers: int
+    parallel: int
+
+
+class PermitJoin(Document):
+    """A network that is open for new devices."""
+
+    radio: str
+    seconds: int
+
+
+class Source(Document):
+    """Where firmware comes from."""
+
+    name: str
+    type: str
+    state: Literal["ok", "degraded", "misconfigured"]
+    sentence: str
+    last_success: datetime | None
+    next_refresh: datetime | None = None
+    quota_left: int | None = None
+    releases: int
+
+
+class Alive(Document):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class RadioHealth(Document):
+    """A radio, for the readiness probe."""
+
+    name: str
+    state: RadioState
+    sentence: str
+
+
+class Ready(Document):
+    """Whether the hub can work, and what its parts say."""
+
+    ready: bool
+    store: str
+    radios: tuple[RadioHealth, ...]
+
+
+class NotReady(Problem):
+    """The same, where it cannot."""
+
+    ready: bool = False
+    store: str
+    radios: tuple[RadioHealth, ...]

@@ -1,0 +1,51 @@
+"""Calls about radios."""
+
+from __future__ import annotations
+
+from otagate.api import documents, rendering
+from otagate.api.requests import PermitJoinBody
+from otagate.api.router import Call, Reply, Route
+from otagate.model.errors import UnknownRadio
+
+PATH = "/api/v1/radios"
+
+
+async def list_radios(call: Call) -> documents.Page[documents.Radio]:
+    """Every configured radio."""
+    return documents.Page[documents.Radio](items=tuple(rendering.radio_document(each) for each in call.desk.radios()))
+
+
+async def permit_join(call: Call, name: str, body: PermitJoinBody) -> documents.PermitJoin:
+    """Open the radio's network for new devices for a while; 0 seconds closes it."""
+    await call.desk.permit_join(name, body.seconds, actor=call.actor)
+    return documents.PermitJoin(radio=name, seconds=body.seconds)
+
+
+async def reattach_radio(call: Call, name: str) -> Reply:
+    """Try a radio again now that the operator has settled why it was left alone (`in_use`, `wrong_network`)."""
+    await call.desk.reattach(name, actor=call.actor)
+    radio = next((each for each in call.desk.radios() if each.name == name), None)
+    if radio is None:
+        raise UnknownRadio(f"no radio is named {name!r}")
+    return Reply(document=rendering.radio_document(radio), status=202)
+
+
+ROUTES = (
+    Route(method="GET", path=PATH, run=list_radios, answers={200: documents.Page[documents.Radio]}),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{name}}/permit-join",
+        run=permit_join,
+        answers={200: documents.PermitJoin},
+        scope="admin",
+        problems=("unknown-radio", "radio-unavailable"),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{name}}/reattach",
+        run=reattach_radio,
+        answers={202: documents.Radio},
+        scope="admin",
+        problems=("unknown-radio", "wrong-state"),
+    ),
+)

@@ -1,0 +1,182 @@
+"""How the API's documents are made from the hub's readings."""
+
+from __future__ import annotations
+
+from otagate.api import documents
+from otagate.api.problems import problem_of, problem_of_failure
+from otagate.engine import views
+from otagate.model import facts, images
+from otagate.model import releases as offered
+from otagate.model.versions import display_file_version
+
+
+def release_document(release: offered.Release, *, installed: int | None) -> documents.Release:
+    """The document of a release, seen from a component that runs `installed`."""
+    return documents.Release(
+        version=release.file_version,
+        display_version=release.display_version,
+        source=release.source,
+        channel=release.channel,
+        size=release.size,
+        digests={} if release.sha256 is None else {"sha256": release.sha256},
+        downgrade=installed is not None and release.file_version < installed,
+        changelog=release.notes,
+        manufacturer_code=release.manufacturer_code,
+        image_type=release.image_type,
+        hardware_min=release.hardware_min,
+        hardware_max=release.hardware_max,
+        file_name=release.file_name,
+    )
+
+
+def _component(view: views.ComponentView) -> documents.Component:
+    component = view.component
+    return documents.Component(
+        id=component.id,
+        version=component.version,
+        display_version=_display(component.version),
+        available=None if view.available is None else release_document(view.available, installed=component.version),
+        update=view.update,
+        manufacturer_code=component.manufacturer_code,
+        image_type=component.image_type,
+        hardware_version=component.hardware_version,
+    )
+
+
+def device_document(view: views.DeviceView) -> documents.Device:
+    """The document of a device."""
+    device = view.device
+    return documents.Device(
+        id=device.id,
+        radio=device.radio,
+        protocol=device.protocol,
+        name=device.name,
+        manufacturer=device.manufacturer,
+        model=device.model,
+        power=device.power,
+        online=device.online,
+        last_seen=device.last_seen,
+        last_checked=device.last_checked,
+        battery_percent=device.battery_percent,
+        update_status=view.update_status,
+        components=tuple(_component(each) for each in view.components),
+    )
+
+
+def update_document(view: views.UpdateView) -> documents.Update:
+    """The document of an update with its live progress."""
+    update = view.update
+    return documents.Update(
+        id=update.id,
+        device=update.device,
+        component=update.component,
+        radio=update.radio,
+        from_version=update.from_version,
+        from_display_version=_display(update.from_version),
+        to_version=update.to_version,
+        to_display_version=display_file_version(update.to_version),
+        source=update.source,
+        image=update.image,
+        state=update.state,
+        progress=_progress(view),
+        created=update.created,
+        started=update.started,
+        finished=update.finished,
+        not_before=update.not_before,
+        error=None if update.error is None else problem_of_failure(update.error),
+        reason=update.reason,
+        attempts=update.attempts,
+        actor=update.actor,
+        job=update.job,
+        step=update.step,
+        steps=update.steps,
+    )
+
+
+def _progress(view: views.UpdateView) -> documents.Progress:
+    total = view.update.bytes_total
+    return documents.Progress(
+        bytes_sent=view.bytes_sent,
+        bytes_total=total,
+        percent=round(min(100.0, 100 * view.bytes_sent / total), 1) if total else 0.0,
+        bytes_per_second=None if view.bytes_per_second is None else round(view.bytes_per_second, 1),
+        eta_seconds=None if view.eta_seconds is None else round(view.eta_seconds, 1),
+    )
+
+
+def ordered_document(result: views.OrderResult, *, dry_run: bool) -> documents.Ordered:
+    """The document of what an order made."""
+    return documents.Ordered(
+        updates=tuple(update_document(each) for each in result.updates),
+        refused=tuple(documents.Refusal(device=each.device, problem=problem_of(each.error, reason=each.reason)) for each in result.refused),
+        dry_run=dry_run,
+    )
+
+
+def offer_document(offer: views.Offer, *, installed: int | None) -> documents.Offer:
+    """The document of an offer, seen from a component that runs `installed`."""
+    verdict = offer.verdict
+    return documents.Offer(
+        component=offer.component,
+        release=release_document(offer.release, installed=installed),
+        verdict=documents.Verdict(
+            decision=verdict.decision,
+            reason=verdict.reason,
+            sentence=verdict.sentence,
+            problem=verdict.code if verdict.decision == "refuse" else None,
+            facts=verdict.facts,
+        ),
+    )
+
+
+def fact_document(fact: facts.Fact) -> documents.Fact:
+    """The document of a line of the journal."""
+    return documents.Fact(
+        number=fact.number, at=fact.at, subject=fact.subject, subject_id=fact.subject_id, kind=fact.kind, actor=fact.actor, data=fact.data
+    )
+
+
+def image_document(image: images.Image) -> documents.Image:
+    """The document of a stored image."""
+    told = image.facts
+    return documents.Image(
+        sha256=image.sha256,
+        file_name=image.file_name,
+        bytes=told.size,
+        format=told.format,
+        manufacturer_code=told.manufacturer_code,
+        image_type=told.image_type,
+        file_version=told.file_version,
+        display_version=display_file_version(told.file_version),
+        hardware_min=told.hardware_min,
+        hardware_max=told.hardware_max,
+        header_string=told.header_string,
+        destination=None if told.destination is None else f"{told.destination:016x}",
+        checks=tuple(documents.Check(name=each.name, result=each.result, detail=each.detail) for each in told.checks),
+        added=image.added,
+        source=image.source,
+    )
+
+
+def radio_document(view: views.RadioView) -> documents.Radio:
+    """The document of a radio."""
+    return documents.Radio(
+        name=view.name,
+        type=view.type,
+        state=view.state,
+        sentence=view.sentence,
+        devices=view.devices,
+        transfers=view.transfers,
+        parallel=view.parallel,
+    )
+
+
+def source_document(view: views.SourceView) -> documents.Source:
+    """The document of a source."""
+    return documents.Source(
+        name=view.name, type=view.type, state=view.state, sentence=view.sentence, last_success=view.last_success, releases=view.releases
+    )
+
+
+def _display(version: int | None) -> str | None:
+    return None if version is None else display_file_version(version)

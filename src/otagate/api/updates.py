@@ -1,0 +1,106 @@
+"""Calls about updates."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from otagate.api import documents, rendering
+from otagate.api.auth import Scope
+from otagate.api.problems import invalid
+from otagate.api.requests import OrderBody, UpdateFilters
+from otagate.api.router import Call, Reply, Route
+from otagate.model.ids import DeviceId, UpdateId
+
+PATH = "/api/v1/updates"
+
+
+async def order_updates(call: Call, body: OrderBody) -> Reply:
+    """Order updates of devices; with `dry_run`, tell exactly what an order would make and change nothing.
+
+    What is wrong with single devices is in `refused`; the others go on.
+    """
+    if body.allow_downgrade and not body.dry_run:
+        call.require("downgrade")
+    if body.force and not body.dry_run:
+        call.require("approve")
+    result = await call.desk.order(body.order(), actor=call.actor)
+    return Reply(document=rendering.ordered_document(result, dry_run=body.dry_run), status=200 if body.dry_run else 202)
+
+
+async def list_updates(call: Call, query: UpdateFilters) -> documents.Page[documents.Update]:
+    """Every update, a page at a time, newest first."""
+    device = None if query.device is None else DeviceId(query.device)
+    try:
+        page = await call.desk.updates(states=query.states, device=device, limit=query.limit, cursor=query.cursor)
+    except ValueError as error:
+        raise invalid("cursor", "query", str(error)) from None
+    return documents.Page[documents.Update](items=tuple(rendering.update_document(each) for each in page.items), next_cursor=page.next_cursor)
+
+
+async def show_update(call: Call, update_id: str) -> documents.Update:
+    """One update with its progress."""
+    return rendering.update_document(await call.desk.update(UpdateId(update_id)))
+
+
+async def show_log(call: Call, update_id: str) -> documents.Page[documents.Fact]:
+    """Everything that happened to one update, oldest first."""
+    facts = await call.desk.log(UpdateId(update_id))
+    return documents.Page[documents.Fact](items=tuple(rendering.fact_document(each) for each in facts))
+
+
+async def cancel_update(call: Call, update_id: str) -> documents.Update:
+    """Cancel an update. The device may have gone too far; then this answers `not-cancellable`."""
+    return rendering.update_document(await call.desk.cancel(UpdateId(update_id), actor=call.actor))
+
+
+async def pause_update(call: Call, update_id: str) -> documents.Update:
+    """Pause an update; it keeps its state and what the device has."""
+    return rendering.update_document(await call.desk.pause(UpdateId(update_id), actor=call.actor))
+
+
+async def resume_update(call: Call, update_id: str) -> documents.Update:
+    """Let a paused update go on."""
+    return rendering.update_document(await call.desk.resume(UpdateId(update_id), actor=call.actor))
+
+
+async def retry_update(call: Call, update_id: str) -> Reply:
+    """Make a new update from one that ended."""
+    document = rendering.update_document(await call.desk.retry(UpdateId(update_id), actor=call.actor))
+    return Reply(document=document, status=202, headers={"Location": f"{PATH}/{document.id}"})
+
+
+async def approve_update(call: Call, update_id: str) -> documents.Update:
+    """Approve a planned update."""
+    return rendering.update_document(await call.desk.approve(UpdateId(update_id), actor=call.actor))
+
+
+async def activate_update(call: Call, update_id: str) -> documents.Update:
+    """Tell the device to use the image that it holds."""
+    return rendering.update_document(await call.desk.activate(UpdateId(update_id), actor=call.actor))
+
+
+def _act(
+    verb: str, run: Callable[..., Awaitable[documents.Update | Reply]], *, status: int = 200, scope: Scope = "operate", problems: tuple[str, ...] = ()
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"{PATH}/{{update_id}}/{verb}",
+        run=run,
+        answers={status: documents.Update},
+        scope=scope,
+        problems=("unknown-update", "wrong-state", *problems),
+    )
+
+
+ROUTES = (
+    Route(method="POST", path=PATH, run=order_updates, answers={200: documents.Ordered, 202: documents.Ordered}, scope="operate"),
+    Route(method="GET", path=PATH, run=list_updates, answers={200: documents.Page[documents.Update]}),
+    Route(method="GET", path=f"{PATH}/{{update_id}}", run=show_update, answers={200: documents.Update}, problems=("unknown-update",)),
+    Route(method="GET", path=f"{PATH}/{{update_id}}/log", run=show_log, answers={200: documents.Page[documents.Fact]}, problems=("unknown-update",)),
+    _act("cancel", cancel_update, problems=("not-cancellable",)),
+    _act("pause", pause_update),
+    _act("resume", resume_update),
+    _act("retry", retry_update, status=202, problems=("already-updating",)),
+    _act("approve", approve_update, scope="approve"),
+    _act("activate", activate_update),
+)

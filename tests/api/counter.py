@@ -1,0 +1,349 @@
+"""A counter in memory that stands in for the engine's desk, so that the API is tested apart from radios, store and policy."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter
+
+from otagate.engine.views import (
+    ComponentView,
+    DeviceView,
+    Health,
+    Offer,
+    OrderRequest,
+    OrderResult,
+    Page,
+    RadioView,
+    Refusal,
+    SourceView,
+    UpdateView,
+)
+from otagate.model.devices import Component, Device
+from otagate.model.errors import (
+    AlreadyUpdating,
+    Malformed,
+    NotCancellable,
+    NotFound,
+    NotInState,
+    OtagateError,
+    PolicyRefused,
+    RadioUnavailable,
+    UnknownDevice,
+    UnknownImage,
+    UnknownRadio,
+    UnknownUpdate,
+)
+from otagate.model.facts import Fact
+from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
+from otagate.model.images import Check, Image, ImageFacts
+from otagate.model.lifecycle import State
+from otagate.model.releases import Release
+from otagate.model.updates import Failure, Update
+from otagate.model.verdicts import Verdict
+
+NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+LAMP = DeviceId("zigbee-000d6f000a9069e7")
+PLUG = DeviceId("zigbee-000d6f000a9069e8")
+TYPE = ComponentId("0x1409")
+IMAGE_MAGIC = b"\x1e\xf1\xee\x0b"
+
+
+def release(version: int = 0x0102_0600) -> Release:
+    return Release(
+        source="directory",
+        manufacturer_code=0x1189,
+        image_type=0x1409,
+        file_version=version,
+        size=2000,
+        sha256=Sha256("ab" * 32),
+        notes="Dims better.",
+    )
+
+
+def device(device_id: DeviceId, name: str = "Lamp") -> Device:
+    component = Component(id=TYPE, version=0x0102_0509, manufacturer_code=0x1189, image_type=0x1409)
+    return Device(
+        id=device_id,
+        radio=RadioName("zigbee0"),
+        name=name,
+        manufacturer="LEDVANCE",
+        model="LCT001",
+        last_seen=NOON,
+        last_checked=NOON,
+        components=(component,),
+    )
+
+
+def update(number: int, device_id: DeviceId = LAMP, state: State = State.QUEUED, **changes: object) -> Update:
+    made = Update(
+        id=UpdateId(f"u{number:04d}"),
+        device=device_id,
+        component=TYPE,
+        radio=RadioName("zigbee0"),
+        manufacturer_code=0x1189,
+        image_type=0x1409,
+        from_version=0x0102_0509,
+        to_version=0x0102_0600,
+        source="directory",
+        image=Sha256("ab" * 32),
+        state=state,
+        bytes_total=2000,
+        created=NOON + timedelta(seconds=number),
+        actor="token:admin",
+    )
+    return replace(made, **changes)
+
+
+def view(of: Update, *, sent: int | None = None, rate: float | None = None) -> UpdateView:
+    bytes_sent = of.bytes_sent if sent is None else sent
+    return UpdateView(update=of, bytes_sent=bytes_sent, bytes_per_second=rate, eta_seconds=None if not rate else (of.bytes_total - bytes_sent) / rate)
+
+
+class Counterfoil:
+    """Implements `otagate.api.desk.Desk`. What was ordered is in `orders`; errors to raise are put into `trouble` by method name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: dict[DeviceId, Device] = {LAMP: device(LAMP), PLUG: device(PLUG, "Plug")}
+        self.jobs: dict[UpdateId, Update] = {}
+        self.stored: dict[Sha256, Image] = {}
+        self.journal: list[Fact] = []
+        self.orders: list[tuple[str, object, str]] = []
+        self.trouble: dict[str, BaseException] = {}
+        self.ready = True
+        self.check_gate = asyncio.Event()
+        self.check_gate.set()
+        self.changed = asyncio.Condition()
+        self.live_views: asyncio.Queue[UpdateView] = asyncio.Queue()
+        self.stopped = False
+        self.readers = 0
+        self.registry = CollectorRegistry()
+        Counter("otagate_updates_finished", "Updates that ended.", registry=self.registry).inc(3)
+
+    def _note(self, what: str, subject: object, actor: str) -> None:
+        self.orders.append((what, subject, actor))
+        if what in self.trouble:
+            raise self.trouble[what]
+
+    async def record(self, subject: str, subject_id: str, kind: str = "state") -> Fact:
+        """Append to the journal and wake its readers."""
+        fact = Fact(at=NOON, subject=subject, subject_id=subject_id, kind=kind, number=len(self.journal) + 1)
+        async with self.changed:
+            self.journal.append(fact)
+            self.changed.notify_all()
+        return fact
+
+    async def devices(
+        self,
+        *,
+        radio: str | None = None,
+        protocol: str | None = None,
+        update_status: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[DeviceView]:
+        if "devices" in self.trouble:
+            raise self.trouble["devices"]
+        if cursor is not None and cursor not in self.known:
+            raise ValueError("the cursor is not one of this hub's")
+        views = [self._device_view(each) for each in sorted(self.known.values(), key=lambda each: each.id)]
+        views = [
+            each
+            for each in views
+            if radio in {None, each.device.radio}
+            and protocol in {None, each.device.protocol}
+            and update_status in {None, each.update_status}
+            and (q or "").lower() in f"{each.device.id} {each.device.name}".lower()
+            and (cursor is None or each.device.id > cursor)
+        ]
+        return Page(items=views[:limit], next_cursor=views[limit - 1].device.id if len(views) > limit else None)
+
+    def _device_view(self, of: Device) -> DeviceView:
+        running = next((each.id for each in self.jobs.values() if each.device == of.id and not each.ended), None)
+        components = tuple(ComponentView(component=each, available=release(), update=running) for each in of.components)
+        return DeviceView(device=of, update_status="updating" if running else "available", components=components)
+
+    async def device(self, device_id: DeviceId) -> DeviceView:
+        if device_id not in self.known:
+            raise UnknownDevice(f"no device has the id {device_id!r}")
+        return self._device_view(self.known[device_id])
+
+    async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
+        old = Verdict(decision="refuse", sentence="older than what the device runs", reason=None, facts={"installed": 0x0102_0509})
+        return [
+            Offer(component=TYPE, release=release(), verdict=Verdict(decision="allow", sentence="newer and fitting")),
+            Offer(component=TYPE, release=release(0x0101_0000), verdict=old),
+        ]
+
+    async def check(self, device_id: DeviceId, *, actor: str) -> DeviceView:
+        self._note("check", device_id, actor)
+        found = await self.device(device_id)
+        await self.check_gate.wait()
+        return found
+
+    async def updates(
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[UpdateView]:
+        found = [each for each in reversed(self.jobs.values()) if (states is None or each.state in states) and device in {None, each.device}]
+        found = [each for each in found if cursor is None or each.id < cursor]
+        return Page(items=[view(each) for each in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None)
+
+    async def update(self, update_id: UpdateId) -> UpdateView:
+        if update_id not in self.jobs:
+            raise UnknownUpdate(f"no update has the id {update_id!r}")
+        return view(self.jobs[update_id])
+
+    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
+        await self.update(update_id)
+        return [each for each in self.journal if each.subject_id == update_id]
+
+    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
+        self._note("order", request, actor)
+        made, refused = [], []
+        for each in request.devices:
+            if (error := self._objection(each)) is not None:
+                refused.append(Refusal(device=each, error=error, reason="cooldown" if isinstance(error, PolicyRefused) else None))
+                continue
+            new = update(len(self.jobs) + len(made) + 1, each, actor=actor)
+            made.append(new)
+        if not request.dry_run:
+            self.jobs |= {each.id: each for each in made}
+        return OrderResult(updates=tuple(view(each) for each in made), refused=tuple(refused))
+
+    def _objection(self, device_id: DeviceId) -> OtagateError | None:
+        if device_id not in self.known:
+            return UnknownDevice(f"no device has the id {device_id!r}")
+        if any(each.device == device_id and not each.ended for each in self.jobs.values()):
+            return AlreadyUpdating("an update of 0x1409 is under way")
+        return PolicyRefused("the release is two days old; policy waits fourteen") if self.known[device_id].name == "Young" else None
+
+    async def _act(self, verb: str, update_id: UpdateId, actor: str, **changes: object) -> UpdateView:
+        self._note(verb, update_id, actor)
+        found = (await self.update(update_id)).update
+        self.jobs[update_id] = replace(found, **changes)
+        return view(self.jobs[update_id])
+
+    async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        if (await self.update(update_id)).update.state is State.ACTIVATING:
+            raise NotCancellable("the device has the order to use the image")
+        return await self._act("cancel", update_id, actor, state=State.CANCELLED)
+
+    async def pause(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        return await self._act("pause", update_id, actor, reason="paused")
+
+    async def resume(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        return await self._act("resume", update_id, actor, reason=None)
+
+    async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        self._note("retry", update_id, actor)
+        old = (await self.update(update_id)).update
+        if not old.ended:
+            raise NotInState("only an update that ended can be tried again")
+        new = update(len(self.jobs) + 1, old.device)
+        self.jobs[new.id] = new
+        return view(new)
+
+    async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        return await self._act("approve", update_id, actor, state=State.QUEUED)
+
+    async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        return await self._act("activate", update_id, actor, state=State.ACTIVATING)
+
+    async def images(self) -> Sequence[Image]:
+        return list(self.stored.values())
+
+    async def image(self, sha256: Sha256) -> Image:
+        if sha256 not in self.stored:
+            raise UnknownImage("no image has this sha256")
+        return self.stored[sha256]
+
+    async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
+        self._note("add_image", file_name, actor)
+        if not data.startswith(IMAGE_MAGIC):
+            raise Malformed("upgrade file identifier at byte 0 is not 0x0BEEF11E")
+        sha256 = Sha256(hashlib.sha256(data).hexdigest())
+        (self.folder / sha256).write_bytes(data)
+        told = ImageFacts(
+            format="zigbee-ota",
+            size=len(data),
+            manufacturer_code=0x1189,
+            image_type=0x1409,
+            file_version=0x0102_0600,
+            stack_version=2,
+            header_string="A19 RGBW",
+            checks=(Check(name="header", result="pass", detail="every length fits"),),
+        )
+        self.stored[sha256] = Image(sha256=sha256, file_name=file_name, facts=told, added=NOON)
+        return self.stored[sha256]
+
+    async def image_path(self, sha256: Sha256) -> Path:
+        await self.image(sha256)
+        return self.folder / sha256
+
+    async def remove_image(self, sha256: Sha256, *, actor: str) -> None:
+        self._note("remove_image", sha256, actor)
+        await self.image(sha256)
+        del self.stored[sha256]
+
+    def radios(self) -> Sequence[RadioView]:
+        state = "up" if self.ready else "in_use"
+        return [RadioView(name="zigbee0", type="ezsp", state=state, sentence="ready for 2 devices", devices=2, transfers=0, parallel=2)]
+
+    async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
+        self._note("permit_join", (radio, seconds), actor)
+        if radio != "zigbee0":
+            raise UnknownRadio(f"no radio is named {radio!r}")
+        if not self.ready:
+            raise RadioUnavailable("zigbee0 is not up")
+
+    async def reattach(self, radio: str, *, actor: str) -> None:
+        self._note("reattach", radio, actor)
+        if radio != "zigbee0":
+            raise UnknownRadio(f"no radio is named {radio!r}")
+
+    async def sources(self) -> Sequence[SourceView]:
+        return [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
+
+    async def refresh(self, source: str, *, actor: str) -> SourceView:
+        self._note("refresh", source, actor)
+        if source != "directory":
+            raise NotFound(f"no source is named {source!r}")
+        return (await self.sources())[0]
+
+    async def health(self) -> Health:
+        return Health(ready=self.ready, store="open", radios=tuple(self.radios()))
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        return self.registry
+
+    async def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
+        number = len(self.journal) if after is None else after
+        self.readers += 1
+        try:
+            while True:
+                async with self.changed:
+                    await self.changed.wait_for(lambda known=number: self.stopped or len(self.journal) > known)
+                    fresh = self.journal[number:]
+                for fact in fresh:
+                    number = fact.number
+                    yield fact
+                if self.stopped:
+                    return
+        finally:
+            self.readers -= 1
+
+    async def live(self) -> AsyncIterator[UpdateView]:
+        while True:
+            yield await self.live_views.get()
+
+
+def failed(number: int) -> Update:
+    return update(number, state=State.FAILED, error=Failure(code="transfer-stalled", detail="no block was asked for in 15 minutes"))

@@ -1,0 +1,144 @@
+"""Calls about devices, over a real connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otagate.model.errors import DeviceUnreachable, RadioUnavailable
+from otagate.model.ids import DeviceId
+from tests.api.conftest import Hall, Open
+from tests.api.counter import LAMP, PLUG, device
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
+    document = await hall.json("GET", f"/api/v1/devices/{LAMP}")
+    release = document["components"][0].pop("available")
+    assert document | {"battery_percent": None} == {
+        "id": LAMP,
+        "radio": "zigbee0",
+        "protocol": "zigbee",
+        "name": "Lamp",
+        "manufacturer": "LEDVANCE",
+        "model": "LCT001",
+        "power": "mains",
+        "online": True,
+        "last_seen": "2026-05-01T12:00:00Z",
+        "last_checked": "2026-05-01T12:00:00Z",
+        "battery_percent": None,
+        "update_status": "available",
+        "components": [
+            {
+                "id": "0x1409",
+                "version": 0x0102_0509,
+                "display_version": "0x01020509",
+                "update": None,
+                "manufacturer_code": 0x1189,
+                "image_type": 0x1409,
+                "hardware_version": None,
+            }
+        ],
+    }
+    assert release["version"] == 0x0102_0600
+    assert release["display_version"] == "0x01020600"
+    assert release["changelog"] == "Dims better."
+    assert release["downgrade"] is False
+    assert release["digests"] == {"sha256": "ab" * 32}
+
+
+async def test_devices_come_in_pages(hall: Hall) -> None:
+    first = await hall.json("GET", "/api/v1/devices?limit=1")
+    second = await hall.json("GET", f"/api/v1/devices?limit=1&cursor={first['next_cursor']}")
+    assert [each["id"] for each in (*first["items"], *second["items"])] == [LAMP, PLUG]
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=plug", [PLUG]),
+        ("radio=zigbee0", [LAMP, PLUG]),
+        ("radio=other", []),
+        ("protocol=zigbee", [LAMP, PLUG]),
+        ("protocol=zwave", []),
+        ("update_status=available&q=lamp", [LAMP]),
+        ("update_status=failed", []),
+    ],
+)
+async def test_devices_are_filtered(hall: Hall, query: str, found: list[DeviceId]) -> None:
+    assert [each["id"] for each in (await hall.json("GET", f"/api/v1/devices?{query}"))["items"]] == found
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=501", "limit"),
+        ("limit=0", "limit"),
+        ("limit=many", "limit"),
+        ("protocol=matter", "protocol"),
+        ("update_status=fine", "update_status"),
+        ("cursor=nonsense", "cursor"),
+        ("colour=red", "colour"),
+        ("q=a&q=b", "q"),
+    ],
+)
+async def test_a_bad_filter_is_refused_by_name(hall: Hall, query: str, field: str) -> None:
+    document = await hall.problem("GET", f"/api/v1/devices?{query}", status=422, slug="invalid-request")
+    assert [(each["field"], each["in"]) for each in document["errors"]] == [(field, "query")]
+
+
+async def test_an_unknown_device_is_a_problem(hall: Hall) -> None:
+    document = await hall.problem("GET", "/api/v1/devices/zigbee-ffffffffffffffff", status=404, slug="unknown-device")
+    assert "zigbee-ffffffffffffffff" in document["detail"]
+
+
+async def test_an_id_is_never_a_path(hall: Hall) -> None:
+    await hall.problem("GET", "/api/v1/devices/..%2F..%2Fetc%2Fpasswd", status=404, slug="unknown-device")
+
+
+async def test_a_check_answers_with_the_device(hall: Hall) -> None:
+    document = await hall.json("POST", f"/api/v1/devices/{LAMP}/check")
+    assert (document["id"], document["check"]) == (LAMP, "done")
+    assert hall.desk.orders == [("check", LAMP, "token:admin")]
+
+
+async def test_a_check_that_takes_long_is_pending(open_hall: Open) -> None:
+    hall = await open_hall(check_patience=0.05)
+    hall.desk.check_gate.clear()
+    document = await hall.json("POST", f"/api/v1/devices/{LAMP}/check", status=202)
+    assert (document["id"], document["check"]) == (LAMP, "pending")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug", "retry"),
+    [
+        (DeviceUnreachable("no answer in 10 s"), 504, "device-unreachable", "later"),
+        (RadioUnavailable("zigbee0 is not up"), 503, "radio-unavailable", "later"),
+    ],
+)
+async def test_a_check_that_fails_says_why_and_when_to_try_again(hall: Hall, error: Any, status: int, slug: str, retry: str) -> None:
+    hall.desk.trouble["check"] = error
+    document = await hall.problem("POST", f"/api/v1/devices/{LAMP}/check", status=status, slug=slug)
+    assert (document["detail"], document["retry"]) == (str(error), retry)
+
+
+async def test_releases_come_with_why_they_would_be_taken_or_not(hall: Hall) -> None:
+    newest, oldest = (await hall.json("GET", f"/api/v1/devices/{LAMP}/releases"))["items"]
+    assert (newest["component"], newest["verdict"]["decision"], newest["release"]["downgrade"]) == ("0x1409", "allow", False)
+    assert newest["verdict"]["problem"] is None
+    assert oldest["release"]["downgrade"] is True
+    assert oldest["verdict"] == {
+        "decision": "refuse",
+        "reason": None,
+        "sentence": "older than what the device runs",
+        "problem": "policy-refused",
+        "facts": {"installed": 0x0102_0509},
+    }
+
+
+async def test_names_from_devices_arrive_as_they_are(hall: Hall) -> None:
+    hall.desk.known[LAMP] = device(LAMP, '<script>"\x1b[31m\u202e')
+    assert (await hall.json("GET", f"/api/v1/devices/{LAMP}"))["name"] == '<script>"\x1b[31m\u202e'

@@ -1,0 +1,116 @@
+"""The OpenAPI document: valid, complete, fresh, and true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from otagate.api.openapi import COPY, ROUTES, document, render
+from otagate.model.lifecycle import State
+from tests.api.conftest import Hall
+from tests.api.counter import IMAGE_MAGIC, LAMP, failed, update
+from tests.api.test_images import form
+
+PROMISED = [
+    ("get", "/api/v1/openapi.json"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+    ("get", "/api/v1/radios"),
+    ("post", "/api/v1/radios/{}/permit-join"),
+    ("post", "/api/v1/radios/{}/reattach"),
+    ("get", "/api/v1/devices"),
+    ("get", "/api/v1/devices/{}"),
+    ("post", "/api/v1/devices/{}/check"),
+    ("get", "/api/v1/devices/{}/releases"),
+    ("post", "/api/v1/updates"),
+    ("get", "/api/v1/updates"),
+    ("get", "/api/v1/updates/{}"),
+    ("get", "/api/v1/updates/{}/log"),
+    *(("post", f"/api/v1/updates/{{}}/{verb}") for verb in ("cancel", "pause", "resume", "retry", "approve", "activate")),
+    ("get", "/api/v1/events"),
+    ("get", "/api/v1/images"),
+    ("post", "/api/v1/images"),
+    ("get", "/api/v1/images/{}"),
+    ("get", "/api/v1/images/{}/content"),
+    ("delete", "/api/v1/images/{}"),
+    ("get", "/api/v1/sources"),
+    ("post", "/api/v1/sources/{}/refresh"),
+]
+
+
+def anonymous(path: str) -> str:
+    return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
+
+
+def test_the_document_is_valid_openapi() -> None:
+    OpenAPIV31SpecValidator(document()).validate()
+
+
+def test_every_promised_call_is_described_and_nothing_else() -> None:
+    described = [(method, anonymous(path)) for path, operations in document()["paths"].items() for method in operations]
+    assert sorted(described) == sorted(PROMISED)
+
+
+def test_the_checked_in_copy_is_fresh() -> None:
+    assert COPY.read_text(encoding="utf-8") == render(), "run python -m otagate.api.openapi"
+
+
+def test_every_call_has_a_sentence_and_a_name_of_its_own() -> None:
+    operations = [each for path in document()["paths"].values() for each in path.values()]
+    assert len({each["operationId"] for each in operations}) == len(operations)
+    assert all(len(each["summary"]) > 10 for each in operations)
+
+
+def test_only_the_probes_are_open() -> None:
+    spec = document()
+    assert [route.path for route in ROUTES if spec["paths"][route.path][route.method.lower()].get("security") == []] == ["/healthz", "/readyz"]
+
+
+def test_paths_and_coroutines_agree_on_their_parameters() -> None:
+    for route in ROUTES:
+        named = {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
+        assert set(route.parameters) - {"query", "body"} == named, route.path
+
+
+def test_the_limit_of_a_page_is_told() -> None:
+    parameters = document()["paths"]["/api/v1/devices"]["get"]["parameters"]
+    assert next(each["schema"]["maximum"] for each in parameters if each["name"] == "limit") == 500
+
+
+@pytest.mark.asyncio
+async def test_answers_are_as_described(hall: Hall) -> None:
+    """Real answers are held against the document that the hub itself hands out."""
+    spec = await hall.json("GET", "/api/v1/openapi.json")
+    hall.desk.jobs["u0001"] = failed(1)
+    image = await hall.json("POST", "/api/v1/images", status=201, data=form(IMAGE_MAGIC + b"x"))
+    fill = {"{device_id}": LAMP, "{update_id}": "u0001", "{sha256}": image["sha256"], "{name}": "zigbee0"}
+    bodies: dict[str, Any] = {"/api/v1/updates": {"devices": [LAMP, "zigbee-0000000000000001"]}}
+    seen = 0
+    for route in ROUTES:
+        if route.multipart or route.method == "DELETE" or not any(isinstance(kind, type) for kind in route.answers.values()):
+            continue
+        path = route.path
+        for key, value in fill.items():
+            path = path.replace(key, "directory" if "sources" in path and key == "{name}" else value)
+        hall.desk.jobs["u0001"] = update(1, state=State.FAILED) if path.endswith("retry") else hall.desk.jobs["u0001"]
+        async with hall.client.request(route.method, hall.base + path, json=bodies.get(path) if route.method == "POST" else None) as response:
+            answer = await response.json()
+            described = spec["paths"][route.path][route.method.lower()]["responses"][str(response.status)]["content"][response.content_type]
+            assert response.status in route.answers, answer
+            schema = {"components": spec["components"], **described["schema"]}
+            jsonschema.Draft202012Validator(schema).validate(answer)
+            seen += 1
+    assert seen == 24
+
+
+@pytest.mark.asyncio
+async def test_problems_are_as_described(hall: Hall) -> None:
+    spec = await hall.json("GET", "/api/v1/openapi.json")
+    schema = {"components": spec["components"], "$ref": "#/components/schemas/Problem"}
+    document = await hall.problem("GET", "/api/v1/devices?limit=0", status=422, slug="invalid-request")
+    del document["_headers"]
+    jsonschema.Draft202012Validator(schema).validate(document)

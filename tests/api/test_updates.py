@@ -1,0 +1,212 @@
+"""Calls about updates, over a real connection."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from otagate.engine.views import OrderRequest
+from otagate.model.lifecycle import State
+from tests.api.conftest import Hall
+from tests.api.counter import LAMP, PLUG, device, failed, update
+
+pytestmark = pytest.mark.asyncio
+PATH = "/api/v1/updates"
+
+
+async def test_an_order_is_accepted_with_the_updates_it_made(hall: Hall) -> None:
+    answer = await hall.json("POST", PATH, status=202, json={"devices": [LAMP, PLUG]})
+    assert [each["device"] for each in answer["updates"]] == [LAMP, PLUG]
+    assert answer["refused"] == []
+    assert hall.desk.orders == [("order", OrderRequest(devices=(LAMP, PLUG)), "token:admin")]
+
+
+async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.TRANSFERRING, started=datetime(2026, 5, 1, 12, 1, tzinfo=UTC), bytes_sent=500)
+    assert await hall.json("GET", f"{PATH}/u0001") == {
+        "id": "u0001",
+        "device": LAMP,
+        "component": "0x1409",
+        "radio": "zigbee0",
+        "from_version": 0x0102_0509,
+        "from_display_version": "0x01020509",
+        "to_version": 0x0102_0600,
+        "to_display_version": "0x01020600",
+        "source": "directory",
+        "image": "ab" * 32,
+        "state": "transferring",
+        "progress": {"bytes_sent": 500, "bytes_total": 2000, "percent": 25.0, "bytes_per_second": None, "eta_seconds": None},
+        "created": "2026-05-01T12:00:01Z",
+        "started": "2026-05-01T12:01:00Z",
+        "finished": None,
+        "not_before": None,
+        "error": None,
+        "reason": None,
+        "attempts": 0,
+        "actor": "token:admin",
+        "job": None,
+        "step": 1,
+        "steps": 1,
+    }
+
+
+async def test_an_order_carries_every_switch_to_the_hub(hall: Hall) -> None:
+    body = {
+        "devices": [LAMP, LAMP],
+        "version": "0x01020600",
+        "component": "0x140A",
+        "image": "cd" * 32,
+        "when": "2026-06-01T03:00:00+02:00",
+        "allow_downgrade": True,
+        "force": True,
+        "dry_run": True,
+    }
+    await hall.json("POST", PATH, json=body)
+    ((_, order, _),) = hall.desk.orders
+    assert order == OrderRequest(
+        devices=(LAMP,),
+        version="0x01020600",
+        component="0x140a",
+        image="cd" * 32,
+        when=datetime(2026, 6, 1, 1, 0, tzinfo=UTC),
+        allow_downgrade=True,
+        force=True,
+        dry_run=True,
+    )
+
+
+async def test_a_dry_run_plans_and_changes_nothing(hall: Hall) -> None:
+    answer = await hall.json("POST", PATH, status=200, json={"devices": [LAMP], "dry_run": True})
+    assert (len(answer["updates"]), answer["dry_run"]) == (1, True)
+    assert (await hall.json("GET", PATH))["items"] == []
+
+
+async def test_what_is_wrong_with_one_device_does_not_stop_the_others(hall: Hall) -> None:
+    hall.desk.known[PLUG] = device(PLUG, "Young")
+    answer = await hall.json("POST", PATH, status=202, json={"devices": [LAMP, PLUG, "zigbee-0000000000000001"]})
+    assert [each["device"] for each in answer["updates"]] == [LAMP]
+    refused = {each["device"]: each["problem"] for each in answer["refused"]}
+    assert (refused[PLUG]["type"], refused[PLUG]["reason"], refused[PLUG]["status"]) == ("/problems/policy-refused", "cooldown", 409)
+    assert refused["zigbee-0000000000000001"]["type"] == "/problems/unknown-device"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "devices"),
+        ({"devices": []}, "devices"),
+        ({"devices": LAMP}, "devices"),
+        ({"devices": ["x" * 129]}, "devices.0"),
+        ({"devices": [7]}, "devices.0"),
+        ({"devices": [LAMP] * 501}, "devices"),
+        ({"devices": [LAMP], "forse": True}, "forse"),
+        ({"devices": [LAMP], "force": "yes"}, "force"),
+        ({"devices": [LAMP], "dry_run": 1}, "dry_run"),
+        ({"devices": [LAMP], "version": "latest"}, "version"),
+        ({"devices": [LAMP], "version": -1}, "version"),
+        ({"devices": [LAMP], "version": 0xFFFF_FFFF}, "version"),
+        ({"devices": [LAMP], "image": "../../etc/passwd"}, "image"),
+        ({"devices": [LAMP], "image": "AB" * 32}, "image"),
+        ({"devices": [LAMP], "component": ""}, "component"),
+        ({"devices": [LAMP], "when": "tomorrow"}, "when"),
+        ({"devices": [LAMP], "when": "2026-06-01T03:00:00"}, "when"),
+        ({"devices": [LAMP], "when": 7}, "when"),
+    ],
+)
+async def test_a_bad_order_is_refused_by_field(hall: Hall, body: dict[str, Any], field: str) -> None:
+    document = await hall.problem("POST", PATH, status=422, slug="invalid-request", json=body)
+    fields = {each["field"] for each in document["errors"]}
+    assert {each["in"] for each in document["errors"]} == {"body"}
+    assert any(each == field or each.startswith(f"{field}.") for each in fields), fields
+    assert hall.desk.orders == []
+
+
+@pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b"[" * 5000])
+async def test_a_body_that_is_no_json_is_a_problem(hall: Hall, data: bytes) -> None:
+    await hall.problem("POST", PATH, status=400, slug="malformed-request", data=data, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"text"', b"7", b"null"])
+async def test_a_body_that_is_no_object_is_a_problem(hall: Hall, data: bytes) -> None:
+    await hall.problem("POST", PATH, status=422, slug="invalid-request", data=data, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_only_json_is_taken_as_an_order(hall: Hall, kind: str) -> None:
+    body = f'{{"devices": ["{LAMP}"]}}'.encode()
+    await hall.problem("POST", PATH, status=415, slug="unsupported-media-type", data=body, headers={"Content-Type": kind})
+    assert hall.desk.orders == []
+
+
+async def test_a_body_over_the_limit_is_refused(hall: Hall) -> None:
+    body = b'{"devices": ["' + b"x" * 70_000 + b'"]}'
+    await hall.problem("POST", PATH, status=413, slug="body-too-large", data=body, headers={"Content-Type": "application/json"})
+
+
+async def test_updates_come_newest_first_in_pages_and_filtered(hall: Hall) -> None:
+    for each in (update(1, state=State.SUCCEEDED), update(2, PLUG), failed(3)):
+        hall.desk.jobs[each.id] = each
+    assert [each["id"] for each in (await hall.json("GET", PATH))["items"]] == ["u0003", "u0002", "u0001"]
+    page = await hall.json("GET", f"{PATH}?limit=2")
+    rest = await hall.json("GET", f"{PATH}?limit=2&cursor={page['next_cursor']}")
+    assert [each["id"] for each in rest["items"]] == ["u0001"]
+    assert [each["id"] for each in (await hall.json("GET", f"{PATH}?state=failed,queued"))["items"]] == ["u0003", "u0002"]
+    assert [each["id"] for each in (await hall.json("GET", f"{PATH}?device={PLUG}"))["items"]] == ["u0002"]
+
+
+@pytest.mark.parametrize("state", ["done", "failed,", ""])
+async def test_an_invented_state_is_refused(hall: Hall, state: str) -> None:
+    document = await hall.problem("GET", f"{PATH}?state={state}", status=422, slug="invalid-request")
+    assert document["errors"][0]["field"] == "state"
+
+
+async def test_a_failed_update_carries_its_problem(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = failed(1)
+    error = (await hall.json("GET", f"{PATH}/u0001"))["error"]
+    assert (error["type"], error["detail"]) == ("/problems/transfer-stalled", "no block was asked for in 15 minutes")
+
+
+async def test_the_log_tells_what_happened(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    await hall.desk.record("update", "u0001", "created")
+    await hall.desk.record("device", LAMP, "interrogated")
+    await hall.desk.record("update", "u0001", "admitted")
+    items = (await hall.json("GET", f"{PATH}/u0001/log"))["items"]
+    assert [(each["number"], each["kind"], each["actor"]) for each in items] == [(1, "created", "otagate"), (3, "admitted", "otagate")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "status", "after"),
+    [
+        ("cancel", State.QUEUED, 200, {"state": "cancelled"}),
+        ("pause", State.TRANSFERRING, 200, {"reason": "paused", "state": "transferring"}),
+        ("resume", State.TRANSFERRING, 200, {"reason": None}),
+        ("retry", State.FAILED, 202, {"id": "u0002", "state": "queued"}),
+        ("approve", State.PLANNED, 200, {"state": "queued"}),
+        ("activate", State.STAGED, 200, {"state": "activating"}),
+    ],
+)
+async def test_an_act_answers_with_the_update(hall: Hall, verb: str, before: State, status: int, after: dict[str, Any]) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=before)
+    answer = await hall.json("POST", f"{PATH}/u0001/{verb}", status=status)
+    assert {key: answer[key] for key in after} == after
+    assert hall.desk.orders == [(verb, "u0001", "token:admin")]
+
+
+@pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry", "approve", "activate"])
+async def test_an_act_on_an_unknown_update_is_a_problem(hall: Hall, verb: str) -> None:
+    await hall.problem("POST", f"{PATH}/nonsense/{verb}", status=404, slug="unknown-update")
+
+
+async def test_too_late_to_cancel_is_said(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.ACTIVATING)
+    document = await hall.problem("POST", f"{PATH}/u0001/cancel", status=409, slug="not-cancellable")
+    assert document["detail"] == "the device has the order to use the image"
+
+
+async def test_an_act_takes_no_body_but_an_empty_object(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    await hall.json("POST", f"{PATH}/u0001/pause", json={})
+    await hall.problem("POST", f"{PATH}/u0001/pause", status=422, slug="invalid-request", json={"until": "noon"})
