@@ -60,9 +60,7 @@ class SqliteStore:
             try:
                 await self._execute("BEGIN IMMEDIATE")
                 yield
-                if self._broken is not None:
-                    raise self._broken
-                await self._execute("COMMIT")
+                await self._execute("COMMIT")  # refused where a statement of the block was
                 committed = True
             finally:
                 if not committed:
