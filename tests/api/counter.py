@@ -131,9 +131,9 @@ class Counterfoil:
         if what in self.trouble:
             raise self.trouble[what]
 
-    async def record(self, subject: str, subject_id: str, kind: str = "state") -> Fact:
+    async def record(self, subject: str, subject_id: str, kind: str = "state", data: dict[str, object] | None = None) -> Fact:
         """Append to the journal and wake its readers."""
-        fact = Fact(at=NOON, subject=subject, subject_id=subject_id, kind=kind, number=len(self.journal) + 1)
+        fact = Fact(at=NOON, subject=subject, subject_id=subject_id, kind=kind, data=data or {}, number=len(self.journal) + 1)
         async with self.changed:
             self.journal.append(fact)
             self.changed.notify_all()

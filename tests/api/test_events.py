@@ -15,7 +15,7 @@ import pytest
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall, Open
-from tests.api.counter import LAMP, update, view
+from tests.api.counter import LAMP, NOON, update, view
 
 pytestmark = pytest.mark.asyncio
 PATH = "/api/v1/events"
@@ -192,3 +192,14 @@ async def test_a_reader_that_never_reads_holds_back_only_a_bounded_backlog(hall:
             for _ in range(50):
                 await asyncio.sleep(0.002)
         assert pulled < 500
+
+
+async def test_a_replay_shows_every_state_in_its_turn(hall: Hall) -> None:
+    done = update(1, state=State.SUCCEEDED, finished=NOON, bytes_sent=2000)
+    hall.desk.jobs["u0001"] = done
+    for state, sent in (("queued", 0), ("transferring", 500), ("succeeded", 2000)):
+        await hall.desk.record("update", "u0001", "moved", data={"state": state, "bytes_sent": sent, "reason": None})
+    async with listening(hall, after=0) as stream:
+        events = [await stream.next() for _ in range(3)]
+    shown = [(each.data["state"], each.data["progress"]["percent"], each.data["finished"] is None) for each in events if each]
+    assert shown == [("queued", 0.0, True), ("transferring", 25.0, True), ("succeeded", 100.0, False)]

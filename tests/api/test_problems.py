@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from otagate.api.problems import KINDS, RequestError, headers_of, kind_of, problem_of, problem_of_failure
-from otagate.model.errors import OtagateError, RadioUnavailable, StoreUnavailable, UnknownDevice
+from otagate.model.errors import OtagateError, RadioUnavailable, Refused, StoreUnavailable, UnknownDevice
 from otagate.model.updates import Failure
 
 
@@ -21,8 +21,9 @@ def family(root: type[OtagateError]) -> Iterator[type[OtagateError]]:
 
 @pytest.mark.parametrize("kind", list(family(OtagateError)))
 def test_every_error_of_the_domain_is_a_problem_with_its_own_slug(kind: type[OtagateError]) -> None:
-    document = problem_of(kind("a sentence"))
-    assert document.type == f"/problems/{kind.code}"
+    error = Refused("a sentence", code="update-loop", reason="quarantined") if kind is Refused else kind("a sentence")
+    document = problem_of(error)
+    assert document.type == f"/problems/{error.code}"
     assert (document.detail, document.retry) == ("a sentence", kind.retry)
     assert 400 <= document.status <= 599
 
@@ -39,6 +40,11 @@ def test_a_leaf_that_the_table_lacks_keeps_its_own_slug_and_its_familys_status()
 
     document = problem_of(Lost("it left"))
     assert (document.type, document.status) == ("/problems/lost-device", 404)
+
+
+def test_a_verdict_carries_its_reason_word() -> None:
+    document = problem_of(Refused("two days old; policy waits fourteen", code="policy-refused", reason="cooldown"))
+    assert (document.type, document.status, document.reason) == ("/problems/policy-refused", 409, "cooldown")
 
 
 def test_a_foreign_error_is_internal() -> None:

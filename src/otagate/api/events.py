@@ -1,8 +1,9 @@
 """Server-Sent Events: the journal as it grows, and live progress in between.
 
 `id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`) and
-`data` the object as a GET would answer it now, with the fact under `fact`; where the object is gone, only its `id`. Live progress is an `update`
-without an id. A reader that does not keep up is disconnected and comes back with `Last-Event-ID`: nothing is kept for it here.
+`data` the object as a GET answers it, with the fact under `fact`; where the object is gone, only its `id`. An update shows the state that the fact
+tells; everything else is as it is now. Live progress is an `update` without an id. A reader that does not keep up is disconnected and comes back
+with `Last-Event-ID`: nothing is kept for it here.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ async def _event(desk: Desk, fact: Fact) -> bytes:
 async def _subject(desk: Desk, fact: Fact) -> BaseModel | None:
     match fact.subject:
         case "update":
-            return rendering.update_document(await desk.update(UpdateId(fact.subject_id)))
+            return rendering.update_as_told(await desk.update(UpdateId(fact.subject_id)), fact)
         case "device":
             return rendering.device_document(await desk.device(DeviceId(fact.subject_id)))
         case "image":

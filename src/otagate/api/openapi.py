@@ -94,7 +94,7 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
     operation: Json = {
         "operationId": route.run.__name__,
         "summary": summary.removesuffix("."),
-        "tags": [route.run.__module__.rpartition(".")[2]],
+        "tags": [_tag(route.path)],
         "responses": _responses(route, references),
     }
     if rest:
@@ -108,6 +108,11 @@ def _operation(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
     else:
         operation["x-scope"] = route.scope
     return operation
+
+
+def _tag(path: str) -> str:
+    """The noun of a path: what follows `/api/v1/`; the probes share one."""
+    return path.split("/")[3].partition(".")[0] if path.startswith("/api/") else "health"
 
 
 def _parameters(route: Route) -> list[Json]:

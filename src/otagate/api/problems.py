@@ -65,6 +65,16 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "already-updating": _kind(409, "An update is under way already"),
         "not-cancellable": _kind(409, "It is too late to cancel"),
         "wrong-state": _kind(409, "The request does not fit the present state"),
+        "already-current": _kind(409, "The device runs this version already"),
+        "downgrade-refused": _kind(409, "The release is older than what the device runs"),
+        "retries-spent": _kind(409, "Every attempt failed"),
+        "update-loop": _kind(409, "The device took the image and kept its version"),
+        "declined-by-device": _kind(409, "The device declined the image"),
+        "image-rejected-by-device": _kind(409, "The device rejected the image after it had it"),
+        "device-lost": _kind(409, "The device did not come back"),
+        "version-unchanged": _kind(409, "The device runs another version than it was sent"),
+        "not-confirmed": _kind(409, "The device's version could not be read"),
+        "update-failed": _kind(409, "The update failed"),
         "policy-refused": _kind(409, "Policy refuses this"),
         "battery-low": _kind(409, "The battery is too low"),
         # radios and devices
@@ -159,7 +169,8 @@ def problem_of(error: OtagateError, *, reason: str | None = None) -> Problem:
     """The document of an error."""
     if isinstance(error, RequestError):
         return problem(error.slug, str(error), retry="later" if KINDS[error.slug].retry_after else "never", errors=error.errors)
-    return problem(error.code, str(error), kind=kind_of(error), retry=error.retry, reason=reason)
+    told = reason or getattr(error, "reason", None)
+    return problem(error.code, str(error), kind=kind_of(error), retry=error.retry, reason=told if isinstance(told, str) else None)
 
 
 def problem_of_failure(failure: Failure) -> Problem:
@@ -171,7 +182,7 @@ def kind_of(error: OtagateError) -> Kind:
     """The error's own line in the table, or that of its nearest ancestor, so that a new leaf of the error tree keeps its family's status."""
     if isinstance(error, RequestError):
         return KINDS[error.slug]
-    codes = (str(getattr(family, "code", "")) for family in type(error).__mro__)
+    codes = (error.code, *(str(getattr(family, "code", "")) for family in type(error).__mro__))
     return next((KINDS[code] for code in codes if code in KINDS), KINDS["internal"])
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otagate.api import documents
 from otagate.api.problems import problem_of, problem_of_failure
 from otagate.engine import views
 from otagate.model import facts, images
 from otagate.model import releases as offered
+from otagate.model.lifecycle import State
 from otagate.model.versions import display_file_version
 
 
@@ -91,6 +94,28 @@ def update_document(view: views.UpdateView) -> documents.Update:
         step=update.step,
         steps=update.steps,
     )
+
+
+def update_as_told(view: views.UpdateView, fact: facts.Fact) -> documents.Update:
+    """The document of an update as it was at a fact of its journal: a reader who replays old facts sees every state in its turn."""
+    try:
+        state = State(str(fact.data.get("state")))
+    except ValueError:
+        return update_document(view)
+    reason, sent = fact.data.get("reason"), fact.data.get("bytes_sent")
+    update = replace(
+        view.update,
+        state=state,
+        reason=reason if isinstance(reason, str) else None,
+        finished=view.update.finished if state.final else None,
+        error=view.update.error if state.final else None,
+    )
+    then = (
+        view
+        if state is view.update.state
+        else replace(view, bytes_sent=sent if isinstance(sent, int) else 0, bytes_per_second=None, eta_seconds=None)
+    )
+    return update_document(replace(then, update=update))
 
 
 def _progress(view: views.UpdateView) -> documents.Progress:
