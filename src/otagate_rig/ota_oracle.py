@@ -196,10 +196,13 @@ class Oracle:
             self._judge_replacement(request)
             return request
         page = self._pages.running
+        if self._outlived_page(tsn, block):
+            return None
         if page is not None and page.offset <= block.offset < page.end:
             self._judge_page_block(page, now)
             return page
-        if self._outlived_page(tsn, block):
+        if self._beyond_page(tsn, block):
+            self.violate("page_overrun", f"offset {block.offset} outside of the page")
             return None
         answered = self.answered(tsn, Kind.BLOCK)
         if answered is not None:
@@ -212,8 +215,7 @@ class Oracle:
             self._pages.replaced_by = None
 
     def _judge_page_block(self, page: Request, now: float) -> None:
-        if page is self._pages.replaced_by:
-            self._pages.replaced_by = None
+        self._judge_replacement(page)
         earliest = page.sent_at + page.blocks * page.spacing * (1 - SPACING_TOLERANCE)
         if now < earliest:
             self.violate("page_too_early", f"block {page.blocks} of the page came {earliest - now:.3f} s too early")
@@ -221,18 +223,24 @@ class Oracle:
         page.answers = 1
 
     def _outlived_page(self, tsn: int, block: ota.Block) -> bool:
-        """Judge a block that no open request covers but a page may have."""
-        page = self._pages.running or self._pages.last
-        if page is None or (tsn in self.requests and self.requests[tsn].kind is not Kind.PAGE):
+        """Judge a block of a page that a newer request has replaced; blocks that were under way by then are no offence."""
+        last, running = self._pages.last, self._pages.running
+        if last is None or not last.offset <= block.offset < last.end or self._answers_block(tsn):
             return False
-        if self._pages.running is not None or (block.offset >= page.end and not page.cancelled):
-            self.violate("page_overrun", f"offset {block.offset} outside of the page {page.offset} to {page.end}")
-            return True
-        if not page.cancelled:
+        if not last.cancelled:
+            return last.transmissions > 1
+        if tsn != last.tsn and running is not None and running.offset <= block.offset < running.end:
             return False
         if self._pages.replaced_by is None:
             self.violate("page_not_cancelled", f"offset {block.offset} after the answer to a newer request")
         return True
+
+    def _beyond_page(self, tsn: int, block: ota.Block) -> bool:
+        page = self._pages.running or self._pages.last
+        return page is not None and not self._answers_block(tsn) and (page is self._pages.running or block.offset >= page.end)
+
+    def _answers_block(self, tsn: int) -> bool:
+        return tsn in self.requests and self.requests[tsn].kind is not Kind.PAGE
 
     def judge_offer(self, response: ota.QueryResponse, manufacturer_code: int, image_type: int) -> bool:
         """Judge a Query Next Image Response; tell whether a client with these ids may take the offer."""
