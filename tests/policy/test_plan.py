@@ -74,6 +74,13 @@ def test_a_pin_is_told_though_the_running_version_is_offered_too() -> None:
     assert (choice.chosen, choice.verdict.reason) == (None, "pinned")
 
 
+def test_an_image_named_by_its_order_is_refused_for_what_it_is() -> None:
+    choice = pick(release(image_type=1), named=True, operator=True)
+    assert (choice.chosen, choice.verdict.code) == (None, "incompatible-image")
+    assert pick(V20, named=True, operator=True).chosen == V20
+    assert pick(named=True, operator=True).verdict.code == "no-release"
+
+
 # --- a named version ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -41,10 +41,12 @@ def choose(
     allow_downgrade: bool = False,
     force: bool = False,
     version: int | None = None,
+    named: bool = False,
 ) -> Choice:
     """The newest release that is allowed; where none is, the newest that an operator may approve. The order of `releases` does not matter.
 
-    `version` is the only one that may be chosen, where given. Going back without naming a version is possible only where no source offers the
+    `version` is the only one that may be chosen, where given. `named`: the order named these very releases, so what is for another kind of
+    component is told as such and not as "nobody offers one". Going back without naming a version is possible only where no source offers the
     running one: a device that has the newest release is not sent back because somebody may.
     """
     judged = [
@@ -56,7 +58,7 @@ def choose(
     ]
     trace = tuple(_mark_ambiguous(judged))
     candidates = [each for each in trace if version is None or each.release.file_version == version]
-    candidates = [each for each in candidates if concerns(device, component, each.release)]
+    candidates = [each for each in candidates if named or concerns(device, component, each.release)]
     if not candidates:
         return Choice(chosen=None, verdict=_no_release(version), trace=trace)
     current = any(each.verdict.code == "already-current" for each in candidates)
