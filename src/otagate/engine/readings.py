@@ -89,7 +89,7 @@ class Readings:
             available = choice.chosen
             components.append(ComponentView(component=component, available=available, update=running.id if running else None))
             statuses.append(_status(latest, available.file_version if available else None))
-        shown = next((status for status in _RANK if status in statuses), "none")
+        shown: UpdateStatus = min(statuses, key=_RANK.index, default="none")
         return DeviceView(device=device, update_status=shown, components=tuple(components))
 
     async def device(self, device_id: DeviceId) -> DeviceView:

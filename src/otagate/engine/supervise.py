@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
@@ -27,11 +27,10 @@ class Backoff:
         return min(delay * 2, self.most)
 
 
-async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: asyncio.Event, beat: Callable[[], None], backoff: Backoff) -> None:
+async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: asyncio.Event, backoff: Backoff) -> None:
     """Run a radio for ever. After `wrong_network` or `in_use` it stays off until `reattach` is set."""
     delay = backoff.first
     while True:
-        beat()
         began = clock.monotonic()
         state, sentence = await _one_life(radio)
         if clock.monotonic() - began >= backoff.healthy:

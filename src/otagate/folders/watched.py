@@ -33,6 +33,4 @@ class WatchedFolder:
             self._known, more, skipped = result.known, result.more, result.skipped
             files += result.new
             gone += result.gone
-        return FolderScan(
-            files=[(each.file_name, each.data) for each in files], gone=gone, skipped=[(each.name, each.sentence) for each in skipped]
-        )
+        return FolderScan(files=[(each.file_name, each.data) for each in files], gone=gone, skipped=[(each.name, each.sentence) for each in skipped])

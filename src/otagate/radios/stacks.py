@@ -22,10 +22,6 @@ class Busy(Exception):
     """The coordinator has no buffer for the frame now."""
 
 
-class TooLong(Exception):
-    """The frame does not fit the air."""
-
-
 Take = Callable[[int, int, int, int, bytes], bool]
 """(source network address, source endpoint, destination endpoint, LQI, ZCL frame) → whether it was taken. Must not raise."""
 
@@ -33,8 +29,11 @@ Take = Callable[[int, int, int, int, bytes], bool]
 class FastPath(Protocol):
     """OTA frames in and out beside the radio library's own packet pipeline."""
 
-    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None]) -> None:
-        """Begin; `lost` is called with a sentence when the coordinator reset itself. Raises FastPathUnavailable."""
+    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None], too_long: Callable[[int], None]) -> None:
+        """Begin. Raises FastPathUnavailable.
+
+        `lost` is called with a sentence when the coordinator reset itself; `too_long` with the network address to which a frame did not fit.
+        """
 
     def detach(self) -> None:
         """Leave everything as it was; idempotent."""
@@ -42,7 +41,7 @@ class FastPath(Protocol):
     async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool) -> None:
         """Hand one ZCL frame of cluster 0x0019 to the coordinator, without waiting for its delivery.
 
-        Raises Busy, TooLong, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath.
+        Raises Busy, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath.
         """
 
 

@@ -176,7 +176,7 @@ class ZigbeeRadio:
         if self._fast is None:
             return "; OTA over the library's public interface"
         try:
-            self._fast.attach(app, take=self._take, lost=lambda _: self._give_up("reset"))
+            self._fast.attach(app, take=self._take, lost=lambda _: self._give_up("reset"), too_long=self._too_long)
         except stacks.FastPathUnavailable as error:
             return self._without_fast_path(error)
         return ""
@@ -499,7 +499,10 @@ class ZigbeeRadio:
             self._spawn(self._send_slowly(peer, endpoint, frame, ack=False))
         except (DeviceUnreachable, stacks.Busy) as error:
             LOG.debug("reply not sent", radio=self.name, device=peer.id, error=str(error))  # the device asks again
-        except stacks.TooLong:
+
+    def _too_long(self, nwk: int) -> None:
+        peer = self._by_nwk.get(nwk)
+        if peer is not None:
             peer.session.too_long()
 
     async def _send_fast(self, peer: Peer, endpoint: int, frame: bytes) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import DeviceUnreachable
-from otagate.radios.stacks import Busy, FastPathUnavailable, Take, TooLong
+from otagate.radios.stacks import Busy, FastPathUnavailable, Take
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -56,14 +56,15 @@ class ZnpPath:
         self._received: Callable[[bytes], None] | None = None
         self._take: Take | None = None
         self._lost: Callable[[str], None] | None = None
+        self._too_long: Callable[[int], None] | None = None
         self._rest = b""
         self._answer: asyncio.Future[int] | None = None
         self._number = 0
-        self._mine: dict[int, float] = {}
+        self._mine: dict[int, tuple[float, int]] = {}
         self._theirs: set[int] = set()
         self._room = asyncio.Event()
 
-    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None]) -> None:
+    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None], too_long: Callable[[int], None]) -> None:
         """Tap the serial protocol of a started application. Raises FastPathUnavailable where a private name is missing."""
         try:
             api = app._znp  # type: ignore[attr-defined]
@@ -73,7 +74,7 @@ class ZnpPath:
         except _CHANGED as error:
             raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
         self._app, self._api, self._line, self._received = app, api, line, received
-        self._take, self._lost = take, lost
+        self._take, self._lost, self._too_long = take, lost, too_long
         self._room.set()
         line.data_received = self._on_bytes
         app.send_packet = functools.partial(self._number_packet, send_packet)  # type: ignore[method-assign]
@@ -98,7 +99,7 @@ class ZnpPath:
         number = self._next_number()
         options = _NO_ROUTE_DISCOVERY | (_APS_ACK if ack else 0)
         body = _REQUEST.pack(_ADDRESS_16, nwk, endpoint, 0, 1, _OTA, number, options, _RADIUS, len(frame)) + frame
-        self._mine[number] = time.monotonic()
+        self._mine[number] = (time.monotonic(), nwk)
         try:
             status = await self._request(_AF_REQUEST, body)
         except (*_CHANGED, TimeoutError) as error:
@@ -108,7 +109,7 @@ class ZnpPath:
             raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
         if status:
             self._forget(number)
-            self._raise_for(status)
+            self._raise_for(status, nwk)
 
     async def _request(self, command: bytes, body: bytes) -> int:
         """One synchronous request, in turn with the library's own; returns the status byte of its answer."""
@@ -128,17 +129,16 @@ class ZnpPath:
                 await self._room.wait()
         except TimeoutError:
             bound = time.monotonic() - _IN_FLIGHT_BOUND
-            for number in [number for number, since in self._mine.items() if since < bound]:
+            for number in [number for number, (since, _) in self._mine.items() if since < bound]:
                 del self._mine[number]  # its confirmation was lost on the line
             if len(self._mine) >= _MAX_IN_FLIGHT:
                 raise Busy from None
 
-    @staticmethod
-    def _raise_for(status: int) -> None:
+    def _raise_for(self, status: int, nwk: int) -> None:
         if status in _BUSY:
             raise Busy
-        if status in _TOO_LONG:
-            raise TooLong
+        if status in _TOO_LONG and self._too_long is not None:
+            self._too_long(nwk)
         raise DeviceUnreachable(f"the coordinator refused a frame with status 0x{status:02x}")
 
     async def _number_packet(self, send_packet: Callable[[ZigbeePacket], Any], packet: ZigbeePacket) -> None:
@@ -193,7 +193,10 @@ class ZnpPath:
         if command == _AF_CONFIRM:
             number = data[start + 6] if after - start >= 8 else -1
             if number in self._mine and _intact(data, start, after):
+                _, nwk = self._mine[number]
                 self._forget(number)
+                if data[start + 4] in _TOO_LONG and self._too_long is not None:
+                    self._too_long(nwk)
                 return True
         elif command == _AF_RESPONSE:
             if self._answer is not None and not self._answer.done() and _intact(data, start, after):

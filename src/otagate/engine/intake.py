@@ -1,0 +1,109 @@
+"""What radios tell, brought to whom it concerns: in order, through one bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from otagate.engine.conductor import Conductor
+from otagate.engine.consultant import Consultant
+from otagate.engine.interrogator import Interrogator
+from otagate.engine.registry import Registry
+from otagate.model.errors import StoreError
+from otagate.model.ids import DeviceId
+from otagate.ports import (
+    DeviceAsked,
+    DeviceFound,
+    DeviceGone,
+    DeviceReturned,
+    DeviceSeen,
+    Knocked,
+    RadioChanged,
+    RadioEvent,
+    TransferAdvanced,
+    TransferProgressed,
+)
+
+LOG = structlog.get_logger("otagate.intake")
+
+_BOUND = 10_000
+
+
+class Intake:
+    """`emit` is called by radios, from their own callbacks; everything that waits for the store happens in `run`."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[RadioEvent] = asyncio.Queue(_BOUND)
+        self._conductor: Conductor | None = None
+        self.dropped = 0
+
+    def emit(self, event: RadioEvent) -> None:
+        """Take an event; transfers go to their course at once, the rest waits its turn. What does not fit is dropped and counted."""
+        if self._conductor is not None:
+            match event:
+                case TransferProgressed():
+                    self._conductor.progressed(event)
+                    return
+                case TransferAdvanced():
+                    self._conductor.advanced(event)
+                    return
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    def connect(self, conductor: Conductor) -> None:
+        """Where transfers go; before any radio runs."""
+        self._conductor = conductor
+
+    async def run(self, *, registry: Registry, conductor: Conductor, interrogator: Interrogator, consultant: Consultant) -> None:
+        """Bring events to whom they concern, for ever; a store that refuses costs an event, not the hub."""
+        handler = _Handler(registry, conductor, interrogator, consultant)
+        while True:
+            event = await self._queue.get()
+            try:
+                await handler.handle(event)
+            except StoreError as error:
+                LOG.warning("event not recorded", event=type(event).__name__, error=str(error))
+
+
+class _Handler:
+    def __init__(self, registry: Registry, conductor: Conductor, interrogator: Interrogator, consultant: Consultant) -> None:
+        self._registry = registry
+        self._conductor = conductor
+        self._interrogator = interrogator
+        self._consultant = consultant
+
+    async def handle(self, event: RadioEvent) -> None:
+        match event:
+            case RadioChanged():
+                await self._registry.radio_changed(event)
+                self._conductor.wake()
+            case DeviceFound(device=device):
+                await self._registry.found(device)
+                self._interrogator.heard(device.id)
+            case DeviceSeen(device=device_id):
+                await self._heard(device_id)
+            case DeviceReturned(device=device_id):
+                await self._heard(device_id)
+                self._conductor.returned(device_id)
+            case DeviceGone(device=device_id):
+                await self._registry.unreachable(device_id)
+            case DeviceAsked():
+                await self._asked(event)
+            case Knocked():
+                self._conductor.knocked(event)
+            case _:
+                LOG.debug("event before the hub was ready", event=type(event).__name__)
+
+    async def _heard(self, device_id: DeviceId) -> None:
+        await self._registry.seen(device_id)
+        self._interrogator.heard(device_id)
+        self._conductor.wake()
+
+    async def _asked(self, event: DeviceAsked) -> None:
+        device = await self._registry.asked(event.device, event.component)
+        self._conductor.told(event.device, event.component)
+        if device is not None:
+            await self._consultant.decide(device)
