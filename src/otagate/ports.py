@@ -241,7 +241,7 @@ class Store(Protocol):
 class ImageCache(Protocol):
     """Content-addressed bytes on disk. Names given from outside are never paths."""
 
-    async def add(self, data: bytes) -> Sha256:
+    async def add(self, data: bytes | memoryview) -> Sha256:
         """Store bytes durably (written aside, synced, renamed); idempotent. Raises StoreUnavailable when the disk refuses."""
 
     def open(self, sha256: Sha256) -> memoryview:
@@ -262,11 +262,15 @@ class ImageCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderScan:
-    """What changed in a folder since the scan before: new or changed `files` (name, bytes), names `gone`, and what was `skipped` and why."""
+    """What changed in a folder since the scan that was kept last: new or changed `files` (name, bytes), names `gone`, what was `skipped` and why.
+
+    `more`: there is more than one look may hold; keep this one and scan again.
+    """
 
     files: Sequence[tuple[str, bytes]]
     gone: Sequence[str]
     skipped: Sequence[tuple[str, str]]
+    more: bool = False
 
 
 class Folder(Protocol):
@@ -282,3 +286,6 @@ class Folder(Protocol):
 
     async def scan(self) -> FolderScan:
         """Read what changed. Raises SourceUnavailable where the directory cannot be read."""
+
+    def keep(self) -> None:
+        """What the last scan told is stored: the next one tells only what changed since. Without this it is told again."""

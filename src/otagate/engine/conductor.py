@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -123,11 +123,16 @@ class Conductor:
             return replace(update, not_before=None)
         return update
 
-    def _air(self, unfinished: object) -> Air:
-        paused = frozenset(each.id for each in unfinished if each.paused) if isinstance(unfinished, (list, tuple)) else frozenset()
+    def _air(self, unfinished: Sequence[Update]) -> Air:
+        paused = frozenset(each.id for each in unfinished if each.paused)
         registry = self._tools.registry
         radios = {
-            name: RadioAir(up=status.state == "up", parallel=status.parallel, sentence=f"Radio {name}: {status.sentence}.")
+            name: RadioAir(
+                up=status.state == "up",
+                parallel=status.parallel,
+                reason="in_use" if status.state == "in_use" else "offline",
+                sentence=f"Radio {name} is {status.state}: {status.sentence}",
+            )
             for name, status in registry.radios.items()
         }
         return Air(radios=radios, devices={device.id: device for device in registry.devices()}, paused=paused)

@@ -56,6 +56,7 @@ class Consultant:
             allow_downgrade=allow_downgrade,
             force=force,
             version=version,
+            named=image is not None,
         )
 
     def offers(self, device: Device) -> Sequence[tuple[Component, Choice]]:

@@ -145,7 +145,7 @@ class Course:
         while self.update.state is state:
             letter = await self.mailbox.get(self.tools.waits.poll)
             await self._take(letter)
-            if self.progress.due_on_disk(self.tools.clock.monotonic()):
+            if self._stands(state) and self.progress.due_on_disk(self.tools.clock.monotonic()):
                 await self._sample()
 
     async def _sample(self) -> None:

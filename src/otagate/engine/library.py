@@ -66,7 +66,7 @@ class Library:
         """
         identified = await asyncio.to_thread(identify, data, self._max_bytes)
         async with self._lock:
-            sha256 = await self._cache.add(bytes(identified.view))
+            sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
             if known is not None and (known.source == source or known.source == "upload"):
                 return known

@@ -74,26 +74,34 @@ class Refresher:
         return self.view(name)
 
     async def _read(self, source: _Source) -> bool:
-        try:
-            found = await source.folder.scan()
-        except SourceError as error:
-            source.state, source.sentence = "degraded", str(error)
-            return False
-        wrong = [f"{name}: {sentence}" for name, sentence in found.skipped]
-        changed = False
-        for name, data in found.files:
+        """Take what changed, look by look; what a look found is kept only when it is stored. True where the images are others now."""
+        changed, more = False, True
+        while more:
             try:
-                image = await self._library.add(data, file_name=name, source=source.folder.name, actor=f"source:{source.folder.name}")
-            except ImageError as error:
-                wrong.append(f"{name}: {error}")
-                continue
-            source.files[name] = image.sha256
-            changed = True
-        await self._forget(source, found.gone)
-        source.last_success = self._clock.now()
-        source.state = "degraded" if wrong else "ok"
-        source.sentence = f"{len(source.files)} images" + (f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else "")
+                found = await source.folder.scan()
+            except SourceError as error:
+                source.state, source.sentence = "degraded", str(error)
+                return changed
+            wrong = [f"{name}: {sentence}" for name, sentence in found.skipped]
+            for name, data in found.files:
+                wrong += await self._add(source, name, data)
+            await self._forget(source, found.gone)
+            source.folder.keep()
+            changed, more = changed or bool(found.files or found.gone), found.more
+            source.last_success = self._clock.now()
+            source.state = "degraded" if wrong else "ok"
+            told = f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else ""
+            source.sentence = f"{len(source.files)} images{told}"
         return changed
+
+    async def _add(self, source: _Source, name: str, data: bytes) -> list[str]:
+        """Store one file; returns what is wrong with it."""
+        try:
+            image = await self._library.add(data, file_name=name, source=source.folder.name, actor=f"source:{source.folder.name}")
+        except ImageError as error:
+            return [f"{name}: {error}"]
+        source.files[name] = image.sha256
+        return []
 
     async def _forget(self, source: _Source, gone: Sequence[str]) -> None:
         """A file that was taken out of the folder offers its image no longer."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from otagate.folders.directory import Found, Seen, Skipped, scan
+from otagate.folders.directory import Seen, scan
 from otagate.ports import Clock, FolderScan
 
 
@@ -21,16 +21,19 @@ class WatchedFolder:
         self._clock = clock
         self._limit = limit
         self._known: Mapping[str, Seen] | None = None
+        self._scanned: Mapping[str, Seen] | None = None
 
     async def scan(self) -> FolderScan:
-        """See `ports.Folder.scan`; a folder with more new bytes than one look may hold is looked at until it is done."""
-        files: list[Found] = []
-        gone: list[str] = []
-        skipped: tuple[Skipped, ...] = ()
-        more = True
-        while more:
-            result = await asyncio.to_thread(scan, self._path, self._known, now=self._clock.monotonic(), limit=self._limit)
-            self._known, more, skipped = result.known, result.more, result.skipped
-            files += result.new
-            gone += result.gone
-        return FolderScan(files=[(each.file_name, each.data) for each in files], gone=gone, skipped=[(each.name, each.sentence) for each in skipped])
+        """See `ports.Folder.scan`."""
+        result = await asyncio.to_thread(scan, self._path, self._known, now=self._clock.monotonic(), limit=self._limit)
+        self._scanned = result.known
+        return FolderScan(
+            files=[(each.file_name, each.data) for each in result.new],
+            gone=result.gone,
+            skipped=[(each.name, each.sentence) for each in result.skipped],
+            more=result.more,
+        )
+
+    def keep(self) -> None:
+        """See `ports.Folder.keep`."""
+        self._known = self._scanned
