@@ -85,14 +85,15 @@ class Refresher:
             wrong = [f"{name}: {sentence}" for name, sentence in found.skipped]
             for name, data in found.files:
                 wrong += await self._add(source, name, data)
-            await self._forget(source, found.gone)
+            for name in found.gone:
+                source.files.pop(name, None)
             source.folder.keep()
             changed, more = changed or bool(found.files or found.gone), found.more
             source.last_success = self._clock.now()
             source.state = "degraded" if wrong else "ok"
             told = f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else ""
             source.sentence = f"{len(source.files)} images{told}"
-        return changed
+        return await self._drop_unlisted(source) or changed
 
     async def _add(self, source: _Source, name: str, data: bytes) -> list[str]:
         """Store one file; returns what is wrong with it."""
@@ -103,16 +104,18 @@ class Refresher:
         source.files[name] = image.sha256
         return []
 
-    async def _forget(self, source: _Source, gone: Sequence[str]) -> None:
-        """A file that was taken out of the folder offers its image no longer."""
-        for name in gone:
-            sha256 = source.files.pop(name, None)
-            for image in self._library.from_source(source.folder.name):
-                if image.sha256 == sha256 and sha256 not in source.files.values():
-                    try:
-                        await self._library.remove(image.sha256, actor=f"source:{source.folder.name}")
-                    except NotInState as error:
-                        LOG.info("image stays for now", source=source.folder.name, error=str(error))
+    async def _drop_unlisted(self, source: _Source) -> bool:
+        """After a whole look: images that this folder brought once, perhaps in an earlier life of the hub, and holds no longer."""
+        listed, dropped = set(source.files.values()), False
+        for image in self._library.from_source(source.folder.name):
+            if image.sha256 in listed:
+                continue
+            try:
+                await self._library.remove(image.sha256, actor=f"source:{source.folder.name}")
+                dropped = True
+            except NotInState as error:
+                LOG.info("image stays for now", source=source.folder.name, error=str(error))
+        return dropped
 
     def view(self, name: str) -> SourceView:
         """One source as shown; raises NotFound."""

@@ -1,0 +1,44 @@
+# make demo    a whole hub on this machine: simulated coordinator and devices, the real path of the firmware
+# make test    everything that a change must keep, in minutes; installs what it needs into .venv
+# make check   form: ruff, mypy --strict, the house's import contracts, a fresh OpenAPI document
+# make bench   figures against a peer, measured in the same run
+# make night   the big numbers: every image, every loss, fuzzing, kills
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+WORKERS ?= 2
+
+.PHONY: demo test check bench night clean
+
+.venv/base: pyproject.toml src/otagate/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "otagate needs Python 3.11 or newer; name one with make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	@touch $@
+
+.venv/dev: .venv/base
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: .venv/base
+	$(BIN)/otagate demo
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: .venv/dev
+	$(BIN)/ruff format --check --quiet src tests hil
+	$(BIN)/ruff check --quiet src tests hil
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m otagate.api.openapi && git diff --exit-code --stat -- src/otagate/api/openapi.json
+
+bench: .venv/dev
+	$(BIN)/python -m hil.bench
+
+night: .venv/dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m night --timeout 7200
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
