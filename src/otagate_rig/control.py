@@ -62,6 +62,7 @@ def describe_device(device: Device) -> dict[str, Any]:
         "joined": device.identity is not None,
         "powered": device.powered,
         "file_version": device.file_version,
+        "versions": [[image_type, version] for image_type, version in device.ota.versions.items()],
         "phase": device.ota.phase.value,
         "offset": None if download is None else download.offset,
         "size": None if download is None else download.size,

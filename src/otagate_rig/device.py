@@ -14,7 +14,7 @@ from otagate_rig.clusters import POLL_CONTROL, Application
 from otagate_rig.indirect import PollSchedule
 from otagate_rig.ota_client import OtaClient
 from otagate_rig.ota_commands import OTA_CLUSTER
-from otagate_rig.ota_wire import PowerCut, Restart, Send
+from otagate_rig.ota_wire import Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,6 +84,8 @@ class Device:
         self._waiters: list[asyncio.Future[None]] = []
         self._bindings: set[bytes] = set()
         self._tsn = 0
+        self._server_known = not spec.behaviours.discovers_server
+        self._held: Send | None = None
         self._arm()
         self._plan_check_in()
 
@@ -152,6 +154,9 @@ class Device:
         self._changed()
 
     def _zdo(self, frame: ApsFrame, unicast: bool, at: float) -> None:
+        if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
+            self._server_found(frame.data, at)
+            return
         reply = zdo.answer(self.node(), frame.cluster, frame.data, unicast=unicast)
         if reply is None:
             return
@@ -190,17 +195,35 @@ class Device:
     def _perform(self, effects: list[Effect], at: float | None) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                ack = effect.request and self.spec.aps_ack
-                endpoint = self.ota.wire.server_endpoint
-                self._send(self.spec.endpoint, endpoint, HOME_AUTOMATION, OTA_CLUSTER, effect.data, at, ack=ack)
-            elif isinstance(effect, PowerCut):
+                self._send_ota(effect, at)
+            else:
                 self.power_off(effect.seconds)
-            elif isinstance(effect, Restart):
-                self.power_off(effect.seconds, effect.file_version)
         if self.powered:
             self._arm()
             if self.sleepy:
                 self._set_poll_rate()
+
+    def _send_ota(self, send: Send, at: float | None) -> None:
+        if self._server_known or not send.request:
+            ack = send.request and self.spec.aps_ack
+            endpoint = self.ota.wire.server_endpoint
+            self._send(self.spec.endpoint, endpoint, HOME_AUTOMATION, OTA_CLUSTER, send.data, at, ack=ack)
+            return
+        # §11.7: a client that knows no server looks for one first. Of the requests made meanwhile only the last is still wanted.
+        self._held = send
+        self._tsn = (self._tsn + 1) & 0xFF
+        request = zdo.match_request(self._tsn, COORDINATOR, HOME_AUTOMATION, OTA_CLUSTER)
+        self._send(0, 0, zdo.ZDO_PROFILE, zdo.MATCH_DESC_REQ, request, at)
+
+    def _server_found(self, data: bytes, at: float) -> None:
+        endpoints = zdo.matched_endpoints(data)
+        if not endpoints or self._server_known:
+            return
+        self._server_known = True
+        self.ota.wire.server_endpoint = endpoints[0]
+        held, self._held = self._held, None
+        if held is not None:
+            self._send_ota(held, at)
 
     def enter(self, identity: NetworkIdentity, *, nwk: int, parent: int) -> None:
         """Be in a network from now on."""
@@ -233,8 +256,8 @@ class Device:
 
     # Power
 
-    def power_off(self, seconds: float | None = None, file_version: int | None = None) -> None:
-        """Switch off, for some seconds of the device's clock or until `power_on`; boot into `file_version` where it is given."""
+    def power_off(self, seconds: float | None = None) -> None:
+        """Switch off, for some seconds of the device's clock or until `power_on`."""
         if self.powered:
             self.polling.polls(self._loop.time())
             self.powered = False
@@ -243,11 +266,11 @@ class Device:
         self._cancel(self._power_timer)
         self._timer = self._power_timer = None
         if seconds is not None:
-            self._power_timer = self._loop.call_later(seconds / self._clock, self.power_on, file_version)
+            self._power_timer = self._loop.call_later(seconds / self._clock, self.power_on)
         self._changed()
 
-    def power_on(self, file_version: int | None = None) -> None:
-        """Switch on, and boot into `file_version` where it is given."""
+    def power_on(self) -> None:
+        """Switch on, and boot into the image that was being applied if there is one."""
         if self.powered:
             return
         self._cancel(self._power_timer)
@@ -255,8 +278,6 @@ class Device:
         self.powered = True
         now = self._loop.time()
         self.polling.skip(now)
-        if file_version is not None:
-            self.ota.installed(file_version)
         self._network.came_back(self)
         self._perform(self.ota.power_up(now * self._clock), None)
         self._changed()

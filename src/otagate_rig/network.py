@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from functools import partial
 from typing import TYPE_CHECKING, Self
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 FIRST_BROADCAST = 0xFFF8
 FOREVER = 0xFF
+# Relays that are no devices of the rig have addresses of their own, by their distance from the coordinator.
+FIRST_UNNAMED_RELAY = 0xFFF0
+LAST_ASSIGNED = 0xFF00
 JOIN_SPACING_SECONDS = 0.1
 
 
@@ -252,6 +256,8 @@ class Network:
         """Put a frame of `device` on the air."""
         if not device.powered or device.identity is None or len(frame.data) > asdu_limit():
             return
+        if device.spec.records_route and device.spec.hops > 1:
+            frame = dataclasses.replace(frame, route=self._route_to(device))
         seconds = airtime(len(frame.data), acked=frame.dst < FIRST_BROADCAST)
         if not frame.ack:
             self._carry_up(device, seconds, partial(self._hand_up, device, frame), at)
@@ -311,9 +317,9 @@ class Network:
         device.announce()
 
     def _place(self, device: Device, identity: NetworkIdentity) -> None:
-        nwk = self._dice.randrange(1, 0xFFF0)
+        nwk = self._dice.randrange(1, LAST_ASSIGNED)
         while nwk in self._by_nwk:
-            nwk = self._dice.randrange(1, 0xFFF0)
+            nwk = self._dice.randrange(1, LAST_ASSIGNED)
         self._by_nwk[nwk] = device
         device.enter(identity, nwk=nwk, parent=self._parent_of(device))
 
@@ -326,7 +332,18 @@ class Network:
             for other in self._by_nwk.values()
             if other.spec.kind is DeviceKind.ROUTER and other.spec.hops == device.spec.hops - 1 and other is not device
         )
-        return next(nearer, 0xFFF0 - device.spec.hops)
+        return next(nearer, FIRST_UNNAMED_RELAY - device.spec.hops + 1)
+
+    def _route_to(self, device: Device) -> tuple[int, ...]:
+        """The relays on the way from the coordinator to a device."""
+        relays: list[int] = []
+        hops, parent = device.spec.hops - 1, device.parent
+        while hops > 0:
+            relays.append(parent)
+            hops -= 1
+            router = self._by_nwk.get(parent)
+            parent = router.parent if router is not None else FIRST_UNNAMED_RELAY - hops
+        return tuple(reversed(relays))
 
     def came_back(self, device: Device) -> None:
         """Announce a device that has its power again; a child that keeps no neighbour table rejoins first."""

@@ -14,6 +14,7 @@ from otagate_rig import zcl
 from otagate_rig.image import BadImageError, read_header
 from otagate_rig.ota_commands import Command, ImageId
 from otagate_rig.ota_download import Download, Downloader
+from otagate_rig.ota_ending import Ending
 from otagate_rig.ota_oracle import Kind, Oracle
 from otagate_rig.ota_wire import Effect, Phase, Restart, Send, Wire
 from otagate_rig.zcl import Attribute, DataType, Status
@@ -57,14 +58,17 @@ class OtaClient:
         self.oracle = Oracle(known=known or {})
         self.wire = Wire(spec, self.oracle, first_tsn=dice.randrange(256), server_second=server_second)
         self.downloader = Downloader(self.wire, finished=self._downloaded, gave_up=self._gave_up)
-        self.file_version = spec.file_version
+        self._ending = Ending(self.wire, apply=self._apply, drop=self._drop, more=self._next_image)
+        self.images: dict[int, bytes] = {}
+        self._versions = {spec.image_type: spec.file_version, **dict(spec.more_images)}
+        self._image_type = spec.image_type
+        self._staged: dict[int, int] = {}
+        self._installing = False
         self.server_ieee = 0xFFFFFFFFFFFFFFFF
         self.received = b""
         self._dice = dice
         self._ask_at = spec.behaviours.asks_every
         self._retries = 0
-        self._lost_ends = spec.behaviours.lost_end_responses
-        self._end_status = Status.SUCCESS.value
 
     @property
     def phase(self) -> Phase:
@@ -77,9 +81,19 @@ class OtaClient:
         return self.downloader.current
 
     @property
+    def file_version(self) -> int:
+        """The version that runs now."""
+        return self._versions[self.spec.image_type]
+
+    @property
+    def versions(self) -> dict[int, int]:
+        """What runs now on every processor of the device, by image type."""
+        return dict(self._versions)
+
+    @property
     def running(self) -> ImageId:
-        """The image that runs now."""
-        return ImageId(self.spec.manufacturer_code, self.spec.image_type, self.file_version)
+        """What runs now where the next image would go."""
+        return ImageId(self.spec.manufacturer_code, self._image_type, self._versions[self._image_type])
 
     @property
     def awaiting(self) -> bool:
@@ -135,24 +149,19 @@ class OtaClient:
         self.downloader.power_lost()
 
     def power_up(self, now: float) -> list[Effect]:
-        """Start again, with the firmware and the download that the flash holds."""
+        """Start again, with the firmware and the download that the flash holds; an image that was being applied runs now."""
         if self.behaviours.asks_every is not None:
             self._ask_at = now + self.behaviours.asks_every
         interrupted = self.wire.phase in _INTERRUPTIBLE and self.download is not None
         self.wire.phase = Phase.IDLE
+        if self._installing:
+            self._install()
         if interrupted and self.behaviours.asks_again:
             if self.behaviours.queries_after_power_cut:
                 self._query_if_idle(now)
             else:
                 self.downloader.resume(now)
         return self.wire.flush()
-
-    def installed(self, file_version: int) -> None:
-        """Run `file_version` from now on; the flash holds no other image."""
-        self.file_version = file_version
-        self.wire.phase = Phase.IDLE
-        self.wire.rest()
-        self.downloader.current = None
 
     def attributes(self) -> dict[int, Attribute]:
         """The client attributes of the cluster (§11.10) as they are now."""
@@ -196,7 +205,7 @@ class OtaClient:
             self.oracle.judge_response(frame, src_ep, self.wire.server_endpoint)
             return self._query_response(frame, now)
         if frame.command == Command.UPGRADE_END_RESPONSE:
-            return self._end_response(frame, src_ep, now)
+            return self._ending.response(frame, src_ep, now)
         self.oracle.violate("unknown_command", f"command 0x{frame.command:02X}")
         return Status.UNSUP_COMMAND
 
@@ -212,7 +221,7 @@ class OtaClient:
         if self.oracle.answered(frame.tsn, request.kind) is None or request is not self.oracle.latest:
             return
         if request.kind is Kind.END:
-            self._end_refused(request.status, status, now)
+            self._ending.refused(request.status, status, now)
         elif status == Status.SUCCESS:
             self.oracle.violate("no_answer", f"a Default Response SUCCESS to a {request.kind.value} request")
         elif request.kind is Kind.QUERY:
@@ -233,7 +242,7 @@ class OtaClient:
             return Status.SUCCESS
         self.wire.server_endpoint = src_ep
         if self.behaviours.end_without_download and self.wire.phase is Phase.IDLE:
-            self._send_end(now, Status.SUCCESS)
+            self._ending.report(Status.SUCCESS, self.running, now, applicable=False)
         else:
             self._query_if_idle(now)
         return Status.SUCCESS
@@ -277,7 +286,7 @@ class OtaClient:
             return Status.MALFORMED_COMMAND
         if self.oracle.answered(frame.tsn, Kind.QUERY) is None:
             return Status.SUCCESS
-        fits = self.oracle.judge_offer(response, self.spec.manufacturer_code, self.spec.image_type)
+        fits = self.oracle.judge_offer(response, self.spec.manufacturer_code, self._image_type)
         if self.wire.phase is not Phase.QUERYING:
             return Status.SUCCESS
         if not fits or response.image is None or response.size > MOST_IMAGE_BYTES or self.behaviours.refuses_offer:
@@ -297,8 +306,8 @@ class OtaClient:
     def _gave_up(self, status: Status | None, now: float) -> None:
         self.wire.phase = Phase.IDLE
         self.wire.rest()
-        if status is not None:
-            self._send_end(now, status)
+        if status is not None and self.download is not None:
+            self._ending.report(status, self.download.image, now)
 
     def _downloaded(self, now: float) -> None:
         download = self.download
@@ -308,11 +317,15 @@ class OtaClient:
         self.oracle.counters.downloads_completed += 1
         forced = self.behaviours.end_status
         status = self._verify(download) if forced is None else forced
+        if status == Status.SUCCESS:
+            self._staged[download.image.image_type] = download.image.file_version
+            self.images[download.image.image_type] = self.received
+            if len(self._staged) < len(self._versions):
+                status = Status.REQUIRE_MORE_IMAGE
         if status == Status.SUCCESS and self.behaviours.applies_by_itself:
             self._apply(now)
         else:
-            self._retries = 0
-            self._send_end(now, status)
+            self._ending.report(status, download.image, now)
 
     def _verify(self, download: Download) -> Status:
         """Check the file as a client does before it ends the upgrade (§11.13.9.1), and the digest where the device knows one."""
@@ -330,87 +343,34 @@ class OtaClient:
                 fits = fits and hashlib.sha256(self.received).hexdigest() == digest
         return Status.SUCCESS if fits else Status.INVALID_IMAGE
 
-    def _send_end(self, now: float, status: int, *, again: bool = False) -> None:
-        self.wire.phase = Phase.ENDING
-        self._end_status = status
-        image = self.running if self.download is None else self.download.image
-        request = self.wire.ask(Kind.END, Command.UPGRADE_END_REQUEST, ota.end_request(status, image), now, again=again)
-        request.status = status
-        self.oracle.asked(request)
-        self.oracle.counters.end_requests += 1
-        self.wire.at(now + self.spec.request_timeout, self._end_timed_out)
+    def _next_image(self, now: float) -> None:
+        """Ask for the image of the next processor of the device, or rest where a forced status only pretends that there is one."""
+        self.downloader.current = None
+        self._no_image(now)
+        missing = [image_type for image_type in self._versions if image_type not in self._staged]
+        if self._staged and missing:
+            self._image_type = missing[0]
+            self._query_if_idle(now)
 
-    def _end_timed_out(self, now: float) -> None:
-        self.oracle.counters.timeouts += 1
-        self._retries += 1
-        if self._retries <= self.spec.request_retries:
-            self._send_end(now, self._end_status, again=True)
-        elif self._end_status == Status.SUCCESS and self.download is not None:
-            # UpgradeTimeoutPolicy 0 (§11.10.12): a server that no longer answers does not keep the image from being applied.
-            self._apply(now)
-        else:
-            self._drop(now)
-
-    def _end_response(self, frame: zcl.Frame, src_ep: int, now: float) -> Status:
-        if self._lost_ends > 0:
-            self._lost_ends -= 1
-            return Status.SUCCESS
-        try:
-            response = ota.read_end_response(frame.payload)
-        except zcl.MalformedError as error:
-            self.oracle.violate("malformed", str(error))
-            return Status.MALFORMED_COMMAND
-        released = self.wire.phase in (Phase.HOLDING, Phase.COUNTDOWN) and frame.tsn not in self.oracle.requests
-        if not released:
-            self.oracle.judge_response(frame, src_ep, self.wire.server_endpoint)
-            request = self.oracle.answered(frame.tsn, Kind.END)
-            if request is None:
-                return Status.SUCCESS
-            if request.status != Status.SUCCESS:
-                self.oracle.violate("end_response_to_failed_upgrade", f"status 0x{request.status:02X}")
-                return Status.SUCCESS
-        image = self.running if self.download is None else self.download.image
-        if self.oracle.judge_end(response, image):
-            self._schedule_upgrade(response, now)
-        return Status.SUCCESS
-
-    def _schedule_upgrade(self, response: ota.EndResponse, now: float) -> None:
-        if self.download is None:
-            self._nothing_to_apply(now)
-        elif response.upgrade_time == ota.WAIT_FOREVER:
-            self.wire.phase = Phase.HOLDING
-            self._retries = 0
-            self.wire.at(now + self.spec.hold_interval, self._ask_to_upgrade)
-        elif response.upgrade_time <= response.current_time:
-            self._apply(now)
-        else:
-            self.wire.phase = Phase.COUNTDOWN
-            self.wire.at(now + (response.upgrade_time - response.current_time) * self.wire.server_second, self._apply)
-
-    def _ask_to_upgrade(self, now: float) -> None:
-        self._send_end(now, Status.SUCCESS)
-
-    def _nothing_to_apply(self, now: float) -> None:
-        self.wire.phase = Phase.IDLE
-        self.wire.at(now + self.behaviours.query_loop_seconds, self._ask_to_upgrade)
-
-    def _end_refused(self, reported: int, status: int, now: float) -> None:
-        if reported == Status.SUCCESS and status == Status.SUCCESS:
-            self.oracle.violate("no_answer", "a Default Response SUCCESS to a successful Upgrade End Request")
-        elif reported != Status.SUCCESS and status != Status.SUCCESS:
-            self.oracle.violate("failed_end_refused", f"status 0x{status:02X} instead of SUCCESS")
-        self._drop(now)
-
-    def _drop(self, now: float) -> None:
+    def _drop(self, reported: int, now: float) -> None:
         """Go back to rest; an image that failed its verification is thrown away, one that the client gave up on is kept."""
-        if self._end_status != Status.ABORT:
+        if reported != Status.ABORT:
             self.downloader.current = None
+            self._staged.clear()
+            self._image_type = self.spec.image_type
         self._no_image(now)
 
     def _apply(self, now: float) -> None:
-        if self.download is None:
-            return
         self.wire.phase = Phase.APPLYING
         self.wire.rest()
-        version = self.file_version if self.behaviours.returns_with_old_version else self.download.image.file_version
-        self.wire.out.append(Restart(self.spec.reboot_seconds, version))
+        if self.behaviours.returns_with_old_version:
+            self._staged.clear()
+        self._installing = True
+        self.wire.out.append(Restart(self.spec.reboot_seconds))
+
+    def _install(self) -> None:
+        self._installing = False
+        self._versions.update(self._staged)
+        self._staged.clear()
+        self._image_type = self.spec.image_type
+        self.downloader.current = None

@@ -190,7 +190,7 @@ class Downloader:
 
     def _answers(self, tsn: int) -> bool:
         # Within a page every block has a sequence number of its own, so a refusal amid it may have one too.
-        if self._page is not None and tsn not in self.oracle.requests:
+        if self._page is not None and self.oracle.requests.get(tsn) is not self._page:
             return True
         return self.oracle.answered(tsn, Kind.BLOCK, Kind.PAGE) is not None and self.wire.phase is Phase.DOWNLOADING
 

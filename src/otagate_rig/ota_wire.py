@@ -47,10 +47,9 @@ class PowerCut:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The device boots into another firmware."""
+    """The device boots into the firmware that it has staged."""
 
     seconds: float
-    file_version: int
 
 
 Effect = Send | PowerCut | Restart

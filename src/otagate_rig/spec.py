@@ -63,11 +63,13 @@ class DeviceSpec:
     manufacturer_code: int = 0x1189
     image_type: int = 0x0083
     file_version: int = 0x01000000
+    more_images: tuple[tuple[int, int], ...] = ()  # (image type, file version) of further processors, fetched before the upgrade (§11.13.9.2)
     hardware_version: int | None = None
     max_data_size: int = 63
     endpoint: int = 1
     hops: int = 1
     groups: tuple[int, ...] = ()
+    records_route: bool = False  # its frames bring a route record, so that the coordinator can use a source route
     aps_ack: bool = False  # asks for an APS ack on its OTA requests
     poll_interval: float = 7.5  # sleepy devices: while nothing is expected
     fast_poll_interval: float = 0.25  # sleepy devices: while an answer is awaited

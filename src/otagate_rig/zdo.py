@@ -107,6 +107,13 @@ def match_request(tsn: int, of_interest: int, profile: int, server: int) -> byte
     return struct.pack("<BHHBHB", tsn, of_interest, profile, 1, server, 0)
 
 
+def matched_endpoints(data: bytes) -> bytes:
+    """The endpoints that a Match_Desc_rsp names, none where it is a failure or cut short (§2.4.4.2.7)."""
+    if len(data) < 5 or data[1] != SUCCESS or len(data) < 5 + data[4]:
+        return b""
+    return data[5 : 5 + data[4]]
+
+
 def _nwk_addr(node: Node, data: bytes) -> bytes | None:
     (ieee,) = struct.unpack_from("<Q", data)
     return struct.pack("<BQH", SUCCESS, node.ieee, node.nwk) if ieee == node.ieee else None

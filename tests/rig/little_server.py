@@ -62,6 +62,8 @@ class LittleServer:
     def frame_received(self, frame: ApsFrame, *, lqi: int) -> None:
         self.seen.append(frame)
         self._arrived.set()
+        if frame.cluster == 0x0006 and frame.dst_ep == 0:  # Match_Desc_req
+            self.send(frame.src, frame.data[:1] + b"\x00\x00\x00\x01\x01", cluster=0x8006, profile=0, endpoint=0, src_ep=0)
         if frame.cluster == OTA:
             for reply in self._answers(frame.data):
                 self.send(frame.src, reply)

@@ -107,9 +107,8 @@ def test_an_image_is_fetched_verified_and_applied() -> None:
     it.until_end()
     assert it.last.payload == struct.pack("<BHHI", 0, MANUFACTURER, IMAGE_TYPE, NEW)
     it.end()
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
     it.client.power_lost()
-    it.client.installed(NEW)
     it.client.power_up(it.now)
     assert it.client.file_version == NEW
     assert it.client.received == IMAGE
@@ -225,7 +224,7 @@ def test_the_upgrade_waits_for_its_time() -> None:
     it.wait(59)
     assert it.effects == []
     it.wait(1)
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
 
 
 def test_the_longest_wait_is_asked_about_every_hour_until_the_server_releases_it() -> None:
@@ -236,7 +235,15 @@ def test_the_longest_wait_is_asked_about_every_hour_until_the_server_releases_it
     assert commands(it.wait(1)) == [END]
     it.end(0, 0xFFFFFFFF)
     it.end(0, 0, tsn=0x99)
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
+    assert it.violations == []
+
+
+def test_an_unsolicited_end_response_may_have_the_number_of_a_request_long_answered() -> None:
+    it = Bench().until_end()
+    it.end(0, 0xFFFFFFFF)
+    it.end(0, 0, tsn=next(sent.tsn for sent in it.sent if sent.command == BLOCK))
+    assert it.effects == [Restart(5.0)]
     assert it.violations == []
 
 
@@ -244,7 +251,7 @@ def test_an_unsolicited_end_response_with_wild_cards_releases_too() -> None:
     it = Bench().until_end()
     it.end(0, 0xFFFFFFFF)
     it.say(0x07, struct.pack("<HHIII", 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0, 0), tsn=0x99)
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
     assert it.violations == []
 
 
@@ -252,7 +259,7 @@ def test_an_unanswered_end_request_is_repeated_and_then_the_image_applied_anyway
     it = Bench(request_retries=2).until_end()
     assert commands(it.wait(8)) == [END, END]
     it.wait(2)
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
 
 
 def test_an_end_request_that_the_server_refuses_is_not_applied() -> None:
@@ -466,20 +473,22 @@ def test_lost_end_response() -> None:
     assert it.effects == []
     assert commands(it.wait(3)) == [END]
     it.end()
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
     assert it.violations == []
 
 
 def test_applies_by_itself() -> None:
     it = Bench(behaviours=Behaviours(applies_by_itself=True)).until_end_or_restart()
-    assert it.effects == [Restart(5.0, NEW)]
+    assert it.effects == [Restart(5.0)]
     assert END not in commands(it.sent)
 
 
 def test_returns_with_old_version() -> None:
     it = Bench(behaviours=Behaviours(returns_with_old_version=True)).until_end()
     it.end()
-    assert it.effects == [Restart(5.0, OLD)]
+    assert it.effects == [Restart(5.0)]
+    it.client.power_up(it.now)
+    assert it.client.file_version == OLD
 
 
 def test_refuses_offer() -> None:
@@ -508,6 +517,25 @@ def test_query_loop() -> None:
     for _ in range(4):
         it.say(0x02, b"\x98")
         assert commands(it.wait(5)) == [QUERY]
+
+
+def test_a_device_with_two_processors_asks_for_both_images_before_it_upgrades() -> None:
+    second = build_image(MANUFACTURER, 0x99, 8, payload=make_payload(100))
+    it = Bench(more_images=((0x99, 7),)).until_end()
+    assert it.last.payload[0] == 0x99
+    (query,) = it.default(0x00)
+    assert query.payload == struct.pack("<BHHI", 0, MANUFACTURER, 0x99, 7)
+    it.image = second
+    it.say(0x02, b"\x00" + struct.pack("<HHII", MANUFACTURER, 0x99, 8, len(second)))
+    while it.last.command == BLOCK:
+        it.block(ids=(MANUFACTURER, 0x99, 8))
+    assert it.last.payload == struct.pack("<BHHI", 0, MANUFACTURER, 0x99, 8)
+    it.say(0x07, struct.pack("<HHIII", MANUFACTURER, 0x99, 8, 0, 0))
+    assert it.effects == [Restart(5.0)]
+    it.client.power_up(it.now)
+    assert it.client.versions == {IMAGE_TYPE: NEW, 0x99: 8}
+    assert it.client.images == {IMAGE_TYPE: IMAGE, 0x99: second}
+    assert it.violations == []
 
 
 # Attributes
