@@ -14,10 +14,11 @@ from typing import Any
 
 import structlog
 
-from otagate import quirks
+from otagate import logs, quirks
+from otagate.api.auth import TokenFile
 from otagate.api.server import Server, serve
 from otagate.api.settings import ApiSettings
-from otagate.config import HubSettings
+from otagate.config import HubSettings, RadioSettings
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.course import Tools, Waits
@@ -95,6 +96,9 @@ class _Tasks:
 def run(settings: HubSettings) -> None:
     """Run the daemon in the foreground until SIGTERM or SIGINT. Raises ConfigError, StoreError."""
     os.umask(0o077)
+    logs.set_up(level=settings.logging.level, form=settings.logging.format)
+    for warning in settings.warnings:
+        LOG.warning(warning)
     asyncio.run(_until_signalled(settings))
 
 
@@ -178,7 +182,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     journal = Journal(store, clock)
     ledger, registry = Ledger(store, journal, clock), Registry(store, journal, clock)
     registry.radios = {RadioName(each.name): RadioStatus(type=each.type, parallel=each.parallel) for each in settings.radios}
-    cache = DiskImageCache(settings.state_dir / "images")
+    cache = DiskImageCache(settings.image_dir)
     library = Library(store, cache, journal, clock, max_bytes=settings.images.max_bytes)
     policy_of = settings.policy.for_device
     tools = Tools(store=store, ledger=ledger, registry=registry, library=library, clock=clock, waits=pace.waits, policy_of=policy_of)
@@ -230,7 +234,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     )
 
 
-def _radio(each: Any, settings: HubSettings, intake: Intake, clock: SystemClock, pace: Pace) -> Radio:
+def _radio(each: RadioSettings, settings: HubSettings, intake: Intake, clock: SystemClock, pace: Pace) -> Radio:
     zigbee = ZigbeeSettings(
         name=RadioName(each.name),
         type=each.type,
@@ -247,7 +251,8 @@ def _radio(each: Any, settings: HubSettings, intake: Intake, clock: SystemClock,
 def _api(settings: HubSettings) -> ApiSettings:
     api = settings.api
     return ApiSettings(
-        token_file=api.token_file or settings.state_dir / "api-token",
+        token_file=settings.token_file,
+        tokens=tuple(TokenFile(name=each.name, file=each.file, scopes=frozenset(each.scopes)) for each in api.tokens),
         listen=api.listen,
         hosts=api.hosts,
         upload_limit=settings.images.max_bytes,

@@ -1,0 +1,58 @@
+"""Logs: one line an event, for people on a terminal and as JSON for machines; keys never among them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+_KEY = re.compile(r"(?i)(?:[0-9a-f]{2}[:\s,-]?){15}[0-9a-f]{2}(?![0-9a-f])")
+_LIBRARIES = ("zigpy", "zigpy_znp", "bellows", "apscheduler", "aiosqlite", "aiohttp")
+
+
+def mask_keys(text: str) -> str:
+    """Replace whatever looks like a 128-bit key in hex (a sha256 is longer and stays)."""
+    return _KEY.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    before = match.string[match.start() - 1] if match.start() else " "
+    return match[0] if before in "0123456789abcdefABCDEF" else "[key]"
+
+
+def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: mask_keys(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def set_up(*, level: Literal["debug", "info", "warning", "error"], form: Literal["auto", "json", "console"]) -> None:
+    """Send everything to stderr. Radio libraries speak from `warning` on: their debug lines carry network keys."""
+    threshold = getattr(logging, level.upper())
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _mask_event,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
+    plain = [structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared], processors=plain)
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(threshold)
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
