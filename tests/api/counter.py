@@ -123,6 +123,7 @@ class Counterfoil:
         self.live_views: asyncio.Queue[UpdateView] = asyncio.Queue()
         self.stopped = False
         self.readers = 0
+        self.reads = 0
         self.registry = CollectorRegistry()
         Counter("otagate_updates_finished", "Updates that ended.", registry=self.registry).inc(3)
 
@@ -196,6 +197,7 @@ class Counterfoil:
         return Page(items=[view(each) for each in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None)
 
     async def update(self, update_id: UpdateId) -> UpdateView:
+        self.reads += 1
         if update_id not in self.jobs:
             raise UnknownUpdate(f"no update has the id {update_id!r}")
         return view(self.jobs[update_id])

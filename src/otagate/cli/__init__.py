@@ -1,0 +1,10 @@
+"""The command line: talks HTTP to the daemon like any operator.
+
+Holds: the client (HTTP and Server-Sent Events), the live view, the tables, and one module per family of commands.
+
+Imports: typer, rich, aiohttp; `daemon`, `config` and the rig only inside the commands that run them, so that a client command starts quickly.
+
+Never: a decision about updates, the API's models, a radio library.
+
+Add one: a client command is a coroutine that takes a `Session` first; decorate it with `command(app)` in the module of its family.
+"""

@@ -1,0 +1,119 @@
+"""Commands about radios, sources and images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otagate.cli import tables
+from otagate.cli.session import Session, command, complain
+from otagate.cli.stops import Exit, ProblemStop, worst
+from otagate.cli.words import size
+
+app = typer.Typer()
+images = typer.Typer(no_args_is_help=True, help="Stored firmware images.")
+app.add_typer(images, name="images")
+
+RadioArgument = Annotated[str, typer.Argument(metavar="RADIO", help="The radio's name.")]
+Digest = Annotated[str, typer.Argument(metavar="SHA256", help="The image's digest.")]
+
+
+@command(app)
+async def radios(session: Session) -> Exit:
+    """List the radios."""
+    items = await session.client.items("radios")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.radios(session.console, items))
+    return Exit.DONE
+
+
+@command(app, "permit-join")
+async def permit_join(
+    session: Session, radio: RadioArgument, seconds: Annotated[int, typer.Option(min=0, max=254, help="How long; 0 closes the network.")] = 60
+) -> Exit:
+    """Open a radio's network for new devices."""
+    answer = await session.client.post("radios", radio, "permit-join", body={"seconds": seconds})
+    session.tell(answer)
+    session.say(f"{radio} takes new devices for {seconds} s." if seconds else f"{radio} takes no new devices.")
+    return Exit.DONE
+
+
+@command(app)
+async def reattach(session: Session, radio: RadioArgument) -> Exit:
+    """Try a radio again that was left alone (in use, wrong network)."""
+    answer = await session.client.post("radios", radio, "reattach")
+    session.tell(answer)
+    session.say(f"{radio} is tried again.")
+    return Exit.DONE
+
+
+@command(app)
+async def sources(
+    session: Session, refresh: Annotated[str | None, typer.Option(metavar="NAME", help="Read this source again first.")] = None
+) -> Exit:
+    """List the sources of firmware."""
+    if refresh is not None:
+        await session.client.post("sources", refresh, "refresh")
+    items = await session.client.items("sources")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.sources(session.console, items))
+    return Exit.DONE
+
+
+@command(images, "list")
+async def list_images(session: Session) -> Exit:
+    """List the stored images."""
+    items = await session.client.items("images")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.images(session.console, items))
+    return Exit.DONE
+
+
+@command(images, "add")
+async def add_images(session: Session, files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)]) -> Exit:
+    """Store image files."""
+    added, codes = [], []
+    for file in files:
+        try:
+            added.append(await session.client.upload(file))
+        except ProblemStop as stop:
+            complain(f"{file}: {stop}")
+            codes.append(stop.code)
+    session.tell({"items": added, "next_cursor": None})
+    if added:
+        session.say(tables.images(session.console, added))
+    return worst(codes)
+
+
+@command(images, "show")
+async def show_image(session: Session, sha256: Digest) -> Exit:
+    """Show what an image says of itself, and how it was checked."""
+    found = await session.client.get("images", sha256)
+    session.tell(found)
+    if not session.as_json:
+        shown = {
+            "sha256": found["sha256"],
+            "file": found["file_name"],
+            "size": f"{size(found['bytes'])} ({found['bytes']} bytes)",
+            "format": found["format"],
+            "manufacturer": f"0x{found['manufacturer_code']:04x}",
+            "image type": f"0x{found['image_type']:04x}",
+            "version": f"{found['display_version']} ({found['file_version']})",
+            "hardware": None if found["hardware_min"] is None else f"0x{found['hardware_min']:04x} to 0x{found['hardware_max']:04x}",
+            "header": found["header_string"],
+            "added": tables.moment(found["added"]),
+        }
+        checks = {f"check {each['name']}": f"{each['result']}: {each['detail']}" for each in found["checks"]}
+        session.say(tables.pairs(session.console, shown | checks))
+    return Exit.DONE
+
+
+@command(images, "rm")
+async def remove_image(session: Session, sha256: Digest) -> Exit:
+    """Forget an image."""
+    await session.client.delete("images", sha256)
+    session.tell({"removed": sha256})
+    session.say(f"Removed {sha256}.")
+    return Exit.DONE

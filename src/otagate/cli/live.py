@@ -1,0 +1,248 @@
+"""The live view of updates: a table with progress bars on a terminal, plain lines elsewhere, JSON lines on request.
+
+`follow` is used by `watch`, by `update --wait` and by the demo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from otagate.cli.client import Client, Event, Json
+from otagate.cli.stops import Exit, Stop
+from otagate.cli.tables import cell, note, state, table
+from otagate.cli.words import duration, plain, size
+
+FINAL = frozenset({"succeeded", "failed", "cancelled", "superseded"})
+MOVING = ("transferring", "activating", "confirming", "staged", "offering", "fetching")
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts to come back to a daemon that went away."""
+
+STEP = 10
+"""Percent between two lines of progress where there is no terminal."""
+
+
+class Board:
+    """What is known of the updates that are followed."""
+
+    def __init__(self, wanted: Collection[str] | None) -> None:
+        self.wanted = None if wanted is None else frozenset(wanted)
+        self.updates: dict[str, Json] = {}
+        self.names: dict[str, str] = {}
+
+    def take(self, update: Json) -> bool:
+        """Take in an update; whether it is one of ours and news. A final state stays: late news of a transfer does not reopen it."""
+        key = update["id"]
+        before = self.updates.get(key)
+        if (self.wanted is not None and key not in self.wanted) or (before is not None and before["state"] in FINAL and update["state"] not in FINAL):
+            return False
+        self.updates[key] = update
+        return before != update
+
+    def complete(self) -> bool:
+        """Whether every wanted update has ended; without wanted ones, never."""
+        return self.wanted is not None and all(key in self.updates and self.updates[key]["state"] in FINAL for key in self.wanted)
+
+    def finals(self) -> list[Json]:
+        """The updates that have ended, in the order they were made."""
+        return [self.updates[key] for key in sorted(self.updates) if self.updates[key]["state"] in FINAL]
+
+    def title(self, update: Json) -> str:
+        """A device's name where it has one, else its id."""
+        return plain(self.names.get(update["device"]) or update["device"])
+
+
+class View(Protocol):
+    """Shows the board as it changes."""
+
+    def opened(self) -> AbstractContextManager[object]:
+        """The block in which the view is on."""
+
+    def show(self, update: Json) -> None:
+        """An update changed."""
+
+
+class TableView:
+    """A table that is drawn again in place."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self._board = board
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._draw, redirect_stdout=False, redirect_stderr=False)
+
+    def opened(self) -> AbstractContextManager[object]:
+        """Draw until the block ends."""
+        return self._live
+
+    def show(self, update: Json) -> None:
+        """Nothing to do: the table is drawn again by itself."""
+
+    def _draw(self) -> Group:
+        shown = sorted(self._board.updates.values(), key=_rank)
+        room = max(3, self._console.height - 6)
+        made = table(self._console, "Device", "Component", "From", "To", "State", "Progress", "%", "Rate", "Time left", "Note")
+        for each in shown[:room]:
+            self._add(made, each)
+        hidden = len(shown) - room
+        more = [Text(f"… and {hidden} more", style="dim")] if hidden > 0 else []
+        return Group(made, *more, Text(tally(shown), style="bold"))
+
+    def _add(self, made: Table, update: Json) -> None:
+        progress = update["progress"]
+        rate = progress["bytes_per_second"]
+        made.add_row(
+            cell(self._board.title(update)),
+            cell(update["component"]),
+            cell(update["from_display_version"]),
+            cell(update["to_display_version"]),
+            state(update["state"]),
+            ProgressBar(total=100, completed=progress["percent"], width=20),
+            cell(f"{progress['percent']:.0f}"),
+            cell("" if rate is None else f"{size(rate)}/s"),
+            cell(duration(progress["eta_seconds"])),
+            cell(note(update), style="red" if update["error"] else ""),
+        )
+
+
+class LineView:
+    """One line for each change of state or reason, and for every tenth of a transfer."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self._board = board
+        self._console = console
+        self._said: dict[str, tuple[object, ...]] = {}
+
+    def opened(self) -> AbstractContextManager[object]:
+        """Nothing to open."""
+        return nullcontext()
+
+    def show(self, update: Json) -> None:
+        """Print a line where it says something new."""
+        progress = update["progress"]
+        mark = (update["state"], update["reason"], int(progress["percent"]) // STEP if update["state"] == "transferring" else None)
+        if self._said.get(update["id"]) == mark:
+            return
+        self._said[update["id"]] = mark
+        parts = [f"{update['id']} {self._board.title(update)} {update['component']}", f"to {update['to_display_version']}:", update["state"]]
+        if update["state"] == "transferring":
+            parts.append(f"{progress['percent']:.0f} %")
+            if progress["bytes_per_second"] is not None:
+                parts.append(f"at {size(progress['bytes_per_second'])}/s")
+            if progress["eta_seconds"] is not None:
+                parts.append(f"({duration(progress['eta_seconds'])} left)")
+        if told := note(update):
+            parts.append(f"- {told}")
+        self._console.print(Text(plain(" ".join(parts))), soft_wrap=True)
+
+
+class JsonView:
+    """One JSON object a line: each update as it changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def opened(self) -> AbstractContextManager[object]:
+        """Nothing to open."""
+        return nullcontext()
+
+    def show(self, update: Json) -> None:
+        """Print the update."""
+        self._console.file.write(json.dumps(update, separators=(",", ":")) + "\n")
+        self._console.file.flush()
+
+
+async def follow(client: Client, update_ids: Collection[str] | None, console: Console, *, as_json: bool = False) -> list[Json]:
+    """Show updates until every one of `update_ids` has ended; with None, every update of the hub, until cancelled. Answers with those that ended.
+
+    The daemon may go away and come back meanwhile. Raises Stop where it stays away or refuses.
+    """
+    board = Board(update_ids)
+    view: View = JsonView(console) if as_json else TableView(board, console) if console.is_terminal else LineView(board, console)
+    if update_ids is not None and not update_ids:
+        return []
+    with view.opened():
+        await _follow(client, board, view)
+    if not as_json:
+        conclude(board, console)
+    return board.finals()
+
+
+async def _follow(client: Client, board: Board, view: View) -> None:
+    last: str | None = None
+    failures = 0
+    while not board.complete():
+        try:
+            async with client.events(after=last) as events:
+                await _catch_up(client, board, view)
+                failures = 0
+                if board.complete():
+                    return
+                async for event in events:
+                    last = event.id or last
+                    await _hear(event, board, view)
+                    if board.complete():
+                        return
+        except Stop as stop:
+            if stop.code is not Exit.UNREACHABLE or failures == len(BACKOFF):
+                raise
+        await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])
+        failures += 1
+
+
+async def _catch_up(client: Client, board: Board, view: View) -> None:
+    """Read what stands now: events tell only changes."""
+    board.names |= {each["id"]: each["name"] for each in await client.items("devices", query={})}
+    if board.wanted is None:
+        found = await client.items("updates", query={"state": ",".join((*MOVING, "queued", "planned"))})
+    else:
+        found = [await client.get("updates", key) for key in sorted(board.wanted)]
+    for each in found:
+        if board.take(each):
+            view.show(each)
+
+
+async def _hear(event: Event, board: Board, view: View) -> None:
+    if event.event == "device" and event.data.get("name"):
+        board.names[event.data["id"]] = event.data["name"]
+    if event.event != "update" or "state" not in event.data:
+        return
+    update = {name: value for name, value in event.data.items() if name != "fact"}
+    if board.take(update):
+        view.show(update)
+
+
+def _rank(update: Json) -> tuple[int, str]:
+    if update["state"] in MOVING:
+        return (0, update["id"])
+    return (2 if update["state"] in FINAL else 1, update["id"])
+
+
+def tally(updates: Iterable[Json]) -> str:
+    """How many updates stand where, in one line."""
+    counts: dict[str, int] = {}
+    rate = 0.0
+    for each in updates:
+        word = each["state"] if each["state"] in FINAL else "running" if each["state"] in MOVING else "waiting"
+        counts[word] = counts.get(word, 0) + 1
+        rate += each["progress"]["bytes_per_second"] or 0.0
+    order = ("running", "waiting", "succeeded", "failed", "cancelled", "superseded")
+    told = ", ".join(f"{counts[word]} {word}" for word in order if word in counts) or "no updates"
+    return f"{told}, {size(rate)}/s" if rate else told
+
+
+def conclude(board: Board, console: Console) -> None:
+    """Say how it ended: one line of numbers, and one for each update that did not succeed."""
+    console.print(Text(tally(board.updates.values())))
+    for each in board.finals():
+        if each["state"] != "succeeded":
+            why: Any = note(each) or each["state"]
+            console.print(Text(f"  {board.title(each)} {each['component']}: {plain(why)}"), soft_wrap=True)

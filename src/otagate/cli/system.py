@@ -1,0 +1,71 @@
+"""Commands that run on this machine: the daemon, its configuration, the demo. What they need is imported when they run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otagate.cli.session import complain, settle
+from otagate.cli.stops import Exit, Stop
+
+app = typer.Typer()
+
+
+@app.command()
+def run(config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration.", show_default=False)]) -> None:
+    """Run the daemon in the foreground."""
+    raise typer.Exit(settle(lambda: _run(config)))
+
+
+def _run(file: Path) -> Exit:
+    from otagate import daemon
+    from otagate.config import load
+    from otagate.model.errors import ConfigError, OtagateError
+
+    try:
+        daemon.run(load(file, os.environ))
+    except ConfigError as error:
+        return _misconfigured(error)
+    except OtagateError as error:
+        raise Stop(str(error), Exit.FAILED) from None
+    return Exit.DONE
+
+
+@app.command("check-config")
+def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]) -> None:
+    """Validate a configuration and print what is in force, secrets masked."""
+    raise typer.Exit(settle(lambda: _check_config(file)))
+
+
+def _check_config(file: Path) -> Exit:
+    from otagate.config import effective, load
+    from otagate.model.errors import ConfigError
+
+    try:
+        typer.echo(effective(load(file, os.environ)), nl=False)
+    except ConfigError as error:
+        return _misconfigured(error)
+    return Exit.DONE
+
+
+def _misconfigured(error: Exception) -> Exit:
+    for line in str(error).splitlines():
+        complain(line)
+    return Exit.CONFIG
+
+
+@app.command()
+def demo(stay: Annotated[bool, typer.Option("--stay", help="Keep the hub running after the updates, until Ctrl-C.")] = False) -> None:
+    """Run a whole hub on this machine with simulated radios and devices; needs no hardware and no configuration."""
+    raise typer.Exit(settle(lambda: _demo(stay=stay)))
+
+
+def _demo(*, stay: bool) -> Exit:
+    import asyncio
+
+    from otagate.cli.demo import perform
+
+    return asyncio.run(perform(stay=stay))

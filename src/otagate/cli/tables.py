@@ -1,0 +1,169 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otagate.cli.stops import sentence_of
+from otagate.cli.words import duration, plain, reason_words, size, yes
+
+STYLES = {
+    "succeeded": "green",
+    "updated": "green",
+    "up": "green",
+    "ok": "green",
+    "pass": "green",
+    "failed": "red",
+    "fail": "red",
+    "cancelled": "yellow",
+    "superseded": "yellow",
+    "available": "cyan",
+}
+
+
+def cell(text: object, *, style: str = "") -> Text:
+    """One cell of a table, harmless to a terminal; None is empty."""
+    return Text("" if text is None else plain(text), style=style)
+
+
+def state(word: object) -> Text:
+    """A state in its colour."""
+    return cell(word, style=STYLES.get(str(word), ""))
+
+
+def table(console: Console, *columns: str) -> Table:
+    """An empty table: with lines on a terminal, bare elsewhere."""
+    made = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, no_wrap=not console.is_terminal, justify="right" if column in {"Size", "Bytes"} else "left")
+    return made
+
+
+def moment(text: str | None) -> str:
+    """A moment in local time, to the second."""
+    return "" if text is None else datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def devices(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Devices, one line for each of their components."""
+    made = table(console, "Device", "Name", "Model", "Component", "Version", "Available", "Status", "Power", "Online")
+    for each in items:
+        row = [cell(each["id"]), cell(each["name"]), cell(_model(each))]
+        rest = [state(each["update_status"]), cell(_power(each)), cell(yes(each["online"]))]
+        for part in each["components"] or [{"id": "", "display_version": "not read yet", "available": None}]:
+            available = part["available"]
+            made.add_row(*row, cell(part["id"]), cell(part["display_version"]), cell(available and available["display_version"]), *rest)
+    return made
+
+
+def _model(device: Mapping[str, Any]) -> str:
+    return " ".join(str(part) for part in (device["manufacturer"], device["model"]) if part)
+
+
+def _power(device: Mapping[str, Any]) -> str:
+    charge = device.get("battery_percent")
+    return device["power"] if charge is None else f"{device['power']} {charge} %"
+
+
+def releases(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """What sources offer for a device."""
+    made = table(console, "Component", "Version", "Source", "Channel", "Size", "Taken?", "Why")
+    for each in items:
+        release, verdict = each["release"], each["verdict"]
+        made.add_row(
+            cell(each["component"]),
+            cell(release["display_version"]),
+            cell(release["source"]),
+            cell(release["channel"]),
+            cell(size(release["size"])),
+            cell(verdict["decision"]),
+            cell(verdict["sentence"]),
+        )
+    return made
+
+
+def updates(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Updates, one line each."""
+    made = table(console, "Update", "Device", "Component", "From", "To", "State", "Progress", "Time left", "Note")
+    for each in items:
+        progress = each["progress"]
+        made.add_row(
+            cell(each["id"]),
+            cell(each["device"]),
+            cell(each["component"]),
+            cell(each["from_display_version"]),
+            cell(each["to_display_version"]),
+            state(each["state"]),
+            cell(f"{progress['percent']:.0f} %"),
+            cell(duration(progress["eta_seconds"])),
+            cell(note(each)),
+        )
+    return made
+
+
+def note(update: Mapping[str, Any]) -> str:
+    """Why an update waits, or why it failed."""
+    return sentence_of(update["error"]) if update["error"] else reason_words(update["reason"])
+
+
+def images(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Stored images."""
+    made = table(console, "SHA-256", "File", "Maker", "Type", "Version", "Size", "Checks")
+    for each in items:
+        failed = [check["name"] for check in each["checks"] if check["result"] == "fail"]
+        made.add_row(
+            cell(each["sha256"] if not console.is_terminal else each["sha256"][:16]),
+            cell(each["file_name"]),
+            cell(f"0x{each['manufacturer_code']:04x}"),
+            cell(f"0x{each['image_type']:04x}"),
+            cell(each["display_version"]),
+            cell(size(each["bytes"])),
+            cell(f"failed: {', '.join(failed)}", style="red") if failed else cell("good", style="green"),
+        )
+    return made
+
+
+def radios(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Radios."""
+    made = table(console, "Radio", "Type", "State", "Devices", "Transfers", "What it says")
+    for each in items:
+        transfers = f"{each['transfers']} of {each['parallel']}"
+        made.add_row(cell(each["name"]), cell(each["type"]), state(each["state"]), cell(each["devices"]), cell(transfers), cell(each["sentence"]))
+    return made
+
+
+def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Sources."""
+    made = table(console, "Source", "Type", "State", "Releases", "Last read", "What it says")
+    for each in items:
+        last = cell(moment(each["last_success"]))
+        made.add_row(cell(each["name"]), cell(each["type"]), state(each["state"]), cell(each["releases"]), last, cell(each["sentence"]))
+    return made
+
+
+def facts(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Lines of the journal."""
+    made = table(console, "When", "What", "Who", "Detail")
+    for each in items:
+        data = each["data"]
+        shown = data.get("detail") or ", ".join(f"{name} {value}" for name, value in data.items() if value is not None)
+        made.add_row(cell(moment(each["at"])), cell(each["kind"]), cell(each["actor"]), cell(shown))
+    return made
+
+
+def pairs(console: Console, items: Mapping[str, object]) -> Table:
+    """One object: names and values, without those that are empty."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="bold" if console.is_terminal else "", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in items.items():
+        if value not in {None, ""}:
+            made.add_row(cell(name), cell(value))
+    return made

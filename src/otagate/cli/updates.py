@@ -1,0 +1,243 @@
+"""Commands about devices and updates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from otagate.cli import tables
+from otagate.cli.session import Session, command, complain, refusals
+from otagate.cli.stops import Exit, ProblemStop, Stop, exit_of, worst
+from otagate.cli.words import yes
+
+ORDER_LIMIT = 500
+CHECKS_AT_ONCE = 4
+
+app = typer.Typer()
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Device ids; without one, every device.", show_default=False)]
+UpdateIdArgument = Annotated[str, typer.Argument(metavar="UPDATE", help="The update's id.")]
+Version = Annotated[str | None, typer.Option(help="The version to bring: an integer, 0x… or the text shown; the newest that fits without it.")]
+Component = Annotated[str | None, typer.Option(help="Only this component, such as 0x1409.")]
+ImageOption = Annotated[str | None, typer.Option(metavar="SHA256", help="Send exactly this stored image.")]
+When = Annotated[str, typer.Option(help="now, window, or a time such as 2026-05-01T03:00:00+02:00.")]
+Downgrade = Annotated[bool, typer.Option("--allow-downgrade", help="Take an older version too.")]
+Force = Annotated[bool, typer.Option("--force", help="Overrule window, battery, link, pin, skip, cooldown and approval; never compatibility.")]
+
+
+@command(app)
+async def devices(
+    session: Session,
+    radio: Annotated[str | None, typer.Option(help="Only devices of this radio.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="zigbee, zwave or cloud.")] = None,
+    update_status: Annotated[str | None, typer.Option(help="none, available, updating, updated, failed or waiting.")] = None,
+    q: Annotated[str | None, typer.Option(help="Text in id, name, maker or model.")] = None,
+) -> Exit:
+    """List the devices."""
+    items = await session.client.items("devices", query={"radio": radio, "protocol": protocol, "update_status": update_status, "q": q})
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.devices(session.console, items))
+    return Exit.DONE
+
+
+@command(app)
+async def device(session: Session, device_id: Annotated[str, typer.Argument(metavar="ID")]) -> Exit:
+    """Show one device and what is offered for it."""
+    found = await session.client.get("devices", device_id)
+    session.tell(found)
+    if not session.as_json:
+        offers = await session.client.items("devices", device_id, "releases")
+        shown = {name: found[name] for name in ("id", "name", "manufacturer", "model", "radio", "protocol", "power", "update_status")}
+        seen = {
+            "online": yes(found["online"]),
+            "last seen": tables.moment(found["last_seen"]),
+            "last checked": tables.moment(found["last_checked"]),
+        }
+        session.say(tables.pairs(session.console, shown | seen))
+        session.say(tables.devices(session.console, [found]))
+        if offers:
+            session.say(tables.releases(session.console, offers))
+    return Exit.DONE
+
+
+@command(app)
+async def check(session: Session, ids: Ids = None) -> Exit:
+    """Ask devices now which firmware they run."""
+    wanted = list(dict.fromkeys(ids)) if ids else [each["id"] for each in await session.client.items("devices", query={})]
+    answers: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    waiting = iter(wanted)
+
+    async def work() -> None:
+        for each in waiting:
+            try:
+                answers.append(await session.client.post("devices", each, "check"))
+            except ProblemStop as stop:
+                failed.append({"device": each, "problem": dict(stop.problem)})
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(CHECKS_AT_ONCE, len(wanted))):
+                group.create_task(work())
+    except* Stop as stops:
+        raise _first(stops) from None
+    answers.sort(key=lambda each: wanted.index(each["id"]))
+    session.tell({"items": answers, "failed": failed})
+    session.say(tables.devices(session.console, answers))
+    for each in answers:
+        if each["check"] == "pending" and not session.as_json:
+            complain(f"{each['id']} has not answered yet; the check goes on")
+    return worst(refusals(failed))
+
+
+def _first(group: BaseExceptionGroup[Stop]) -> Stop:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found if isinstance(found, Stop) else Stop(str(found), Exit.FAILED)
+
+
+@command(app)
+async def plan(
+    session: Session,
+    ids: Ids = None,
+    version: Version = None,
+    component: Component = None,
+    image: ImageOption = None,
+    allow_downgrade: Downgrade = False,
+    force: Force = False,
+) -> Exit:
+    """Show exactly what an update would do, and change nothing."""
+    wanted = ids or [each["id"] for each in await session.client.items("devices", query={"update_status": "available"})]
+    body = _body(version=version, component=component, image=image, allow_downgrade=allow_downgrade, force=force, dry_run=True)
+    answer = await _order(session, wanted, body)
+    codes = _told(session, answer)
+    return worst(codes) if ids else Exit.DONE
+
+
+@command(app)
+async def update(
+    session: Session,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Device ids.", show_default=False)],
+    version: Version = None,
+    component: Component = None,
+    image: ImageOption = None,
+    when: When = "now",
+    allow_downgrade: Downgrade = False,
+    force: Force = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
+) -> Exit:
+    """Update devices."""
+    body = _body(version=version, component=component, image=image, when=when, allow_downgrade=allow_downgrade, force=force, dry_run=dry_run)
+    answer = await _order(session, ids, body)
+    if dry_run or not wait:
+        return worst(_told(session, answer))
+    codes = refusals(answer["refused"])
+    made = [each["id"] for each in answer["updates"]]
+    return worst([*codes, *await _follow(session, made)])
+
+
+async def _follow(session: Session, updates: list[str] | None) -> list[Exit]:
+    from otagate.cli.live import follow
+
+    finals = await follow(session.client, updates, session.console, as_json=session.as_json)
+    return [Exit.DONE if each["state"] == "succeeded" else Exit.FAILED for each in finals]
+
+
+def _body(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, False)}
+
+
+async def _order(session: Session, devices_wanted: list[str], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Order in portions that the API takes; the answers as one."""
+    whole: dict[str, Any] = {"updates": [], "refused": [], "dry_run": bool(body.get("dry_run"))}
+    for start in range(0, len(devices_wanted), ORDER_LIMIT):
+        answer = await session.client.post("updates", body={"devices": devices_wanted[start : start + ORDER_LIMIT], **body})
+        whole["updates"] += answer["updates"]
+        whole["refused"] += answer["refused"]
+    return whole
+
+
+def _told(session: Session, answer: dict[str, Any]) -> list[Exit]:
+    session.tell(answer)
+    if answer["updates"]:
+        session.say(tables.updates(session.console, answer["updates"]))
+    elif not answer["refused"]:
+        session.say("Nothing to update.")
+    return [exit_of(each["problem"]) for each in answer["refused"]] if session.as_json else refusals(answer["refused"])
+
+
+@command(app)
+async def updates(
+    session: Session,
+    state: Annotated[str | None, typer.Option(help="Only these states, separated by commas.")] = None,
+    device_id: Annotated[str | None, typer.Option("--device", metavar="ID", help="Only updates of this device.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")] = 100,
+) -> Exit:
+    """List the updates, newest first."""
+    items = await session.client.items("updates", query={"state": state, "device": device_id}, most=limit)
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.updates(session.console, items))
+    return Exit.DONE
+
+
+@command(app)
+async def watch(session: Session) -> Exit:
+    """Watch every update, live, until interrupted."""
+    return worst(await _follow(session, None))
+
+
+@command(app)
+async def log(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Show everything that happened to an update."""
+    items = await session.client.items("updates", update_id, "log")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.facts(session.console, items))
+    return Exit.DONE
+
+
+async def _act(session: Session, update_id: str, verb: str) -> Exit:
+    answer = await session.client.post("updates", update_id, verb)
+    session.tell(answer)
+    session.say(tables.updates(session.console, [answer]))
+    return Exit.DONE
+
+
+@command(app)
+async def cancel(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Cancel an update."""
+    return await _act(session, update_id, "cancel")
+
+
+@command(app)
+async def pause(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Pause an update; the device keeps what it has."""
+    return await _act(session, update_id, "pause")
+
+
+@command(app)
+async def resume(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Let a paused update go on."""
+    return await _act(session, update_id, "resume")
+
+
+@command(app)
+async def retry(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Try again what failed or was cancelled."""
+    return await _act(session, update_id, "retry")
+
+
+@command(app)
+async def approve(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Approve a planned update."""
+    return await _act(session, update_id, "approve")
+
+
+@command(app)
+async def activate(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Tell the device to use the image that it holds."""
+    return await _act(session, update_id, "activate")

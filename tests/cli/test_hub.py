@@ -1,0 +1,70 @@
+"""Commands about radios, sources and images."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import Hall
+from tests.api.counter import IMAGE_MAGIC
+from tests.cli.conftest import at
+
+pytestmark = pytest.mark.asyncio
+DATA = IMAGE_MAGIC + b"firmware"
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+async def test_radios_and_sources_are_listed(hall: Hall) -> None:
+    assert "ready for 2 devices" in (await at(hall, "radios")).out
+    assert "12 images" in (await at(hall, "sources")).out
+    assert (await at(hall, "radios", "--json")).document == await hall.json("GET", "/api/v1/radios")
+    assert (await at(hall, "sources", "--json")).document == await hall.json("GET", "/api/v1/sources")
+
+
+async def test_a_source_is_read_again(hall: Hall) -> None:
+    assert (await at(hall, "sources", "--refresh", "directory")).code == 0
+    assert hall.desk.orders == [("refresh", "directory", "token:admin")]
+    assert (await at(hall, "sources", "--refresh", "other")).code == 2
+
+
+async def test_a_network_is_opened(hall: Hall) -> None:
+    assert (await at(hall, "permit-join", "zigbee0", "--seconds", "30")).out == "zigbee0 takes new devices for 30 s.\n"
+    assert hall.desk.orders == [("permit_join", ("zigbee0", 30), "token:admin")]
+    assert (await at(hall, "permit-join", "other")).code == 2
+    assert (await at(hall, "permit-join", "zigbee0", "--seconds", "255")).code == 2
+
+
+async def test_a_radio_is_tried_again(hall: Hall) -> None:
+    assert (await at(hall, "reattach", "zigbee0")).code == 0
+    assert hall.desk.orders == [("reattach", "zigbee0", "token:admin")]
+
+
+async def test_an_image_is_added_shown_listed_and_removed(hall: Hall, tmp_path: Path) -> None:
+    file = tmp_path / "A19 [é] 100%.ota"
+    file.write_bytes(DATA)
+    added = await at(hall, "images", "add", str(file), "--json")
+    assert added.code == 0
+    assert [(each["sha256"], each["file_name"]) for each in added.document["items"]] == [(SHA256, "A19 [é] 100%.ota")]
+    shown = await at(hall, "images", "show", SHA256)
+    assert "0x1189" in shown.out
+    assert "every length fits" in shown.out
+    assert SHA256 in (await at(hall, "images", "list")).out
+    assert (await at(hall, "images", "rm", SHA256)).code == 0
+    assert (await at(hall, "images", "show", SHA256)).code == 2
+
+
+async def test_a_file_that_is_no_image_is_exit_4_and_the_others_are_added(hall: Hall, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.ota", tmp_path / "bad.ota"
+    good.write_bytes(DATA)
+    bad.write_bytes(b"no image")
+    outcome = await at(hall, "images", "add", str(bad), str(good))
+    assert outcome.code == 4
+    assert outcome.err.startswith(f"otagate: {bad}: The image is damaged: ")
+    assert list(hall.desk.stored) == [SHA256]
+
+
+async def test_a_file_that_is_not_there_is_exit_2(hall: Hall, tmp_path: Path) -> None:
+    outcome = await at(hall, "images", "add", str(tmp_path / "none.ota"))
+    assert (outcome.code, outcome.err) == (2, f"otagate: cannot read {tmp_path / 'none.ota'}: No such file or directory\n")

@@ -1,0 +1,206 @@
+"""The live view."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from otagate.cli.client import Client
+from otagate.cli.live import Board, TableView, follow, tally
+from otagate.cli.stops import Exit, Stop
+from otagate.model.lifecycle import State
+from tests.api.conftest import Hall, Open
+from tests.api.counter import LAMP, PLUG, device, failed, update, view
+
+
+@asynccontextmanager
+async def client_of(hall: Hall) -> AsyncIterator[Client]:
+    async with Client(hall.base, hall.token) as client:
+        yield client
+
+
+def paper(*, terminal: bool = False, width: int = 200) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, height=30, markup=False, emoji=False, highlight=False)
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+async def listened(hall: Hall, *, reads: int = 1) -> None:
+    """Until somebody listens and has read where the updates stand."""
+    async with asyncio.timeout(10):
+        while not hall.desk.readers or hall.desk.reads < reads:
+            await asyncio.sleep(0.005)
+
+
+async def move(hall: Hall, key: str, state: State, *, sent: int = 0, reason: str | None = None) -> None:
+    hall.desk.jobs[key] = replace(hall.desk.jobs[key], state=state, bytes_sent=sent, reason=reason)
+    await hall.desk.record("update", key, "moved", data={"state": str(state), "bytes_sent": sent, "reason": reason})
+
+
+@pytest.mark.asyncio
+async def test_updates_that_ended_already_are_answered_at_once(hall: Hall) -> None:
+    for each in (update(1, state=State.SUCCEEDED), failed(2)):
+        hall.desk.jobs[each.id] = each
+    console = paper()
+    async with client_of(hall) as client:
+        finals = await follow(client, ["u0001", "u0002"], console)
+    assert [each["state"] for each in finals] == ["succeeded", "failed"]
+    assert "1 succeeded, 1 failed" in written(console)
+
+
+@pytest.mark.asyncio
+async def test_nothing_to_follow_is_nothing_to_wait_for(hall: Hall) -> None:
+    async with client_of(hall) as client:
+        assert await follow(client, [], paper()) == []
+
+
+@pytest.mark.asyncio
+async def test_without_a_terminal_there_is_a_line_for_each_step(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, reason="asleep")
+    console = paper()
+
+    async def story() -> None:
+        await listened(hall)
+        for sent in range(0, 2001, 50):
+            await move(hall, "u0001", State.TRANSFERRING, sent=sent)
+        await move(hall, "u0001", State.SUCCEEDED, sent=2000)
+
+    async with client_of(hall) as client, asyncio.TaskGroup() as group:
+        group.create_task(story())
+        await follow(client, ["u0001"], console)
+    lines = written(console).splitlines()
+    assert lines[0] == "u0001 Lamp 0x1409 to 0x01020600: queued - asleep: starts when the device wakes"
+    assert lines[-2:] == ["u0001 Lamp 0x1409 to 0x01020600: succeeded", "1 succeeded"]
+    assert len([line for line in lines if "transferring" in line]) == 11
+
+
+@pytest.mark.asyncio
+async def test_on_a_terminal_there_is_a_table_with_bars(hall: Hall) -> None:
+    hall.desk.known[LAMP] = device(LAMP, "\x1b[31mHall")
+    hall.desk.jobs["u0001"] = update(1, state=State.TRANSFERRING)
+    console = paper(terminal=True)
+
+    async def story() -> None:
+        await listened(hall)
+        hall.desk.live_views.put_nowait(view(hall.desk.jobs["u0001"], sent=500, rate=100.0))
+        async with asyncio.timeout(10):
+            while "15 s" not in written(console):
+                await asyncio.sleep(0.02)
+        await move(hall, "u0001", State.SUCCEEDED, sent=2000)
+
+    async with client_of(hall) as client, asyncio.TaskGroup() as group:
+        group.create_task(story())
+        await follow(client, ["u0001"], console)
+    text = written(console)
+    for shown in ("Hall", "25", "100 B/s", "15 s", "0x01020600", "1 running"):
+        assert shown in text
+    assert "\x1b[31mHall" not in text
+
+
+@pytest.mark.asyncio
+async def test_as_json_each_change_is_a_line(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.SUCCEEDED)
+    console = paper()
+    async with client_of(hall) as client:
+        await follow(client, ["u0001"], console, as_json=True)
+    assert [json.loads(line)["state"] for line in written(console).splitlines()] == ["succeeded"]
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_breaks_is_taken_up_again(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+
+    async def story() -> None:
+        await listened(hall)
+        hall.desk.stopped = True
+        await hall.desk.record("radio", "zigbee0")
+        async with asyncio.timeout(10):
+            while hall.desk.readers:
+                await asyncio.sleep(0.005)
+        hall.desk.stopped = False
+        await listened(hall, reads=2)
+        await move(hall, "u0001", State.SUCCEEDED)
+
+    async with client_of(hall) as client, asyncio.TaskGroup() as group:
+        group.create_task(story())
+        finals = await follow(client, ["u0001"], paper())
+    assert [each["state"] for each in finals] == ["succeeded"]
+
+
+@pytest.mark.asyncio
+async def test_a_daemon_that_stays_away_is_unreachable(open_hall: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otagate.cli.live.BACKOFF", (0.0, 0.0))
+    async with Client("http://127.0.0.1:1", None) as client:
+        with pytest.raises(Stop) as caught:
+            await follow(client, ["u0001"], paper())
+    assert caught.value.code is Exit.UNREACHABLE
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_update_is_not_waited_for(hall: Hall) -> None:
+    async with client_of(hall) as client:
+        with pytest.raises(Stop) as caught:
+            await follow(client, ["nonsense"], paper())
+    assert caught.value.code is Exit.USAGE
+
+
+@pytest.mark.asyncio
+async def test_watching_shows_what_comes(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    console = paper()
+    async with client_of(hall) as client, asyncio.TaskGroup() as group:
+        watching = group.create_task(follow(client, None, console))
+        await listened(hall, reads=0)
+        hall.desk.jobs["u0002"] = update(2, PLUG)
+        await move(hall, "u0002", State.TRANSFERRING)
+        async with asyncio.timeout(10):
+            while "u0002 Plug" not in written(console):
+                await asyncio.sleep(0.005)
+        watching.cancel()
+    assert "u0001 Lamp" in written(console)
+
+
+def document(key: str, state: str, *, percent: float = 0.0) -> dict[str, object]:
+    progress = {"percent": percent, "bytes_per_second": None, "eta_seconds": None}
+    versions = {"from_display_version": "0x00000001", "to_display_version": "0x00000002"}
+    return {"id": key, "device": "d", "component": "0x1409", "state": state, "reason": None, "error": None, "progress": progress, **versions}
+
+
+def test_late_progress_does_not_reopen_what_ended() -> None:
+    board = Board(["u1"])
+    assert board.take(document("u1", "succeeded"))
+    assert not board.take(document("u1", "transferring"))
+    assert board.complete()
+
+
+def test_what_others_do_is_not_followed() -> None:
+    board = Board(["u1"])
+    assert not board.take(document("u2", "failed"))
+    assert not board.complete()
+
+
+def test_more_updates_than_the_screen_has_lines_are_counted() -> None:
+    board = Board(None)
+    for number in range(300):
+        board.take(document(f"u{number:03d}", "queued"))
+    board.take(document("u999", "transferring"))
+    console = paper(terminal=True)
+    console.print(TableView(board, console)._draw())
+    text = written(console)
+    assert "… and 277 more" in text
+    assert "1 running, 300 waiting" in text
+    assert "transferring" in text, "what moves is on top"
+
+
+def test_a_tally_of_nothing_says_so() -> None:
+    assert tally([]) == "no updates"

@@ -1,0 +1,209 @@
+"""Where the daemon is, the token, exit codes, and how quickly a command starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import Hall, Open
+from tests.api.counter import LAMP, PLUG, device
+from tests.cli.conftest import at, otagate
+
+
+@pytest.mark.asyncio
+async def test_a_daemon_that_is_not_there_is_exit_3() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        outcome = await otagate("devices", "--url", url)
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err == f"otagate: cannot reach the daemon at {url}: Connection refused; is it running?\n"
+
+
+@pytest.mark.asyncio
+async def test_a_socket_that_is_not_there_is_exit_3(tmp_path: Path) -> None:
+    outcome = await otagate("devices", "--url", f"unix:{tmp_path}/none.sock")
+    assert outcome.code == 3
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("url", ["ftp://hub", "hub:8377", "http://", "unix:", "", "http://hub:port"])
+async def test_an_address_that_is_none_is_exit_2(url: str) -> None:
+    outcome = await otagate("--url", url or "?", "devices")
+    assert outcome.code == 2
+    assert outcome.err.startswith("otagate: ")
+
+
+@contextlib.asynccontextmanager
+async def answering(raw: bytes) -> AsyncIterator[str]:
+    """Something else on a port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(raw)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+    ],
+)
+async def test_something_else_on_the_port_is_exit_3(raw: bytes) -> None:
+    async with answering(raw) as url:
+        outcome = await otagate("devices", "--url", url)
+    assert outcome.code == 3, outcome
+    assert outcome.err.startswith("otagate: ")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.asyncio
+async def test_an_answer_of_another_version_is_one_line() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}") as url:
+        outcome = await otagate("devices", "--url", url)
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_token_is_exit_2_and_says_what_to_do(hall: Hall, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not-the-token-of-this-hub")
+    outcome = await otagate("devices", "--url", hall.base, "--token-file", str(wrong))
+    assert outcome.code == 2
+    assert "--token-file" in outcome.err
+    assert "not-the-token" not in outcome.err
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"two\nlines"])
+async def test_an_unusable_token_file_is_exit_2(hall: Hall, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    outcome = await otagate("devices", "--url", hall.base, "--token-file", str(file))
+    assert outcome.code == 2
+    assert str(file) in outcome.err
+
+
+@pytest.mark.asyncio
+async def test_the_environment_tells_where_the_hub_is(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTAGATE_URL", hall.base)
+    monkeypatch.setenv("OTAGATE_TOKEN_FILE", str(hall.settings.token_file))
+    assert (await otagate("devices")).code == 0
+    assert (await otagate("devices", "--url", "http://127.0.0.1:1")).code == 3
+
+
+@pytest.mark.asyncio
+async def test_options_stand_before_or_after_the_command(hall: Hall) -> None:
+    where = ("--url", hall.base, "--token-file", str(hall.settings.token_file))
+    assert (await otagate(*where, "--json", "images", "list")).document == {"items": [], "next_cursor": None}
+    assert (await otagate("images", "list", *where, "--json")).document == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.asyncio
+async def test_the_unix_socket_needs_no_token(open_hall: Open, tmp_path: Path) -> None:
+    await open_hall(listen=(f"unix:{tmp_path}/otagate.sock",))
+    outcome = await otagate("check", LAMP, "--json", "--url", f"unix:{tmp_path}/otagate.sock")
+    assert outcome.code == 0
+
+
+@pytest.mark.asyncio
+async def test_a_stopping_hub_is_exit_3(hall: Hall) -> None:
+    hall.server.drain()
+    assert (await at(hall, "update", LAMP)).code == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("arguments", [("nonsense",), ("devices", "--colour"), ("update",), ("device",), ("images",), ("updates", "--limit", "0")])
+async def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
+    assert (await otagate(*arguments)).code == 2
+
+
+@pytest.mark.asyncio
+async def test_the_version_is_told() -> None:
+    outcome = await otagate("--version")
+    assert (outcome.code, outcome.out.split()[0]) == (0, "otagate")
+
+
+def test_a_client_command_loads_no_radio_library_and_no_server() -> None:
+    script = "import sys\nfrom otagate.__main__ import main\ntry:\n main()\nexcept SystemExit:\n print(*sorted(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "devices", "--url", "http://127.0.0.1:1"], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {name.partition(".")[0] for name in ran.stdout.split()}
+    assert "aiohttp" in loaded
+    assert loaded.isdisjoint({"zigpy", "bellows", "zigpy_znp", "aiosqlite", "apscheduler", "prometheus_client", "otagate_rig"})
+    assert not {name for name in ran.stdout.split() if name.startswith(("otagate.api", "otagate.engine", "otagate.daemon"))}
+
+
+def test_help_needs_no_http() -> None:
+    script = "import sys\nfrom otagate.__main__ import main\ntry:\n main()\nexcept SystemExit:\n print('aiohttp' in sys.modules, file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stderr.strip() == "False"
+    assert "permit-join" in ran.stdout
+
+
+async def start(hall: Hall, *arguments: str) -> asyncio.subprocess.Process:
+    where = ("--url", hall.base, "--token-file", str(hall.settings.token_file))
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "otagate", *arguments, *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@pytest.mark.asyncio
+async def test_an_interrupted_watch_ends_without_a_traceback(hall: Hall) -> None:
+    process = await start(hall, "watch")
+    async with asyncio.timeout(30):
+        while not hall.desk.readers:
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"")
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_has_enough_is_no_error(hall: Hall) -> None:
+    for number in range(2000):
+        key = f"zigbee-{number:016x}"
+        hall.desk.known[key] = device(key)
+    read, write = os.pipe()
+    where = ("--url", hall.base, "--token-file", str(hall.settings.token_file))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "otagate", "devices", *where, stdout=write, stderr=asyncio.subprocess.PIPE)
+    os.close(write)
+    os.close(read)
+    async with asyncio.timeout(30):
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.asyncio
+async def test_a_real_process_prints_json_alone(hall: Hall) -> None:
+    process = await start(hall, "devices", "--json")
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert {each["id"] for each in json.loads(out)["items"]} == {LAMP, PLUG}

@@ -1,0 +1,178 @@
+"""Commands about updates."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from otagate.model.errors import Refused, StoreUnavailable
+from otagate.model.lifecycle import State
+from otagate.model.updates import Failure
+from tests.api.conftest import Hall
+from tests.api.counter import LAMP, PLUG, device, failed, update, view
+from tests.cli.conftest import at
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_an_update_is_ordered_with_every_switch(hall: Hall) -> None:
+    outcome = await at(
+        hall, "update", LAMP, "--version", "0x01020600", "--component", "0x1409", "--image", "ab" * 32, "--allow-downgrade", "--force", "--json"
+    )
+    assert outcome.code == 0
+    assert [each["device"] for each in outcome.document["updates"]] == [LAMP]
+    ((_, order, _),) = hall.desk.orders
+    assert (order.version, order.component, order.image, order.allow_downgrade, order.force, order.dry_run, order.when) == (
+        "0x01020600",
+        "0x1409",
+        "ab" * 32,
+        True,
+        True,
+        False,
+        "now",
+    )
+
+
+async def test_a_refusal_by_policy_is_exit_4(hall: Hall) -> None:
+    hall.desk.known[PLUG] = device(PLUG, "Young")
+    outcome = await at(hall, "update", LAMP, PLUG)
+    assert outcome.code == 4
+    assert outcome.err == f"otagate: {PLUG}: Policy refuses this: the release is two days old; policy waits fourteen\n"
+    assert LAMP in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [("incompatible-image", 4), ("downgrade-refused", 4), ("no-release", 4), ("update-loop", 4), ("battery-low", 4), ("already-current", 0)],
+)
+async def test_each_refusal_has_its_exit_code(hall: Hall, monkeypatch: pytest.MonkeyPatch, code: str, exit_code: int) -> None:
+    monkeypatch.setattr(hall.desk, "_objection", lambda _: Refused("because", code=code, reason=None))
+    assert (await at(hall, "update", LAMP)).code == exit_code
+
+
+async def test_an_unknown_device_is_exit_2(hall: Hall) -> None:
+    assert (await at(hall, "update", "zigbee-0000000000000001")).code == 2
+
+
+async def test_a_hub_that_cannot_write_is_exit_1(hall: Hall) -> None:
+    hall.desk.trouble["order"] = StoreUnavailable("the disk is full")
+    outcome = await at(hall, "update", LAMP)
+    assert (outcome.code, outcome.err) == (1, "otagate: The status store cannot be written now: the disk is full\n")
+
+
+async def test_a_version_that_is_none_is_exit_2(hall: Hall) -> None:
+    outcome = await at(hall, "update", LAMP, "--version", "latest")
+    assert outcome.code == 2
+    assert "version" in outcome.err
+
+
+async def test_a_plan_changes_nothing(hall: Hall) -> None:
+    for arguments in (("plan",), ("plan", LAMP), ("update", LAMP, "--dry-run")):
+        outcome = await at(hall, *arguments)
+        assert outcome.code == 0
+        assert LAMP in outcome.out
+    assert all(order.dry_run for _, order, _ in hall.desk.orders)
+    assert hall.desk.jobs == {}
+
+
+async def test_a_plan_without_anything_to_do_says_so(hall: Hall) -> None:
+    hall.desk.known.clear()
+    outcome = await at(hall, "plan")
+    assert (outcome.code, outcome.out) == (0, "Nothing to update.\n")
+
+
+async def test_more_devices_than_one_order_takes_are_ordered_in_portions(hall: Hall) -> None:
+    for number in range(700):
+        key = f"zigbee-{number:016x}"
+        hall.desk.known[key] = device(key)
+    outcome = await at(hall, "plan", "--json")
+    assert len(outcome.document["updates"]) == 702
+    assert [len(order.devices) for _, order, _ in hall.desk.orders] == [500, 202]
+
+
+async def test_updates_are_listed_and_filtered(hall: Hall) -> None:
+    for each in (update(1, state=State.SUCCEEDED), update(2, PLUG, reason="asleep"), failed(3)):
+        hall.desk.jobs[each.id] = each
+    outcome = await at(hall, "updates")
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["u0003", "u0002", "u0001"]
+    assert "no block was asked for in 15 minutes" in lines[1]
+    assert "asleep: starts when the device wakes" in lines[2]
+    assert [each["id"] for each in (await at(hall, "updates", "--state", "failed,queued", "--device", PLUG, "--json")).document["items"]] == ["u0002"]
+    assert len((await at(hall, "updates", "--limit", "2", "--json")).document["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after"),
+    [
+        ("cancel", State.QUEUED, "cancelled"),
+        ("pause", State.QUEUED, "queued"),
+        ("resume", State.QUEUED, "queued"),
+        ("retry", State.FAILED, "queued"),
+        ("approve", State.PLANNED, "queued"),
+        ("activate", State.STAGED, "activating"),
+    ],
+)
+async def test_an_act_shows_the_update(hall: Hall, verb: str, before: State, after: str) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=before)
+    outcome = await at(hall, verb, "u0001", "--json")
+    assert (outcome.code, outcome.document["state"]) == (0, after)
+    assert [each[:2] for each in hall.desk.orders] == [(verb, "u0001")]
+
+
+async def test_too_late_to_cancel_is_exit_4(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.ACTIVATING)
+    outcome = await at(hall, "cancel", "u0001")
+    assert (outcome.code, outcome.err) == (4, "otagate: It is too late to cancel: the device has the order to use the image\n")
+
+
+async def test_the_log_is_shown(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    await hall.desk.record("update", "u0001", "admitted", data={"detail": "a slot is free"})
+    outcome = await at(hall, "log", "u0001")
+    assert "admitted" in outcome.out
+    assert "a slot is free" in outcome.out
+
+
+async def play(hall: Hall, *, end: State) -> None:
+    """Carry the first update through its states once somebody listens and has read where it stands."""
+    async with asyncio.timeout(20):
+        while not (hall.desk.readers and hall.desk.reads):
+            await asyncio.sleep(0.01)
+        job = next(iter(hall.desk.jobs.values()))
+        for state, sent in ((State.TRANSFERRING, 500), (State.CONFIRMING, 2000), (end, 2000)):
+            error = Failure(code="version-unchanged", detail="it still runs 0x01020509") if end is state is State.FAILED else None
+            hall.desk.jobs[job.id] = replace(job, state=state, bytes_sent=sent, error=error)
+            if state is State.TRANSFERRING:
+                hall.desk.live_views.put_nowait(view(hall.desk.jobs[job.id], sent=700, rate=350.0))
+            await hall.desk.record("update", job.id, "moved", data={"state": str(state), "bytes_sent": sent, "reason": None})
+
+
+@pytest.mark.parametrize(("end", "code"), [(State.SUCCEEDED, 0), (State.FAILED, 1), (State.CANCELLED, 1)])
+async def test_waiting_ends_with_the_update_and_its_outcome(hall: Hall, end: State, code: int) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(play(hall, end=end))
+        outcome = await at(hall, "update", LAMP, "--wait")
+    assert outcome.code == code
+    lines = outcome.out.splitlines()
+    assert lines[0] == "u0001 Lamp 0x1409 to 0x01020600: queued"
+    assert any("transferring" in line for line in lines)
+    assert f"1 {end}" in lines
+    assert ("it still runs 0x01020509" in outcome.out) == (end is State.FAILED)
+
+
+async def test_waiting_as_json_is_one_update_a_line(hall: Hall) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(play(hall, end=State.SUCCEEDED))
+        outcome = await at(hall, "update", LAMP, "--wait", "--json")
+    assert outcome.code == 0
+    states = [each["state"] for each in outcome.lines]
+    assert (states[0], states[-1]) == ("queued", "succeeded")
+    assert {each["id"] for each in outcome.lines} == {"u0001"}
+
+
+async def test_waiting_for_what_was_refused_ends_at_once(hall: Hall) -> None:
+    hall.desk.known[LAMP] = device(LAMP, "Young")
+    assert (await at(hall, "update", LAMP, "--wait")).code == 4
