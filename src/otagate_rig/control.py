@@ -72,7 +72,7 @@ def describe_device(device: Device) -> dict[str, Any]:
         "counters": dataclasses.asdict(device.counters),
         "polls": device.polls,
         "on": device.application.on,
-        "commands": [dataclasses.asdict(seen) for seen in device.commands],
+        "commands": len(device.commands),
     }
 
 
@@ -111,6 +111,7 @@ class Control:
             "power": self._power,
             "state": lambda _: describe(rig),
             "query": self._query,
+            "commands": self._seen,
             "notify_me": self._notify_me,
         }
 
@@ -169,6 +170,10 @@ class Control:
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         self._device(request).check_for_image()
         return {}
+
+    def _seen(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer with every application command of a device: its arrival on the monotonic clock and its seconds on the way."""
+        return {"commands": [dataclasses.asdict(seen) for seen in self._device(request).commands]}
 
     def _notify_me(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write an `event` line once a device has reached `file_version`, `phase` or `offset` (or after `timeout` seconds has not)."""

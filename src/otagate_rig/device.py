@@ -86,6 +86,7 @@ class Device:
         self._tsn = 0
         self._server_known = not spec.behaviours.discovers_server
         self._held: Send | None = None
+        self.ota.power_up(self._loop.time() * clock)
         self._arm()
         self._plan_check_in()
 

@@ -67,7 +67,7 @@ class OtaClient:
         self.server_ieee = 0xFFFFFFFFFFFFFFFF
         self.received = b""
         self._dice = dice
-        self._ask_at = spec.behaviours.asks_every
+        self._ask_at: float | None = None
         self._retries = 0
 
     @property

@@ -290,6 +290,9 @@ class Downloader:
     def _refused(self, refusal: ota.Refusal, now: float) -> None:
         if refusal.status != Status.ABORT:
             self.oracle.violate("bad_block_status", f"status 0x{refusal.status:02X}")
+            if self.oracle.latest is not None:
+                self.refused(self.oracle.latest, now)
+            return
         self.oracle.counters.aborts += 1
         self.oracle.aborted = True
         self._page = None

@@ -93,7 +93,8 @@ async def test_the_state_tells_of_every_device_and_the_coordinator(tmp_path: Pat
         plug = state["devices"]["00158d0000000001"]
         assert (plug["file_version"], plug["phase"], plug["powered"], plug["joined"]) == (1, "idle", True, True)
         assert (plug["violations"], plug["sha256"], plug["offset"]) == ([], None, None)
-        assert plug["counters"]["queries"] == 0
+        assert (plug["counters"]["queries"], plug["commands"]) == (0, 0)
+        assert await process.ask("commands", ieee="00158d0000000001") == {"ok": True, "commands": []}
         assert set(state["devices"]) == {"00158d0000000001", "00158d0000000002"}
         assert state["ncp"]["resets"] >= 1
         assert state["port"]["plugged"]

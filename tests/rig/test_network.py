@@ -273,11 +273,8 @@ def test_a_broadcast_reaches_whom_its_address_means(address: int | None, who: li
     async def story() -> None:
         specs = (ROUTER, DeviceSpec(ieee=2, kind=DeviceKind.END_DEVICE, groups=(7,)), dataclasses.replace(SLEEPY, groups=(7,)))
         async with network(*specs) as net, LittleServer(net, IMAGE) as server:
-            if address is None:
-                sent = frame(net.devices[1], dst=BROADCAST_ALL, group=7)
-            else:
-                sent = frame(net.devices[1], dst=address, dst_ep=0xFF)
-            assert await net.transmit(sent) is Delivery.SUCCESS
+            groupcast = frame(net.devices[1], dst=BROADCAST_ALL, group=7)
+            assert await net.transmit(groupcast if address is None else frame(net.devices[1], dst=address, dst_ep=0xFF)) is Delivery.SUCCESS
             await asyncio.sleep(10)
             assert [ieee for ieee, device in net.devices.items() if device.commands] == who
             assert [it for it in server.seen if it.cluster == 0x0006] == []
@@ -458,6 +455,20 @@ def test_a_device_that_looks_for_its_server_asks_the_coordinator_for_the_cluster
     request = next(it for it in server.seen if it.cluster == 0x0006 and it.dst_ep == 0)
     assert request.data[1:] == struct.pack("<HHBHB", 0, 0x0104, 1, 0x0019, 0)
     assert device.ota.wire.server_endpoint == 1
+
+
+def test_a_device_that_asks_by_itself_does_so_a_period_after_it_got_its_power() -> None:
+    async def story() -> None:
+        async with network(dataclasses.replace(ROUTER, behaviours=Behaviours(asks_every=60.0))) as net, LittleServer(net, IMAGE) as server:
+            device = net.devices[1]
+            await asyncio.sleep(59)
+            assert server.seen == []
+            device.power_off(30)
+            await asyncio.sleep(30 + 59)
+            assert device.counters.queries == 0
+            await device.wait_until(lambda it: it.counters.queries == 1, 2)
+
+    run(story())
 
 
 def test_waiting_for_a_device_ends_with_its_bound() -> None:

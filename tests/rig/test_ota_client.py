@@ -306,6 +306,14 @@ def test_overrun() -> None:
     assert it.violations == []
 
 
+def test_overrun_answered_by_a_block_response_of_a_wrong_status_ends_too() -> None:
+    it = Bench(behaviours=Behaviours(overrun=True)).downloading()
+    while it.last.offset < len(IMAGE):
+        it.block()
+    assert commands(it.say(0x05, b"\x80")) == [END]
+    assert it.violations == ["bad_block_status"]
+
+
 def test_overrun_without_an_answer_ends_too() -> None:
     it = Bench(behaviours=Behaviours(overrun=True)).downloading()
     while it.last.offset < len(IMAGE):
