@@ -153,3 +153,15 @@ def advance(state: State, cause: Cause) -> State:
 def cancellable(state: State) -> bool:
     """Whether a cancel can be asked for in this state; the session may still refuse it."""
     return Cause.CANCELLED in TABLE[state]
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram; ARCHITECTURE.md holds exactly this."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.PLANNED}", f"    [*] --> {State.QUEUED}"]
+    for state, row in TABLE.items():
+        causes: dict[State, list[str]] = {}
+        for cause, target in row.items():
+            causes.setdefault(target, []).append(cause)
+        lines += [f"    {state} --> {target}: {', '.join(words)}" for target, words in causes.items()]
+    lines += [f"    {state} --> [*]" for state in State if state.final]
+    return "\n".join(lines)
