@@ -1,0 +1,92 @@
+"""The configuration: one YAML file and the environment, read once, before anything is opened.
+
+Holds: `settings` (the sections as frozen values, whose fields and defaults are the reference), `kinds` (what one scalar may be), `document`
+(YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on), `problems` and `explain` (one
+clear line per error), `rendering` (settings as text again).
+
+Imports: model and policy; PyYAML and pydantic.
+
+Never: opening a device, a socket or a store; a key that is accepted and has no effect; a secret in an error or in what is printed.
+
+Add one: a key is a field with its default in `settings`, a line in `config/otagate.yaml`, a line in the table of wrong configurations in
+`tests/test_config.py`. A new kind of radio or source is one more word in its `type`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from otagate.config.crosscheck import disagreements
+from otagate.config.document import MAX_BYTES, read_document
+from otagate.config.environment import overlay
+from otagate.config.explain import explain
+from otagate.config.problems import Problem, render
+from otagate.config.rendering import effective
+from otagate.config.settings import (
+    ApiSettings,
+    HubSettings,
+    ImageSettings,
+    LoggingSettings,
+    PolicyRules,
+    RadioSettings,
+    Rule,
+    RuleMatch,
+    RuleUse,
+    ScheduleSettings,
+    SourceSettings,
+    StoreSettings,
+    TokenSettings,
+)
+from otagate.model.errors import ConfigError
+
+__all__ = [
+    "ApiSettings",
+    "HubSettings",
+    "ImageSettings",
+    "LoggingSettings",
+    "PolicyRules",
+    "RadioSettings",
+    "Rule",
+    "RuleMatch",
+    "RuleUse",
+    "ScheduleSettings",
+    "SourceSettings",
+    "StoreSettings",
+    "TokenSettings",
+    "effective",
+    "load",
+]
+
+
+def load(path: Path, environ: Mapping[str, str]) -> HubSettings:
+    """The settings in this file, with the overrides of the environment (`OTAGATE_SECTION__KEY`).
+
+    Relative paths in the file are relative to its folder. Raises ConfigError whose message is one line per error, in the order of the file:
+    `FILE:LINE:COLUMN: KEY: what is wrong and what to do`.
+    """
+    document = read_document(str(path), _read(path))
+    overlay(document, environ)
+    problems = list(document.problems)
+    if not document.readable:
+        raise ConfigError(render(problems))
+    problems += disagreements(document)
+    try:
+        settings = HubSettings.model_validate(document.tree, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        raise ConfigError(render(problems + explain(error, document))) from error
+    if problems:
+        raise ConfigError(render(problems))
+    return settings
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        problem = Problem(place=(0, 0, str(path)), key="", text=f"cannot be read: {error.strerror or error}: give --config the file of the hub")
+        raise ConfigError(render([problem])) from error
+    return text

@@ -1,0 +1,88 @@
+"""What two places of the configuration must agree on. Judged on the raw tree, so that it is told together with every other error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+from otagate.config.document import Document
+from otagate.config.problems import Loc, Problem, key_name, nearest, shown
+from otagate.config.settings import SourceSettings
+
+_SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
+Values = Iterator[tuple[Loc, str]]
+
+
+def disagreements(document: Document) -> list[Problem]:
+    """Names and paths given twice, and rules for radios that do not exist."""
+    problems: list[Problem] = []
+    for values, what in _UNIQUE:
+        first: dict[str, Loc] = {}
+        for loc, value in values(document):
+            earlier = first.setdefault(value, loc)
+            if earlier != loc:
+                owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
+                text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
+                problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
+    problems += _unknown_radios(document)
+    return problems
+
+
+def _entries(document: Document, *keys: str) -> Iterator[tuple[Loc, dict[str, object]]]:
+    """The sections in the list under these keys, as far as they are sections in a list."""
+    found: object = document.tree
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    if isinstance(found, list):
+        for index, each in enumerate(found):
+            if isinstance(each, dict):
+                yield (*keys, index), each
+
+
+def _texts(section: str, key: str) -> Callable[[Document], Values]:
+    def texts(document: Document) -> Values:
+        for loc, entry in _entries(document, *section.split(".")):
+            value = entry.get(key)
+            if isinstance(value, str):
+                yield (*loc, key), value.rstrip("/") if key == "path" else value
+
+    return texts
+
+
+def _source_names(document: Document) -> Values:
+    for loc, entry in _entries(document, "sources"):
+        key = "name" if isinstance(entry.get("name"), str) else "type"
+        value = entry.get(key)
+        if isinstance(value, str) and (key == "name" or value in _SOURCE_TYPES):
+            yield (*loc, key), value
+
+
+def _listens(document: Document) -> Values:
+    api = document.tree.get("api")
+    found = api.get("listen") if isinstance(api, dict) else None
+    if isinstance(found, list):
+        for index, each in enumerate(found):
+            if isinstance(each, str) and not each.endswith(":0"):
+                yield ("api", "listen", index), each
+
+
+_UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
+    (_texts("radios", "name"), "the name"),
+    (_texts("radios", "path"), "the path"),
+    (_texts("sources", "path"), "the path"),
+    (_texts("api.tokens", "name"), "the name"),
+    (_source_names, "the name"),
+    (_listens, "the address"),
+)
+_REMEDY = {"the name": "give this one a name of its own", "the path": "give each its own", "the address": "take one of them away"}
+
+
+def _unknown_radios(document: Document) -> Iterator[Problem]:
+    known = [value for _, value in _texts("radios", "name")(document)]
+    for loc, rule in _entries(document, "policy", "rules"):
+        match = rule.get("match")
+        radio = match.get("radio") if isinstance(match, dict) else None
+        if isinstance(radio, str) and radio not in known:
+            here = (*loc, "match", "radio")
+            text = f"no radio is called {shown(radio)}{nearest(radio, known)}: known are {', '.join(known) or 'none'}"
+            yield Problem(place=document.place_of(here), key=key_name(here), text=text)

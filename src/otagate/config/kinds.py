@@ -1,0 +1,233 @@
+"""What one scalar of the configuration may be. Every ValueError here becomes the end of a line that an operator reads."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
+
+from otagate.config.problems import shown
+
+MAX_SOCKET_PATH = 107
+"""Bytes of a unix socket's path: `sun_path` holds 108 with the zero at its end (unix(7))."""
+
+LONGEST = timedelta(days=366)
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(\d{1,9})([smhd])")
+SMALLEST_BYTES, LARGEST_BYTES = 1 << 10, 256 << 20
+_SIZES = {"MiB": 1 << 20, "KiB": 1 << 10}
+_SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
+_DEVICE = re.compile(r"zigbee-[0-9a-f]{16}")
+_REGULAR_EXPRESSION = re.compile(r"^\^|\.\*|\.\+|\\|\$$")
+_CHARACTER_SET = re.compile(r"\[!?\]?[^\]]*\]")
+
+
+class EnvironmentText(str):
+    """A value from the environment: always text there, so a number is read out of it where a number belongs."""
+
+    __slots__ = ()
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90s`, `30m`, `6h` or `14d`; raises ValueError with a sentence."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shown(text)} is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def format_duration(duration: timedelta) -> str:
+    """The text that `parse_duration` reads, in the largest unit that keeps it whole."""
+    seconds = int(duration.total_seconds())
+    unit, length = next((unit, length) for unit, length in _UNITS.items() if seconds % length == 0)
+    return f"{seconds // length}{unit}"
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine reaches the address."""
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError(f"{shown(value)} is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d")
+
+
+def _bounded_duration(value: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= value <= LONGEST:
+        raise ValueError(f"{format_duration(value)} is out of range: give 1s to {LONGEST.days}d")
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, EnvironmentText) and re.fullmatch(r"-?\d{1,15}", value):
+        return int(value)
+    return value
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{shown(value)} is not a size: write it as in 16MiB or 512KiB, or in bytes")
+    return int(match[1]) * _SIZES.get(match[2], 1)
+
+
+def _bounded_size(value: int) -> int:
+    if not SMALLEST_BYTES <= value <= LARGEST_BYTES:
+        raise ValueError(f"{_format_size(value)} is out of range: give {_format_size(SMALLEST_BYTES)} to {_format_size(LARGEST_BYTES)}")
+    return value
+
+
+def _format_size(value: int) -> int | str:
+    return next((f"{value // size}{unit}" for unit, size in _SIZES.items() if value % size == 0), value)
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else _some(value)
+
+
+def _some(value: object) -> object:
+    return () if value is None else value  # all entries commented out
+
+
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is not a name: use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit")
+    return value
+
+
+def _local_path(value: object) -> object:
+    if isinstance(value, str):
+        if not value or "\0" in value:
+            raise ValueError(f"{shown(value)} is no path: write where it lies, as in /var/lib/otagate")
+        if value.startswith("~"):
+            raise ValueError(f"{shown(value)}: ~ is not expanded, because the daemon has no home: write the whole path")
+        return str(value)
+    return value
+
+
+def _resolved(value: Path, info: ValidationInfo) -> Path:
+    context: dict[str, Any] = info.context or {}
+    folder = context.get("folder")
+    return Path(os.path.normpath(folder / value)) if folder is not None else value
+
+
+def _directory(value: Path) -> Path:
+    try:
+        misplaced = value.exists() and not value.is_dir()
+    except OSError:
+        misplaced = False  # who uses the folder will tell what is wrong with it
+    if misplaced:
+        raise ValueError("is a file, and a folder belongs here")
+    return value
+
+
+def _listen(value: str) -> str:
+    if value.startswith("unix:"):
+        path = value.removeprefix("unix:")
+        if not path.startswith("/") or "\0" in path:
+            raise ValueError(f"{shown(value)}: the path of a unix socket begins with /, as in unix:/run/otagate/otagate.sock")
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+            raise ValueError(
+                f"the path of a unix socket has at most {MAX_SOCKET_PATH} bytes, and this one has {len(os.fsencode(path))}: choose a shorter one"
+            )
+        return value
+    host, colon, port = value.rpartition(":")
+    if not colon or not _is_host(host) or re.fullmatch(r"\d{1,5}", port) is None or int(port) > 65535:
+        raise ValueError(f"{shown(value)} is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock")
+    return value
+
+
+def _is_host(text: str) -> bool:
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return ipaddress.ip_address(text[1:-1]).version == 6
+        except ValueError:
+            return False
+    return _HOST.fullmatch(text) is not None
+
+
+def _host_name(value: str) -> str:
+    if not _is_host(value):
+        raise ValueError(f"{shown(value)} is no host name: write it without scheme and port, as in hub.example.org")
+    return value
+
+
+def _radio_path(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if not separator:
+        if not value.startswith("/") or "\0" in value:
+            raise ValueError(f"{shown(value)} is no serial port: write /dev/serial/by-id/…, or socket://host:port")
+        return value
+    try:
+        parts = urlsplit(value)
+        whole = (
+            scheme == "socket" and parts.hostname and parts.port and parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+        )
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(f"{shown(value)} is no serial port over the network: write socket://host:port")
+    return value
+
+
+def _store_url(value: str) -> str:
+    rest = value.removeprefix("sqlite:///")
+    if value != "memory:" and (rest == value or not rest or rest.endswith("/") or re.search(r"[?#%\0]", rest)):
+        raise ValueError(
+            f"{shown(value)} names no store: write sqlite:///otagate.db (relative to state_dir), sqlite:////an/absolute/path.db or memory:"
+        )
+    return value
+
+
+def _glob(value: str) -> str:
+    if not 1 <= len(value) <= 128:
+        raise ValueError("is no pattern: give 1 to 128 characters, where * stands for any text and ? for one character")
+    if "[" in _CHARACTER_SET.sub("", value):
+        raise ValueError(f"{shown(value)} has a [ without its ]: write [[] for the character itself")
+    if _REGULAR_EXPRESSION.search(value):
+        raise ValueError(f"{shown(value)} looks like a regular expression: write LCT0*, where * is any text and ? one character ([.] is a dot)")
+    return value
+
+
+def _device(value: str) -> str:
+    if _DEVICE.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no device id: write zigbee- and 16 hex digits in lower case, as in zigbee-000d6f000a9069e7")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded_duration), PlainSerializer(format_duration, return_type=str)]
+Whole = Annotated[int, Field(strict=True), BeforeValidator(_number)]
+Bytes = Annotated[int, Field(strict=True), BeforeValidator(_size), AfterValidator(_bounded_size), PlainSerializer(_format_size)]
+Name = Annotated[str, AfterValidator(_name)]
+LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str)]
+Folder = Annotated[LocalPath, AfterValidator(_directory)]
+Listen = Annotated[str, AfterValidator(_listen)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+RadioPath = Annotated[str, AfterValidator(_radio_path)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+Glob = Annotated[str, AfterValidator(_glob)]
+Device = Annotated[str, AfterValidator(_device)]
+OneOrMore = BeforeValidator(_one_or_more)
+"""A list, or one entry alone."""
+Some = BeforeValidator(_some)
+"""A list, or nothing."""

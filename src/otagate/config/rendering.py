@@ -1,0 +1,27 @@
+"""The settings as text again, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from otagate.config.problems import masked
+from otagate.config.settings import HubSettings
+
+
+def effective(settings: HubSettings) -> str:
+    """The configuration with every default filled in, as YAML that `load` reads to the same settings. Passwords in URLs show as `***`."""
+    tree = settings.model_dump(mode="json", exclude_none=True)
+    tree["api"]["token_file"] = str(settings.token_file)
+    tree["images"]["path"] = str(settings.image_dir)
+    text: str = yaml.safe_dump(_masked(tree), sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each) for each in value]
+    return masked(value) if isinstance(value, str) else value

@@ -1,0 +1,393 @@
+"""Wrong configurations, each with exactly the lines that its author gets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from otagate.config import load
+from otagate.model.errors import ConfigError
+
+STICK = "/dev/serial/by-id/usb-stick"
+SECTIONS = "state_dir, api, radios, sources, store, schedule, images, policy, logging"
+DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
+ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
+NAME = "is not a name: use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
+STORE = "names no store: write sqlite:///otagate.db (relative to state_dir), sqlite:////an/absolute/path.db or memory:"
+SECTION = "is not a section: write its keys below it, each on a line of its own, indented"
+
+
+def refusal(folder: Path, text: str, **environ: str) -> str:
+    """What the author is told, with the folder of the file taken out."""
+    path = folder / "hub.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(path, environ)
+    return str(refused.value).replace(f"{folder}/", "")
+
+
+def radio(keys: str = "parallel: 2") -> str:
+    """One radio that is right but for the keys given."""
+    return f"radios: [{{{keys}, name: z, type: znp, path: {STICK}}}]"
+
+
+LONG_SOCKET = "/" + "s" * 107
+
+WRONG: list[tuple[str, str]] = [
+    # unknown keys, among them those of features that are not there
+    ("windows: []", f"1:1: windows: unknown key: known here are {SECTIONS}"),
+    ("http: {allow_private: []}", f"1:1: http: unknown key: known here are {SECTIONS}"),
+    ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
+    ("policy:\n  cooldown: 14d", "2:3: policy.cooldown: unknown key: known here are default, retries, rules"),
+    ("policy: {battery_floor: 70}", "1:10: policy.battery_floor: unknown key: known here are default, retries, rules"),
+    ("policy: {channel: stable}", "1:10: policy.channel: unknown key: known here are default, retries, rules"),
+    ("<<: {}", f"1:1: <<: unknown key: known here are {SECTIONS}"),
+    ("1: x", f"1:1: 1: unknown key: known here are {SECTIONS}"),
+    (
+        "radios: [{name: z, type: zwave-js, url: 'ws://x', region: europe}]",
+        "1:26: radios[0].type: 'zwave-js' is not known here: write one of znp, ezsp, deconz, xbee, zigate",
+    ),
+    ("radios: [{name: z, type: zigbee2mqtt}]", "1:26: radios[0].type: 'zigbee2mqtt' is not known here: write one of znp, ezsp, deconz, xbee, zigate"),
+    ("sources: [{type: ledvance, url: 'https://x'}]", "1:18: sources[0].type: 'ledvance' is not known here: write one of directory"),
+    (
+        "sources: [{type: z2m-index, path: i.json}, {type: z2m-index, path: j.json}]",
+        (
+            "1:18: sources[0].type: 'z2m-index' is not known here: write one of directory\n"
+            "1:51: sources[1].type: 'z2m-index' is not known here: write one of directory"
+        ),
+    ),
+    (
+        "sources: [{type: directory, path: /x, url: y}]",
+        "1:39: sources[0].url: unknown key: known here are type, path, name, refresh",
+    ),
+    (
+        "policy: {rules: [{match: {model: a, group: hall}, use: {default: ask}}]}",
+        "1:37: policy.rules[0].match.group: unknown key: known here are model, manufacturer, radio, device",
+    ),
+    (
+        "policy: {rules: [{match: {model: a}, use: {window: night, default: ask}}]}",
+        "1:44: policy.rules[0].use.window: unknown key: known here are default, retries",
+    ),
+    # wrong types
+    ("state_dir: 5", "1:12: state_dir: 5 is not text: put it in quotes"),
+    ("state_dir: [a]", "1:12: state_dir: a list stands where text belongs"),
+    ("state_dir:", "1:11: state_dir: nothing stands where text belongs"),
+    ("api: 8377", f"1:6: api: 8377 {SECTION}"),
+    ("radios: {name: z}", "1:9: radios: a section is not a list: begin each entry on a line of its own with '- '"),
+    ("radios: [z]", f"1:10: radios[0]: 'z' {SECTION}"),
+    (radio("parallel: '2'"), "1:21: radios[0].parallel: '2' is not a whole number: write digits, without quotes"),
+    (radio("parallel: 2.5"), "1:21: radios[0].parallel: 2.5 is not a whole number: write digits, without quotes"),
+    (radio("parallel: yes"), "1:21: radios[0].parallel: true is not a whole number: write digits, without quotes"),
+    ("radios: [{name: 5, type: znp, path: /dev/x}]", "1:17: radios[0].name: 5 is not text: put it in quotes"),
+    ("logging: {level: [info]}", "1:18: logging.level: a list is not known here: write one of debug, info, warning, error"),
+    ("- state_dir: /x", "1:1: the file is not a section of keys: write them as in `state_dir: /var/lib/otagate`, each on a line of its own"),
+    # missing
+    ("radios: [{name: z, type: znp}]", "1:10: radios[0].path: is missing: this key must be given"),
+    ("sources: [{type: directory}]", "1:11: sources[0].path: is missing: this key must be given"),
+    ("policy:\n  rules:\n    - match: {model: a}", "3:7: policy.rules[0].use: is missing: this key must be given"),
+    ("api: {listen: []}", "1:15: api.listen: is empty: give at least one"),
+    ("api: {tokens: [{name: a, file: b, scopes: []}]}", "1:43: api.tokens[0].scopes: is empty: give at least one"),
+    # impossible values
+    ("state_dir: ''", "1:12: state_dir: '' is no path: write where it lies, as in /var/lib/otagate"),
+    ("state_dir: ~/hub", "1:12: state_dir: '~/hub': ~ is not expanded, because the daemon has no home: write the whole path"),
+    ("state_dir: hub.yaml", "1:12: state_dir: is a file, and a folder belongs here"),
+    ("sources: [{type: directory, path: hub.yaml}]", "1:35: sources[0].path: is a file, and a folder belongs here"),
+    ("api: {listen: 8377}", "1:15: api.listen: 8377 is not a list: begin each entry on a line of its own with '- '"),
+    ("api: {listen: localhost}", f"1:15: api.listen[0]: 'localhost' {ADDRESS}"),
+    ("api: {listen: '127.0.0.1:65536'}", f"1:15: api.listen[0]: '127.0.0.1:65536' {ADDRESS}"),
+    ("api: {listen: '::1:8377'}", f"1:15: api.listen[0]: '::1:8377' {ADDRESS}"),
+    ("api: {listen: 'http://localhost:8377'}", f"1:15: api.listen[0]: 'http://localhost:8377' {ADDRESS}"),
+    ("api: {listen: ':8377'}", f"1:15: api.listen[0]: ':8377' {ADDRESS}"),
+    (
+        "api: {listen: 'unix:otagate.sock'}",
+        "1:15: api.listen[0]: 'unix:otagate.sock': the path of a unix socket begins with /, as in unix:/run/otagate/otagate.sock",
+    ),
+    (
+        f"api: {{listen: 'unix:{LONG_SOCKET}'}}",
+        "1:15: api.listen[0]: the path of a unix socket has at most 107 bytes, and this one has 108: choose a shorter one",
+    ),
+    (
+        "api: {hosts: ['https://hub']}",
+        "1:15: api.hosts[0]: 'https://hub' is no host name: write it without scheme and port, as in hub.example.org",
+    ),
+    (
+        "api: {tokens: [{name: a, file: b, scopes: [root]}]}",
+        "1:44: api.tokens[0].scopes[0]: 'root' is not known here: write one of read, operate, approve, downgrade, admin",
+    ),
+    ("radios: [{name: Zig Bee, type: znp, path: /dev/x}]", f"1:17: radios[0].name: 'Zig Bee' {NAME}"),
+    ("radios: [{name: ../z, type: znp, path: /dev/x}]", f"1:17: radios[0].name: '../z' {NAME}"),
+    (
+        "radios: [{name: z, type: znp, path: ttyUSB0}]",
+        "1:37: radios[0].path: 'ttyUSB0' is no serial port: write /dev/serial/by-id/…, or socket://host:port",
+    ),
+    (
+        "radios: [{name: z, type: znp, path: 'socket://stick'}]",
+        "1:37: radios[0].path: 'socket://stick' is no serial port over the network: write socket://host:port",
+    ),
+    (
+        "radios: [{name: z, type: znp, path: 'socket://stick:99999'}]",
+        "1:37: radios[0].path: 'socket://stick:99999' is no serial port over the network: write socket://host:port",
+    ),
+    (
+        "radios: [{name: z, type: znp, path: 'tcp://stick:1'}]",
+        "1:37: radios[0].path: 'tcp://stick:1' is no serial port over the network: write socket://host:port",
+    ),
+    (
+        "radios: [{name: z, type: znp, path: 'socket://joe:hunter2@stick:1'}]",
+        "1:37: radios[0].path: 'socket://***@stick:1' is no serial port over the network: write socket://host:port",
+    ),
+    (radio("parallel: 0"), "1:21: radios[0].parallel: 0 is too small: at least 1"),
+    (radio("baudrate: 300"), "1:21: radios[0].baudrate: 300 is too small: at least 1200"),
+    (radio("channel: 27"), "1:20: radios[0].channel: 27 is too large: at most 26"),
+    (radio("flow_control: no"), "1:25: radios[0].flow_control: false is not known here: write one of none, hardware, software"),
+    ("schedule: {interrogate: 6}", f"1:25: schedule.interrogate: 6 {DURATION}"),
+    ("schedule: {interrogate: 6 h}", f"1:25: schedule.interrogate: '6 h' {DURATION}"),
+    ("schedule: {interrogate: -6h}", f"1:25: schedule.interrogate: '-6h' {DURATION}"),
+    ("schedule: {interrogate: 1h30m}", f"1:25: schedule.interrogate: '1h30m' {DURATION}"),
+    ("schedule: {interrogate: 0s}", "1:25: schedule.interrogate: 0d is out of range: give 1s to 366d"),
+    ("sources: [{type: directory, path: /x, refresh: 999999999d}]", "1:48: sources[0].refresh: 999999999d is out of range: give 1s to 366d"),
+    ("images: {max_bytes: 16 MB}", "1:21: images.max_bytes: '16 MB' is not a size: write it as in 16MiB or 512KiB, or in bytes"),
+    ("images: {max_bytes: 0}", "1:21: images.max_bytes: 0MiB is out of range: give 1KiB to 256MiB"),
+    ("images: {max_bytes: 1025MiB}", "1:21: images.max_bytes: 1025MiB is out of range: give 1KiB to 256MiB"),
+    ("store: {url: otagate.db}", f"1:14: store.url: 'otagate.db' {STORE}"),
+    ("store: {url: 'postgres://x/y'}", f"1:14: store.url: 'postgres://x/y' {STORE}"),
+    ("store: {url: 'sqlite:///'}", f"1:14: store.url: 'sqlite:///' {STORE}"),
+    ("store: {url: 'sqlite:///a?mode=ro'}", f"1:14: store.url: 'sqlite:///a?mode=ro' {STORE}"),
+    ("policy: {default: always}", "1:19: policy.default: 'always' is not known here: write one of automatic, ask, never"),
+    ("policy: {retries: -1}", "1:19: policy.retries: -1 is too small: at least 0"),
+    (
+        "policy: {rules: [{match: {model: 'LCT.*'}, use: {default: ask}}]}",
+        (
+            "1:34: policy.rules[0].match.model: 'LCT.*' looks like a regular expression: "
+            "write LCT0*, where * is any text and ? one character ([.] is a dot)"
+        ),
+    ),
+    (
+        "policy: {rules: [{match: {model: 'LCT[01'}, use: {default: ask}}]}",
+        "1:34: policy.rules[0].match.model: 'LCT[01' has a [ without its ]: write [[] for the character itself",
+    ),
+    (
+        "policy: {rules: [{match: {model: ''}, use: {default: ask}}]}",
+        "1:34: policy.rules[0].match.model: is no pattern: give 1 to 128 characters, where * stands for any text and ? for one character",
+    ),
+    (
+        "policy: {rules: [{match: {device: zwave-e1b2c3d4-12}, use: {default: ask}}]}",
+        (
+            "1:35: policy.rules[0].match.device: 'zwave-e1b2c3d4-12' is no device id: "
+            "write zigbee- and 16 hex digits in lower case, as in zigbee-000d6f000a9069e7"
+        ),
+    ),
+    (
+        "policy: {rules: [{match: {}, use: {default: ask}}]}",
+        "1:26: policy.rules[0].match: matches every device: give model, manufacturer, radio or device, or set policy.default instead",
+    ),
+    (
+        "policy: {rules: [{match: {model: a}, use: {}}]}",
+        "1:43: policy.rules[0].use: changes nothing: give default or retries, or take the rule away",
+    ),
+    # what two places must agree on
+    (
+        "radios:\n- {name: a, type: znp, path: /dev/x}\n- {name: a, type: znp, path: /dev/y}",
+        "3:10: radios[1].name: 'a' is the name of radios[0] already: give this one a name of its own",
+    ),
+    (
+        "radios:\n- {name: a, type: znp, path: /dev/x}\n- {name: b, type: znp, path: /dev/x}",
+        "3:30: radios[1].path: '/dev/x' is the path of radios[0] already: give each its own",
+    ),
+    (
+        "sources:\n- {type: directory, path: /a}\n- {type: directory, path: /b}",
+        "3:10: sources[1].type: 'directory' is the name of sources[0] already: give this one a name of its own",
+    ),
+    (
+        "sources:\n- {type: directory, path: /a, name: x}\n- {type: directory, path: /a/}",
+        "3:27: sources[1].path: '/a' is the path of sources[0] already: give each its own",
+    ),
+    (
+        "api: {listen: ['127.0.0.1:1', '127.0.0.1:1']}",
+        "1:31: api.listen[1]: '127.0.0.1:1' is the address of api.listen[0] already: take one of them away",
+    ),
+    (
+        "api: {tokens: [{name: a, file: b, scopes: read}, {name: a, file: c, scopes: read}]}",
+        "1:57: api.tokens[1].name: 'a' is the name of api.tokens[0] already: give this one a name of its own",
+    ),
+    (
+        "policy: {rules: [{match: {radio: zigbe0}, use: {default: ask}}]}\nradios: [{name: zigbee0, type: znp, path: /dev/x}]",
+        "1:34: policy.rules[0].match.radio: no radio is called 'zigbe0' (do you mean zigbee0?): known are zigbee0",
+    ),
+    (
+        "policy: {rules: [{match: {radio: a}, use: {default: ask}}]}",
+        "1:34: policy.rules[0].match.radio: no radio is called 'a': known are none",
+    ),
+    # YAML itself
+    ("api: {}\nlogging: {}\napi: {}", "3:1: api: is given twice, first at line 1: keep one of them"),
+    ("api: &a {}\nstore: *a", "1:6: anchors (&name) are not read here: write the value where it is needed"),
+    ("store: *a", "1:8: aliases (*name) are not read here: write the value again"),
+    (
+        "state_dir: !!python/object/apply:os.system [reboot]",
+        "1:12: state_dir: tags (!!python/object/apply:os.system) are not read here: write the plain value",
+    ),
+    ("state_dir: !secret x", "1:12: state_dir: tags (!secret) are not read here: write the plain value"),
+    ("? [a]\n: b", "1:3: a key is a word, and here stands a list or a section"),
+    (
+        "api:\n\tlisten: x",
+        "2:1: is not YAML: while scanning for the next token, found character '\\t' that cannot start any token: indent with spaces",
+    ),
+    (
+        "api: {listen: [",
+        (
+            "1:16: is not YAML: while parsing a flow node, expected the node content, but found '<stream end>': "
+            "look at the indentation, colons and quotes here and on the line before"
+        ),
+    ),
+    (
+        "a: 1\n---\nb: 2",
+        (
+            "2:1: is not YAML: expected a single document in the stream, but found another document: "
+            "look at the indentation, colons and quotes here and on the line before"
+        ),
+    ),
+    ("state_dir: /x\nstore: \x07", "2:1: holds a control character: write text only"),
+    ("[" * 21 + "]" * 21, "1:21: nests deeper than 20 levels, or holds more than 20000 values"),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), WRONG, ids=[text[:60].replace("\n", " ") for text, _ in WRONG])
+def test_a_wrong_configuration_gets_exactly_this_line(tmp_path: Path, text: str, lines: str) -> None:
+    expected = "\n".join(f"hub.yaml:{line}" for line in lines.split("\n"))
+    assert refusal(tmp_path, text) == expected
+
+
+def test_all_errors_are_told_at_once_from_top_to_bottom(tmp_path: Path) -> None:
+    text = "logging: {level: loud}\napi:\n  listen: nowhere\n  listen: again\nradios:\n- {name: A, type: znp, path: x, parallel: 0}\nfoo: 1\n"
+    lines = refusal(tmp_path, text, OTAGATE_POLICY__RETRIES="many").split("\n")
+    assert [re.match(r"hub\.yaml:\d+|environment \w+", line)[0] for line in lines] == [  # type: ignore[index]
+        "hub.yaml:1",
+        "hub.yaml:3",
+        "hub.yaml:4",
+        "hub.yaml:6",
+        "hub.yaml:6",
+        "hub.yaml:6",
+        "hub.yaml:7",
+        "environment OTAGATE_POLICY__RETRIES",
+    ]
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "none.yaml", {})
+    assert str(refused.value) == f"{tmp_path}/none.yaml: cannot be read: No such file or directory: give --config the file of the hub"
+
+
+def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_bytes(b"state_dir: /x\nstore: \xff\n")
+    with pytest.raises(ConfigError, match=r"hub\.yaml:2:1: is not UTF-8 text"):
+        load(path, {})
+
+
+@pytest.mark.parametrize("text", ["#" * (1 << 20) + "\n", "a: 1\n" * 250_000], ids=["comment", "keys"])
+def test_a_file_larger_than_any_configuration_is_refused_unread(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, text) == "hub.yaml:1:1: is larger than 1024 KiB, which no configuration is"
+
+
+def test_a_file_of_very_many_values_is_refused_where_it_becomes_too_much(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "[" + "a," * 30_000 + "]").endswith("nests deeper than 20 levels, or holds more than 20000 values")
+
+
+def test_very_many_errors_are_cut_short(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, "".join(f"k{number}: 1\n" for number in range(500))).split("\n")
+    assert (len(lines), lines[-1]) == (101, "… and 400 more")
+
+
+def test_no_error_shows_what_stands_behind_an_unknown_key(tmp_path: Path) -> None:
+    assert "hunter2" not in refusal(tmp_path, "api: {token: hunter2}\nsources: [{type: tuya-illume, client_secret: hunter2}]")
+
+
+FRAGMENTS = [
+    "api",
+    "radios",
+    "state_dir",
+    "listen",
+    "policy",
+    "rules",
+    "match",
+    ":",
+    ": ",
+    "\n",
+    "\n  ",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "'",
+    '"',
+    "&a",
+    "*a",
+    "!x",
+]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=30).map("".join))
+@example(text="state_dir: 0x")
+@example(text="state_dir: 1_000:99999999999999999999")
+@example(text="a: 2026-13-45")
+def test_no_text_does_anything_but_be_read_or_be_refused_in_lines_that_name_the_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load(path, {})
+    except ConfigError as refused:
+        assert all(re.match(rf"{re.escape(str(path))}:\d+:\d+: .", line) for line in str(refused).split("\n"))  # noqa: PT017 - either is right
+
+
+# --- the environment -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "line"),
+    [
+        ("", {"OTAGATE_FOO__BAR": "1"}, f"environment OTAGATE_FOO__BAR: foo: unknown key: known here are {SECTIONS}"),
+        (
+            "",
+            {"OTAGATE_API__LISTNE": "x"},
+            "environment OTAGATE_API__LISTNE: api.listne: unknown key (do you mean listen?): known here are listen, token_file, tokens, hosts",
+        ),
+        (
+            radio(),
+            {"OTAGATE_RADIOS__0__PARALLEL": "17"},
+            "environment OTAGATE_RADIOS__0__PARALLEL: radios[0].parallel: '17' is too large: at most 16",
+        ),
+        (
+            radio(),
+            {"OTAGATE_RADIOS__0__PARALLEL": "two"},
+            "environment OTAGATE_RADIOS__0__PARALLEL: radios[0].parallel: 'two' is not a whole number: write digits, without quotes",
+        ),
+        (
+            radio(),
+            {"OTAGATE_RADIOS__2__PATH": STICK},
+            "environment OTAGATE_RADIOS__2__PATH: radios[2]: leaves a gap: the next entry of this list is 1",
+        ),
+        (
+            radio(),
+            {"OTAGATE_RADIOS__PATH": STICK},
+            "environment OTAGATE_RADIOS__PATH: radios: is no section, so it has no key path: give the index of an entry, or the value itself",
+        ),
+        ("api: {hosts: [a]}", {"OTAGATE_API__0": "x"}, "environment OTAGATE_API__0: api: is a section, and is given by index"),
+        (
+            "",
+            {"OTAGATE_API__": "x"},
+            "environment OTAGATE_API__: names no key: write OTAGATE_SECTION__KEY, and lists by index as in OTAGATE_RADIOS__0__PATH",
+        ),
+        ("api: {listen: [nonsense]}", {"OTAGATE_API__LISTEN": "wrong"}, f"environment OTAGATE_API__LISTEN: api.listen[0]: 'wrong' {ADDRESS}"),
+        ("", {"OTAGATE_STATE_DIR": "x" * 5000}, "environment OTAGATE_STATE_DIR: is longer than 4096 characters, which no value is"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, text: str, environ: dict[str, str], line: str) -> None:
+    assert refusal(tmp_path, text, **environ) == line

@@ -1,0 +1,309 @@
+"""The configuration as it is read: keys, defaults, the environment, the packaged file, and what is shown of it again."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from otagate.config import HubSettings, effective, load
+from otagate.config.explain import section_at
+from otagate.config.settings import RuleMatch, Section
+from otagate.model.devices import Device
+from otagate.model.ids import DeviceId, RadioName
+from otagate.policy.settings import PolicySettings
+
+PACKAGED = Path(__file__).parent.parent / "config" / "otagate.yaml"
+STICK = "/dev/serial/by-id/usb-stick"
+
+
+def read(folder: Path, text: str, **environ: str) -> HubSettings:
+    path = folder / "hub.yaml"
+    path.write_text(text)
+    return load(path, environ)
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------------------------
+
+EVERYTHING = """
+state_dir: state
+api:
+  listen: ["127.0.0.1:0", "[::1]:8377", "localhost:8378", unix:/run/otagate/otagate.sock]
+  token_file: secrets/token
+  tokens:
+    - {name: panel, file: /etc/otagate/panel.token, scopes: [read, operate]}
+    - {name: screen, file: screen.token, scopes: read}
+  hosts: hub.example.org
+radios:
+  - {name: zigbee0, type: znp, path: /dev/ttyUSB0, network: form, channel: 15, parallel: 16, baudrate: 115200, flow_control: none}
+  - {name: zigbee1, type: ezsp, path: "socket://192.168.1.7:6638"}
+sources:
+  - {type: directory, path: images}
+  - {type: directory, path: /srv/firmware, name: more, refresh: 14d}
+store: {url: "sqlite:////var/lib/other.db"}
+schedule: {interrogate: 90s}
+images: {max_bytes: 512KiB, path: cache}
+policy:
+  default: automatic
+  retries: 0
+  rules:
+    - match: {model: "LCT0*", manufacturer: "signify*"}
+      use: {default: never}
+    - match: {radio: zigbee1}
+      use: {retries: 7}
+    - match: {device: zigbee-000d6f000a9069e7}
+      use: {default: ask, retries: 1}
+logging: {level: debug, format: json}
+"""
+
+
+def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
+    hub = read(tmp_path, EVERYTHING)
+    assert hub.state_dir == tmp_path / "state"
+    assert hub.api.listen == ("127.0.0.1:0", "[::1]:8377", "localhost:8378", "unix:/run/otagate/otagate.sock")
+    assert hub.token_file == tmp_path / "secrets/token"
+    assert [(each.name, each.file, each.scopes) for each in hub.api.tokens] == [
+        ("panel", Path("/etc/otagate/panel.token"), ("read", "operate")),
+        ("screen", tmp_path / "screen.token", ("read",)),
+    ]
+    assert hub.api.hosts == ("hub.example.org",)
+    first, second = hub.radios
+    assert first.model_dump() == {
+        "name": "zigbee0",
+        "type": "znp",
+        "path": "/dev/ttyUSB0",
+        "network": "form",
+        "channel": 15,
+        "parallel": 16,
+        "baudrate": 115200,
+        "flow_control": "none",
+    }
+    assert (second.path, second.network, second.parallel, second.baudrate) == ("socket://192.168.1.7:6638", "existing", 2, None)
+    assert [(each.name, each.path, each.refresh) for each in hub.sources] == [
+        ("directory", tmp_path / "images", timedelta(seconds=60)),
+        ("more", Path("/srv/firmware"), timedelta(days=14)),
+    ]
+    assert (hub.store.url, hub.schedule.interrogate) == ("sqlite:////var/lib/other.db", timedelta(seconds=90))
+    assert (hub.images.max_bytes, hub.image_dir) == (512 * 1024, tmp_path / "cache")
+    assert (hub.logging.level, hub.logging.format) == ("debug", "json")
+
+
+def test_an_empty_file_is_a_hub_of_defaults_that_only_keeps_images(tmp_path: Path) -> None:
+    for text in ("", "# nothing but this\n", "---\n", "{}"):
+        hub = read(tmp_path, text)
+        assert hub == HubSettings()
+    assert hub.token_file == Path("/var/lib/otagate/api-token")
+    assert hub.image_dir == Path("/var/lib/otagate/images-cache")
+    assert (hub.radios, hub.sources, hub.policy.default, hub.policy.retries, hub.images.max_bytes) == ((), (), "ask", 3, 16 * 1024 * 1024)
+
+
+def test_sections_and_lists_whose_entries_are_all_commented_out_have_their_defaults(tmp_path: Path) -> None:
+    assert read(tmp_path, "api:\nradios:\nsources:\npolicy:\n  rules:\nimages:\n") == HubSettings()
+
+
+def test_one_listen_address_needs_no_list(tmp_path: Path) -> None:
+    assert read(tmp_path, "api: {listen: unix:/run/o.sock}").api.listen == ("unix:/run/o.sock",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1s", timedelta(seconds=1)),
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        ("24h", timedelta(days=1)),
+        ("366d", timedelta(366)),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(tmp_path: Path, text: str, expected: timedelta) -> None:
+    assert read(tmp_path, f"schedule: {{interrogate: {text}}}").schedule.interrogate == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("16MiB", 16 << 20), ("1024", 1024), ('"1 KiB"', 1024), ("256MiB", 256 << 20)])
+def test_a_size_is_bytes_or_has_a_unit(tmp_path: Path, text: str, expected: int) -> None:
+    assert read(tmp_path, f"images: {{max_bytes: {text}}}").images.max_bytes == expected
+
+
+def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
+    hub = read(tmp_path, EVERYTHING)
+    with pytest.raises(ValueError, match="frozen"):
+        hub.radios[0].parallel = 1  # type: ignore[misc]
+
+
+# --- policy ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ({"model": "LCT015", "manufacturer": "Signify Netherlands"}, PolicySettings(mode="never", retries=0)),
+        ({"model": "lct015", "manufacturer": "SIGNIFY"}, PolicySettings(mode="never", retries=0)),
+        ({"model": "LCT015"}, PolicySettings(mode="automatic", retries=0)),
+        ({"model": "LCT015", "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
+        ({"id": DeviceId("zigbee-000d6f000a9069e7")}, PolicySettings(mode="ask", retries=1)),
+        ({"id": DeviceId("zigbee-000d6f000a9069e7"), "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
+        ({}, PolicySettings(mode="automatic", retries=0)),
+    ],
+    ids=["all keys fit", "whatever the capitals", "one key does not fit", "a radio", "a device", "the first rule wins", "no rule"],
+)
+def test_a_device_gets_the_settings_of_the_first_rule_that_fits_it(tmp_path: Path, device: dict[str, Any], expected: PolicySettings) -> None:
+    hub = read(tmp_path, EVERYTHING)
+    known = Device(**{"id": DeviceId("zigbee-0000000000000001"), "radio": RadioName("zigbee0"), **device})
+    assert hub.policy.for_device(known) == expected
+
+
+def test_a_pattern_stays_quick_against_a_name_made_to_slow_it_down() -> None:
+    match = RuleMatch(model="*a" * 60)
+    assert not match.fits(Device(id=DeviceId("zigbee-0000000000000001"), radio=None, model="a" * 59 + "b" * 10_000))
+
+
+# --- the environment -------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_scalar_can_be_set_from_the_environment(tmp_path: Path) -> None:
+    hub = read(
+        tmp_path,
+        f"radios: [{{name: z, type: znp, path: {STICK}}}]\napi: {{listen: 127.0.0.1:1}}\nschedule: {{interrogate: 1h}}",
+        OTAGATE_STATE_DIR="/srv/hub",
+        OTAGATE_API__LISTEN="127.0.0.1:9000",
+        OTAGATE_API__TOKEN_FILE="/run/token",
+        OTAGATE_RADIOS__0__PATH="socket://stick:6638",
+        OTAGATE_RADIOS__0__PARALLEL="4",
+        OTAGATE_RADIOS__0__BAUDRATE="57600",
+        OTAGATE_SCHEDULE__INTERROGATE="2d",
+        OTAGATE_IMAGES__MAX_BYTES="1MiB",
+        OTAGATE_POLICY__DEFAULT="never",
+        OTAGATE_LOGGING__LEVEL="error",
+    )
+    assert (hub.state_dir, hub.token_file, hub.api.listen) == (Path("/srv/hub"), Path("/run/token"), ("127.0.0.1:9000",))
+    assert (hub.radios[0].path, hub.radios[0].parallel, hub.radios[0].baudrate) == ("socket://stick:6638", 4, 57600)
+    assert (hub.schedule.interrogate, hub.images.max_bytes) == (timedelta(days=2), 1 << 20)
+    assert (hub.policy.default, hub.logging.level) == ("never", "error")
+
+
+def test_lists_grow_from_the_environment_entry_by_entry(tmp_path: Path) -> None:
+    listens = {f"OTAGATE_API__LISTEN__{index}": f"127.0.0.1:{9000 + index}" for index in range(12)}
+    hub = read(
+        tmp_path,
+        "",
+        **listens,
+        OTAGATE_RADIOS__0__NAME="123",
+        OTAGATE_RADIOS__0__TYPE="znp",
+        OTAGATE_RADIOS__0__PATH=STICK,
+        OTAGATE_POLICY__RULES__0__MATCH__MODEL="LCT*",
+        OTAGATE_POLICY__RULES__0__USE__RETRIES="1",
+    )
+    assert hub.api.listen == tuple(listens.values())
+    assert hub.radios[0].name == "123"
+    assert hub.policy.rules[0].use.retries == 1
+
+
+def test_an_entry_can_be_added_to_a_list_that_was_written_as_one_value(tmp_path: Path) -> None:
+    hub = read(tmp_path, "api: {listen: 127.0.0.1:1}", OTAGATE_API__LISTEN__1="unix:/run/o.sock")
+    assert hub.api.listen == ("127.0.0.1:1", "unix:/run/o.sock")
+
+
+def test_variables_of_others_and_empty_ones_change_nothing(tmp_path: Path) -> None:
+    environ = {
+        "OTAGATE_TEST_DATA": "/data",
+        "OTAGATE_URL": "http://x",
+        "OTAGATE_API": "x",
+        "OTAGATE_API__LISTEN": "",
+        "PATH": "/bin",
+        "otagate_x__y": "1",
+    }
+    assert read(tmp_path, "", **environ) == HubSettings()
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_effective_configuration_reads_back_as_the_same_hub(tmp_path: Path) -> None:
+    hub = read(tmp_path, EVERYTHING)
+    again = read(tmp_path, effective(hub))
+    assert again == hub
+    assert effective(again) == effective(hub)
+
+
+def test_the_effective_configuration_shows_what_defaults_came_to() -> None:
+    tree = yaml.safe_load(effective(HubSettings(state_dir=Path("/srv/hub"))))
+    assert tree["api"] == {"listen": ["127.0.0.1:8377"], "token_file": "/srv/hub/api-token", "tokens": [], "hosts": []}
+    assert tree["images"] == {"max_bytes": "16MiB", "path": "/srv/hub/images-cache"}
+    assert tree["schedule"] == {"interrogate": "6h"}
+
+
+def test_what_is_allowed_but_should_be_known_is_warned_of(tmp_path: Path) -> None:
+    text = """
+    api: {listen: [0.0.0.0:8377, 127.0.0.1:1, "[::1]:2", localhost:3, unix:/run/o, hub.local:4]}
+    store: {url: "memory:"}
+    radios:
+      - {name: a, type: znp, path: "socket://stick:1", baudrate: 115200, flow_control: software}
+      - {name: b, type: znp, path: /dev/ttyUSB0, channel: 11}
+      - {name: c, type: znp, path: /dev/serial/by-id/x, channel: 11, network: form, baudrate: 115200}
+    """
+    assert read(tmp_path, text).warnings == (
+        "api.listen: 0.0.0.0:8377 is open to other machines, in clear text: whoever knows the token in /var/lib/otagate/api-token commands this hub",
+        "api.listen: hub.local:4 is open to other machines, in clear text: whoever knows the token in /var/lib/otagate/api-token commands this hub",
+        "store.url: memory: forgets everything when the daemon ends, updates under way included",
+        "radios[0].baudrate: has no effect on a socket",
+        "radios[0].flow_control: has no effect on a socket",
+        "radios[1].channel: has no effect on an existing network: it is for network: form",
+        "radios[1].path: /dev/ttyUSB0 may be another stick after a restart: use its name under /dev/serial/by-id",
+    )
+
+
+def test_a_hub_of_defaults_warns_of_nothing() -> None:
+    assert HubSettings().warnings == ()
+
+
+# --- the packaged file -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_packaged_configuration_says_what_the_code_does_without_one() -> None:
+    assert load(PACKAGED, {}) == HubSettings()
+
+
+def test_the_packaged_configuration_shows_every_key_there_is() -> None:
+    text = PACKAGED.read_text()
+    shown = set(re.findall(r"(?:^|[\s{,#-])([a-z_]+):(?=\s)", text))
+    assert {key for section in every_section() for key in section.model_fields} - shown == set()
+
+
+def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_comments(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^( *)#  ( *(?:- |\w+:).*)$", r"\1  \2", PACKAGED.read_text())  # the examples in lists
+    text = re.sub(r"(?m)^( *)# (token_file|path): ", r"\1\2: ", text)
+    text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|rules): \[\]$", r"\1\2:", text)
+    hub = read(tmp_path, text)
+    radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
+    assert (radio.name, radio.type, radio.baudrate, radio.flow_control, radio.channel) == ("zigbee0", "znp", 115200, "none", 15)
+    assert (source.type, source.name, source.refresh) == ("directory", "directory", timedelta(seconds=60))
+    assert (rule.match.model, rule.match.radio, rule.use.default, rule.use.retries) == ("LCT0*", "zigbee0", "automatic", 5)
+    assert (hub.token_file, hub.image_dir) == (HubSettings().token_file, HubSettings().image_dir)
+    assert (hub.api.tokens[0].scopes, hub.api.hosts) == (("read", "operate"), ("hub.example.org",))
+
+
+def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:
+    found = [section]
+    for key in section.model_fields:
+        inner = section_at_key(section, key)
+        if inner is not None:
+            found += every_section(inner)
+    return found
+
+
+def section_at_key(section: type[Section], key: str) -> type[Section] | None:
+    def within(annotation: Any) -> type[Section] | None:
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            return annotation
+        return next((found for each in get_args(annotation) if (found := within(each)) is not None), None)
+
+    return within(section.model_fields[key].annotation)
+
+
+def test_every_section_can_be_found_by_its_place() -> None:
+    assert {section_at(()), section_at(("api",)), section_at(("radios", 3)), section_at(("policy", "rules", 0, "match"))} <= set(every_section())
+    assert section_at(("nothing", "there")) is None
