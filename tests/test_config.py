@@ -101,6 +101,8 @@ WRONG: list[tuple[str, str]] = [
     ("api: {listen: '127.0.0.1:65536'}", f"1:15: api.listen[0]: '127.0.0.1:65536' {ADDRESS}"),
     ("api: {listen: '::1:8377'}", f"1:15: api.listen[0]: '::1:8377' {ADDRESS}"),
     ("api: {listen: 'http://localhost:8377'}", f"1:15: api.listen[0]: 'http://localhost:8377' {ADDRESS}"),
+    ("api: {listen: '[127.0.0.1]:8377'}", f"1:15: api.listen[0]: '[127.0.0.1]:8377' {ADDRESS}"),
+    ("api: {listen: '[::x]:8377'}", f"1:15: api.listen[0]: '[::x]:8377' {ADDRESS}"),
     ("api: {listen: ':8377'}", f"1:15: api.listen[0]: ':8377' {ADDRESS}"),
     (
         "api: {listen: 'unix:otagate.sock'}",
@@ -131,6 +133,10 @@ WRONG: list[tuple[str, str]] = [
     (
         "radios: [{name: z, type: znp, path: 'socket://stick:99999'}]",
         "1:37: radios[0].path: 'socket://stick:99999' is no serial port over the network: write socket://host:port",
+    ),
+    (
+        "radios: [{name: z, type: znp, path: 'socket://[stick:1'}]",
+        "1:37: radios[0].path: 'socket://[stick:1' is no serial port over the network: write socket://host:port",
     ),
     (
         "radios: [{name: z, type: znp, path: 'tcp://stick:1'}]",
@@ -231,6 +237,7 @@ WRONG: list[tuple[str, str]] = [
         "1:12: state_dir: tags (!!python/object/apply:os.system) are not read here: write the plain value",
     ),
     ("state_dir: !secret x", "1:12: state_dir: tags (!secret) are not read here: write the plain value"),
+    ("state_dir: !!int many", "1:12: state_dir: 'many' cannot be read as int: put it in quotes if it is text"),
     ("? [a]\n: b", "1:3: a key is a word, and here stands a list or a section"),
     (
         "api:\n\tlisten: x",

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from otagate.config import HubSettings, effective, load
+from otagate.config import HubSettings, ScheduleSettings, SourceSettings, effective, load
 from otagate.config.explain import section_at
 from otagate.config.settings import RuleMatch, Section
 from otagate.model.devices import Device
@@ -126,6 +126,21 @@ def test_a_duration_is_a_number_and_a_unit(tmp_path: Path, text: str, expected: 
 @pytest.mark.parametrize(("text", "expected"), [("16MiB", 16 << 20), ("1024", 1024), ('"1 KiB"', 1024), ("256MiB", 256 << 20)])
 def test_a_size_is_bytes_or_has_a_unit(tmp_path: Path, text: str, expected: int) -> None:
     assert read(tmp_path, f"images: {{max_bytes: {text}}}").images.max_bytes == expected
+
+
+def test_settings_can_be_made_without_a_file() -> None:
+    hub = HubSettings(
+        state_dir=Path("/srv/hub"),
+        sources=(SourceSettings(type="directory", path=Path("images"), refresh=timedelta(seconds=5)),),
+        schedule=ScheduleSettings(interrogate=timedelta(minutes=1)),
+    )
+    assert (hub.sources[0].name, hub.sources[0].path, hub.sources[0].refresh) == ("directory", Path("images"), timedelta(seconds=5))
+    assert hub.schedule.interrogate == timedelta(minutes=1)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_for_the_daemon_to_judge(tmp_path: Path) -> None:
+    endless = "/" + "x" * 300
+    assert read(tmp_path, f"state_dir: {endless}").state_dir == Path(endless)
 
 
 def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import stat
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,14 @@ async def test_the_packaged_migrations_leave_transactions_to_the_store() -> None
     for migration in migrations:
         statements = re.sub(r"--.*", "", migration.sql)
         assert re.search(r"\b(BEGIN|COMMIT|ROLLBACK|user_version)\b", statements, re.IGNORECASE) is None, migration.name
+
+
+async def test_a_migration_missing_from_the_package_is_found_before_anything_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    (package / "migrations").mkdir(parents=True)
+    for name in ("0001_begin.sql", "0003_later.sql", "README"):
+        (package / "migrations" / name).write_text("")
+    monkeypatch.setattr(resources, "files", lambda _: package)
+    with pytest.raises(StoreError, match=r"not numbered from 1 without gaps: \['0001_begin.sql', '0003_later.sql'\]"):
+        await open_sqlite_file(tmp_path / NAME)
+    assert not (tmp_path / NAME).exists()

@@ -193,6 +193,23 @@ async def test_a_file_that_another_program_reads_is_refused_with_what_to_do(tmp_
     await store.close()
 
 
+@pytest.mark.asyncio
+async def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.lock").symlink_to(tmp_path / "victim")
+    (tmp_path / "victim").write_text("precious")
+    with pytest.raises(StoreUnavailable, match=rf"{NAME}\.lock"):
+        await open_sqlite_file(tmp_path / NAME)
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+@pytest.mark.asyncio
+async def test_a_sqlite_too_old_for_the_tables_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(StoreUnavailable, match=r"the store needs 3\.38\.0 or newer"):
+        await open_sqlite_file(tmp_path / NAME)
+    assert not (tmp_path / NAME).exists()
+
+
 # --- a file that is not what it should be ----------------------------------------------------------------------------------------------
 
 
