@@ -27,6 +27,9 @@ MOVING = ("transferring", "activating", "confirming", "staged", "offering", "fet
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to come back to a daemon that went away."""
 
+LOGS_READ = 100
+"""Updates that are followed with their logs read first; with more, a late event may briefly show one of them as it was before."""
+
 STEP = 10
 """Percent between two lines of progress where there is no terminal."""
 
@@ -38,6 +41,7 @@ class Board:
         self.wanted = None if wanted is None else frozenset(wanted)
         self.updates: dict[str, Json] = {}
         self.names: dict[str, str] = {}
+        self.read_until: dict[str, int] = {}
 
     def take(self, update: Json) -> bool:
         """Take in an update; whether it is one of ours and news. A final state stays: late news of a transfer does not reopen it."""
@@ -48,6 +52,10 @@ class Board:
         self.updates[key] = update
         return before != update
 
+    def knows(self, event: Event) -> bool:
+        """Whether what is known of an update is newer than this event of it."""
+        return event.id is not None and event.id.isdigit() and int(event.id) <= self.read_until.get(event.data["id"], 0)
+
     def complete(self) -> bool:
         """Whether every wanted update has ended; without wanted ones, never."""
         return self.wanted is not None and all(key in self.updates and self.updates[key]["state"] in FINAL for key in self.wanted)
@@ -57,8 +65,13 @@ class Board:
         return [self.updates[key] for key in sorted(self.updates) if self.updates[key]["state"] in FINAL]
 
     def title(self, update: Json) -> str:
-        """A device's name where it has one, else its id."""
+        """A device's name where it has one, else its model and the end of its id, else its id."""
         return plain(self.names.get(update["device"]) or update["device"])
+
+    def name(self, device: Json) -> None:
+        """Learn what a device is called."""
+        model = device.get("model")
+        self.names[device["id"]] = device.get("name") or (f"{model} …{device['id'][-4:]}" if model else "")
 
 
 class View(Protocol):
@@ -200,20 +213,29 @@ async def _follow(client: Client, board: Board, view: View) -> None:
 
 async def _catch_up(client: Client, board: Board, view: View) -> None:
     """Read what stands now: events tell only changes."""
-    board.names |= {each["id"]: each["name"] for each in await client.items("devices", query={})}
+    for each in await client.items("devices", query={}):
+        board.name(each)
     if board.wanted is None:
         found = await client.items("updates", query={"state": ",".join((*MOVING, "queued", "planned"))})
     else:
-        found = [await client.get("updates", key) for key in sorted(board.wanted)]
+        found = [await _read(client, board, key) for key in sorted(board.wanted)]
     for each in found:
         if board.take(each):
             view.show(each)
 
 
+async def _read(client: Client, board: Board, key: str) -> Json:
+    """An update, and how far in the journal that is at least: events up to there would show it as it was before."""
+    if len(board.wanted or ()) <= LOGS_READ:
+        log = await client.items("updates", key, "log")
+        board.read_until[key] = max((each["number"] for each in log), default=0)
+    return await client.get("updates", key)
+
+
 async def _hear(event: Event, board: Board, view: View) -> None:
-    if event.event == "device" and event.data.get("name"):
-        board.names[event.data["id"]] = event.data["name"]
-    if event.event != "update" or "state" not in event.data:
+    if event.event == "device":
+        board.name(event.data)
+    if event.event != "update" or "state" not in event.data or board.knows(event):
         return
     update = {name: value for name, value in event.data.items() if name != "fact"}
     if board.take(update):
