@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from otagate.cli.client import Client
 from otagate.cli.live import Board, TableView, follow, tally
@@ -204,3 +205,41 @@ def test_more_updates_than_the_screen_has_lines_are_counted() -> None:
 
 def test_a_tally_of_nothing_says_so() -> None:
     assert tally([]) == "no updates"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 144, 145, 200])
+def test_the_table_fits_the_terminal(width: int) -> None:
+    board = Board(None)
+    board.take(document("u1", "transferring", percent=42.0) | {"reason": "asleep", "device": "zigbee-000d6f000a9069e7"})
+    console = paper(terminal=True, width=width)
+    console.print(TableView(board, console)._draw())
+    text = Text.from_ansi(written(console)).plain
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "transferring" in text
+    assert "42" in text
+
+
+@pytest.mark.asyncio
+async def test_what_is_known_already_is_not_shown_as_it_was_before(hall: Hall) -> None:
+    """The stream is opened before the present state is read: what happened in between is in both, and is shown once."""
+    hall.desk.jobs["u0001"] = update(1)
+    original = hall.desk.log
+
+    async def busy(update_id: str) -> object:
+        if hall.desk.reads == 0:
+            await move(hall, "u0001", State.FETCHING)
+            await move(hall, "u0001", State.OFFERING)
+            await move(hall, "u0001", State.TRANSFERRING)
+        return await original(update_id)
+
+    hall.desk.log = busy
+    console = paper()
+
+    async def story() -> None:
+        await listened(hall, reads=2)
+        await move(hall, "u0001", State.SUCCEEDED)
+
+    async with client_of(hall) as client, asyncio.TaskGroup() as group:
+        group.create_task(story())
+        await follow(client, ["u0001"], console)
+    assert [line.rpartition(": ")[2] for line in written(console).splitlines()] == ["transferring 0 %", "succeeded", "1 succeeded"]

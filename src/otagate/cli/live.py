@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from rich.console import Console, Group
+from rich import box
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -19,13 +20,16 @@ from rich.text import Text
 
 from otagate.cli.client import Client, Event, Json
 from otagate.cli.stops import Exit, Stop
-from otagate.cli.tables import cell, note, state, table
+from otagate.cli.tables import cell, note, state
 from otagate.cli.words import duration, plain, size
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "superseded"})
 MOVING = ("transferring", "activating", "confirming", "staged", "offering", "fetching")
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to come back to a daemon that went away."""
+
+WIDE = 145
+"""Columns from which on a terminal has room for everything."""
 
 LOGS_READ = 100
 """Updates that are followed with their logs read first; with more, a late event may briefly show one of them as it was before."""
@@ -102,28 +106,53 @@ class TableView:
     def _draw(self) -> Group:
         shown = sorted(self._board.updates.values(), key=_rank)
         room = max(3, self._console.height - 6)
-        made = table(self._console, "Device", "Component", "From", "To", "State", "Progress", "%", "Rate", "Time left", "Note")
+        made = self._empty()
         for each in shown[:room]:
             self._add(made, each)
         hidden = len(shown) - room
         more = [Text(f"… and {hidden} more", style="dim")] if hidden > 0 else []
         return Group(made, *more, Text(tally(shown), style="bold"))
 
+    def _empty(self) -> Table:
+        """Columns of a fixed width, so that nothing jumps while numbers change; a narrow terminal does without some."""
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        made.add_column("Device", no_wrap=True, max_width=28 if self._console.width >= WIDE else 20)
+        for name, width, justify in self._columns():
+            made.add_column(name, no_wrap=True, width=width, justify=justify)
+        made.add_column("Note", overflow="ellipsis")  # the one column that gives way
+        return made
+
+    def _columns(self) -> list[tuple[str, int, JustifyMethod]]:
+        """The columns between the device and the note that this terminal has room for: name, width, side."""
+        room = self._console.width
+        columns: list[tuple[str, int, JustifyMethod, int]] = [
+            ("Component", 9, "left", WIDE),
+            ("From", 10, "left", WIDE),
+            ("To", 10, "left", 100),
+            ("State", 12, "left", 0),
+            ("Progress", 20 if room >= WIDE else 10, "left", 70),
+            ("%", 3, "right", 0),
+            ("Rate", 10, "right", WIDE),
+            ("Time left", 12, "right", 80),
+        ]
+        return [(name, width, justify) for name, width, justify, needed in columns if room >= needed]
+
     def _add(self, made: Table, update: Json) -> None:
         progress = update["progress"]
         rate = progress["bytes_per_second"]
-        made.add_row(
-            cell(self._board.title(update)),
-            cell(update["component"]),
-            cell(update["from_display_version"]),
-            cell(update["to_display_version"]),
-            state(update["state"]),
-            ProgressBar(total=100, completed=progress["percent"], width=20),
-            cell(f"{progress['percent']:.0f}"),
-            cell("" if rate is None else f"{size(rate)}/s"),
-            cell(duration(progress["eta_seconds"])),
-            cell(note(update), style="red" if update["error"] else ""),
-        )
+        cells: dict[str, RenderableType] = {
+            "Component": cell(update["component"]),
+            "From": cell(update["from_display_version"]),
+            "To": cell(update["to_display_version"]),
+            "State": state(update["state"]),
+            "Progress": ProgressBar(total=100, completed=progress["percent"]),
+            "%": cell(f"{progress['percent']:.0f}"),
+            "Rate": cell("" if rate is None else f"{size(rate)}/s"),
+            "Time left": cell(duration(progress["eta_seconds"])),
+        }
+        told = cell(note(update), style="red" if update["error"] else "")
+        told.no_wrap = True
+        made.add_row(cell(self._board.title(update)), *(cells[name] for name, _, _ in self._columns()), told)
 
 
 class LineView:
@@ -262,8 +291,9 @@ def tally(updates: Iterable[Json]) -> str:
 
 
 def conclude(board: Board, console: Console) -> None:
-    """Say how it ended: one line of numbers, and one for each update that did not succeed."""
-    console.print(Text(tally(board.updates.values())))
+    """Say how it ended: one line of numbers where the table does not show them, and one for each update that did not succeed."""
+    if not console.is_terminal:
+        console.print(Text(tally(board.updates.values())))
     for each in board.finals():
         if each["state"] != "succeeded":
             why: Any = note(each) or each["state"]

@@ -35,6 +35,14 @@ class ProblemStop(Stop):
         self.problem = problem
 
 
+def leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in a group of a TaskGroup, however deep."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
 def slug_of(problem: Mapping[str, Any]) -> str:
     """The stable word of a problem: what follows the last slash of its type."""
     return str(problem.get("type", "")).rpartition("/")[2]

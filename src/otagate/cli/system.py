@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from otagate.cli.session import complain, settle
-from otagate.cli.stops import Exit, Stop
+from otagate.cli.stops import Exit, Stop, leaf
 
 app = typer.Typer()
 
@@ -27,10 +27,10 @@ def _run(file: Path) -> Exit:
 
     try:
         daemon.run(load(file, os.environ))
-    except ConfigError as error:
-        return _misconfigured(error)
-    except OtagateError as error:
-        raise Stop(str(error), Exit.FAILED) from None
+    except* ConfigError as errors:
+        raise SystemExit(_misconfigured(leaf(errors))) from None
+    except* OtagateError as errors:
+        raise Stop(str(leaf(errors)), Exit.FAILED) from None
     return Exit.DONE
 
 
@@ -51,7 +51,7 @@ def _check_config(file: Path) -> Exit:
     return Exit.DONE
 
 
-def _misconfigured(error: Exception) -> Exit:
+def _misconfigured(error: BaseException) -> Exit:
     for line in str(error).splitlines():
         complain(line)
     return Exit.CONFIG

@@ -10,7 +10,7 @@ import typer
 
 from otagate.cli import tables
 from otagate.cli.session import Session, command, complain, refusals
-from otagate.cli.stops import Exit, ProblemStop, Stop, exit_of, worst
+from otagate.cli.stops import Exit, ProblemStop, Stop, exit_of, leaf, worst
 from otagate.cli.words import yes
 
 ORDER_LIMIT = 500
@@ -83,7 +83,7 @@ async def check(session: Session, ids: Ids = None) -> Exit:
             for _ in range(min(CHECKS_AT_ONCE, len(wanted))):
                 group.create_task(work())
     except* Stop as stops:
-        raise _first(stops) from None
+        raise leaf(stops) from None
     answers.sort(key=lambda each: wanted.index(each["id"]))
     session.tell({"items": answers, "failed": failed})
     session.say(tables.devices(session.console, answers))
@@ -91,13 +91,6 @@ async def check(session: Session, ids: Ids = None) -> Exit:
         if each["check"] == "pending" and not session.as_json:
             complain(f"{each['id']} has not answered yet; the check goes on")
     return worst(refusals(failed))
-
-
-def _first(group: BaseExceptionGroup[Stop]) -> Stop:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found if isinstance(found, Stop) else Stop(str(found), Exit.FAILED)
 
 
 @command(app)
