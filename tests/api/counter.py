@@ -192,6 +192,8 @@ class Counterfoil:
     async def updates(
         self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[UpdateView]:
+        if "updates" in self.trouble:
+            raise self.trouble["updates"]
         found = [each for each in reversed(self.jobs.values()) if (states is None or each.state in states) and device in {None, each.device}]
         found = [each for each in found if cursor is None or each.id < cursor]
         return Page(items=[view(each) for each in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None)

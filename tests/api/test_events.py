@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import pytest
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall, Open
-from tests.api.counter import LAMP, NOON, update, view
+from tests.api.counter import IMAGE_MAGIC, LAMP, NOON, update, view
 
 pytestmark = pytest.mark.asyncio
 PATH = "/api/v1/events"
@@ -203,3 +204,31 @@ async def test_a_replay_shows_every_state_in_its_turn(hall: Hall) -> None:
         events = [await stream.next() for _ in range(3)]
     shown = [(each.data["state"], each.data["progress"]["percent"], each.data["finished"] is None) for each in events if each]
     assert shown == [("queued", 0.0, True), ("transferring", 25.0, True), ("succeeded", 100.0, False)]
+
+
+async def test_an_image_that_comes_is_an_event(hall: Hall) -> None:
+    image = await hall.desk.add_image(IMAGE_MAGIC + b"x", file_name="a.ota", actor="test")
+    async with listening(hall) as stream:
+        await hall.desk.record("image", image.sha256, "added")
+        event = await stream.next()
+    assert event is not None
+    assert (event.event, event.data["file_name"]) == ("image", "a.ota")
+
+
+async def test_a_stream_whose_hub_fails_is_cut_and_the_others_go_on(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    original = hall.desk.update
+    failures = iter([RuntimeError("inside")])
+
+    async def fail_once(update_id: Any) -> Any:
+        for error in failures:
+            raise error
+        return await original(update_id)
+
+    hall.desk.update = fail_once
+    async with listening(hall) as stream:
+        await hall.desk.record("update", "u0001")
+        with contextlib.suppress(aiohttp.ClientError):
+            assert await stream.next() is None
+    async with listening(hall, after=0) as stream:
+        assert await stream.next() is not None

@@ -210,3 +210,21 @@ async def test_an_act_takes_no_body_but_an_empty_object(hall: Hall) -> None:
     hall.desk.jobs["u0001"] = update(1)
     await hall.json("POST", f"{PATH}/u0001/pause", json={})
     await hall.problem("POST", f"{PATH}/u0001/pause", status=422, slug="invalid-request", json={"until": "noon"})
+
+
+async def test_a_cursor_of_another_list_is_refused(hall: Hall) -> None:
+    hall.desk.trouble["updates"] = ValueError("the cursor is not one of this hub's")
+    document = await hall.problem("GET", f"{PATH}?cursor=nonsense", status=422, slug="invalid-request")
+    assert [each["field"] for each in document["errors"]] == ["cursor"]
+
+
+@pytest.mark.parametrize("query", ["limit=501", "limit=0", "since=yesterday", "device="])
+async def test_a_bad_filter_of_updates_is_refused_by_name(hall: Hall, query: str) -> None:
+    document = await hall.problem("GET", f"{PATH}?{query}", status=422, slug="invalid-request")
+    assert [each["field"] for each in document["errors"]] == [query.partition("=")[0]]
+
+
+async def test_a_call_without_filters_takes_no_query_string(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    document = await hall.problem("GET", f"{PATH}/u0001?verbose=1", status=422, slug="invalid-request")
+    assert [each["field"] for each in document["errors"]] == ["verbose"]

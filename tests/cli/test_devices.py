@@ -100,3 +100,9 @@ async def test_a_name_cannot_drive_the_terminal(hall: Hall, arguments: tuple[str
     else:
         assert "[bold red]x[/]" in outcome.out, "markup is text here"
         assert ":bomb:" in outcome.out
+
+
+async def test_a_daemon_that_stops_while_it_checks_is_exit_3(hall: Hall) -> None:
+    hall.server.drain()
+    outcome = await at(hall, "check", LAMP, PLUG)
+    assert outcome.code == 3

@@ -21,12 +21,14 @@ def run(config: Annotated[Path, typer.Option("--config", metavar="FILE", help="T
 
 
 def _run(file: Path) -> Exit:
-    from otagate import daemon
     from otagate.config import load
     from otagate.model.errors import ConfigError, OtagateError
 
     try:
-        daemon.run(load(file, os.environ))
+        settings = load(file, os.environ)
+        from otagate import daemon  # only now: a wrong configuration needs no radio library
+
+        daemon.run(settings)
     except* ConfigError as errors:
         raise SystemExit(_misconfigured(leaf(errors))) from None
     except* OtagateError as errors:
