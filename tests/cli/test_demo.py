@@ -1,0 +1,23 @@
+"""The first thing a newcomer types."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_updates_every_device_that_it_should_refuses_one_with_its_reason_and_exits_with_0() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "otagate", "demo"], capture_output=True, text=True, timeout=110, check=False, env=os.environ | {"NO_COLOR": "1"}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for device in ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimmer"):
+        assert re.search(rf"{device} 0x010\d to 0x01020003: succeeded", done.stdout)
+    assert "hardware versions 2 to 4, the component has 1" in done.stderr
+    assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1", done.stdout)
+    assert "no device saw a protocol error" in done.stdout
