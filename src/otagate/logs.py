@@ -46,7 +46,7 @@ def set_up(*, level: Literal["debug", "info", "warning", "error"], form: Literal
         cache_logger_on_first_use=True,
     )
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
-    plain = [structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    plain: list[Any] = [structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared], processors=plain)

@@ -1,0 +1,41 @@
+"""What may be in a log, and what may not."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from otagate.logs import mask_keys
+
+KEY = "8c6b1e0f3d5a7294b1c0e2f4a6d8907b"
+
+
+@pytest.mark.parametrize("joint", ["", ":", " ", "-", ","])
+def test_a_network_key_is_masked_however_it_is_written(joint: str) -> None:
+    written = joint.join(KEY[at : at + 2] for at in range(0, 32, 2))
+    assert written not in mask_keys(f"key={written}, seq=0")
+
+
+def test_an_address_and_a_digest_are_not_masked() -> None:
+    digest = hashlib.sha256(b"image").hexdigest()
+    text = f"zigbee-00124b000de30001 00:12:4b:00:0d:e3:00:01 {digest}"
+    assert mask_keys(text) == text
+
+
+def test_a_key_in_an_event_or_in_a_librarys_message_never_reaches_stderr_and_library_debug_is_off() -> None:
+    script = f"""
+import logging, structlog
+from otagate import logs
+logs.set_up(level="debug", form="json")
+structlog.get_logger("otagate").warning("network", key="{KEY}", device="zigbee-00124b000de30001")
+logging.getLogger("zigpy.backups").warning("restored %s", "{KEY}")
+logging.getLogger("zigpy.application").debug("Network info: everything")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert KEY not in done.stderr
+    assert "zigbee-00124b000de30001" in done.stderr
+    assert done.stderr.count("[key]") == 2
+    assert "Network info" not in done.stderr
