@@ -1,0 +1,54 @@
+"""`python -m hil.bench [--quick | --smallest] [--json]`: run every row, print figures, ratios and goals."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hil.bench.children import ChildError
+from hil.bench.measure import Transfer, WrongTransferError, measure
+from hil.bench.report import Measured, document, table
+from hil.bench.rows import HOSTS, QUICK_ROWS, ROWS, SMALLEST_ROWS, HostName, Row
+from hil.bench.session import microseconds_per_block
+
+
+async def run(rows: Sequence[Row], scratch: Path) -> list[Measured]:
+    """Measure every row in pairs: ours, the peer, ours, the peer. Raises WrongTransferError, ChildError."""
+    measured = []
+    for place, row in enumerate(rows):
+        pairs = []
+        for number in range(row.rounds):
+            pair: dict[HostName, Transfer] = {}
+            for host in HOSTS:
+                pair[host] = await measure(row, host, scratch / f"{place}-{number}-{host}")
+                sys.stderr.write(f"{row.name}, {host}: {pair[host].bytes_per_second:,.0f} bytes/s\n")
+            pairs.append(pair)
+        measured.append(Measured(row=row, pairs=tuple(pairs)))
+    return measured
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every byte arrived as it should; goals are told, they do not change the status."""
+    parser = argparse.ArgumentParser(prog="python -m hil.bench", description="The hub against zigpy's own OTA server on the same simulated radio.")
+    parser.add_argument("--quick", action="store_const", const=QUICK_ROWS, default=ROWS, dest="rows", help="one short round of every row")
+    parser.add_argument("--smallest", action="store_const", const=SMALLEST_ROWS, dest="rows", help="see that it works: the figures mean nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    chosen = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
+            measured = asyncio.run(run(chosen.rows, Path(scratch)))
+    except (ChildError, WrongTransferError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    found = document(measured, microseconds_per_block())
+    print(json.dumps(found, indent=2) if chosen.json else table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Ours: a whole hub with its store and its API, ordered to update every device at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+import structlog
+
+from hil.bench.host import Caller, Errand
+from otagate.config import HubSettings
+from otagate.daemon import Hub, running
+from otagate.engine.views import OrderRequest
+from otagate.model.ids import DeviceId
+
+_KNOWN_BOUND = 90.0
+
+
+def settings(errand: Errand) -> HubSettings:
+    """One Z-Stack radio on which all devices of the row may be served at once, as the peer serves them."""
+    radio = {"name": "zigbee0", "type": "znp", "path": errand.path, "network": "existing", "parallel": errand.devices}
+    return HubSettings.model_validate({"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio]})
+
+
+async def devices_known(hub: Hub, count: int) -> tuple[DeviceId, ...]:
+    """Wait until the hub knows what every device runs. Raises TimeoutError after 90 s."""
+    async with asyncio.timeout(_KNOWN_BOUND):
+        while True:
+            page = await hub.desk.devices()
+            known = [each.device.id for each in page.items if any(part.component.version is not None for part in each.components)]
+            if len(known) == count:
+                return tuple(known)
+            await asyncio.sleep(0.1)
+
+
+async def run(errand: Errand) -> None:
+    """Start on the radio, know the devices, update them all when told to."""
+    caller = await Caller.connect()
+    async with running(settings(errand)) as hub:
+        await hub.desk.add_image(errand.image, file_name="bench.ota", actor="bench")
+        devices = await devices_known(hub, errand.devices)
+        await caller.told_to_begin()
+        result = await hub.desk.order(OrderRequest(devices=devices), actor="bench")
+        if result.refused:
+            raise RuntimeError(f"the hub refused {result.refused}")
+        await caller.gone()
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING), logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    asyncio.run(run(Errand.from_arguments(sys.argv[1:])))

@@ -1,0 +1,146 @@
+"""One transfer of one row by one host, with the bytes verified by the devices that received them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hil.bench.children import Child, ChildError, child
+from hil.bench.rows import HOSTS, HostName, Row
+
+_START_BOUND = 120.0
+_TRANSFER_BOUND = 150.0
+_QUIET_SECONDS = 1.0
+_MOST_LOOKS = 60
+
+
+class WrongTransferError(Exception):
+    """A device did not receive the image byte for byte, or the server broke a rule of the protocol: a figure would be worth nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What one run came to. Seconds run from the first block that any device received to the last; CPU is the whole host process's in that time."""
+
+    seconds: float
+    cpu_seconds: float
+    blocks: int
+    octets: int
+    timeouts: int
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Image bytes delivered per second, over all devices."""
+        return self.octets / self.seconds
+
+    @property
+    def blocks_per_second(self) -> float:
+        """Blocks delivered per second, over all devices."""
+        return self.blocks / self.seconds
+
+    @property
+    def cpu_ms_per_1000_blocks(self) -> float:
+        """Milliseconds of CPU time per 1,000 blocks."""
+        return self.cpu_seconds * 1_000_000 / self.blocks
+
+    @property
+    def cpu_ms_per_mebibyte(self) -> float:
+        """Milliseconds of CPU time per MiB: what counts where the hosts choose other block sizes."""
+        return self.cpu_seconds * 1_000 * (1 << 20) / self.octets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    image: bytes
+    file: Path
+    scenario: Path
+    state: Path
+
+
+async def measure(row: Row, host: HostName, scratch: Path) -> Transfer:
+    """Run a fresh rig and a fresh host. Raises WrongTransferError, ChildError."""
+    bench = _lay_out(row, scratch)
+    async with child("rig", ("otagate_rig", str(bench.scenario)), scratch) as rig:
+        path = (await rig.hear("ready", _START_BOUND))["path"]
+        errand = (HOSTS[host], path, str(bench.file), str(row.devices), str(bench.state))
+        async with child(host, errand, scratch) as server:
+            await server.hear("ready", _START_BOUND)
+            await _quiet(rig)
+            cpu_seconds = await _transfer(row, rig, server, len(bench.image))
+            await rig.tell({"command": "state"})
+            told = await rig.hear("devices", _START_BOUND)
+    return judge(row, told["devices"], cpu_seconds=cpu_seconds)
+
+
+def _lay_out(row: Row, scratch: Path) -> _Bench:
+    bench = _Bench(image=row.image(), file=scratch / "image.ota", scenario=scratch / "scenario.json", state=scratch / "state")
+    bench.state.mkdir(parents=True)
+    bench.file.write_bytes(bench.image)
+    bench.scenario.write_text(json.dumps(_scenario(row, bench.file)))
+    return bench
+
+
+def _scenario(row: Row, file: Path) -> dict[str, Any]:
+    return {
+        "stack": "znp",
+        "port": "pty",
+        "formed": True,
+        "air": {"speedup": row.speedup, "timers": row.clock},
+        "devices": [each.to_json() for each in row.specs()],
+        "images": [str(file)],
+        "announce_after": 0.5,
+    }
+
+
+async def _quiet(rig: Child) -> None:
+    """Wait until interviews and what follows them are over: no frame on the air for a second."""
+    frames = -1
+    for _ in range(_MOST_LOOKS):
+        await rig.tell({"command": "state"})
+        now = (await rig.hear("air", _START_BOUND))["air"]["frames"]
+        if now == frames:
+            return
+        frames = now
+        await asyncio.sleep(_QUIET_SECONDS)
+    raise ChildError(f"the air was not quiet within {_MOST_LOOKS * _QUIET_SECONDS:.0f} s after the devices were known")
+
+
+async def _transfer(row: Row, rig: Child, server: Child, size: int) -> float:
+    """Begin; return the CPU time of the host from the first block of any device to the last of all."""
+    for spec in row.specs():
+        for offset in (1, size):
+            watch = {"command": "notify_me", "id": offset, "ieee": f"{spec.ieee:016x}", "offset": offset, "timeout": _TRANSFER_BOUND}
+            await rig.tell(watch)
+    await server.tell({"begin": True})
+    began: float | None = None
+    left = row.devices
+    while left:
+        event = await rig.hear("event", _TRANSFER_BOUND, beside=server)
+        if event["event"] != "reached":
+            raise WrongTransferError(f"{row.name}, {server.name}: device {event['ieee']} did not get to offset {event['id']}")
+        if began is None:
+            began = server.cpu_seconds()
+        left -= event["id"] == size
+    return server.cpu_seconds() - (began or 0.0)
+
+
+def judge(row: Row, devices: Mapping[str, Any], *, cpu_seconds: float) -> Transfer:
+    """What the devices, as the rig describes them, saw of a transfer. Raises WrongTransferError."""
+    for ieee, device in devices.items():
+        if device["sha256"] != row.digest:
+            raise WrongTransferError(f"{row.name}: device {ieee} received other bytes than the image")
+        if device["violations"]:
+            raise WrongTransferError(f"{row.name}: device {ieee} saw {device['violations'][0]['name']}")
+    counters = [device["counters"] for device in devices.values()]
+    first, last = min(each["first_block_at"] for each in counters), max(each["last_block_at"] for each in counters)
+    return Transfer(
+        seconds=(last - first) / row.clock,
+        cpu_seconds=cpu_seconds,
+        blocks=sum(each["blocks"] for each in counters),
+        octets=sum(each["bytes"] for each in counters),
+        timeouts=sum(each["timeouts"] for each in counters),
+    )

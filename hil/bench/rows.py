@@ -1,0 +1,84 @@
+"""What is measured: one row is a number of devices, an image size and an air."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from otagate_rig.image import build_image, make_payload
+from otagate_rig.spec import DeviceSpec
+
+HostName = Literal["otagate", "zigpy"]
+
+HOSTS: dict[HostName, str] = {"otagate": "hil.bench.hub", "zigpy": "hil.bench.zigpy_host"}
+"""Host → the module that runs it; ours first."""
+
+MANUFACTURER_CODE = 0x1189
+IMAGE_TYPE = 0x0083
+NEW_VERSION = 0x01000001
+DEVICE_CLOCK = 10.0
+"""Device seconds per second without airtime: how fast simulated devices reboot."""
+
+_FIRST_IEEE = 0x000D6F0000000001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One configuration. `image_bytes` counts the whole file of each device; `speedup` is that of the air, None for no airtime; `rounds` of pairs."""
+
+    name: str
+    devices: int
+    image_bytes: int
+    speedup: float | None
+    rounds: int
+
+    @property
+    def clock(self) -> float:
+        """Device seconds per second of the machine."""
+        return self.speedup or DEVICE_CLOCK
+
+    @property
+    def real_time(self) -> bool:
+        """Whether the air takes the time that it takes."""
+        return self.speedup == 1.0
+
+    def image(self) -> bytes:
+        """The OTA file of this row."""
+        head = len(build_image(MANUFACTURER_CODE, IMAGE_TYPE, NEW_VERSION, payload=b""))
+        return build_image(MANUFACTURER_CODE, IMAGE_TYPE, NEW_VERSION, payload=make_payload(self.image_bytes - head, self.devices))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the image, in hex."""
+        return hashlib.sha256(self.image()).hexdigest()
+
+    def specs(self) -> list[DeviceSpec]:
+        """The devices: mains powered neighbours that ask at once for the next block, and would take 64 octets of it."""
+        return [
+            DeviceSpec(ieee=_FIRST_IEEE + each, manufacturer_code=MANUFACTURER_CODE, image_type=IMAGE_TYPE, max_data_size=64)
+            for each in range(self.devices)
+        ]
+
+
+ROWS = (
+    Row(name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=5),
+    Row(name="air off, 8 devices", devices=8, image_bytes=65_536, speedup=None, rounds=3),
+    Row(name="real time, 1 device", devices=1, image_bytes=16_384, speedup=1.0, rounds=3),
+    Row(name="real time, 8 devices", devices=8, image_bytes=8_192, speedup=1.0, rounds=2),
+)
+"""The full run."""
+
+QUICK_ROWS = (
+    Row(name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=1),
+    Row(name="air off, 8 devices", devices=8, image_bytes=16_384, speedup=None, rounds=1),
+    Row(name="real time, 1 device", devices=1, image_bytes=8_192, speedup=1.0, rounds=1),
+    Row(name="real time, 8 devices", devices=8, image_bytes=2_048, speedup=1.0, rounds=1),
+)
+"""The same rows, short."""
+
+SMALLEST_ROWS = (
+    Row(name="air off, 1 device", devices=1, image_bytes=2_048, speedup=None, rounds=1),
+    Row(name="air off, 2 devices", devices=2, image_bytes=1_024, speedup=None, rounds=1),
+)
+"""Just enough to see that the benchmark works; its figures mean nothing."""
