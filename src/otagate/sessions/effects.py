@@ -24,12 +24,15 @@ class Announce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """The update reached these causes, in this order. With a token, an answer is held back until `committed(token)`."""
+    """The update reached these causes, in this order; the same effect comes again, with the same token, until `committed(token)`.
+
+    What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes.
+    """
 
     update: UpdateId
     causes: tuple[Cause, ...]
     detail: str
-    token: int | None = None
+    token: int
     offset: int = 0
 
 

@@ -55,6 +55,7 @@ _QUERY = struct.Struct("<BHHI")
 _BLOCK = struct.Struct("<BHHIIB")
 _PAGE = struct.Struct("<BHHIIBHH")
 _END = struct.Struct("<BHHI")
+_FILE = struct.Struct("<QHHIH")
 _U16 = struct.Struct("<H")
 _BLOCK_RESPONSE = struct.Struct("<BBBBHHIIB")
 _WAIT_RESPONSE = struct.Struct("<BBBBIIH")
@@ -103,6 +104,16 @@ class EndRequest(NamedTuple):
     manufacturer_code: int
     image_type: int
     file_version: int
+
+
+class FileRequest(NamedTuple):
+    """Query Device Specific File Request (11.13.10)."""
+
+    node: int
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    stack_version: int
 
 
 def is_request(frame: bytes) -> bool:
@@ -156,6 +167,14 @@ def read_end(frame: bytes) -> EndRequest:
         raise RemoteProtocolError(f"Upgrade End Request of {len(frame)} octets is too short") from None
 
 
+def read_device_specific(frame: bytes) -> FileRequest:
+    """Read a Query Device Specific File Request; raises RemoteProtocolError where it is too short."""
+    try:
+        return FileRequest(*_FILE.unpack_from(frame, 3))
+    except struct.error:
+        raise RemoteProtocolError(f"Query Device Specific File Request of {len(frame)} octets is too short") from None
+
+
 def block_response(tsn: int, request: BlockRequest | PageRequest, offset: int, data: memoryview) -> bytes:
     """Image Block Response with data (11.13.8)."""
     head = _BLOCK_RESPONSE.pack(_ANSWER, tsn, 0x05, SUCCESS, request.manufacturer_code, request.image_type, request.file_version, offset, len(data))
@@ -183,7 +202,7 @@ def query_refusal(tsn: int, status: int) -> bytes:
 
 
 def end_response(tsn: int, *, manufacturer_code: int, image_type: int, file_version: int, upgrade_time: int) -> bytes:
-    """Upgrade End Response (11.13.9.5) with current time 0: `upgrade_time` is seconds from now, or WAIT_FOR_COMMAND."""
+    """Upgrade End Response (11.13.9.6) with current time 0: `upgrade_time` is seconds from now, or WAIT_FOR_COMMAND."""
     return _END_RESPONSE.pack(_ANSWER, tsn, 0x07, manufacturer_code, image_type, file_version, 0, upgrade_time)
 
 

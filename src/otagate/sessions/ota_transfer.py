@@ -1,12 +1,23 @@
-"""One image on its way to one component: the record that the OTA server session moves, and its times."""
+"""One image on its way to one component: the record that the OTA server session moves. Offsets and sizes in bytes, times on the session's clock."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from otagate.model.orders import Serve
-from otagate.sessions.ota_frames import BlockRequest, PageRequest
+from otagate.sessions.effects import Advance
+from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, end_response
+
+MAX_PAGE = 4_096
+"""Largest page that is served, in bytes; a larger one is malformed (the specification sets no bound, and 65,535 is an attack)."""
+
+MAX_PAGE_BLOCKS = 32
+"""Most frames that one page request is worth; a client fetches the rest of its page by block requests, as it does after loss."""
+
+_NEVER = float("-inf")
+_SENT_FACTOR = 3
+_SENT_SLACK = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +27,7 @@ class Patience:
     notify_every: float = 20.0
     notify_limit: int = 5
     offer: float = 120.0
-    offer_sleepy: float = 7 * 86_400.0
+    offer_sleepy: float = 900.0
     silence_notify: float = 30.0
     block: float = 300.0
     block_sleepy: float = 3_600.0
@@ -42,6 +53,19 @@ class Phase(enum.Enum):
     HELD = "held"  # on the device, Upgrade End Response said wait
     INCOMPLETE = "incomplete"  # REQUIRE_MORE_IMAGE: another image of this device must follow
     ACTIVATED = "activated"  # the device was told to use it; lingering, because that answer may be lost
+    OVER = "over"  # declined, rejected or not needed; until the engine withdraws it
+
+
+def first_phase(order: Serve) -> Phase:
+    """Where the conversation about an order begins, or goes on where it was adopted."""
+    match order.adopted:
+        case "transferring":
+            return Phase.SERVING
+        case "staged":
+            return Phase.HELD if order.hold_activation else Phase.INCOMPLETE  # what is staged and not held waits for another image
+        case "activating":
+            return Phase.ACTIVATED
+    return Phase.OFFERED
 
 
 @dataclass(slots=True)
@@ -56,40 +80,112 @@ class Page:
     due: float
 
 
+def page_of(request: PageRequest, tsn: int, *, size: int, block: int, floor: float, now: float) -> Page:
+    """The page that a request inside an image of `size` is worth in blocks of at most `block`, at least `floor` seconds apart."""
+    each = min(request.max_size, block)
+    end = min(request.offset + request.page_size, request.offset + MAX_PAGE_BLOCKS * each, size)
+    return Page(tsn=tsn, request=request, offset=request.offset, end=end, spacing=max(request.spacing / 1_000, floor), due=now)
+
+
 @dataclass(slots=True)
 class Pending:
-    """An answer that waits for a commit. `frame` leaves, and `phase` is entered, when the token comes back."""
+    """Something told that is not yet durable. `phase` is entered when its token comes back; told again until then."""
 
-    token: int
-    frame: bytes | None
+    advance: Advance
     phase: Phase | None
-    since: float
+    told: float
 
 
 @dataclass(slots=True)
 class Transfer:
-    """The state of one served image. Offsets and sizes in bytes, times on the session's clock."""
+    """The state of one served image."""
 
     order: Serve
     phase: Phase
-    since: float
-    size: int
-    heard: float
+    since: float  # when the offer began
+    heard: float  # the last request for this image
+    moved: float  # the last request that brought it forward
+    size: int = 0
     high_water: int = 0
     reached: int = 0  # end of the furthest block that was handed out
+    expected: int = 0  # end of the latest block that was handed out
     sent: int = 0
-    parked: bool = False
+    parked_at: float | None = None
     paused: bool = False
+    back_at: float = _NEVER  # until when the device was told to wait
     notified: float | None = None
     notifies: int = 0
-    knocked: float = float("-inf")
+    knocked: float = _NEVER
     page: Page | None = None
     pending: Pending | None = None
-    stashed_query: bytes | None = None
-    stashed_at: float = float("-inf")
-    period_told: int | None = field(default=None)
+    unanswered: bytes | None = None  # the newest request that waits for a commit or for its turn
+    unanswered_at: float = _NEVER
 
-    def matches(self, request: BlockRequest | PageRequest) -> bool:
-        """Whether a request names exactly the image that is pinned here."""
+    def __post_init__(self) -> None:
+        self.size = len(self.order.image)
+
+    def matches(self, request: BlockRequest | PageRequest | EndRequest) -> bool:
+        """Whether a request for this image type names exactly the image that is pinned here."""
         order = self.order
         return request.file_version == order.file_version and request.manufacturer_code == order.manufacturer_code
+
+    @property
+    def open(self) -> bool:
+        """Whether blocks are simply served."""
+        return self.phase is Phase.SERVING and self.pending is None and self.parked_at is None and not self.paused
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing but the device's next request is awaited."""
+        return self.pending is None and self.parked_at is None and not self.paused
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last byte was handed out; after an adoption that may have been in an earlier life."""
+        return self.reached >= self.size or self.phase in (Phase.HELD, Phase.INCOMPLETE, Phase.ACTIVATED) or self.order.adopted == "transferring"
+
+    @property
+    def sated(self) -> bool:
+        """Whether the device had its share: three times the image and a little."""
+        return self.sent > _SENT_FACTOR * self.size + _SENT_SLACK
+
+    def cut(self, offset: int, length: int) -> memoryview:
+        """Hand out at most `length` bytes at `offset`, which lies inside the image."""
+        end = min(offset + length, self.size)
+        self.sent += end - offset
+        self.expected = end
+        if end > self.reached:
+            self.reached = end
+        return self.order.image[offset:end]
+
+    def keep(self, frame: bytes, now: float) -> None:
+        """Keep a request that cannot be answered yet; only the newest counts, because a device that asks again has given up the one before."""
+        self.unanswered, self.unanswered_at = frame, now
+        self.page = None
+
+    def take_unanswered(self) -> bytes | None:
+        """The request that waits for an answer, once."""
+        frame, self.unanswered = self.unanswered, None
+        return frame
+
+    def begin_again(self, now: float) -> None:
+        """Count every patience from `now`."""
+        self.since = self.heard = self.moved = now
+        self.notifies = 0
+
+    def park(self, now: float) -> None:
+        """Serve no more for now; the image stays pinned."""
+        self.page = None
+        if self.parked_at is None:
+            self.parked_at = now
+
+    def end_response(self, tsn: int) -> bytes:
+        """The Upgrade End Response of this phase: hold the image, or use it now."""
+        order = self.order
+        return end_response(
+            tsn,
+            manufacturer_code=order.manufacturer_code,
+            image_type=order.image_type,
+            file_version=order.file_version,
+            upgrade_time=WAIT_FOR_COMMAND if self.phase is Phase.HELD else 0,
+        )

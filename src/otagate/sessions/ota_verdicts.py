@@ -1,0 +1,85 @@
+"""What the word, or the silence, of a device means for its update: decisions on values, nothing is moved here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from otagate.model.lifecycle import Cause
+from otagate.model.orders import Serve
+from otagate.sessions import ota_frames as ota
+from otagate.sessions.ota_transfer import Phase, Transfer
+
+
+class Verdict(NamedTuple):
+    """`causes` of the lifecycle with a sentence; `phase` is entered once they are durable, `park` holds back blocks at once."""
+
+    causes: tuple[Cause, ...]
+    detail: str
+    phase: Phase | None = None
+    park: bool = False
+
+
+GREEDY = Verdict((Cause.STALLED,), "the device asked for more than three times the bytes of the image", park=True)
+RUNS_IT = Verdict((Cause.REBOOTED,), "the device runs the new version without having been told to", Phase.ACTIVATED)
+
+
+def query_for(order: Serve, request: ota.QueryRequest) -> Verdict:
+    """The device asks what there is for it: ACCEPTED, ALREADY_CURRENT or DECLINED."""
+    runs = f"the device runs 0x{request.file_version:08x}"
+    if request.file_version == order.file_version:
+        return Verdict((Cause.ALREADY_CURRENT,), f"the device already runs 0x{order.file_version:08x}", Phase.OVER)
+    if request.file_version > order.file_version and not order.allow_downgrade:
+        return Verdict((Cause.DECLINED,), f"{runs}, newer than 0x{order.file_version:08x}, and no downgrade was allowed", Phase.OVER)
+    if not _hardware_fits(order, request.hardware_version):
+        detail = f"hardware version {request.hardware_version} is outside {order.hardware_min} to {order.hardware_max} of the image"
+        return Verdict((Cause.DECLINED,), detail, Phase.OVER)
+    return Verdict((Cause.ACCEPTED,), f"{runs} and was offered 0x{order.file_version:08x}", Phase.SERVING)
+
+
+def block_unasked(offset: int) -> Verdict:
+    """The device goes on with exactly the offered image: it was being served when somebody's process or attempt ended."""
+    return Verdict((Cause.ACCEPTED,), f"the device went on at offset {offset} without a new query", Phase.SERVING)
+
+
+def end_well(transfer: Transfer) -> Verdict:
+    """The device holds and has verified the whole image; the causes that are still missing follow from the phase."""
+    hold = transfer.order.hold_activation
+    causes: tuple[Cause, ...] = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
+    if transfer.phase is Phase.INCOMPLETE:
+        causes = (Cause.ACTIVATED,)
+    if transfer.phase is Phase.OFFERED:  # it had the last block before this attempt began
+        causes = (Cause.ACCEPTED, *causes)
+    return Verdict(causes, "the device holds and has verified the whole image", Phase.HELD if hold else Phase.ACTIVATED)
+
+
+def end_badly(transfer: Transfer, status: int) -> Verdict | None:
+    """The device ended the upgrade with a failure; None where that changes nothing any more, or ends something older."""
+    if transfer.phase is not Phase.SERVING or transfer.parked_at is not None:
+        return None
+    if status == ota.REQUIRE_MORE_IMAGE and transfer.complete:
+        return Verdict((Cause.TRANSFERRED,), "the device holds this image and wants another one before it uses them", Phase.INCOMPLETE)
+    word = ota.STATUS_WORDS.get(status, f"status 0x{status:02x}")
+    detail = f"the device ended the upgrade with {word} at offset {transfer.high_water}"
+    if status == ota.INVALID_IMAGE:
+        return Verdict((Cause.IMAGE_REJECTED,), detail, Phase.OVER)
+    return Verdict((Cause.ABORTED_BY_DEVICE,), detail, park=True)
+
+
+def offer_over(seconds: float) -> Verdict:
+    """Nobody asked."""
+    return Verdict((Cause.EXPIRED,), f"the device did not ask for the image within {seconds:.0f} s", park=True)
+
+
+def progress_over(transfer: Transfer, last_refusal: str) -> Verdict:
+    """The device came no further; `last_refusal` is what it said last against one of our frames, or empty."""
+    if transfer.heard > transfer.moved:
+        sentence = f"the device asks again and again and makes no progress past offset {transfer.high_water} of {transfer.size}"
+    else:
+        sentence = f"the device fell silent at offset {transfer.high_water} of {transfer.size}"
+    return Verdict((Cause.STALLED,), f"{sentence}; {last_refusal}" if last_refusal else sentence, park=True)
+
+
+def _hardware_fits(order: Serve, hardware_version: int | None) -> bool:
+    if hardware_version is None or order.hardware_min is None or order.hardware_max is None:
+        return True
+    return order.hardware_min <= hardware_version <= order.hardware_max

@@ -1,0 +1,137 @@
+"""Image Block Request: only bytes of the image that was pinned, only inside it, and never longer than a frame."""
+
+from __future__ import annotations
+
+import pytest
+
+from otagate.model.lifecycle import Cause, State
+from otagate.model.quirks import Quirk
+from tests.sessions.playbook import IMAGE, LAMP, SENSOR, downloads, offering, play, serve, told, transferring, unasked, withdraw
+from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, NEW, ask, block, default, end, notify, offered, picture, query, stop, wait
+
+SIZE = len(IMAGE)
+
+
+@pytest.mark.parametrize("offset", [SIZE, SIZE + 1, SIZE + 64, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_a_block_request_past_the_end_is_malformed(offset: int) -> None:
+    story = transferring().sends(ask(offset)).expects(default(0x03, 0x80))
+    assert story.server.high_water(LAMP) == 0
+    downloads(story).sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, offset=SIZE))
+
+
+@pytest.mark.parametrize("offset", [0, 1, SIZE - 65, SIZE - 64, SIZE - 63, SIZE - 1])
+def test_a_block_request_inside_the_image_gets_exactly_the_bytes_there(offset: int) -> None:
+    transferring().sends(ask(offset, 64)).expects(block(IMAGE[offset : offset + 64], offset))
+
+
+def test_a_block_request_for_no_bytes_is_malformed() -> None:
+    story = transferring().sends(ask(0, 0)).expects(default(0x03, 0x80))
+    downloads(story)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ask(100, version=NEW - 1),
+        ask(100, version=NEW + 1),
+        ask(100, version=0xFFFF_FFFF),
+        ask(100, manufacturer=MANUFACTURER + 1),
+        ask(100, manufacturer=0xFFFF),
+        ask(100, image_type=IMAGE_TYPE + 1),
+        ask(100, image_type=0xFFFF),
+    ],
+)
+def test_a_block_of_another_image_is_aborted_and_the_pinned_one_goes_on(request_: bytes) -> None:
+    story = downloads(transferring(), stop=500).sends(request_).expects(stop())
+    assert story.server.high_water(LAMP) == 450
+    downloads(story, start=500)
+
+
+def test_a_block_of_anything_is_aborted_where_nothing_is_pinned() -> None:
+    play().sends(ask(0)).expects(stop())
+
+
+def test_a_device_that_resumes_an_old_download_is_told_to_drop_it_and_then_offered_the_new_one() -> None:
+    story = offering(notify_every=20.0).passes(5.0).nothing().sends(ask(400, version=NEW - 1)).expects(stop())
+    story.passes(20.0).expects_at((20.0, unasked(notify(tsn=2))))
+    story.sends(query()).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE))
+
+
+def test_after_a_newer_image_was_pinned_no_byte_of_it_reaches_a_request_for_the_old_one() -> None:
+    newer = picture(1_000, seed=2)
+    story = downloads(transferring(), stop=500)
+    story.orders(withdraw()).orders(serve(update=SENSOR, file_version=NEW + 1, image=memoryview(newer))).expects(unasked(notify(tsn=2)))
+    story.sends(ask(500, 50)).expects(stop())
+    story.sends(query()).expects(told(Cause.ACCEPTED, update=SENSOR)).commits().expects(offered(1_000, NEW + 1))
+    story.sends(ask(500, 50)).expects(stop())
+    story.sends(ask(0, 50, version=NEW + 1)).expects(block(newer[:50], 0, version=NEW + 1))
+
+
+def test_two_components_are_served_side_by_side_and_never_mixed() -> None:
+    other = picture(600, seed=2)
+    second = serve(update=SENSOR, image_type=0x1410, file_version=7, image=memoryview(other))
+    story = transferring().orders(second).expects(unasked(notify(tsn=2)))
+    story.sends(query(3, image_type=0x1410)).expects(told(Cause.ACCEPTED, update=SENSOR)).commits().expects(offered(600, 7, image_type=0x1410))
+    for offset in range(0, 600, 50):
+        story.sends(ask(offset, 50)).expects(block(IMAGE[offset : offset + 50], offset))
+        request = ask(offset, 50, image_type=0x1410, version=7)
+        story.sends(request).expects(block(other[offset : offset + 50], offset, version=7, image_type=0x1410))
+    story.sends(end(image_type=0x1410, version=7)).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, update=SENSOR))
+    story.commits().whatever().stands(State.TRANSFERRING, LAMP).stands(State.ACTIVATING, SENSOR)
+
+
+def test_withdrawing_an_update_aborts_its_next_block() -> None:
+    story = downloads(transferring(), stop=500).orders(withdraw()).nothing()
+    story.sends(ask(500)).expects(stop())
+    assert story.server.wake_at() is None
+
+
+# --- the length of a block --------------------------------------------------------------------------------------------------------------
+
+
+def test_blocks_become_shorter_step_by_step_while_frames_are_too_long() -> None:
+    story = transferring()
+    assert story.server.too_long()
+    story.sends(ask(0)).expects(block(IMAGE[:50], 0))
+    assert story.server.too_long()
+    story.sends(ask(0)).expects(block(IMAGE[:40], 0))
+    assert not story.server.too_long()
+    story.sends(ask(0)).expects(block(IMAGE[:40], 0))
+
+
+def test_a_quirk_bounds_the_block() -> None:
+    transferring(quirk=Quirk(block_limit=40)).sends(ask(0)).expects(block(IMAGE[:40], 0))
+
+
+def test_a_quirk_bounds_the_blocks_of_a_page_too() -> None:
+    from tests.sessions.wire import ask_page
+
+    story = transferring(quirk=Quirk(block_limit=40)).sends(ask_page(0, 64, page=100, spacing=10)).expects(block(IMAGE[:40], 0))
+    story.passes(1.0).expects_at((0.01, block(IMAGE[40:80], 40)), (0.02, block(IMAGE[80:100], 80)))
+
+
+def test_a_quirk_never_makes_blocks_longer_than_a_frame() -> None:
+    transferring(quirk=Quirk(block_limit=100)).sends(ask(0, 200)).expects(block(IMAGE[:64], 0))
+
+
+def test_a_frame_that_is_too_long_with_a_quirk_steps_down_from_the_length_that_was_used() -> None:
+    story = transferring(quirk=Quirk(block_limit=48))
+    assert story.server.too_long()
+    story.sends(ask(0)).expects(block(IMAGE[:40], 0))
+    assert not story.server.too_long()
+
+
+def test_there_is_no_step_below_a_quirk_that_is_shorter_than_all_of_them() -> None:
+    story = transferring(quirk=Quirk(block_limit=40))
+    assert not story.server.too_long()
+    story.sends(ask(0)).expects(block(IMAGE[:40], 0))
+
+
+def test_a_device_that_paces_itself_keeps_its_pace_through_a_wait() -> None:
+    """The server has no wish for another period, so it gives back the one that the device told."""
+    from tests.sessions.playbook import pause
+
+    story = transferring(wait_for_data=60.0).sends(ask(0, period=150)).expects(block(IMAGE[:64], 0)).orders(pause()).nothing()
+    story.sends(ask(64, period=150)).expects(wait(60, period=150))
+    story.sends(ask(64, node=0x000D_6F00_0A90_69E7, period=150)).expects(wait(60, period=150))
+    story.sends(ask(64)).expects(wait(60))
