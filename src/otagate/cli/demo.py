@@ -124,8 +124,9 @@ def _is_up(radios: list[Json]) -> bool:
 
 def _all_known(devices: list[Json]) -> bool:
     """Every device has told its version, and every dimmer, by its query, its hardware."""
+    dimmers = sum(each["hardware_version"] is not None for device in devices for each in device["components"] if each["id"] == f"0x{DIMMER:04x}")
     told = [device for device in devices if device["components"] and all(each["version"] is not None for each in device["components"])]
-    return len(told) == len(CAST)
+    return len(told) == len(CAST) and dimmers == 2
 
 
 def _cast_table(console: Console, devices: list[Json]) -> Any:
