@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import NetworkIdentity
+from otagate_rig.ezsp import EzspNcp
 from otagate_rig.image import read_header
 from otagate_rig.network import Network
 from otagate_rig.ota_commands import ImageId
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from otagate_rig.device import Device
+    from otagate_rig.ezsp import Tokens
     from otagate_rig.spec import DeviceSpec
     from otagate_rig.znp import Nvram
 
-Stack = Literal["znp"]
+Stack = Literal["znp", "ezsp"]
 Port = Literal["pty", "tcp"]
 
 COORDINATOR_IEEE = 0x00124B0029A1C3D5
@@ -60,13 +62,17 @@ class Rig:
         network: NetworkIdentity = DEFAULT_NETWORK,
         ieee: int = COORDINATOR_IEEE,
         nvram: Nvram | None = None,
+        tokens: Tokens | None = None,
         baud: int | None = None,
         link: Path | None = None,
         tcp_port: int = 0,
         announce_after: float | None = 2.0,
     ) -> None:
-        """`announce_after` is when the devices of a formed network announce themselves once the coordinator has come up; None for never."""
-        if stack != "znp":
+        """`announce_after` is when the devices of a formed network announce themselves once the coordinator has come up; None for never.
+
+        `nvram` is the memory of a ZNP, `tokens` that of an EZSP coordinator.
+        """
+        if stack not in ("znp", "ezsp"):
             raise ValueError(f"no emulated NCP of stack {stack!r}")
         if port not in ("pty", "tcp"):
             raise ValueError(f"no port of kind {port!r}")
@@ -79,13 +85,14 @@ class Rig:
         self._known = index_images(images)
         self._ieee = ieee
         self._nvram = nvram
+        self._tokens = tokens
         self._baud = baud
         self._link = link
         self._tcp_port = tcp_port
         self._announce_after = announce_after
         self._resources = AsyncExitStack()
         self.network: Network
-        self.ncp: ZnpNcp
+        self.ncp: ZnpNcp | EzspNcp
         self.port: SerialPort
 
     async def __aenter__(self) -> Self:
@@ -93,7 +100,7 @@ class Rig:
         async with AsyncExitStack() as opening:
             network = Network(self._specs, air=self._air, identity=identity, known=self._known, announce_after=self._announce_after)
             self.network = await opening.enter_async_context(network)
-            self.ncp = await opening.enter_async_context(ZnpNcp(self.network, ieee=self._ieee, network=identity, nvram=self._nvram))
+            self.ncp = await opening.enter_async_context(self._make_ncp(identity))
             if self._port_kind == "pty":
                 port = SerialPort.pty(self.ncp, link=self._link, baud=self._baud)
             else:
@@ -104,6 +111,11 @@ class Rig:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._resources.__aexit__(kind, error, trace)
+
+    def _make_ncp(self, identity: NetworkIdentity | None) -> ZnpNcp | EzspNcp:
+        if self.stack == "ezsp":
+            return EzspNcp(self.network, ieee=self._ieee, network=identity, tokens=self._tokens)
+        return ZnpNcp(self.network, ieee=self._ieee, network=identity, nvram=self._nvram)
 
     @property
     def path(self) -> str:
