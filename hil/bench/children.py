@@ -59,9 +59,8 @@ class Child:
             try:
                 async with asyncio.timeout(min(timeout, _LOOK_EVERY)):
                     while line := await self._process.stdout.readline():
-                        message = json.loads(line)
-                        if key in message:
-                            return dict(message)
+                        if key in (message := _object(line)):
+                            return message
             except TimeoutError:
                 if beside is not None:
                     beside.check_alive()
@@ -88,6 +87,14 @@ class Child:
 
     def _tail(self) -> str:
         return self._errors.read_text(errors="replace")[-_TAIL:].strip() or "it wrote no error"
+
+
+def _object(line: bytes) -> Json:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}  # a word of a library, not of the child
+    return message if isinstance(message, dict) else {}
 
 
 @asynccontextmanager

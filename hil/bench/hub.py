@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 
-import structlog
-
 from hil.bench.host import Caller, Errand
+from otagate import logs
 from otagate.config import HubSettings
 from otagate.daemon import Hub, running
 from otagate.engine.views import OrderRequest
@@ -48,5 +46,5 @@ async def run(errand: Errand) -> None:
 
 
 if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING), logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    logs.set_up(level="info", form="json")
     asyncio.run(run(Errand.from_arguments(sys.argv[1:])))
