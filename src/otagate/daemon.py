@@ -21,8 +21,9 @@ from otagate.api.settings import ApiSettings
 from otagate.config import HubSettings, RadioSettings
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
-from otagate.engine.course import Tools, Waits
+from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
+from otagate.engine.errands import Errands
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -34,6 +35,7 @@ from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.timers import SystemClock, Timers
+from otagate.engine.waits import Waits
 from otagate.folders.watched import WatchedFolder
 from otagate.model.ids import RadioName
 from otagate.net.cache import DiskImageCache
@@ -148,6 +150,7 @@ class _Parts:
     conductor: Conductor
     interrogator: Interrogator
     refresher: Refresher
+    errands: Errands
     desk: Desk
     radios: Mapping[RadioName, Radio]
     reattach: Mapping[RadioName, asyncio.Event]
@@ -157,6 +160,8 @@ class _Parts:
         """Start every task and every timer."""
         intake = self.intake.run(registry=self.registry, conductor=self.conductor, interrogator=self.interrogator, consultant=self.consultant)
         tasks.start(intake, name="intake")
+        tasks.start(self.errands.run(), name="errands")
+        tasks.start(self.consultant.run(), name="consultant")
         tasks.start(self.interrogator.run(), name="interrogator")
         tasks.start(self.refresher.run(), name="refresher")
         tasks.start(self.conductor.run(), name="conductor")
@@ -188,7 +193,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     tools = Tools(store=store, ledger=ledger, registry=registry, library=library, clock=clock, waits=pace.waits, policy_of=policy_of)
     conductor = Conductor(tools=tools, radios=named)
     intake.connect(conductor)
-    consultant = Consultant(library=library, registry=registry, ledger=ledger, store=store, clock=clock, policy_of=policy_of, admit=conductor.wake)
+    consultant = Consultant(library=library, registry=registry, ledger=ledger, store=store, clock=clock, policy_of=policy_of)
     interrogator = Interrogator(
         registry=registry,
         consultant=consultant,
@@ -196,10 +201,12 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
         clock=clock,
         every=settings.schedule.interrogate,
         is_busy=conductor.is_busy,
+        told=conductor.told,
     )
     folders = [WatchedFolder(name=each.name, path=each.path, clock=clock, limit=settings.images.max_bytes) for each in settings.sources]
     refresher = Refresher(folders=folders, library=library, consultant=consultant, journal=journal, clock=clock)
-    readings = Readings(store=store, registry=registry, consultant=consultant, conductor=conductor, clock=clock)
+    readings = Readings(store=store, journal=journal, ledger=ledger, registry=registry, consultant=consultant, conductor=conductor, clock=clock)
+    errands = Errands()
     reattach = {name: asyncio.Event() for name in named}
     desk = Desk(
         store=store,
@@ -212,9 +219,11 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
         interrogator=interrogator,
         refresher=refresher,
         readings=readings,
+        errands=errands,
         radios=named,
         reattach=reattach,
-        metrics=collectors(readings, registry, conductor, intake),
+        metrics=collectors(readings, registry, conductor, intake, journal=journal, ledger=ledger),
+        clock=clock,
     )
     return _Parts(
         clock=clock,
@@ -227,6 +236,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
         conductor=conductor,
         interrogator=interrogator,
         refresher=refresher,
+        errands=errands,
         desk=desk,
         radios=named,
         reattach=reattach,

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import structlog
 
-from otagate.engine.course import Course, Tools, serve_order
-from otagate.engine.mailbox import Asked, Returned, Told
+from otagate.engine.course import Course, Tools
+from otagate.engine.mailbox import Heard, Letter, Returned, Told
+from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component
-from otagate.model.errors import ImageError, NotInState, StoreError, UnknownImage
-from otagate.model.ids import DeviceId, RadioName, UpdateId
+from otagate.model.errors import IllegalTransition, ImageError, NotCancellable, NotInState, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import PAUSABLE, Cause, State
 from otagate.model.orders import Park, Pause, Resume, Withdraw
 from otagate.model.updates import Update
-from otagate.policy.admit import Air, RadioAir, admit
+from otagate.model.verdicts import Verdict
+from otagate.policy.admit import ON_THE_AIR, Admission, Air, RadioAir, admit
 from otagate.ports import Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
 
 _LOOK_EVERY = 5.0
-_ANSWER_WITHIN = 10.0
+_TELL_WAIT_EVERY = 300.0
+"""Seconds between two facts about what one update waits for: a device that sleeps and wakes is not worth a line each time."""
 
 
 class Conductor:
@@ -32,12 +35,17 @@ class Conductor:
     def __init__(self, *, tools: Tools, radios: Mapping[RadioName, Radio]) -> None:
         self._tools = tools
         self._radios = radios
+        self._rows: dict[UpdateId, Update] = {}  # every update that has not ended, as last committed
         self._courses: dict[UpdateId, Course] = {}
+        self._benched: set[UpdateId] = set()  # adopted, but the air had no slot left: their devices are told to wait
         self._knocked: set[UpdateId] = set()
         self._pinned: set[UpdateId] = set()
+        self._waiting: Mapping[UpdateId, Verdict] = {}
+        self._told_at: dict[UpdateId, float] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
+        tools.ledger.watch(self._changed)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -49,42 +57,88 @@ class Conductor:
         """Every running course."""
         return list(self._courses.values())
 
+    def waits_for(self, update: UpdateId) -> Verdict | None:
+        """For what an update waited at the last look, as a `hold` with its sentence."""
+        return self._waiting.get(update)
+
+    def waiting(self) -> Mapping[UpdateId, Verdict]:
+        """Every update that waits, with its verdict."""
+        return self._waiting
+
+    def device_of(self, update: UpdateId) -> DeviceId | None:
+        """Whose update it is; None where it has ended."""
+        row = self._rows.get(update)
+        return None if row is None else row.device
+
     def is_busy(self, device: DeviceId) -> bool:
         """Whether a running update converses with the device, so that it should not be asked other things."""
-        return any(course.update.device == device for course in self._courses.values())
+        return any(course.update.state is not State.STAGED for course in self._courses_of(device))
+
+    def _courses_of(self, device: DeviceId) -> Iterable[Course]:
+        return (course for course in self._courses.values() if course.update.device == device)
 
     # --- running ----------------------------------------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Adopt what the last process left: called before any radio runs, so that no device meets a server that does not know it."""
-        for update in await self._tools.ledger.recover():
-            if update.radio not in self._radios:
-                continue
-            if update.state.running:
-                self._courses[update.id] = self._new_course(update, adopted=True)
-                self._try_pin(self._courses[update.id])
-            else:
-                self._pin(update)
+        """Adopt what the last process left: called before any radio runs, so that no device meets a server that does not know it.
 
-    def _try_pin(self, course: Course) -> None:
+        What was on the air stays there as far as there are slots; the rest is told to wait until one is free.
+        """
+        left = await self._tools.ledger.recover()
+        self._rows = {update.id: update for update in left}
+        for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
+            if update.radio not in self._radios or update.state is State.PLANNED:
+                continue
+            if not update.state.running:
+                await self._pin(update)
+            elif update.state in ON_THE_AIR and not update.paused and not self._has_slot(update):
+                self._benched.add(update.id)
+                await self._pin(update)
+            else:
+                await self._adopt(update)
+
+    def _has_slot(self, update: Update) -> bool:
+        """Whether `policy.admit` would let it on the air beside those that were adopted already, were its device there."""
+        air = self._air()
+        device = air.devices.get(update.device)
+        there = {} if device is None else {device.id: replace(device, online=True, last_seen=self._tools.clock.now())}
+        up = {name: replace(radio, up=True) for name, radio in air.radios.items()}
+        air = replace(air, radios=up, devices={**air.devices, **there})
+        running = [course.update for course in self._courses.values() if course.update.device != update.device]
+        waiting = admit([update], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
+        return waiting is None or waiting.reason != "radio_busy"
+
+    async def _adopt(self, update: Update) -> None:
+        course = self._courses[update.id] = self._new_course(update, adopted=True)
         try:
-            course.serve()
-        except (UnknownImage, ImageError) as error:
-            LOG.warning("image of a running update is gone", update=course.update.id, error=str(error))
+            await course.serve(adopted=True)
+        except (UnknownImage, ImageError, StoreError) as error:
+            LOG.warning("image of a running update is gone", update=update.id, error=str(error))
 
     async def run(self) -> None:
         """Admit and run, for ever."""
-        async with asyncio.TaskGroup() as self._tasks:
-            for course in self._courses.values():
-                self._tasks.create_task(self._run(course), name=f"update:{course.update.id}")
-            while True:
-                self._wake.clear()
-                await self._admit_safely()
-                try:
-                    async with asyncio.timeout(_LOOK_EVERY / self._tools.waits.pace):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for course in self._courses.values():
+                    self._tasks.create_task(self._run(course), name=f"update:{course.update.id}")
+                while True:
+                    self._wake.clear()
+                    await self._look_safely()
+                    try:
+                        async with asyncio.timeout(_LOOK_EVERY / self._tools.waits.pace):
+                            await self._wake.wait()
+                    except TimeoutError:
+                        continue
+        finally:
+            await self._interrupt()
+
+    async def _interrupt(self) -> None:
+        """The hub stops: what was being fetched is queued again. What devices hold keeps its state, to be adopted."""
+        for update in [each for each in self._rows.values() if each.state is State.FETCHING]:
+            try:
+                await self._tools.ledger.advance(update.id, [Cause.INTERRUPTED], detail="the hub was stopped")
+            except (StoreError, UpdateError) as error:
+                LOG.warning("interruption not recorded", update=update.id, error=str(error))
 
     def stop_admitting(self) -> None:
         """The hub stops: what runs may go on until it is cancelled, nothing new begins."""
@@ -94,28 +148,55 @@ class Conductor:
         """Something has changed: look at the queue."""
         self._wake.set()
 
-    async def _admit_safely(self) -> None:
-        try:
-            await self._admit()
-        except StoreError as error:
-            LOG.warning("store refuses", error=str(error))
+    def _changed(self, update: Update) -> None:
+        """A row is another one; called by the ledger."""
+        if update.ended:
+            self._forget(update)
+        else:
+            self._rows[update.id] = update
+        course = self._courses.get(update.id)
+        if course is not None:
+            course.changed(update)
+        self.wake()
 
-    async def _admit(self) -> None:
-        unfinished = await self._tools.store.updates.unfinished()
-        queue = [self._as_knocked(each) for each in unfinished if each.state is State.QUEUED and each.id not in self._courses]
-        if not queue or self._stopping:
+    def _forget(self, update: Update) -> None:
+        self._rows.pop(update.id, None)
+        self._told_at.pop(update.id, None)
+        self._knocked.discard(update.id)
+        self._benched.discard(update.id)
+        if update.id in self._pinned and update.id not in self._courses:
+            self._command(update, Withdraw(update=update.id))
+        self._pinned.discard(update.id)
+
+    def _command(self, update: Update, order: Park | Pause | Resume | Withdraw) -> None:
+        radio = self._radios.get(update.radio)
+        if radio is not None:
+            radio.command(order)
+
+    # --- the queue --------------------------------------------------------------------------------------------------------------------
+
+    async def _look_safely(self) -> None:
+        try:
+            await self._look()
+        except (StoreError, UpdateError) as error:  # the store refuses, or somebody was faster
+            LOG.debug("look at the queue cut short", error=str(error))
+
+    async def _look(self) -> None:
+        if self._stopping:
             return
-        running = [course.update for course in self._courses.values()]
-        admission = admit(queue, running, air=self._air(unfinished), now=self._tools.clock.now())
+        queue = [self._as_knocked(each) for each in self._rows.values() if self._waits(each)]
+        running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
+        admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())
+        self._waiting = admission.waiting
         for update_id in admission.admitted:
-            await self._start(update_id)
-        by_id = {update.id: update for update in queue}
-        for update_id, verdict in admission.waiting.items():
-            update = by_id[update_id]
-            if update_id not in self._pinned:
-                self._pin(update)
-            if update.reason != verdict.reason:
-                await self._tools.ledger.amend(update_id, "waits", detail=verdict.sentence, reason=verdict.reason)
+            await self._start(self._rows.get(update_id))
+        await self._tell_waits(admission)
+        for update_id in admission.waiting:
+            if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
+                await self._pin(row)
+
+    def _waits(self, update: Update) -> bool:
+        return update.id not in self._courses and (update.state is State.QUEUED or update.id in self._benched)
 
     def _as_knocked(self, update: Update) -> Update:
         """A device that asks by itself need not wait for the end of a backoff."""
@@ -123,8 +204,7 @@ class Conductor:
             return replace(update, not_before=None)
         return update
 
-    def _air(self, unfinished: Sequence[Update]) -> Air:
-        paused = frozenset(each.id for each in unfinished if each.paused)
+    def _air(self) -> Air:
         registry = self._tools.registry
         radios = {
             name: RadioAir(
@@ -135,53 +215,90 @@ class Conductor:
             )
             for name, status in registry.radios.items()
         }
+        paused = frozenset(each.id for each in self._rows.values() if each.paused)
         return Air(radios=radios, devices={device.id: device for device in registry.devices()}, paused=paused)
 
-    async def _start(self, update_id: UpdateId) -> None:
-        if self._tasks is None:
+    async def _tell_waits(self, admission: Admission) -> None:
+        """Write down for what updates wait: at once where it is new, later where it changes often."""
+        now = self._tools.clock.monotonic()
+        news: dict[UpdateId, Verdict] = {}
+        for update_id, verdict in admission.waiting.items():
+            row = self._rows.get(update_id)
+            if row is None or row.state is not State.QUEUED or row.reason == verdict.reason:
+                continue
+            if row.reason is None or now - self._told_at.get(update_id, float("-inf")) >= _TELL_WAIT_EVERY / self._tools.waits.pace:
+                news[update_id] = verdict
+        if news:
+            await self._tools.ledger.hold(news)
+            self._told_at |= dict.fromkeys(news, now)
+
+    async def _start(self, update: Update | None) -> None:
+        if self._tasks is None or update is None or update.id in self._courses:
             return
-        update = await self._tools.ledger.advance(update_id, [Cause.ADMITTED])
-        self._knocked.discard(update_id)
-        course = self._new_course(update, adopted=False)
-        self._courses[update_id] = course
-        self._tasks.create_task(self._run(course), name=f"update:{update_id}")
+        if update.id in self._benched:
+            self._benched.discard(update.id)
+        elif self._runs_already(update):
+            await self._tools.ledger.advance(update.id, [Cause.ALREADY_CURRENT], detail="the device tells that it runs this version already")
+            return
+        else:
+            update = await self._tools.ledger.advance(update.id, [Cause.ADMITTED])
+        self._knocked.discard(update.id)
+        course = self._courses[update.id] = self._new_course(update, adopted=update.state is not State.FETCHING)
+        self._tasks.create_task(self._run(course), name=f"update:{update.id}")
+
+    def _runs_already(self, update: Update) -> bool:
+        """Whether the device told, after the update was made, that it runs the version."""
+        try:
+            device = self._tools.registry.device(update.device)
+        except UnknownDevice:
+            return False
+        component = device.component(update.component)
+        fresh = device.last_checked is not None and device.last_checked > update.created
+        return fresh and component is not None and component.version == update.to_version
 
     def _new_course(self, update: Update, *, adopted: bool) -> Course:
         return Course(update=update, radio=self._radios[update.radio], tools=self._tools, adopted=adopted)
 
     async def _run(self, course: Course) -> None:
-        """One update; its failure is its own, its siblings go on."""
+        """One update; its failure is its own, its siblings go on. A failure that nobody foresaw is waited out, and the update taken up again."""
         try:
-            error = await outcome(course.run(), what=f"update {course.update.id}")
+            while isinstance(error := await outcome(course.run(), what=f"update {course.update.id}"), Exception):
+                LOG.warning("update stands still", update=course.update.id, state=course.update.state, error=str(error))
+                if not course.update.state.running:
+                    break
+                await asyncio.sleep(self._tools.waits.relapse)
+                course.adopted, course.served = True, False
         finally:
             self._courses.pop(course.update.id, None)
             self._pinned.discard(course.update.id)
-        if error is not None:
-            LOG.warning("update stands still until the next start", update=course.update.id, state=course.update.state, error=str(error))
         if course.update.state is State.QUEUED:
             course.radio.command(Park(update=course.update.id))
             self._pinned.add(course.update.id)
         self.wake()
 
-    def _pin(self, update: Update) -> None:
-        """Let the session know a waiting update, so that a device that asks by itself is heard knocking."""
+    async def _pin(self, update: Update) -> None:
+        """Let the session know an update that waits, so that a device that asks by itself is told to wait and heard knocking."""
         radio = self._radios.get(update.radio)
-        if radio is None or update.image is None or update.state is not State.QUEUED:
+        if radio is None or update.image is None:
             return
         self._pinned.add(update.id)
+        library = self._tools.library
         try:
-            radio.command(serve_order(update, self._tools.library, adopted="offering"))
-        except (UnknownImage, ImageError):
+            view, facts = await library.map(Sha256(update.image)), library.image(update.image).facts
+        except (UnknownImage, ImageError, StoreError):
             return  # fetching will say so
-        radio.command(Park(update=update.id))
+        now = self._rows.get(update.id)
+        if now is not None and self._waits(now):
+            radio.command(serve_order(now, view, facts, adopted=ADOPTED.get(now.state, "offering")))
+            radio.command(Park(update=now.id))
 
     # --- what radios tell -------------------------------------------------------------------------------------------------------------
 
     def advanced(self, event: TransferAdvanced) -> None:
         """To the course of the update; one that does not run is told to nobody."""
         course = self._courses.get(event.update)
-        if course is None or not course.mailbox.put(event):
-            LOG.debug("letter without a reader", update=event.update)
+        if course is not None:
+            course.mailbox.put(event)
 
     def progressed(self, event: TransferProgressed) -> None:
         """A counter, nothing else."""
@@ -191,68 +308,85 @@ class Conductor:
 
     def knocked(self, event: Knocked) -> None:
         """A waiting update's device asks for it."""
-        self._knocked.add(event.update)
-        self.wake()
+        if event.update in self._rows:
+            self._knocked.add(event.update)
+            self.wake()
+
+    def heard(self, device: DeviceId) -> None:
+        """A device is awake."""
+        self._bring(device, Heard())
 
     def returned(self, device: DeviceId) -> None:
         """A device announced itself."""
-        for course in self._courses.values():
-            if course.update.device == device:
-                course.mailbox.put(Returned())
-        self.wake()
+        self._bring(device, Returned())
+
+    def _bring(self, device: DeviceId, letter: Letter) -> None:
+        for course in self._courses_of(device):
+            course.mailbox.put(letter)
+        if any(self._rows[each].device == device for each in self._waiting if each in self._rows):
+            self.wake()
 
     def told(self, device: DeviceId, component: Component) -> None:
         """A device told what it runs."""
-        for course in self._courses.values():
-            if course.update.device == device and course.update.component == component.id:
+        for course in self._courses_of(device):
+            if course.update.component == component.id:
                 course.mailbox.put(Told(component))
 
     # --- what operators ask -----------------------------------------------------------------------------------------------------------
 
-    async def ask(self, update: Update, what: str, actor: str) -> None:
-        """Cancel or activate a running update. Raises NotCancellable, NotInState."""
-        course = self._courses.get(update.id)
-        if course is None:
-            raise NotInState(f"update {update.id} is {update.state} and does not run")
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not course.mailbox.put(Asked(what, actor, answer)):
-            raise NotInState(f"update {update.id} is too busy to answer; try again")
-        async with asyncio.timeout(_ANSWER_WITHIN):
-            await answer
+    async def cancel(self, update_id: UpdateId, actor: str) -> Update:
+        """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
 
-    async def cancel(self, update: Update, actor: str) -> None:
-        """Cancel an update, running or not. Raises NotCancellable, NotInState."""
-        if update.id in self._courses:
-            await self.ask(update, "cancel", actor)
-            return
-        await self._tools.ledger.advance(update.id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
-        radio = self._radios.get(update.radio)
-        if radio is not None:
-            radio.command(Withdraw(update=update.id))
-        self._pinned.discard(update.id)
+        Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable.
+        """
+        try:
+            update = await self._tools.ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
+        except IllegalTransition:
+            found = await self._tools.store.updates.get(update_id)
+            if found.ended:
+                raise NotInState(f"update {update_id} has ended: it is {found.state}") from None
+            raise NotCancellable(f"update {update_id} is {found.state}: the device has the image and the order to use it") from None
+        self._command(update, Withdraw(update=update_id))
+        return update
 
-    async def pause(self, update: Update, actor: str) -> None:
-        """Hold an update where it is. Raises NotInState."""
-        if update.state not in PAUSABLE:
-            raise NotInState(f"update {update.id} is {update.state} and cannot be paused there")
-        changed = await self._tools.ledger.amend(update.id, "paused", actor=actor, paused=True, reason="paused")
-        self._refresh(changed)
-        radio = self._radios.get(update.radio)
-        if radio is not None and update.state is not State.QUEUED:
-            radio.command(Pause(update=update.id))
+    async def activate(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a staged image be used. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        if update_id in self._rows and update_id not in self._courses:
+            raise NotInState(f"update {update_id} does not run: {self._rows[update_id].state}")
+        return await self._move(update_id, Cause.ACTIVATED, actor, "an operator gave the word", "only a staged one can be activated")
 
-    async def resume(self, update: Update, actor: str) -> None:
-        """Let a paused update go on. Raises NotInState."""
-        if not update.paused:
-            raise NotInState(f"update {update.id} is not paused")
-        changed = await self._tools.ledger.amend(update.id, "resumed", actor=actor, paused=False, reason=None)
-        self._refresh(changed)
-        radio = self._radios.get(update.radio)
-        if radio is not None and update.state is not State.QUEUED:
-            radio.command(Resume(update=update.id))
-        self.wake()
+    async def approve(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._move(update_id, Cause.APPROVED, actor, "an operator approved it", "only a planned one waits for approval")
 
-    def _refresh(self, update: Update) -> None:
-        course = self._courses.get(update.id)
-        if course is not None:
-            course.update = update
+    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str) -> Update:
+        try:
+            return await self._tools.ledger.advance(update_id, [cause], detail=detail, actor=actor)
+        except IllegalTransition:
+            found = await self._tools.store.updates.get(update_id)
+            raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
+
+    async def pause(self, update_id: UpdateId, actor: str) -> Update:
+        """Hold an update where it is; one that is held stays so. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        known = await self._tools.store.updates.get(update_id)
+        if known.paused and known.state in PAUSABLE:
+            return known
+        changed = await self._tools.ledger.amend(update_id, "paused", check=_require_pausable, actor=actor, paused=True, reason="paused")
+        self._command(changed, Pause(update=update_id))
+        return changed
+
+    async def resume(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a paused update go on. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        changed = await self._tools.ledger.amend(update_id, "resumed", check=_require_paused, actor=actor, paused=False, reason=None)
+        self._command(changed, Resume(update=update_id))
+        return changed
+
+
+def _require_pausable(update: Update) -> None:
+    if update.state not in PAUSABLE:
+        raise NotInState(f"update {update.id} is {update.state} and cannot be paused there")
+
+
+def _require_paused(update: Update) -> None:
+    if not update.paused:
+        raise NotInState(f"update {update.id} is not paused")

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
+import structlog
+
+from otagate.engine.drafts import POLICY, Past, draft
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.registry import Registry
+from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
-from otagate.model.ids import RadioName, Sha256, UpdateId
+from otagate.model.errors import StoreError, UnknownDevice, UpdateError
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.policy.plan import Choice, choose
+from otagate.policy.retry import judge_loop
 from otagate.policy.settings import PolicySettings
 from otagate.ports import Clock, Store
 
+LOG = structlog.get_logger("otagate.consultant")
+
 PolicyOf = Callable[[Device], PolicySettings]
 """The settings that the configuration's rules give to a device."""
+
+_PAST = 100
+_AGAIN = 1.0
 
 
 class Consultant:
     """Asks the library and policy; writes only through the ledger."""
 
-    def __init__(
-        self, *, library: Library, registry: Registry, ledger: Ledger, store: Store, clock: Clock, policy_of: PolicyOf, admit: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, library: Library, registry: Registry, ledger: Ledger, store: Store, clock: Clock, policy_of: PolicyOf) -> None:
         self._library = library
         self._registry = registry
         self._ledger = ledger
         self._store = store
         self._clock = clock
         self._policy_of = policy_of
-        self._admit = admit
+        self._owed: dict[DeviceId, None] = {}
+        self._bell = asyncio.Event()
+        ledger.watch(self._changed)
+
+    # --- readings -----------------------------------------------------------------------------------------------------------------------
 
     def consult(
         self,
@@ -46,11 +59,11 @@ class Consultant:
         allow_downgrade: bool = False,
         force: bool = False,
     ) -> Choice:
-        """The best release for a component with the verdict on every one. Raises UnknownImage for an `image` that is not stored."""
+        """The best release for a component with the verdict on every one of its kind. Raises UnknownImage for an `image` that is not stored."""
         return choose(
             device,
             component,
-            self._library.releases(image),
+            self._library.releases_for(component) if image is None else [self._library.release(image)],
             settings=self._policy_of(device),
             operator=operator,
             allow_downgrade=allow_downgrade,
@@ -63,65 +76,78 @@ class Consultant:
         """Every component with its choice."""
         return [(component, self.consult(device, component)) for component in device.components]
 
-    async def decide(self, device: Device) -> list[Update]:
-        """Make the updates that policy wants without asking anybody."""
-        drafts = []
-        busy = {update.component for update in await self._store.updates.unfinished(device.id)}
-        for component, choice in self.offers(device):
-            release = choice.chosen
-            if release is None or not choice.verdict.allowed or component.id in busy:
+    async def past(self, device: DeviceId) -> Past:
+        """What became of the device's updates."""
+        return Past(await self._store.updates.page(device=device, limit=_PAST))
+
+    # --- decisions ----------------------------------------------------------------------------------------------------------------------
+
+    def post(self, device: DeviceId) -> None:
+        """Decide for a device soon."""
+        self._owed[device] = None
+        self._bell.set()
+
+    def post_all(self) -> None:
+        """The releases have changed: decide for every device soon."""
+        for device in self._registry.devices():
+            self.post(device.id)
+
+    def _changed(self, update: Update) -> None:
+        if update.state is State.SUCCEEDED:  # the next release of a chain may fit now
+            self.post(update.device)
+
+    async def run(self) -> None:
+        """Decide, one device after another, for ever; a decision that could not be stored is made again."""
+        while True:
+            await self._bell.wait()
+            if not self._owed:
+                self._bell.clear()
                 continue
-            if not await self._in_a_loop(device, component, release):
-                drafts.append(self.draft(device, component, release, actor="policy"))
+            device_id = next(iter(self._owed))
+            del self._owed[device_id]
+            error = await outcome(self._decide_one(device_id), what=f"decision for {device_id}")
+            if isinstance(error, (StoreError, UpdateError)):
+                LOG.debug("not decided yet", device=device_id, error=str(error))
+                self.post(device_id)
+                await asyncio.sleep(_AGAIN)
+
+    async def _decide_one(self, device_id: DeviceId) -> None:
+        try:
+            device = self._registry.device(device_id)
+        except UnknownDevice:
+            return
+        await self.decide(device)
+
+    async def decide(self, device: Device) -> list[Update]:
+        """Make the updates that policy wants without asking anybody; a newer release takes the place of one of ours that has not begun.
+
+        Raises StoreUnavailable, and IllegalTransition where such a one has just begun.
+        """
+        wanted = [(component, choice.chosen) for component, choice in self.offers(device) if choice.chosen is not None and choice.verdict.allowed]
+        if not wanted or device.radio not in self._registry.radios:
+            return []
+        unfinished = {each.component: each for each in await self._store.updates.unfinished(device.id)}
+        past = await self.past(device.id)
+        drafts: list[Update] = []
+        superseding: list[UpdateId] = []
+        for component, release in wanted:
+            before = unfinished.get(component.id)
+            if (before is None or _outdated(before, release)) and not self._refused(past, component.id, release):
+                drafts.append(draft(device, component, release, now=self._clock.now(), actor=POLICY, past=past))
+                superseding += [before.id] if before is not None else []
         if not drafts:
             return []
-        created = await self._ledger.create(drafts)
-        self._admit()
-        return created
+        created = await self._ledger.create(drafts, superseding=superseding)
+        return [each for each in created if isinstance(each, Update)]
 
-    async def decide_all(self) -> None:
-        """The releases have changed: decide for every device."""
-        for device in self._registry.devices():
-            await self.decide(device)
+    @staticmethod
+    def _refused(past: Past, component: ComponentId, release: Release) -> bool:
+        if past.speaks_against(component, release):
+            return True
+        return not judge_loop(past.completed_transfers(component, release.file_version)).allowed
 
-    async def _in_a_loop(self, device: Device, component: Component, release: Release) -> bool:
-        """Whether this release failed here before in a way that another try will not mend."""
-        latest = await self._store.updates.latest(device.id, component.id)
-        if latest is None or latest.to_version != release.file_version:
-            return False
-        return latest.state in (State.FAILED, State.CANCELLED)
 
-    def draft(
-        self,
-        device: Device,
-        component: Component,
-        release: Release,
-        *,
-        actor: str,
-        allow_downgrade: bool = False,
-        force: bool = False,
-        not_before: datetime | None = None,
-        hold_activation: bool = False,
-    ) -> Update:
-        """An update that is not in the store yet; the ledger gives it its id."""
-        return Update(
-            id=UpdateId(""),
-            device=device.id,
-            component=component.id,
-            radio=RadioName(device.radio or ""),
-            manufacturer_code=component.manufacturer_code if component.manufacturer_code is not None else release.manufacturer_code,
-            image_type=release.image_type,
-            from_version=component.version,
-            to_version=release.file_version,
-            source=release.source,
-            image=release.sha256,
-            state=State.QUEUED,
-            bytes_total=release.size,
-            created=self._clock.now(),
-            reason="scheduled" if not_before else None,
-            allow_downgrade=allow_downgrade,
-            force=force,
-            not_before=not_before,
-            hold_activation=hold_activation,
-            actor=actor,
-        )
+def _outdated(update: Update, release: Release) -> bool:
+    """Whether an update that waits, and that nobody but policy wanted, is overtaken by a newer release."""
+    waits = update.state in (State.PLANNED, State.QUEUED)
+    return waits and update.actor == POLICY and release.file_version > update.to_version

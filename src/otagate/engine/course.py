@@ -1,57 +1,40 @@
-"""The course of one update from its admission to its end, step by step; one method a state, one task an update."""
+"""The course of one update from its admission to its end, step by step; one method a state, one task an update.
+
+The row is the truth: whoever changes it (this course, an operator, a restart) does so through the ledger, and the course looks at the row again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from otagate.engine.confirmation import Confirmation, Finding
+from otagate.engine.conversation import FAILED_ATTEMPT, still_to_come
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
-from otagate.engine.mailbox import Asked, Letter, Mailbox, Returned, Told
+from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, Told
 from otagate.engine.progress import Progress
 from otagate.engine.registry import Registry
+from otagate.engine.serving import ADOPTED, serve_order
+from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
-from otagate.model.errors import ImageError, NotCancellable, NotInState, OtagateError, RadioUnavailable, StoreError, UnknownImage
-from otagate.model.ids import UpdateId
-from otagate.model.lifecycle import TABLE, Cause, State, cancellable
-from otagate.model.orders import Activate, Pause, Serve, Withdraw
+from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.lifecycle import Cause, State
+from otagate.model.orders import Activate, Pause, Withdraw
 from otagate.model.updates import Update
+from otagate.policy.match import match
 from otagate.policy.retry import after_attempt
 from otagate.policy.settings import PolicySettings
-from otagate.policy.trust import trust
+from otagate.policy.trust import narrow, trust
 from otagate.ports import Clock, Radio, Store, TransferAdvanced
 
 LOG = structlog.get_logger("otagate.conductor")
-
-_ADOPTED = {State.OFFERING: "offering", State.TRANSFERRING: "transferring", State.STAGED: "staged", State.ACTIVATING: "activating"}
-_FAILED_ATTEMPT = frozenset({Cause.STALLED, Cause.ABORTED_BY_DEVICE, Cause.EXPIRED, Cause.FETCH_FAILED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
-    """How long the engine waits, in seconds; `pace` shortens backoffs where simulated hardware lives faster."""
-
-    activation: float = 900.0
-    activation_sleepy: float = 86_400.0
-    confirmation: float = 600.0
-    poll: float = 20.0
-    store_retry: float = 1.0
-    pace: float = 1.0
-
-    def scaled(self, factor: float) -> Waits:
-        """The same waits, `factor` times shorter."""
-        return Waits(
-            activation=self.activation / factor,
-            activation_sleepy=self.activation_sleepy / factor,
-            confirmation=self.confirmation / factor,
-            poll=self.poll / factor,
-            store_retry=self.store_retry,
-            pace=self.pace * factor,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +59,26 @@ class Course:
     tools: Tools
     adopted: bool = False
     mailbox: Mailbox = field(default_factory=Mailbox)
-    progress: Progress = field(default_factory=lambda: Progress(total=0))
-    began_at: int = 0
+    progress: Progress = field(init=False)
+    served: bool = False
+    _began_at: int = field(init=False)
+    _fell_silent: bool = False
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
         self.progress.saved_at = self.tools.clock.monotonic()
-        self.began_at = self.update.bytes_sent
+        self._began_at = self.update.bytes_sent
+
+    def changed(self, update: Update) -> None:
+        """The row is another one now."""
+        if update.state is State.ACTIVATING and self.update.state is not State.ACTIVATING:
+            self.mailbox.forget(Returned, Heard, Told)  # that was before it was told to use the image
+        self.update = update
+        self.mailbox.put(Changed())
 
     async def run(self) -> None:
         """Go on until the update has ended or is back in the queue; a store that refuses is waited for, nothing else is."""
-        steps = {
+        steps: Mapping[State, Callable[[], Awaitable[None]]] = {
             State.FETCHING: self._fetch,
             State.OFFERING: self._converse,
             State.TRANSFERRING: self._converse,
@@ -94,13 +86,17 @@ class Course:
             State.ACTIVATING: self._await_return,
             State.CONFIRMING: self._confirm,
         }
-        while self.update.state.running:
+        while (state := self.update.state).running:
             try:
-                await steps[self.update.state]()
-            except StoreError as error:
-                LOG.warning("store refuses", update=self.update.id, error=str(error))
-                await self._take(await self.mailbox.get(self.tools.waits.store_retry), quiet=True)
-        if self.update.state.final:
+                await steps[state]()
+            except StoreError:
+                await asyncio.sleep(self.tools.waits.store_retry)
+            except UpdateError:
+                if self.update.state is state:
+                    raise  # nobody else moved it, so the step itself is wrong
+        if self.update.state is State.QUEUED and self._fell_silent:
+            await self._probe()
+        if self.update.ended:
             self.radio.command(Withdraw(update=self.update.id))
 
     # --- fetching ---------------------------------------------------------------------------------------------------------------------
@@ -113,15 +109,20 @@ class Course:
             return
         try:
             image = library.image(update.image)
-            library.open(update.image)
+            await library.map(update.image)
         except UnknownImage as error:
             await self._advance(Cause.REJECTED, detail=f"{error}; it was removed since", code="unknown-image")
             return
         except ImageError as error:
             await self._advance(Cause.REJECTED, detail=str(error), code=error.code)
             return
-        release = next(iter(library.releases(update.image)))
+        release = replace(library.release(update.image), image_type=update.image_type, file_version=update.to_version, size=update.bytes_total)
         verdict = trust(image.facts, release, sha256=update.image)
+        device = self._device()
+        component = device.component(update.component) if device is not None else None
+        if verdict.allowed and device is not None and component is not None:
+            fit = match(device, component, narrow(release, image.facts))
+            verdict = fit if fit.decision == "refuse" else verdict
         if verdict.allowed:
             await self._advance(Cause.VERIFIED, detail=verdict.sentence)
         else:
@@ -129,203 +130,244 @@ class Course:
 
     # --- offering and transferring ----------------------------------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        """Pin the image in the session of the device."""
-        update = self.update
+    async def serve(self, *, adopted: bool) -> None:
+        """Pin the image in the session of the device. Raises UnknownImage, ImageError, StoreUnavailable."""
+        update, library = self.update, self.tools.library
         if update.image is None:
+            raise UnknownImage(f"update {update.id} names no stored image")
+        view = await library.map(update.image)
+        facts = library.image(update.image).facts
+        if self.update.id != update.id or self.update.ended:
             return
-        self.radio.command(serve_order(update, self.tools.library, adopted=_ADOPTED.get(update.state) if self.adopted else None))
-        if update.paused:
+        self.radio.command(serve_order(self.update, view, facts, adopted=ADOPTED.get(self.update.state) if adopted else None))
+        if self.update.paused:
             self.radio.command(Pause(update=update.id))
+        self.served = True
+
+    async def _serve_once(self) -> bool:
+        """Whether the session knows the image; a step that begins again does not disturb it."""
+        if self.served:
+            return True
+        try:
+            await self.serve(adopted=self.adopted)
+        except (UnknownImage, ImageError) as error:
+            LOG.warning("image of a running update is gone", update=self.update.id, error=str(error))
+            return False
+        return True
 
     async def _converse(self) -> None:
         """Serve, and follow what the session tells until the state is another one."""
-        self.serve()
-        state = self.update.state
-        while self.update.state is state:
-            letter = await self.mailbox.get(self.tools.waits.poll)
+        state, waits = self.update.state, self.tools.waits
+        if not await self._serve_once():
+            await self._try_again((_failure(state),), "the stored image cannot be read any more")
+            return
+        silence, offset = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
+        while self._stands(state):
+            letter = await self.mailbox.get(waits.poll)
+            if isinstance(letter, TransferAdvanced) or self.progress.offset != offset:
+                silence.restart()
+                offset = self.progress.offset
             await self._take(letter)
             if self._stands(state) and self.progress.due_on_disk(self.tools.clock.monotonic()):
                 await self._sample()
+            if self._stands(state) and silence.read() >= waits.silence:
+                await self._try_again((_failure(state),), f"nothing was heard of it for {waits.silence:.0f} s")
+
+    def _in_charge(self) -> bool:
+        """Whether silence is the device's: its radio is up and nobody told it to wait."""
+        return self.tools.registry.is_up(self.update.radio) and not self.update.paused
 
     async def _sample(self) -> None:
-        self.update = await self.tools.ledger.amend(self.update.id, "progress", bytes_sent=self.progress.offset)
-        self.progress.saved_now(self.tools.clock.monotonic())
+        with suppress(StoreError):  # the next look tries again
+            await self.tools.ledger.amend(self.update.id, "progress", check=_require_transfer, bytes_sent=self.progress.offset)
+            self.progress.saved_now(self.tools.clock.monotonic())
 
     # --- staged, activating, confirming -----------------------------------------------------------------------------------------------
 
     async def _hold(self) -> None:
         """The image is on the device; wait for the word to use it, or for the device to use it by itself."""
-        self.serve()
+        await self._serve_once()
         while self._stands(State.STAGED):
             letter = await self.mailbox.get(None)
             await self._take(letter)
-            if isinstance(letter, Returned) and self._stands(State.STAGED) and await self._read_version() == self.update.to_version:
-                await self._advance(Cause.REBOOTED, detail="the device came back with the new version by itself")
+            if not self._stands(State.STAGED):
+                return
+            told = letter.component.version if isinstance(letter, Told) else None
+            if isinstance(letter, Returned):
+                told = await self.read_version()
+            if told == self.update.to_version and self._stands(State.STAGED):
+                await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
 
     async def _await_return(self) -> None:
         """The device was told to use the image: wait until it is back, whatever way it shows that."""
-        self.serve()
-        waits, clock = self.tools.waits, self.tools.clock
-        patience = waits.activation_sleepy if self._sleepy() else waits.activation
-        ends = clock.monotonic() + patience
+        await self._serve_once()
+        waits = self.tools.waits
+        patience = waits.activation_sleepy if self.sleepy else waits.activation
+        spent = Stopwatch(self.tools.clock, self._in_charge)
+        self._urge()
         while self._stands(State.ACTIVATING):
-            letter = await self.mailbox.get(min(waits.poll, max(ends - clock.monotonic(), 0.01)))
+            letter = await self.mailbox.get(waits.poll)
             await self._take(letter)
             if not self._stands(State.ACTIVATING):
                 return
             if isinstance(letter, Returned):
                 await self._advance(Cause.RETURNED, detail="the device is back on the network")
-            elif isinstance(letter, Told) and letter.component.version == self.update.to_version:
-                await self._advance(Cause.RETURNED, detail="the device asks again and tells the new version")
-            elif letter is None and await self._read_version() == self.update.to_version:
-                await self._advance(Cause.RETURNED, detail="the device answers and tells the new version")
-            elif clock.monotonic() >= ends:
+            elif await self._runs_new_version(letter):
+                await self._advance(Cause.RETURNED, detail="the device tells the new version")
+            elif spent.read() >= patience:
                 detail = f"the device was told to use the new image and did not come back within {patience:.0f} s"
                 await self._advance(Cause.LOST, detail=detail)
 
+    async def _runs_new_version(self, letter: Letter | None) -> bool:
+        """Whether the device tells the new version: by itself, or asked at a look; one that sleeps is asked when it is heard."""
+        if isinstance(letter, Told):
+            return letter.component.version == self.update.to_version
+        if not self._invites(letter):
+            return False
+        version = await self.read_version()
+        if version is not None and version != self.update.to_version:
+            self._urge()
+        return version == self.update.to_version
+
+    def _urge(self) -> None:
+        """An image that was held needs the word; one that was not has it in the answer to its Upgrade End Request."""
+        if self.update.hold_activation:
+            self.radio.command(Activate(update=self.update.id))
+
     async def _confirm(self) -> None:
-        """Success is a fresh read of the version, never the device's word that it has taken the image."""
+        """Success is a fresh word of the device about its version, never its word that it has taken the image."""
+        if self.adopted:
+            await self._serve_once()
         waits, clock = self.tools.waits, self.tools.clock
-        ends = clock.monotonic() + (waits.activation_sleepy if self._sleepy() else waits.confirmation)
-        misses = 0
+        patience = waits.activation_sleepy if self.sleepy else max(waits.confirmation, waits.activation if self.adopted else 0.0)
+        confirmation = Confirmation(update=self.update, patience=patience, settle=waits.settle, back=not self.adopted)
+        spent, read_at = Stopwatch(clock, self._in_charge), float("-inf")
+        letter: Letter | None = Returned() if confirmation.back else None
         while self._stands(State.CONFIRMING):
-            version = await self._read_version()
-            if version == self.update.to_version:
-                self.progress.moved(self.update.bytes_total, clock.monotonic())
-                detail = f"the device tells version 0x{version:08x}"
-                await self._advance(Cause.VERSION_MATCHES, detail=detail, bytes_sent=self.update.bytes_total)
-                return
-            misses += version is not None
-            if misses >= 3 or (clock.monotonic() >= ends and version is not None):
-                detail = f"the device is back and tells version 0x{version or 0:08x} instead of 0x{self.update.to_version:08x}"
-                await self._advance(Cause.MISMATCH, detail=detail, completed_transfers=self.update.completed_transfers + 1)
-                return
-            if clock.monotonic() >= ends:
-                await self._advance(Cause.EXPIRED, detail="the device could not be asked for its version after the update")
+            if self._invites(letter) and clock.monotonic() - read_at >= waits.poll / 10:
+                confirmation.told(await self.read_version())
+                read_at = clock.monotonic()
+            if self.adopted and confirmation.misses:
+                self._urge()  # the hub may have died between the word in the journal and the word on the air
+            finding = confirmation.finding(spent.read())
+            if finding is not None:
+                await self._conclude(finding)
                 return
             letter = await self.mailbox.get(waits.poll)
             await self._take(letter)
+            if isinstance(letter, Told):
+                confirmation.told(letter.component.version)
+            elif isinstance(letter, Returned):
+                confirmation.returned(spent.read())
+
+    async def _conclude(self, finding: Finding) -> None:
+        changes: dict[str, Any] = {"completed_transfers": finding.completed_transfers}
+        if finding.cause is Cause.VERSION_MATCHES:
+            self.progress.moved(self.update.bytes_total, self.tools.clock.monotonic())
+            changes["bytes_sent"] = self.update.bytes_total
+        await self._advance(finding.cause, detail=finding.detail, code=finding.code, **changes)
+
+    def _invites(self, letter: Letter | None) -> bool:
+        """Whether now is the time to ask for the version: at every look, a device that sleeps when it is heard, any device that came back."""
+        return isinstance(letter, (Returned, Heard if self.sleepy else type(None)))
 
     def _stands(self, state: State) -> bool:
         return self.update.state is state
 
-    def _sleepy(self) -> bool:
-        try:
-            return self.tools.registry.device(self.update.device).sleepy
-        except OtagateError:
-            return False
+    @property
+    def sleepy(self) -> bool:
+        """Whether the device can be asked only when it is heard."""
+        device = self._device()
+        return device is not None and device.sleepy
 
-    async def _read_version(self) -> int | None:
-        """The version of the component, read now; None where the device cannot be asked."""
+    def _device(self) -> Device | None:
+        try:
+            return self.tools.registry.device(self.update.device)
+        except UnknownDevice:
+            return None
+
+    async def read_version(self) -> int | None:
+        """The version of the component, read now; None where the device cannot be asked or does not say."""
         try:
             answer = await self.radio.interrogate(self.update.device)
-        except RadioUnavailable:
-            return None
-        except StoreError:
-            raise
         except OtagateError as error:
             LOG.debug("version not read", update=self.update.id, error=str(error))
             return None
-        checked = await self.tools.registry.interrogated(answer)
-        component = checked.component(self.update.component)
+        await self.tools.registry.interrogated(answer)
+        component = answer.component(self.update.component)
         return component.version if component is not None else None
+
+    async def _probe(self) -> None:
+        """After an attempt that ended in silence: a device that is not there waits as offline, and one that runs the release already is done."""
+        if self.sleepy:
+            return
+        try:
+            answer = await self.radio.interrogate(self.update.device)
+        except DeviceUnreachable:
+            await self.tools.registry.silent(self.update.device)
+            return
+        except OtagateError:
+            return
+        await self.tools.registry.interrogated(answer)
 
     # --- letters ----------------------------------------------------------------------------------------------------------------------
 
-    async def _take(self, letter: Letter | None, *, quiet: bool = False) -> None:
-        """Do what a letter says. `quiet`: the store refuses, so only answer who waits."""
-        if isinstance(letter, Asked):
-            await self._answer(letter)
-        elif isinstance(letter, TransferAdvanced) and not quiet:
-            await self._follow(letter)
-
-    async def _follow(self, letter: TransferAdvanced) -> None:
+    async def _take(self, letter: Letter | None) -> None:
         """The conversation reached a cause: commit it, then let the held answer leave."""
-        if not self._fits(letter.causes):
-            LOG.debug("letter out of place", update=self.update.id, state=self.update.state, causes=[str(each) for each in letter.causes])
+        if not isinstance(letter, TransferAdvanced):
+            return
+        causes = still_to_come(self.update.state, letter.causes)
+        if causes is None:
+            LOG.info("session and row disagree", update=self.update.id, state=self.update.state, causes=[str(each) for each in letter.causes])
+            self.adopted, self.served = True, False
+            await self._serve_once()
             return
         self.progress.moved(letter.offset, self.tools.clock.monotonic())
-        changes: dict[str, Any] = {"bytes_sent": max(self.update.bytes_sent, letter.offset)}
-        if letter.causes[-1] in _FAILED_ATTEMPT:
-            await self._end_attempt(letter, changes)
-        else:
-            await self._advance(*letter.causes, detail=letter.detail, **changes)
+        if causes and causes[-1] in FAILED_ATTEMPT:
+            await self._try_again(causes, letter.detail)
+        elif causes:
+            await self._advance(*causes, detail=letter.detail, bytes_sent=max(self.update.bytes_sent, letter.offset))
         if letter.token is not None:
             self.radio.committed(letter.token)
 
-    def _fits(self, causes: Sequence[Cause]) -> bool:
-        state = self.update.state
-        for cause in causes:
-            if cause not in TABLE[state]:
-                return False
-            state = TABLE[state][cause]
-        return True
-
-    async def _end_attempt(self, letter: TransferAdvanced, changes: dict[str, Any]) -> None:
-        """Back to the queue with a pause, or to the end where no attempt is left."""
-        clock = self.tools.clock
-        now = clock.now()
-        settings = self._policy()
-        began, reached = self.began_at, max(self.progress.offset, letter.offset)
-        retry = after_attempt(replace(self.update, **changes), began_at=began, reached=reached, settings=settings, now=now)
-        if retry.not_before is None:
-            detail = f"{letter.detail}. {retry.verdict.sentence}"
-            causes = (*letter.causes, Cause.RETRIES_SPENT)
-            await self._advance(*causes, detail=detail, code=retry.verdict.code, attempts=retry.attempts, **changes)
+    async def _try_again(self, causes: tuple[Cause, ...], detail: str) -> None:
+        """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing."""
+        now = self.tools.clock.now()
+        reached = max(self.update.bytes_sent, self.progress.offset)
+        if self.update.paused:
+            await self._advance(*causes, detail=detail, bytes_sent=reached)
             return
-        pause = (retry.not_before - now) / self.tools.waits.pace
-        changes |= {"attempts": retry.attempts, "not_before": now + max(pause, timedelta(seconds=0.05)), "reason": "backoff"}
-        await self._advance(*letter.causes, detail=letter.detail, **changes)
+        retry = after_attempt(self.update, began_at=self._began_at, reached=reached, settings=self._policy(), now=now)
+        if retry.not_before is None:
+            code, attempts = retry.verdict.code, retry.attempts
+            detail = f"{detail}. {retry.verdict.sentence}"
+            await self._advance(*causes, Cause.RETRIES_SPENT, detail=detail, code=code, attempts=attempts, bytes_sent=reached)
+            return
+        pause = max((retry.not_before - now) / self.tools.waits.pace, timedelta(seconds=0.05))
+        changes: dict[str, Any] = {"attempts": retry.attempts, "not_before": now + pause, "reason": "backoff", "bytes_sent": reached}
+        await self._advance(*causes, detail=detail, **changes)
+        self._fell_silent = Cause.ABORTED_BY_DEVICE not in causes
 
     def _policy(self) -> PolicySettings:
-        try:
-            return self.tools.policy_of(self.tools.registry.device(self.update.device))
-        except OtagateError:
-            return PolicySettings()
+        device = self._device()
+        return PolicySettings() if device is None else self.tools.policy_of(device)
 
-    async def _answer(self, letter: Asked) -> None:
-        try:
-            await (self._cancel(letter.actor) if letter.what == "cancel" else self._activate(letter.actor))
-        except OtagateError as error:
-            if not letter.answer.done():
-                letter.answer.set_exception(error)
-        else:
-            if not letter.answer.done():
-                letter.answer.set_result(None)
-
-    async def _cancel(self, actor: str) -> None:
-        if not cancellable(self.update.state):
-            raise NotCancellable(f"update {self.update.id} is {self.update.state}: the device has the image and the order to use it")
-        await self._advance(Cause.CANCELLED, detail="an operator cancelled it", actor=actor)
-
-    async def _activate(self, actor: str) -> None:
-        if self.update.state is not State.STAGED:
-            raise NotInState(f"update {self.update.id} is {self.update.state}, and only a staged one can be activated")
-        await self._advance(Cause.ACTIVATED, detail="an operator gave the word", actor=actor)
-        self.radio.command(Activate(update=self.update.id))
-
-    async def _advance(self, *causes: Cause, detail: str, **changes: Any) -> None:
-        self.update = await self.tools.ledger.advance(self.update.id, causes, detail=detail, **changes)
+    async def _advance(self, *causes: Cause, detail: str, code: str | None = None, **changes: Any) -> None:
+        """Commit, however long the store refuses: what the device did is true, and it is told nothing before it is written."""
+        while True:
+            try:
+                update = await self.tools.ledger.advance(self.update.id, causes, detail=detail, code=code, **changes)
+            except StoreError:
+                await asyncio.sleep(self.tools.waits.store_retry)
+            else:
+                self.changed(update)
+                return
 
 
-def serve_order(update: Update, library: Library, *, adopted: Any = None) -> Serve:
-    """The order that pins an update's image. Raises UnknownImage, IntegrityMismatch."""
-    if update.image is None:
-        raise UnknownImage(f"update {update.id} names no stored image")
-    facts = library.image(update.image).facts
-    return Serve(
-        update=UpdateId(update.id),
-        device=update.device,
-        component=update.component,
-        manufacturer_code=update.manufacturer_code,
-        image_type=update.image_type,
-        file_version=update.to_version,
-        image=library.open(update.image),
-        from_version=update.from_version,
-        hardware_min=facts.hardware_min,
-        hardware_max=facts.hardware_max,
-        allow_downgrade=update.allow_downgrade,
-        hold_activation=update.hold_activation,
-        adopted=adopted,
-    )
+def _failure(state: State) -> Cause:
+    return Cause.EXPIRED if state is State.OFFERING else Cause.STALLED
+
+
+def _require_transfer(update: Update) -> None:
+    if update.state not in (State.OFFERING, State.TRANSFERRING):
+        raise NotInState(f"update {update.id} is {update.state} and transfers nothing")

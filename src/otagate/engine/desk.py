@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.drafting import Drafting
+from otagate.engine.errands import Errands
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
@@ -19,25 +22,13 @@ from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
 from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, Refusal, SourceView, UpdateView
-from otagate.model.devices import Component, Device
-from otagate.model.errors import (
-    AlreadyUpdating,
-    NoRelease,
-    NotInState,
-    OtagateError,
-    PolicyRefused,
-    RadioUnavailable,
-    Refused,
-    UnknownRadio,
-)
-from otagate.model.facts import Fact
+from otagate.model.errors import NotInState, OtagateError, StoreError, UnknownRadio
+from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
-from otagate.model.lifecycle import Cause, State
+from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
-from otagate.model.versions import parse_file_version
-from otagate.ports import Radio, Store
+from otagate.ports import Clock, Radio, Store
 
 _LIVE_EVERY = 0.5
 
@@ -58,9 +49,11 @@ class Desk:
         interrogator: Interrogator,
         refresher: Refresher,
         readings: Readings,
+        errands: Errands,
         radios: Mapping[RadioName, Radio],
         reattach: Mapping[RadioName, asyncio.Event],
         metrics: CollectorRegistry,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -72,10 +65,11 @@ class Desk:
         self._interrogator = interrogator
         self._refresher = refresher
         self._readings = readings
+        self._errands = errands
         self._radios = radios
         self._reattach = reattach
         self._metrics = metrics
-        self._order_lock = asyncio.Lock()
+        self._drafting = Drafting(registry=registry, consultant=consultant, ledger=ledger, radios=radios, clock=clock)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -146,95 +140,58 @@ class Desk:
     async def check(self, device_id: DeviceId, *, actor: str) -> DeviceView:
         """Interrogate now; cancelling the call does not cancel the check. Raises UnknownDevice and RadioError."""
         device = await self._interrogator.ask(device_id)
+        await self._note("device", device_id, "checked", actor)
         return await self._readings.device_view(device)
 
     async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
-        """Make updates, or only plan them; what is wrong with single devices is in `refused`."""
+        """Make updates, or only plan them; what is wrong with single devices is in `refused`. Raises StoreUnavailable."""
+        return await self._errands.do(self._order(request, actor), what="order")
+
+    async def _order(self, request: OrderRequest, actor: str) -> OrderResult:
         drafts: list[Update] = []
         refused: list[Refusal] = []
-        async with self._order_lock:  # two orders at once must not both find the component free
-            for device_id in dict.fromkeys(request.devices):
-                try:
-                    drafts += await self._draft(device_id, request, actor)
-                except OtagateError as error:
-                    refused.append(Refusal(device=device_id, error=error, reason=getattr(error, "reason", None)))
-            if request.dry_run or not drafts:
-                return OrderResult(updates=tuple(map(self._readings.update_view, drafts)), refused=tuple(refused))
-            created = await self._ledger.create(drafts)
-        self._conductor.wake()
-        return OrderResult(updates=tuple(map(self._readings.update_view, created)), refused=tuple(refused))
-
-    async def _draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> list[Update]:
-        device = self._registry.device(device_id)
-        if device.radio is None or RadioName(device.radio) not in self._radios:
-            raise RadioUnavailable(f"the radio {device.radio!r} of {device_id} is not configured")
-        components = [each for each in device.components if request.component in (None, each.id)]
-        if not components:
-            raise NoRelease(f"{device_id} has told of no component {request.component or 'that can be updated'} yet; check it first")
-        drafts: list[Update] = []
-        errors: list[OtagateError] = []
-        for component in components:
+        for device_id in dict.fromkeys(request.devices):
             try:
-                drafts.append(await self._draft_one(device, component, request, actor))
+                drafts += await self._drafting.draft(device_id, request, actor)
+            except StoreError:
+                raise
             except OtagateError as error:
-                errors.append(error)
-        if not drafts:
-            raise errors[0]
-        return drafts
-
-    async def _draft_one(self, device: Device, component: Component, request: OrderRequest, actor: str) -> Update:
-        latest = await self._store.updates.latest(device.id, component.id)
-        if latest is not None and not latest.ended:
-            raise AlreadyUpdating(f"component {component.id} of {device.id} has update {latest.id}, which is {latest.state}")
-        try:
-            version = parse_file_version(request.version) if request.version is not None else None
-        except ValueError as error:
-            raise PolicyRefused(str(error)) from None
-        choice = self._consultant.consult(
-            device,
-            component,
-            operator=True,
-            image=request.image,
-            version=version,
-            allow_downgrade=request.allow_downgrade,
-            force=request.force,
-        )
-        if choice.chosen is None:
-            raise refusal(choice.verdict)
-        not_before = request.when if isinstance(request.when, datetime) else None
-        return self._consultant.draft(
-            device,
-            component,
-            choice.chosen,
-            actor=actor,
-            allow_downgrade=request.allow_downgrade,
-            force=request.force,
-            not_before=not_before,
-        )
+                refused.append(_refusal(device_id, error))
+        if not request.dry_run and drafts:
+            made: list[Update] = []
+            for draft, result in zip(drafts, await self._ledger.create(drafts), strict=True):
+                if isinstance(result, Update):
+                    made.append(result)
+                else:  # another order was faster
+                    refused.append(_refusal(draft.device, result))
+            drafts = made
+        return OrderResult(updates=tuple(map(self._readings.update_view, drafts)), refused=tuple(refused))
 
     async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """Raises NotCancellable, NotInState, UnknownUpdate."""
-        update = await self._store.updates.get(update_id)
-        if update.ended:
-            raise NotInState(f"update {update_id} has ended: it is {update.state}")
-        await self._conductor.cancel(update, actor)
-        return await self.update(update_id)
+        """Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._conductor.cancel(update_id, actor), "cancel")
 
     async def pause(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """Raises NotInState, UnknownUpdate."""
-        await self._conductor.pause(await self._store.updates.get(update_id), actor)
-        return await self.update(update_id)
+        """Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._conductor.pause(update_id, actor), "pause")
 
     async def resume(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """Raises NotInState, UnknownUpdate."""
-        await self._conductor.resume(await self._store.updates.get(update_id), actor)
-        return await self.update(update_id)
+        """Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._conductor.resume(update_id, actor), "resume")
+
+    async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._conductor.approve(update_id, actor), "approve")
+
+    async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._conductor.activate(update_id, actor), "activate")
 
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """A new update like one that ended without success. Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses."""
         update = await self._store.updates.get(update_id)
         if not update.ended or update.state is State.SUCCEEDED:
-            raise NotInState(f"update {update_id} is {update.state}; only one that failed or was cancelled can be tried again")
+            raise NotInState(f"update {update_id} is {update.state}; only one that ended without success can be tried again")
         request = OrderRequest(
             devices=(update.device,),
             component=update.component,
@@ -248,19 +205,14 @@ class Desk:
             raise result.refused[0].error
         return result.updates[0]
 
-    async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """Raises NotInState, UnknownUpdate."""
-        update = await self._store.updates.get(update_id)
-        if update.state is not State.PLANNED:
-            raise NotInState(f"update {update_id} is {update.state}; only a planned one waits for approval")
-        approved = await self._ledger.advance(update_id, [Cause.APPROVED], detail="an operator approved it", actor=actor)
-        self._conductor.wake()
-        return self._readings.update_view(approved)
+    async def _do(self, work: Coroutine[Any, Any, Update], what: str) -> UpdateView:
+        return self._readings.update_view(await self._errands.do(work, what=what))
 
-    async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """Raises NotInState, UnknownUpdate."""
-        await self._conductor.ask(await self._store.updates.get(update_id), "activate", actor)
-        return await self.update(update_id)
+    async def _note(self, subject: Subject, subject_id: str, kind: str, actor: str, data: Mapping[str, Scalar] | None = None) -> None:
+        """Write down what an operator did; it is done, so a store that refuses does not make it undone."""
+        with suppress(StoreError):
+            async with self._journal.commit() as entry:
+                entry.tell(subject, subject_id, kind, actor=actor, data=data)
 
     # --- images, radios, sources ------------------------------------------------------------------------------------------------------
 
@@ -277,42 +229,41 @@ class Desk:
         return self._library.path(sha256)
 
     async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
-        """Store an image; idempotent. Raises Malformed, TooLarge, IntegrityMismatch."""
-        image = await self._library.add(data, file_name=file_name, source="upload", actor=actor)
-        await self._consultant.decide_all()
+        """Store an image; idempotent. Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable."""
+        image = await self._errands.do(self._library.add(data, file_name=file_name, source="upload", actor=actor), what="add image")
+        self._consultant.post_all()
         return image
 
     async def remove_image(self, sha256: Sha256, *, actor: str) -> None:
-        """Forget an image; raises UnknownImage, and NotInState where an unfinished update needs it."""
-        await self._library.remove(sha256, actor=actor)
+        """Forget an image; raises UnknownImage, StoreUnavailable, and NotInState where an unfinished update needs it."""
+        await self._errands.do(self._library.remove(sha256, actor=actor), what="remove image")
 
     async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
         """Open the network for new devices; raises UnknownRadio, RadioUnavailable."""
         found = self._radios.get(RadioName(radio))
         if found is None:
             raise UnknownRadio(f"there is no radio {radio!r}")
-        await found.permit_joining(seconds)
-        async with self._journal.commit() as entry:
-            entry.tell("radio", radio, "permit_join", actor=actor, data={"seconds": seconds})
+        await self._errands.do(found.permit_joining(seconds), what="permit join")
+        await self._note("radio", radio, "permit_join", actor, {"seconds": seconds})
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""
         event = self._reattach.get(RadioName(radio))
         if event is None:
             raise UnknownRadio(f"there is no radio {radio!r}")
-        async with self._journal.commit() as entry:
-            entry.tell("radio", radio, "reattach", actor=actor)
         event.set()
+        await self._note("radio", radio, "reattach", actor)
 
     async def sources(self) -> Sequence[SourceView]:
         """Every configured source."""
         return self._refresher.views()
 
     async def refresh(self, source: str, *, actor: str) -> SourceView:
-        """Ask a source again now; raises NotFound."""
-        return await self._refresher.refresh(source)
+        """Ask a source again now; raises NotFound, StoreUnavailable."""
+        view = await self._errands.do(self._refresher.refresh(source), what="refresh")
+        await self._note("source", source, "refreshed", actor)
+        return view
 
 
-def refusal(verdict: Verdict) -> Refused:
-    """A verdict as the error that the API makes a problem of."""
-    return Refused(verdict.sentence, code=verdict.code, reason=verdict.reason)
+def _refusal(device: DeviceId, error: OtagateError) -> Refusal:
+    return Refusal(device=device, error=error, reason=getattr(error, "reason", None))

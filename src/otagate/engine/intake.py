@@ -10,7 +10,7 @@ from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.registry import Registry
-from otagate.model.errors import StoreError
+from otagate.engine.supervise import outcome
 from otagate.model.ids import DeviceId
 from otagate.ports import (
     DeviceAsked,
@@ -28,6 +28,7 @@ from otagate.ports import (
 LOG = structlog.get_logger("otagate.intake")
 
 _BOUND = 10_000
+_STORE_RETRY = 1.0
 
 
 class Intake:
@@ -58,28 +59,39 @@ class Intake:
         self._conductor = conductor
 
     async def run(self, *, registry: Registry, conductor: Conductor, interrogator: Interrogator, consultant: Consultant) -> None:
-        """Bring events to whom they concern, for ever; a store that refuses costs an event, not the hub."""
-        handler = _Handler(registry, conductor, interrogator, consultant)
-        while True:
-            event = await self._queue.get()
-            try:
-                await handler.handle(event)
-            except StoreError as error:
-                LOG.warning("event not recorded", event=type(event).__name__, error=str(error))
+        """Bring events to whom they concern, for ever; an event that fails is one event, and what the store refused is offered to it again."""
+        readers = _Readers(registry, conductor, interrogator, consultant)
+        try:
+            while True:
+                event = await self._next(patient=not registry.refused)
+                if event is None:
+                    await registry.save()
+                    continue
+                error = await outcome(readers.read(event), what=f"event {type(event).__name__}")
+                if isinstance(error, Exception):
+                    LOG.warning("event not heeded", event=type(event).__name__, error=str(error))
+        finally:
+            await registry.save(everything=True)
+
+    async def _next(self, *, patient: bool) -> RadioEvent | None:
+        try:
+            async with asyncio.timeout(None if patient else _STORE_RETRY):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
 
 
-class _Handler:
+class _Readers:
     def __init__(self, registry: Registry, conductor: Conductor, interrogator: Interrogator, consultant: Consultant) -> None:
         self._registry = registry
         self._conductor = conductor
         self._interrogator = interrogator
         self._consultant = consultant
 
-    async def handle(self, event: RadioEvent) -> None:
+    async def read(self, event: RadioEvent) -> None:
         match event:
             case RadioChanged():
-                await self._registry.radio_changed(event)
-                self._conductor.wake()
+                await self._radio_changed(event)
             case DeviceFound(device=device):
                 await self._registry.found(device)
                 self._interrogator.heard(device.id)
@@ -89,21 +101,33 @@ class _Handler:
                 await self._heard(device_id)
                 self._conductor.returned(device_id)
             case DeviceGone(device=device_id):
-                await self._registry.unreachable(device_id)
+                await self._registry.gone(device_id)
             case DeviceAsked():
                 await self._asked(event)
             case Knocked():
-                self._conductor.knocked(event)
+                await self._knocked(event)
             case _:
                 LOG.debug("event before the hub was ready", event=type(event).__name__)
+
+    async def _radio_changed(self, event: RadioChanged) -> None:
+        await self._registry.radio_changed(event)
+        self._conductor.wake()
+        if event.state == "up":
+            self._interrogator.post_due()
 
     async def _heard(self, device_id: DeviceId) -> None:
         await self._registry.seen(device_id)
         self._interrogator.heard(device_id)
-        self._conductor.wake()
+        self._conductor.heard(device_id)
+
+    async def _knocked(self, event: Knocked) -> None:
+        device_id = self._conductor.device_of(event.update)
+        if device_id is not None:
+            await self._registry.seen(device_id)
+        self._conductor.knocked(event)
 
     async def _asked(self, event: DeviceAsked) -> None:
         device = await self._registry.asked(event.device, event.component)
         self._conductor.told(event.device, event.component)
         if device is not None:
-            await self._consultant.decide(device)
+            self._consultant.post(device.id)

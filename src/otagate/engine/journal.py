@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
+from otagate.model.errors import StoreError
 from otagate.model.facts import Fact, Scalar, Subject
 from otagate.ports import Clock, Store
 
-_READER_BOUND = 1_000
+LOG = structlog.get_logger("otagate.journal")
+
+_RECENT = 1_000
 _PAGE = 500
 
 
@@ -27,13 +33,22 @@ class Entry:
 
 
 class Journal:
-    """Facts in, through transactions; facts out, to any number of readers, each without gap or duplicate."""
+    """Facts in, through transactions; facts out, to any number of readers, each without gap or duplicate.
+
+    Nothing is kept for a reader: each has its own number and takes what follows it, from memory where that is recent, from the store where not.
+    """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._readers: set[asyncio.Queue[Fact | None]] = set()
+        self._recent: deque[Fact] = deque(maxlen=_RECENT)
+        self._first: int | None = None  # the number of the first fact that this process published
+        self._bell = asyncio.Event()
         self._closed = False
+        self.refusals = 0
+        self.trouble: str | None = None
+
+    # --- facts in -----------------------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def commit(self) -> AsyncIterator[Entry]:
@@ -43,39 +58,71 @@ class Journal:
         """
         entry = Entry(self._clock)
         stored: list[Fact] = []
-        async with self._store.transaction():
-            yield entry
-            stored = [await self._store.facts.append(fact) for fact in entry.facts]
-        for fact in stored:
-            self._publish(fact)
+        try:
+            async with self._store.transaction():
+                yield entry
+                stored = [await self._store.facts.append(fact) for fact in entry.facts]
+        except StoreError as error:
+            self._note(error)
+            raise
+        self._note(None)
+        self._publish(stored)
 
-    def _publish(self, fact: Fact) -> None:
-        for reader in list(self._readers):
-            try:
-                reader.put_nowait(fact)
-            except asyncio.QueueFull:
-                self._readers.discard(reader)  # too slow: it ends, and comes back with the number that it has
-                reader.get_nowait()
-                reader.put_nowait(None)
+    def _note(self, error: StoreError | None) -> None:
+        """Say it once when the store begins to refuse, and once when it works again; `trouble` is what it said last."""
+        if error is not None:
+            self.refusals += 1
+            if self.trouble is None:
+                LOG.warning("the store refuses: the hub goes on in memory and tries again", error=str(error))
+        elif self.trouble is not None:
+            LOG.info("the store works again")
+        self.trouble = None if error is None else str(error)
+
+    def _publish(self, facts: Sequence[Fact]) -> None:
+        if not facts:
+            return
+        if self._first is None:
+            self._first = facts[0].number
+        if self._recent and facts[0].number != self._recent[-1].number + 1:
+            self._recent.clear()  # who committed one between was cancelled before it could tell: readers find it in the store
+        self._recent.extend(facts)
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+
+    # --- facts out ----------------------------------------------------------------------------------------------------------------------
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
-        """Facts with a greater number than `after`, stored ones first, then live ones; ends when the hub stops or the reader is too slow."""
-        queue: asyncio.Queue[Fact | None] = asyncio.Queue(_READER_BOUND)
-        if self._closed:
-            return
-        self._readers.add(queue)
+        """Facts with a greater number than `after` (None: those from now on), stored ones first, then live ones.
+
+        Ends when the hub stops or the store cannot be read; the reader comes back with the number that it has. A number that was never given (the
+        store was begun anew) counts as the last one.
+        """
         try:
-            number = await self._store.facts.last_number() if after is None else after
-            while page := await self._store.facts.after(number, limit=_PAGE):
+            number = await self._start(after)
+            while not self._closed:
+                bell = self._bell
+                page = await self._after(number)
                 for fact in page:
                     number = fact.number
                     yield fact
-            while (live := await queue.get()) is not None:
-                if live.number > number:
-                    number = live.number
-                    yield live
-        finally:
-            self._readers.discard(queue)
+                if not page:
+                    await bell.wait()
+        except StoreError as error:
+            LOG.warning("a reader of the journal is sent away", error=str(error))
+
+    async def _start(self, after: int | None) -> int:
+        if self._recent:
+            last = self._recent[-1].number
+        else:
+            last = await self._store.facts.last_number()
+            if self._first is not None:  # told while we asked: that is after the question
+                last = min(last, self._first - 1)
+        return last if after is None else min(after, last)
+
+    async def _after(self, number: int) -> Sequence[Fact]:
+        if self._recent and self._recent[0].number <= number + 1:
+            return [fact for fact in self._recent if fact.number > number]
+        return await self._store.facts.after(number, limit=_PAGE)
 
     @property
     def closed(self) -> bool:
@@ -85,7 +132,4 @@ class Journal:
     def close(self) -> None:
         """End every reader."""
         self._closed = True
-        for reader in self._readers:
-            if reader.full():
-                reader.get_nowait()
-            reader.put_nowait(None)
+        self._bell.set()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from otagate.engine.journal import Entry, Journal
-from otagate.model.ids import UpdateId
-from otagate.model.lifecycle import AFTER_RESTART, Cause, State, advance
+from otagate.model.errors import AlreadyUpdating, UnknownImage
+from otagate.model.ids import ComponentId, DeviceId, UpdateId
+from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advance
 from otagate.model.updates import Failure, Update
+from otagate.model.verdicts import Verdict
 from otagate.ports import Clock, Store
 
 _CODES = {
@@ -23,6 +25,11 @@ _CODES = {
 }
 """The code of the error that an update ends with, by the cause that ended it."""
 
+Watcher = Callable[[Update], None]
+"""Is told of every row that has changed, after it is on disk and before anybody else goes on."""
+
+Obstacle = AlreadyUpdating | UnknownImage
+
 
 class Ledger:
     """Updates in the store, moved by causes."""
@@ -31,19 +38,57 @@ class Ledger:
         self._store = store
         self._journal = journal
         self._clock = clock
+        self._watchers: list[Watcher] = []
+        self._latest: dict[tuple[DeviceId, ComponentId], Update | None] = {}
 
-    async def create(self, drafts: Sequence[Update]) -> list[Update]:
-        """Insert updates; each takes its id from the number of its own `created` fact, so ids are unique and sort by creation."""
-        created: list[Update] = []
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this one, too, of every row that changes; it must not wait for anything."""
+        self._watchers.append(watcher)
+
+    async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:
+        """The newest update of a component."""
+        key = (device, component)
+        if key not in self._latest:
+            found = await self._store.updates.latest(device, component)
+            self._latest.setdefault(key, found)  # what was committed while we read is newer
+        return self._latest[key]
+
+    # --- changes ------------------------------------------------------------------------------------------------------------------------
+
+    async def create(self, drafts: Sequence[Update], *, superseding: Sequence[UpdateId] = ()) -> list[Update | Obstacle]:
+        """Insert updates, and end those that they take the place of; each draft gives its update, or what stood in its way.
+
+        An id is made of the number of the update's own `created` fact, so ids are unique and sort by creation. The transaction decides who was
+        first: a component never has two updates that have not ended. Raises IllegalTransition (nothing changed), StoreUnavailable.
+        """
+        results: list[Update | Obstacle] = []
         async with self._journal.commit() as entry:
-            number = await self._store.facts.last_number()
+            why = "a newer release took its place"
+            changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
+            last = await self._store.facts.last_number()
             for draft in drafts:
-                number += 1
-                update = replace(draft, id=UpdateId(f"u{number:08d}"))
+                obstacle = await self._obstacle(draft)
+                if obstacle is not None:
+                    results.append(obstacle)
+                    continue
+                update = replace(draft, id=UpdateId(f"u{last + len(entry.facts) + 1:08d}"))
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
-                created.append(update)
-        return created
+                changed.append(update)
+                results.append(update)
+        self._changed(*changed)
+        return results
+
+    async def _obstacle(self, draft: Update) -> Obstacle | None:
+        for other in await self._store.updates.unfinished(draft.device):
+            if other.component == draft.component:
+                return busy(other)
+        if draft.image is not None:
+            try:
+                await self._store.catalogue.get(draft.image)
+            except UnknownImage as error:
+                return error
+        return None
 
     async def advance(
         self,
@@ -60,45 +105,104 @@ class Ledger:
         Raises IllegalTransition (nothing changed), UnknownUpdate, StoreUnavailable.
         """
         async with self._journal.commit() as entry:
-            update = await self._store.updates.get(update_id)
-            for cause in causes:
-                update = self._moved(update, cause, detail, code, changes)
-                self._tell(entry, update, cause, actor=actor, detail=detail)
-            await self._store.updates.put(update)
+            update = await self._advance_one(entry, update_id, causes, detail, actor=actor, code=code, changes=changes)
+        self._changed(update)
         return update
 
-    def _moved(self, update: Update, cause: Cause, detail: str | None, code: str | None, changes: dict[str, Any]) -> Update:
+    async def _advance_one(
+        self,
+        entry: Entry,
+        update_id: UpdateId,
+        causes: Sequence[Cause],
+        detail: str | None,
+        *,
+        actor: str = "otagate",
+        code: str | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Update:
+        update = await self._store.updates.get(update_id)
+        for cause in causes:
+            update = self._moved(update, cause, detail, code, changes or {})
+            self._tell(entry, update, cause, actor=actor, detail=detail)
+        await self._store.updates.put(update)
+        return update
+
+    def _moved(self, update: Update, cause: Cause, detail: str | None, code: str | None, changes: Mapping[str, Any]) -> Update:
         state = advance(update.state, cause)
         now = self._clock.now()
-        fields: dict[str, Any] = {"state": state, "reason": None, "not_before": None} | changes
+        fields: dict[str, Any] = {"state": state, "reason": None, "not_before": None, **changes}
+        if update.paused and state in PAUSABLE:
+            fields["reason"] = "paused"
         if cause is Cause.ADMITTED and update.started is None:
             fields["started"] = now
         if state.final:
-            fields["finished"] = now
+            fields |= {"finished": now, "paused": False}
         if state is State.FAILED:
             fields["error"] = Failure(code=code or _CODES.get(cause, "update-failed"), detail=detail or cause)
         return replace(update, **fields)
 
-    async def amend(self, update_id: UpdateId, kind: str, *, actor: str = "otagate", detail: str | None = None, **changes: Any) -> Update:
-        """Change fields of an update within its state: a reason, a progress sample, a pause."""
+    async def amend(
+        self,
+        update_id: UpdateId,
+        kind: str,
+        *,
+        check: Callable[[Update], None],
+        actor: str = "otagate",
+        detail: str | None = None,
+        **changes: Any,
+    ) -> Update:
+        """Change fields of an update within its state: a progress sample, a pause. `check` sees the row that is changed, and raises what forbids it.
+
+        Raises what `check` raises (nothing changed), UnknownUpdate, StoreUnavailable.
+        """
         async with self._journal.commit() as entry:
-            update = replace(await self._store.updates.get(update_id), **changes)
+            before = await self._store.updates.get(update_id)
+            check(before)
+            update = replace(before, **changes)
             await self._store.updates.put(update)
             self._tell(entry, update, kind, actor=actor, detail=detail)
+        self._changed(update)
         return update
 
-    async def recover(self) -> list[Update]:
-        """After a start: apply `AFTER_RESTART` to every update that has not ended; returns them as they stand then."""
-        recovered: list[Update] = []
+    async def hold(self, verdicts: Mapping[UpdateId, Verdict]) -> None:
+        """Say for what queued updates wait, all in one transaction; one that is queued no longer is left alone. Raises StoreUnavailable."""
+        changed: list[Update] = []
         async with self._journal.commit() as entry:
-            for update in await self._store.updates.unfinished():
-                after = AFTER_RESTART[update.state]
-                if after is not update.state:
-                    update = replace(update, state=after, reason=None)
-                    await self._store.updates.put(update)
-                    self._tell(entry, update, "restarted", actor="otagate", detail="the daemon was started again")
-                recovered.append(update)
+            for update_id, verdict in verdicts.items():
+                update = await self._store.updates.get(update_id)
+                if update.state is not State.QUEUED or update.reason == verdict.reason:
+                    continue
+                update = replace(update, reason=verdict.reason)
+                await self._store.updates.put(update)
+                self._tell(entry, update, "waits", actor="otagate", detail=verdict.sentence)
+                changed.append(update)
+        self._changed(*changed)
+
+    async def recover(self) -> list[Update]:
+        """After a start: apply `AFTER_RESTART` to every update that has not ended; returns them as they stand then, oldest first."""
+        async with self._journal.commit() as entry:
+            recovered = [await self._restarted(entry, update) for update in await self._store.updates.unfinished()]
+        self._changed(*recovered)
         return recovered
+
+    async def _restarted(self, entry: Entry, update: Update) -> Update:
+        after = AFTER_RESTART[update.state]
+        if after is update.state:
+            return update
+        kind = "interrupted" if update.state is State.FETCHING else "restarted"
+        restarted = replace(update, state=after, reason="paused" if update.paused and after in PAUSABLE else None)
+        await self._store.updates.put(restarted)
+        self._tell(entry, restarted, kind, actor="otagate", detail="the daemon was started again")
+        return restarted
+
+    def _changed(self, *updates: Update) -> None:
+        for update in updates:
+            key = (update.device, update.component)
+            newest = self._latest.get(key)
+            if newest is None or newest.id <= update.id:
+                self._latest[key] = update
+            for watcher in self._watchers:
+                watcher(update)
 
     @staticmethod
     def _tell(entry: Entry, update: Update, kind: str, *, actor: str, detail: str | None) -> None:
@@ -116,3 +220,8 @@ class Ledger:
             "error": update.error.code if update.error else None,
         }
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
+
+
+def busy(other: Update) -> AlreadyUpdating:
+    """The refusal that names the update in the way."""
+    return AlreadyUpdating(f"component {other.component} of {other.device} has update {other.id}, which is {other.state}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from otagate.engine.journal import Journal
 from otagate.formats.identify import identify
+from otagate.model.devices import Component
 from otagate.model.errors import NotInState, UnknownImage
-from otagate.model.ids import Sha256
+from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
 from otagate.ports import Clock, ImageCache, Store
@@ -27,11 +29,18 @@ class Library:
         self._clock = clock
         self._max_bytes = max_bytes
         self._images: dict[Sha256, Image] = {}
+        self._by_type: dict[int, list[Release]] = {}
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the images that are known from before."""
         self._images = {image.sha256: image for image in await self._store.catalogue.all()}
+        self._index()
+
+    def _index(self) -> None:
+        self._by_type = {}
+        for image in self._images.values():
+            self._by_type.setdefault(image.facts.image_type, []).append(_release(image))
 
     def images(self) -> Sequence[Image]:
         """Every image, newest first."""
@@ -44,14 +53,21 @@ class Library:
         except KeyError:
             raise UnknownImage(f"there is no image {sha256!r}") from None
 
-    def releases(self, sha256: Sha256 | None = None) -> Sequence[Release]:
-        """What the stored images offer; only one of them where `sha256` is given."""
-        images = self._images.values() if sha256 is None else (self.image(sha256),)
-        return [_release(image) for image in images]
+    def release(self, sha256: Sha256) -> Release:
+        """What one stored image offers; raises UnknownImage."""
+        return _release(self.image(sha256))
 
-    def open(self, sha256: Sha256) -> memoryview:
-        """The bytes as sent to a device; raises UnknownImage, IntegrityMismatch."""
-        return self._cache.open(sha256)
+    def releases_for(self, component: Component) -> Sequence[Release]:
+        """What the stored images offer for this kind of component."""
+        image_type = image_type_of(component.id) if component.image_type is None else component.image_type
+        return self._by_type.get(image_type, ())
+
+    async def map(self, sha256: Sha256) -> memoryview:
+        """The bytes as sent to a device, digested away from the loop where they were not open yet.
+
+        Raises UnknownImage, IntegrityMismatch, StoreUnavailable.
+        """
+        return await asyncio.to_thread(self._cache.open, sha256)
 
     def path(self, sha256: Sha256) -> Path:
         """Where the bytes lie; raises UnknownImage."""
@@ -76,19 +92,31 @@ class Library:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": shown, "source": source, "bytes": image.facts.size})
             self._images[sha256] = image
+            self._index()
         return image
+
+    async def hand_over(self, sha256: Sha256, *, source: str) -> None:
+        """Another source has the same bytes: the image is its from now on. Raises UnknownImage, StoreUnavailable."""
+        async with self._lock:
+            image = replace(self.image(sha256), source=source)
+            async with self._journal.commit() as entry:
+                await self._store.catalogue.put(image)
+                entry.tell("image", sha256, "added", actor=f"source:{source}", data={"file_name": image.file_name, "source": source})
+            self._images[sha256] = image
+            self._index()
 
     async def remove(self, sha256: Sha256, *, actor: str) -> None:
         """Forget an image and its bytes. Raises UnknownImage; NotInState where an update that has not ended needs it."""
         async with self._lock:
             self.image(sha256)
-            users = [update.id for update in await self._store.updates.unfinished() if update.image == sha256]
-            if users:
-                raise NotInState(f"image {sha256[:12]} is needed by update {users[0]}: cancel it first")
-            async with self._journal.commit() as entry:
+            async with self._journal.commit() as entry:  # asked inside: an update is made in a transaction that asks for its image
+                users = [update.id for update in await self._store.updates.unfinished() if update.image == sha256]
+                if users:
+                    raise NotInState(f"image {sha256[:12]} is needed by update {users[0]}: cancel it first")
                 await self._store.catalogue.delete(sha256)
                 entry.tell("image", sha256, "removed", actor=actor)
             del self._images[sha256]
+            self._index()
             await self._cache.remove(sha256)
 
     def from_source(self, source: str) -> Sequence[Image]:

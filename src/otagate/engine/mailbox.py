@@ -1,14 +1,13 @@
-"""What reaches the task of a running update, in order."""
+"""What reaches the task of a running update."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from otagate.model.devices import Component
 from otagate.ports import TransferAdvanced
-
-_BOUND = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,42 +16,57 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The device was heard: one that sleeps is awake now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """The device told what it runs, by Query Next Image."""
+    """The device told what it runs."""
 
     component: Component
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An operator asks for something (`cancel`, `activate`); the answer is None or the error to raise."""
-
-    what: str
-    actor: str
-    answer: asyncio.Future[None]
+class Changed:
+    """Somebody else changed the row."""
 
 
-Letter = TransferAdvanced | Returned | Told | Asked
+Letter = TransferAdvanced | Returned | Heard | Told | Changed
 
 
 @dataclass(slots=True)
 class Mailbox:
-    """A bounded queue: letters past the bound are dropped, because a device repeats itself and an operator is told."""
+    """Letters in the order of their kinds' arrival. Of one kind only the newest waits, so however often a device repeats itself, nothing piles up.
 
-    letters: asyncio.Queue[Letter] = field(default_factory=lambda: asyncio.Queue(_BOUND))
+    A device that repeats a request gets a new token, and the older one is worth nothing any more: `TransferAdvanced` is one kind per causes.
+    """
 
-    def put(self, letter: Letter) -> bool:
-        """Deliver; False where the box is full."""
-        try:
-            self.letters.put_nowait(letter)
-        except asyncio.QueueFull:
-            return False
-        return True
+    _letters: dict[Hashable, Letter] = field(default_factory=dict)
+    _ring: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, letter: Letter) -> None:
+        """Deliver."""
+        self._letters[_kind(letter)] = letter
+        self._ring.set()
+
+    def forget(self, *kinds: type[Letter]) -> None:
+        """Drop the letters of these kinds: what they tell was before what counts now."""
+        self._letters = {kind: letter for kind, letter in self._letters.items() if not isinstance(letter, kinds)}
 
     async def get(self, timeout: float | None) -> Letter | None:
         """The next letter, or None after `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await self.letters.get()
-        except TimeoutError:
-            return None
+        if not self._letters:
+            self._ring.clear()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._ring.wait()
+            except TimeoutError:
+                return None
+        return self._letters.pop(next(iter(self._letters), None), None)
+
+
+def _kind(letter: Letter) -> Hashable:
+    if isinstance(letter, TransferAdvanced):
+        return letter.causes
+    return type(letter).__name__

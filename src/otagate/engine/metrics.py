@@ -1,4 +1,4 @@
-"""What Prometheus reads: gauges made from the views at the moment of the question."""
+"""What Prometheus reads: gauges made from the views at the moment of the question, and counts of what ended."""
 
 from __future__ import annotations
 
@@ -6,28 +6,48 @@ from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from otagate import __version__
 from otagate.engine.conductor import Conductor
 from otagate.engine.intake import Intake
+from otagate.engine.journal import Journal
+from otagate.engine.ledger import Ledger
 from otagate.engine.readings import Readings
 from otagate.engine.registry import Registry
+from otagate.model.updates import Update
 
 
 class _Hub(Collector):
-    def __init__(self, readings: Readings, registry: Registry, conductor: Conductor, intake: Intake) -> None:
+    def __init__(self, readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, journal: Journal) -> None:
         self._readings = readings
         self._registry = registry
         self._conductor = conductor
         self._intake = intake
+        self._journal = journal
+        self._ended: Counter[tuple[str, str]] = Counter()
+
+    def changed(self, update: Update) -> None:
+        """Count what ended; called by the ledger, once for each row that changes."""
+        if update.ended:
+            self._ended[str(update.state), update.error.code if update.error else ""] += 1
 
     def collect(self) -> Iterable[Metric]:
         """One family after another."""
         info = GaugeMetricFamily("otagate_build_info", "The running version.", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
+        yield from self._radios()
+        devices = GaugeMetricFamily("otagate_devices", "Known devices.", labels=["radio", "online"])
+        for (name, online), count in Counter((device.radio or "", device.online) for device in self._registry.devices()).items():
+            devices.add_metric([name, str(online).lower()], count)
+        yield devices
+        yield from self._updates()
+        yield CounterMetricFamily("otagate_events_dropped", "Radio events that found the queue full since the start.", value=self._intake.dropped)
+        yield CounterMetricFamily("otagate_store_refusals", "Transactions that the store refused since the start.", value=self._journal.refusals)
+
+    def _radios(self) -> Iterable[Metric]:
         radios = GaugeMetricFamily("otagate_radio_up", "Whether the radio is up.", labels=["radio", "type"])
         transfers = GaugeMetricFamily("otagate_radio_transfers", "Transfers that run now.", labels=["radio"])
         for radio in self._readings.radios():
@@ -35,21 +55,28 @@ class _Hub(Collector):
             transfers.add_metric([radio.name], radio.transfers)
         yield radios
         yield transfers
-        devices = GaugeMetricFamily("otagate_devices", "Known devices.", labels=["radio", "online"])
-        for (name, online), count in Counter((device.radio or "", device.online) for device in self._registry.devices()).items():
-            devices.add_metric([name, str(online).lower()], count)
-        yield devices
+
+    def _updates(self) -> Iterable[Metric]:
         running = GaugeMetricFamily("otagate_updates_running", "Updates that a task works on, by state.", labels=["state"])
         for state, count in Counter(course.update.state for course in self._conductor.courses()).items():
             running.add_metric([state], count)
         yield running
-        dropped = GaugeMetricFamily("otagate_events_dropped", "Radio events that found the queue full since the start.")
-        dropped.add_metric([], self._intake.dropped)
-        yield dropped
+        waiting = GaugeMetricFamily("otagate_updates_waiting", "Updates that wait, by reason.", labels=["reason"])
+        for reason, count in Counter(verdict.reason or "" for verdict in self._conductor.waiting().values()).items():
+            waiting.add_metric([reason], count)
+        yield waiting
+        finished = CounterMetricFamily("otagate_updates_finished", "Updates that ended since the start.", labels=["state", "code"])
+        for (state_name, code), count in self._ended.items():
+            finished.add_metric([state_name, code], count)
+        yield finished
 
 
-def collectors(readings: Readings, registry: Registry, conductor: Conductor, intake: Intake) -> CollectorRegistry:
+def collectors(
+    readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, *, journal: Journal, ledger: Ledger
+) -> CollectorRegistry:
     """A registry of its own, with everything that the hub tells."""
+    hub = _Hub(readings, registry, conductor, intake, journal)
+    ledger.watch(hub.changed)
     made = CollectorRegistry()
-    made.register(_Hub(readings, registry, conductor, intake))
+    made.register(hub)
     return made

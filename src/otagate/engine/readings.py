@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.journal import Journal
+from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
 from otagate.engine.views import ComponentView, DeviceView, Health, Offer, Page, RadioView, UpdateStatus, UpdateView
 from otagate.model.devices import Device
@@ -30,23 +33,30 @@ _RANK: Sequence[UpdateStatus] = ("updating", "waiting", "available", "failed", "
 
 
 def encode_cursor(key: str) -> str:
-    """An opaque cursor."""
+    """An opaque cursor that ends a page with this key."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> str:
     """The key in a cursor; raises ValueError where it is none of ours."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (ValueError, UnicodeDecodeError):
-        raise ValueError(f"{cursor[:40]!r} is not a cursor of this API") from None
+        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        key = ""
+    if not key or encode_cursor(key) != cursor:  # the decoder passes over what it does not know
+        raise ValueError(f"{cursor[:40]!r} is not a cursor of this API")
+    return key
 
 
 class Readings:
     """Reads, and changes nothing."""
 
-    def __init__(self, *, store: Store, registry: Registry, consultant: Consultant, conductor: Conductor, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, journal: Journal, ledger: Ledger, registry: Registry, consultant: Consultant, conductor: Conductor, clock: Clock
+    ) -> None:
         self._store = store
+        self._journal = journal
+        self._ledger = ledger
         self._registry = registry
         self._consultant = consultant
         self._conductor = conductor
@@ -84,11 +94,11 @@ class Readings:
         statuses: list[UpdateStatus] = []
         for component in device.components:
             choice = self._consultant.consult(device, component, operator=True)
-            latest = await self._store.updates.latest(device.id, component.id)
+            latest = await self._ledger.latest(device.id, component.id)
             running = latest if latest is not None and not latest.ended else None
             available = choice.chosen
             components.append(ComponentView(component=component, available=available, update=running.id if running else None))
-            statuses.append(_status(latest, available.file_version if available else None))
+            statuses.append(_status(latest, component.version, available.file_version if available else None))
         shown: UpdateStatus = min(statuses, key=_RANK.index, default="none")
         return DeviceView(device=device, update_status=shown, components=tuple(components))
 
@@ -103,7 +113,6 @@ class Readings:
             Offer(component=component.id, release=judged.release, verdict=judged.verdict)
             for component, choice in self._consultant.offers(device)
             for judged in choice.trace
-            if judged.release.image_type == component.image_type
         ]
 
     # --- updates ----------------------------------------------------------------------------------------------------------------------
@@ -122,7 +131,10 @@ class Readings:
         return self.update_view(await self._store.updates.get(update_id))
 
     def update_view(self, update: Update) -> UpdateView:
-        """An update with its live progress."""
+        """An update with its live progress, and for what it waits as of now."""
+        verdict = None if update.ended or update.paused else self._conductor.waits_for(update.id)
+        if verdict is not None:
+            update = replace(update, reason=verdict.reason)
         course = self._conductor.course(update.id)
         if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
             return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None)
@@ -160,14 +172,15 @@ class Readings:
         ]
 
     async def health(self) -> Health:
-        """Ready: the store answers, and every radio is up or being retried."""
+        """Ready: the store is open, and every radio is up or being tried again. A store that cannot be written is told, no more."""
         try:
             await self._store.facts.last_number()
-            store = "ok"
+            open_, store = True, self._journal.trouble or "ok"
         except StoreError as error:
-            store = str(error)
+            open_, store = False, str(error)
+        tried = {name for name, status in self._registry.radios.items() if status.tried}
         radios = tuple(self.radios())
-        ready = store == "ok" and all(radio.state in ("up", "retrying") for radio in radios)
+        ready = open_ and all(each.state in ("up", "retrying") or (each.state == "starting" and each.name in tried) for each in radios)
         return Health(ready=ready, store=store, radios=radios)
 
 
@@ -180,13 +193,14 @@ def _fits(device: Device, radio: str | None, protocol: str | None, q: str | None
     return q is None or q.casefold() in words
 
 
-def _status(latest: Update | None, available: int | None) -> UpdateStatus:
+def _status(latest: Update | None, running: int | None, available: int | None) -> UpdateStatus:
     """The last final state counts until a newer release makes the component available."""
     if latest is None:
         return "available" if available is not None else "none"
     shown = _SHOWN_AS.get(latest.state, "updating")
     if not latest.ended:
         return shown
-    if available is not None and (latest.state is not State.FAILED or available != latest.to_version):
+    failed = latest.state is State.FAILED
+    if available is not None and not (failed and available == latest.to_version):
         return "available"
-    return shown
+    return "updated" if failed and running == latest.to_version else shown

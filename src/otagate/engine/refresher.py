@@ -13,8 +13,10 @@ import structlog
 from otagate.engine.consultant import Consultant
 from otagate.engine.journal import Journal
 from otagate.engine.library import Library
+from otagate.engine.supervise import outcome
 from otagate.engine.views import SourceView
 from otagate.model.errors import ImageError, NotFound, NotInState, SourceError, StoreError
+from otagate.model.ids import Sha256
 from otagate.ports import Clock, Folder
 
 LOG = structlog.get_logger("otagate.source")
@@ -26,7 +28,9 @@ class _Source:
     state: Literal["ok", "degraded", "misconfigured"] = "ok"
     sentence: str = "not read yet"
     last_success: datetime | None = None
-    files: dict[str, str] = field(default_factory=dict)  # file name → sha256 of its image
+    files: dict[str, Sha256] = field(default_factory=dict)  # file name → its image
+    wrong: dict[str, str] = field(default_factory=dict)  # file name → why what was read of it is no image
+    told: tuple[str, str] = ("", "")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -53,9 +57,8 @@ class Refresher:
         while True:
             name = await self._due.get()
             self._posted.discard(name)
-            try:
-                await self.refresh(name)
-            except StoreError as error:
+            error = await outcome(self.refresh(name), what=f"source {name}")
+            if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
 
     async def refresh(self, name: str) -> SourceView:
@@ -64,14 +67,22 @@ class Refresher:
         if source is None:
             raise NotFound(f"there is no source {name!r}")
         async with source.lock:
-            before = (source.state, source.sentence)
-            changed = await self._read(source)
-            if (source.state, source.sentence) != before:
-                async with self._journal.commit() as entry:
-                    entry.tell("source", name, "state", data={"state": source.state, "sentence": source.sentence})
+            try:
+                changed = await self._read(source)
+            except StoreError as error:
+                source.state, source.sentence = "degraded", str(error)
+                raise
+            await self._tell(source)
         if changed:
-            await self._consultant.decide_all()
+            self._consultant.post_all()
         return self.view(name)
+
+    async def _tell(self, source: _Source) -> None:
+        now = (source.state, source.sentence)
+        if source.told != now:
+            async with self._journal.commit() as entry:
+                entry.tell("source", source.folder.name, "state", data={"state": source.state, "sentence": source.sentence})
+            source.told = now
 
     async def _read(self, source: _Source) -> bool:
         """Take what changed, look by look; what a look found is kept only when it is stored. True where the images are others now."""
@@ -82,12 +93,13 @@ class Refresher:
             except SourceError as error:
                 source.state, source.sentence = "degraded", str(error)
                 return changed
-            wrong = [f"{name}: {sentence}" for name, sentence in found.skipped]
             for name, data in found.files:
-                wrong += await self._add(source, name, data)
+                await self._add(source, name, data)
             for name in found.gone:
                 source.files.pop(name, None)
+                source.wrong.pop(name, None)
             source.folder.keep()
+            wrong = [f"{name}: {sentence}" for name, sentence in (*found.skipped, *source.wrong.items())]
             changed, more = changed or bool(found.files or found.gone), found.more
             source.last_success = self._clock.now()
             source.state = "degraded" if wrong else "ok"
@@ -95,20 +107,26 @@ class Refresher:
             source.sentence = f"{len(source.files)} images{told}"
         return await self._drop_unlisted(source) or changed
 
-    async def _add(self, source: _Source, name: str, data: bytes) -> list[str]:
-        """Store one file; returns what is wrong with it."""
+    async def _add(self, source: _Source, name: str, data: bytes) -> None:
+        """Store one file, or note what is wrong with it."""
         try:
             image = await self._library.add(data, file_name=name, source=source.folder.name, actor=f"source:{source.folder.name}")
         except ImageError as error:
-            return [f"{name}: {error}"]
-        source.files[name] = image.sha256
-        return []
+            source.files.pop(name, None)
+            source.wrong[name] = str(error)
+        else:
+            source.files[name] = image.sha256
+            source.wrong.pop(name, None)
 
     async def _drop_unlisted(self, source: _Source) -> bool:
         """After a whole look: images that this folder brought once, perhaps in an earlier life of the hub, and holds no longer."""
         listed, dropped = set(source.files.values()), False
         for image in self._library.from_source(source.folder.name):
             if image.sha256 in listed:
+                continue
+            other = next((name for name, each in self._sources.items() if each is not source and image.sha256 in each.files.values()), None)
+            if other is not None:
+                await self._library.hand_over(image.sha256, source=other)
                 continue
             try:
                 await self._library.remove(image.sha256, actor=f"source:{source.folder.name}")

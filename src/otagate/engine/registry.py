@@ -1,39 +1,64 @@
-"""The ONE place where devices and radios change: what radios tell, kept in memory for reading and in the store for good."""
+"""The ONE place where devices and radios change: what radios tell, in memory at once, on disk as soon as the disk takes it.
+
+What is told here can be asked again, so memory goes first: with a full disk the hub knows its devices and radios as they are. What the store refused
+is owed to it, and a fact is published only once it is durable.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from otagate.engine.journal import Journal
+import structlog
+
+from otagate.engine.journal import Entry, Journal
 from otagate.model.devices import Component, Device
-from otagate.model.errors import UnknownDevice, UnknownRadio
+from otagate.model.errors import StoreError, UnknownDevice, UnknownRadio
 from otagate.model.ids import DeviceId, RadioName
 from otagate.ports import Clock, RadioChanged, RadioState, Store
 
-_SEEN_TO_DISK = timedelta(minutes=30)
+LOG = structlog.get_logger("otagate.registry")
+
+_SEEN_TO_DISK = timedelta(hours=1)
+"""So often, all together, devices are written of which nothing is new but when they were heard."""
+
+_HEARD_LATELY = timedelta(seconds=60)
+"""Radios tell at most about once a minute that a device was heard, so a younger sign of life says that it is there."""
+
+_COMPONENTS = 8
+"""No device has more components than this; one that tells of more invents them."""
 
 
 @dataclass(slots=True)
 class RadioStatus:
-    """A radio as it stands: its type and limit from the configuration, its state from itself."""
+    """A radio as it stands: its type and limit from the configuration, its state from itself. `told` is what the journal says of it.
+
+    `tried`: it has come up or failed at least once since the start of the hub.
+    """
 
     type: str
     parallel: int
     state: RadioState = "starting"
     sentence: str = "not started yet"
+    tried: bool = False
+    told: tuple[str, str] = ("", "")
 
 
 class Registry:
-    """Devices and radios. Reading is from memory; every change is durable before it is told."""
+    """Devices and radios, read from memory."""
 
     def __init__(self, store: Store, journal: Journal, clock: Clock) -> None:
         self._store = store
         self._journal = journal
         self._clock = clock
         self._devices: dict[DeviceId, Device] = {}
-        self._seen_on_disk: dict[DeviceId, datetime] = {}
+        self._owed: dict[DeviceId, str | None] = {}  # device → the kind of fact that is owed with its row, if any
+        self._owed_radios: dict[RadioName, RadioChanged] = {}
+        self._saving = asyncio.Lock()
+        self._saved: datetime | None = None
+        self.refused = False
         self.radios: dict[RadioName, RadioStatus] = {}
 
     async def load(self) -> None:
@@ -58,101 +83,165 @@ class Registry:
         except KeyError:
             raise UnknownRadio(f"there is no radio {name!r}") from None
 
+    def is_up(self, name: str | None) -> bool:
+        """Whether a radio serves now."""
+        status = self.radios.get(RadioName(name or ""))
+        return status is not None and status.state == "up"
+
+    # --- what radios tell ---------------------------------------------------------------------------------------------------------------
+
     async def radio_changed(self, event: RadioChanged) -> None:
-        """Take a radio's state, and tell it where it is another one."""
+        """Take a radio's state. One that is tried again and again tells the journal so once, not at every try. Raises UnknownRadio."""
         status = self.radio(event.radio)
-        if (status.state, status.sentence) == (event.state, event.sentence):
-            return
         status.state, status.sentence = event.state, event.sentence
-        async with self._journal.commit() as entry:
-            entry.tell("radio", event.radio, "state", data={"state": event.state, "sentence": event.sentence})
+        again = event.state == "starting" and status.told[0] == "retrying"
+        status.tried = status.tried or event.state != "starting"
+        if not again and status.told != (event.state, event.sentence):
+            status.told = (event.state, event.sentence)
+            self._owed_radios[event.radio] = event
+            await self.save()
 
     async def found(self, device: Device) -> bool:
-        """Take what an interview told; what an interrogation or an operator added stays. True where the device is new."""
+        """Take what an interview told; what was asked, heard or ordered stays, for to be known is not to be heard. True where the device is new."""
         known = self._devices.get(device.id)
-        now = self._clock.now()
         if known is None:
-            await self._put(replace(device, last_seen=now), "found")
+            await self._take(device, "found")
             return True
-        merged = replace(
-            device,
-            name=known.name or device.name,
-            manufacturer=device.manufacturer or known.manufacturer,
-            model=device.model or known.model,
-            manufacturer_code=device.manufacturer_code or known.manufacturer_code,
-            battery_percent=device.battery_percent if device.battery_percent is not None else known.battery_percent,
-            components=known.components,
-            last_checked=known.last_checked,
-            last_seen=now,
-            pin=known.pin,
-            skipped=known.skipped,
-        )
-        if replace(merged, last_seen=known.last_seen) != known:
-            await self._put(merged, "changed")
+        merged = _known_better(device, known)
+        if merged != known:
+            await self._take(merged, "changed")
         return False
 
     async def interrogated(self, device: Device) -> Device:
         """Take what an interrogation told: components replace those of the same id, others stay."""
-        await self.found(device)
-        known = self.device(device.id)
+        known = self._devices.get(device.id)
         now = self._clock.now()
-        checked = replace(known, components=_merge(known.components, device.components), online=True, last_seen=now, last_checked=now)
-        await self._put(checked, "interrogated")
+        merged = device if known is None else _known_better(device, known)
+        components = _merge(known.components if known is not None else (), device.components)
+        checked = replace(merged, components=components, online=True, last_seen=now, last_checked=now)
+        first = known is None or known.last_checked is None
+        await self._take(checked, "interrogated" if first or _differs(checked, known) else None)
         return checked
 
     async def asked(self, device_id: DeviceId, component: Component) -> Device | None:
-        """Take what a Query Next Image told; None where the device is unknown."""
+        """Take what a Query Next Image told; None where the device is unknown or tells of more components than any device has."""
         known = self._devices.get(device_id)
-        if known is None:
+        if known is None or (known.component(component.id) is None and len(known.components) >= _COMPONENTS):
             return None
-        components = _merge(known.components, (component,))
         now = self._clock.now()
-        changed = replace(known, components=components, online=True, last_seen=now, last_checked=now)
-        if components != known.components or not known.online or known.last_checked is None:
-            await self._put(changed, "asked")
-        else:
-            self._devices[device_id] = changed
+        changed = replace(known, components=_merge(known.components, (component,)), online=True, last_seen=now, last_checked=now)
+        await self._take(changed, "asked" if known.last_checked is None or _differs(changed, known) else None)
         return changed
 
     async def seen(self, device_id: DeviceId) -> None:
-        """A device was heard; on disk only now and then."""
+        """A device was heard."""
         known = self._devices.get(device_id)
-        if known is None:
+        if known is not None:
+            await self._take(replace(known, last_seen=self._clock.now(), online=True), None if known.online else "online")
+
+    async def silent(self, device_id: DeviceId) -> None:
+        """A device did not answer: unless it sleeps, or was heard just now, it is offline."""
+        known = self._devices.get(device_id)
+        if known is None or known.sleepy or not known.online:
             return
-        now = self._clock.now()
-        changed = replace(known, last_seen=now, online=True)
-        self._devices[device_id] = changed
-        if not known.online:
-            await self._put(changed, "online")
-        elif now - self._seen_on_disk.get(device_id, datetime.min.replace(tzinfo=now.tzinfo)) >= _SEEN_TO_DISK:
-            self._seen_on_disk[device_id] = now
-            async with self._store.transaction():
-                await self._store.devices.put(changed)
+        if known.last_seen is None or self._clock.now() - known.last_seen > _HEARD_LATELY:
+            await self._take(replace(known, online=False), "offline")
 
-    async def unreachable(self, device_id: DeviceId) -> None:
-        """A mains device did not answer."""
+    async def gone(self, device_id: DeviceId) -> None:
+        """A device left the network."""
         known = self._devices.get(device_id)
-        if known is not None and known.online and not known.sleepy:
-            await self._put(replace(known, online=False), "offline")
+        if known is not None and known.online:
+            await self._take(replace(known, online=False), "left")
 
-    async def _put(self, device: Device, kind: str) -> None:
-        versions = ", ".join(f"{each.id}={each.version:#010x}" for each in device.components if each.version is not None)
-        async with self._journal.commit() as entry:
-            await self._store.devices.put(device)
-            entry.tell(
-                "device",
-                device.id,
-                kind,
-                data={"name": device.name, "model": device.model, "online": device.online, "versions": versions or None},
-            )
+    # --- to disk ------------------------------------------------------------------------------------------------------------------------
+
+    async def _take(self, device: Device, kind: str | None) -> None:
+        """Into memory now; to disk now where there is a fact to tell, else with the others when it is time."""
         self._devices[device.id] = device
+        self._owed[device.id] = kind or self._owed.get(device.id)
+        now = self._clock.now()
+        self._saved = self._saved or now
+        if kind is not None or now - self._saved >= _SEEN_TO_DISK:
+            await self.save(everything=kind is None)
+
+    async def save(self, *, everything: bool = False) -> None:
+        """Write what has a fact to tell, or `everything` that memory knows better. A store that refuses is owed it; see `refused`."""
+        async with self._saving:
+            owed = {each: kind for each, kind in self._owed.items() if everything or kind is not None}
+            radios = dict(self._owed_radios)
+            if not owed and not radios:
+                return
+            rows = [self._devices[each] for each in owed]
+            for each in owed:
+                del self._owed[each]
+            self._owed_radios.clear()
+            self.refused = True
+            try:
+                await self._write(rows, owed, radios)
+                self.refused = False
+            except StoreError as error:
+                LOG.debug("owed to the store", devices=len(owed), radios=len(radios), error=str(error))
+            finally:
+                if self.refused:
+                    self._owed = owed | {each: kind or owed.get(each) for each, kind in self._owed.items()}
+                    self._owed_radios = radios | self._owed_radios
+            if everything and not self.refused:
+                self._saved = self._clock.now()
+
+    async def _write(self, rows: Iterable[Device], kinds: dict[DeviceId, str | None], radios: dict[RadioName, RadioChanged]) -> None:
+        async with self._journal.commit() as entry:
+            for device in rows:
+                await self._store.devices.put(device)
+                _tell(entry, device, kinds[device.id])
+            for name, event in radios.items():
+                entry.tell("radio", name, "state", data={"state": event.state, "sentence": event.sentence})
+
+
+def _tell(entry: Entry, device: Device, kind: str | None) -> None:
+    if kind is None:
+        return
+    versions = ", ".join(f"{each.id}={each.version:#010x}" for each in device.components if each.version is not None)
+    data = {"name": device.name, "model": device.model, "online": device.online, "versions": versions or None}
+    entry.tell("device", device.id, kind, data=data)
+
+
+def _known_better(device: Device, known: Device) -> Device:
+    """What an interview tells, with what it does not know kept from before."""
+    return replace(
+        device,
+        name=known.name or device.name,
+        manufacturer=device.manufacturer or known.manufacturer,
+        model=device.model or known.model,
+        manufacturer_code=device.manufacturer_code if device.manufacturer_code is not None else known.manufacturer_code,
+        battery_percent=device.battery_percent if device.battery_percent is not None else known.battery_percent,
+        components=known.components,
+        online=known.online,
+        last_checked=known.last_checked,
+        last_seen=known.last_seen,
+        pin=known.pin,
+        skipped=known.skipped,
+    )
+
+
+def _differs(device: Device, known: Device | None) -> bool:
+    """Whether more is new than when it was heard and asked."""
+    return known is None or replace(device, last_seen=known.last_seen, last_checked=known.last_checked) != known
+
+
+def _component_better(told: Component, before: Component) -> Component:
+    """A way of asking that does not tell everything takes nothing away."""
+    return replace(
+        told,
+        version=told.version if told.version is not None else before.version,
+        manufacturer_code=told.manufacturer_code if told.manufacturer_code is not None else before.manufacturer_code,
+        hardware_version=told.hardware_version if told.hardware_version is not None else before.hardware_version,
+    )
 
 
 def _merge(known: Iterable[Component], told: Iterable[Component]) -> tuple[Component, ...]:
     merged = {each.id: each for each in known}
     for each in told:
         before = merged.get(each.id)
-        hardware = each.hardware_version if each.hardware_version is not None or before is None else before.hardware_version
-        merged[each.id] = replace(each, hardware_version=hardware)
+        merged[each.id] = each if before is None else _component_better(each, before)
     known_type = any(each.image_type is not None for each in merged.values())
     return tuple(sorted((each for each in merged.values() if each.image_type is not None or not known_type), key=lambda each: each.id))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -12,6 +13,7 @@ from otagate.model.errors import OtagateError, RadioError, RadioInUse, WrongNetw
 from otagate.ports import Clock, Emit, Radio, RadioChanged, RadioState
 
 LOG = structlog.get_logger("otagate.supervise")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,44 +30,55 @@ class Backoff:
 
 
 async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: asyncio.Event, backoff: Backoff) -> None:
-    """Run a radio for ever. After `wrong_network` or `in_use` it stays off until `reattach` is set."""
+    """Run a radio for ever. After an error that time does not mend (`wrong_network`, `in_use`) it stays off until `reattach` is set."""
     delay = backoff.first
     while True:
         began = clock.monotonic()
-        state, sentence = await _one_life(radio)
+        reattach.clear()
+        state, sentence, lasting = await _one_life(radio)
         if clock.monotonic() - began >= backoff.healthy:
             delay = backoff.first
         emit(RadioChanged(radio=radio.name, state=state, sentence=sentence))
         try:
-            async with asyncio.timeout(None if state in ("wrong_network", "in_use") else delay):
+            async with asyncio.timeout(None if lasting else delay):
                 await reattach.wait()
             delay = backoff.first
         except TimeoutError:
             delay = backoff.after(delay)
-        reattach.clear()
 
 
-async def _one_life(radio: Radio) -> tuple[RadioState, str]:
+async def _one_life(radio: Radio) -> tuple[RadioState, str, bool]:
+    """How a life ended: the radio's state, a sentence, and whether only an operator can mend it."""
     error = await outcome(radio.run(), what=f"radio {radio.name}")
     match error:
         case WrongNetwork():
-            return "wrong_network", str(error)
+            return "wrong_network", str(error), True
         case RadioInUse():
-            return "in_use", str(error)
+            return "in_use", str(error), True
         case RadioError():
-            return "retrying", str(error)
+            return "retrying", str(error), False
         case None:
-            return "retrying", "the radio ended"
-    return "retrying", f"the radio failed unexpectedly: {type(error).__name__}"
+            return "retrying", "the radio ended", False
+    return "retrying", f"the radio failed unexpectedly: {type(error).__name__}", False
 
 
-async def outcome(work: Awaitable[None], *, what: str) -> Exception | None:
+async def outcome(work: Awaitable[T], *, what: str) -> T | Exception:
     """Await, and give a failure back as a value: the one place that outlives what nobody foresaw. Cancellation passes."""
     try:
-        await work
+        return await work
     except OtagateError as error:
         return error
     except Exception as error:
-        LOG.exception("failed unexpectedly", what=what)
-        return error
-    return None
+        foreseen = next((each for each in _leaves(error) if isinstance(each, OtagateError)), None)
+        if foreseen is None:
+            LOG.exception("failed unexpectedly", what=what)
+        return foreseen or error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """A task group wraps what its tasks raise."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error

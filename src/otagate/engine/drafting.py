@@ -1,0 +1,112 @@
+"""What an operator orders, made into drafts of updates or refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from otagate.engine.consultant import Consultant
+from otagate.engine.drafts import Past, draft
+from otagate.engine.ledger import Ledger, busy
+from otagate.engine.registry import Registry
+from otagate.engine.views import OrderRequest
+from otagate.model.devices import Component, Device
+from otagate.model.errors import NoRelease, OtagateError, PolicyRefused, RadioUnavailable, Refused, StoreError
+from otagate.model.ids import DeviceId, RadioName
+from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
+from otagate.model.versions import parse_file_version
+from otagate.policy.retry import judge_loop
+from otagate.ports import Clock, Radio
+
+
+class Drafting:
+    """The same answer for a plan and for an order; nothing is written here."""
+
+    def __init__(self, *, registry: Registry, consultant: Consultant, ledger: Ledger, radios: Mapping[RadioName, Radio], clock: Clock) -> None:
+        self._registry = registry
+        self._consultant = consultant
+        self._ledger = ledger
+        self._radios = radios
+        self._clock = clock
+
+    async def draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> list[Update]:
+        """What the order makes for one device: a draft for every component that it fits.
+
+        Raises UnknownDevice, RadioUnavailable, NoRelease, AlreadyUpdating, UnknownImage, PolicyRefused (Refused with the verdict's own code).
+        """
+        device = self._registry.device(device_id)
+        if device.radio is None or RadioName(device.radio) not in self._radios:
+            raise RadioUnavailable(f"the radio {device.radio!r} of {device_id} is not configured")
+        components = [each for each in device.components if request.component in (None, each.id)]
+        if not components:
+            raise NoRelease(f"{device_id} has told of no component {request.component or 'that can be updated'} yet; check it first")
+        not_before = _not_before(request)
+        past = await self._consultant.past(device_id)
+        drafts: list[Update] = []
+        errors: list[OtagateError] = []
+        for component in components:
+            try:
+                drafts.append(await self._draft(device, component, request, actor=actor, past=past, not_before=not_before))
+            except StoreError:
+                raise
+            except OtagateError as error:
+                errors.append(error)
+        if not drafts:
+            raise next((error for error in errors if error.code != NoRelease.code), errors[0])
+        return drafts
+
+    async def _draft(
+        self, device: Device, component: Component, request: OrderRequest, *, actor: str, past: Past, not_before: datetime | None
+    ) -> Update:
+        latest = await self._ledger.latest(device.id, component.id)
+        if latest is not None and not latest.ended:
+            raise busy(latest)
+        choice = self._consultant.consult(
+            device,
+            component,
+            operator=True,
+            image=request.image,
+            version=_version(request),
+            allow_downgrade=request.allow_downgrade,
+            force=request.force,
+        )
+        if choice.chosen is None:
+            raise refusal(choice.verdict)
+        made = draft(
+            device,
+            component,
+            choice.chosen,
+            now=self._clock.now(),
+            actor=actor,
+            past=past,
+            allow_downgrade=request.allow_downgrade,
+            force=request.force,
+            not_before=not_before,
+        )
+        loop = judge_loop(made.completed_transfers)
+        if not loop.allowed:
+            raise refusal(loop)
+        return made
+
+
+def _not_before(request: OrderRequest) -> datetime | None:
+    if request.when == "window":
+        raise PolicyRefused("There is no window to wait for: none is configured. Order it for now, or for a time.")
+    if not isinstance(request.when, datetime):
+        return None
+    if request.when.tzinfo is None:
+        raise PolicyRefused(f"{request.when.isoformat()} names no time zone, so nobody can say when that is.")
+    return request.when
+
+
+def _version(request: OrderRequest) -> int | None:
+    try:
+        return None if request.version is None else parse_file_version(request.version)
+    except ValueError as error:
+        raise PolicyRefused(str(error)) from None
+
+
+def refusal(verdict: Verdict) -> Refused:
+    """A verdict as the error that the API makes a problem of."""
+    return Refused(verdict.sentence, code=verdict.code, reason=verdict.reason)

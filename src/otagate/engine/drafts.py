@@ -1,0 +1,85 @@
+"""Updates that are not in the store yet, and what the updates of before say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from otagate.model.devices import Component, Device
+from otagate.model.ids import ComponentId, RadioName, UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.releases import Release
+from otagate.model.updates import Update
+
+POLICY = "policy"
+"""The actor of updates that nobody ordered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The updates of one device, newest first."""
+
+    updates: Sequence[Update]
+
+    def completed_transfers(self, component: ComponentId, version: int) -> int:
+        """Whole transfers of this version that left the component as it was; counted through its updates, each of which carries its predecessors'."""
+        latest = self._latest(component, version)
+        return 0 if latest is None or latest.state is State.SUCCEEDED else latest.completed_transfers
+
+    def speaks_against(self, component: ComponentId, release: Release) -> bool:
+        """Whether policy alone should leave this release: it failed or was cancelled here before, or an operator went back from it."""
+        same = self._latest(component, release.file_version)
+        if same is not None and same.state in (State.FAILED, State.CANCELLED):
+            return True
+        done = next((each for each in self._of(component) if each.state is State.SUCCEEDED), None)
+        return (
+            done is not None
+            and done.actor != POLICY
+            and done.from_version is not None
+            and done.to_version < release.file_version <= done.from_version
+        )
+
+    def _latest(self, component: ComponentId, version: int) -> Update | None:
+        return next((each for each in self._of(component) if each.to_version == version), None)
+
+    def _of(self, component: ComponentId) -> Iterable[Update]:
+        return (each for each in self.updates if each.component == component)
+
+
+def draft(
+    device: Device,
+    component: Component,
+    release: Release,
+    *,
+    now: datetime,
+    actor: str,
+    past: Past,
+    allow_downgrade: bool = False,
+    force: bool = False,
+    not_before: datetime | None = None,
+    hold_activation: bool = False,
+) -> Update:
+    """An update for the ledger, which gives it its id. An order with `force` begins the count of the loop breaker anew."""
+    return Update(
+        id=UpdateId(""),
+        device=device.id,
+        component=component.id,
+        radio=RadioName(device.radio or ""),
+        manufacturer_code=component.manufacturer_code if component.manufacturer_code is not None else release.manufacturer_code,
+        image_type=release.image_type,
+        from_version=component.version,
+        to_version=release.file_version,
+        source=release.source,
+        image=release.sha256,
+        state=State.QUEUED,
+        bytes_total=release.size,
+        created=now,
+        reason="scheduled" if not_before else None,
+        completed_transfers=0 if force else past.completed_transfers(component.id, release.file_version),
+        allow_downgrade=allow_downgrade,
+        force=force,
+        not_before=not_before,
+        hold_activation=hold_activation,
+        actor=actor,
+    )
