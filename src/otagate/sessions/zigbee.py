@@ -126,8 +126,6 @@ class OtaServer:
 
     def heard(self, now: float) -> Effects:
         """Something else came from the device, so a sleeping one is awake: offer again what it does not ask for."""
-        if not self._transfers:
-            return NOTHING
         timing = self._timing()
         for transfer in self._transfers.values():
             if timing.notify_due(transfer) <= now:
