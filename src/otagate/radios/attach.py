@@ -1,4 +1,4 @@
-"""Which network is ours, and whether somebody else drives the stick: everything that must be known before a byte is written.
+"""Which network is ours: everything that must be known before a coordinator is written to.
 
 A network is pinned at the first attach by its extended PAN id, the coordinator's address and a fingerprint of the network key. Later another
 network behind the same path is `wrong_network` and nothing is written. A network is formed only where the configuration says so, the stick is
@@ -7,23 +7,17 @@ empty and we know of none; backups are never restored here.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from otagate.model.errors import RadioInUse, RadioUnavailable, WrongNetwork
+from otagate.model.errors import RadioUnavailable, WrongNetwork
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
-
-LISTEN_SECONDS = 3.0
-"""A network coordinator has no lock: this long nobody may be heard on its line before we send the first byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +35,37 @@ class StateFiles:
 
     database: Path
     pin: Path
+    running: Path
 
     @classmethod
     def of(cls, state_dir: Path, radio: str) -> StateFiles:
-        """`zigbee-<radio>.db` and `zigbee-<radio>.pin.json`."""
-        return cls(database=state_dir / f"zigbee-{radio}.db", pin=state_dir / f"zigbee-{radio}.pin.json")
+        """`zigbee-<radio>.db`, `zigbee-<radio>.pin.json` and `zigbee-<radio>.running`."""
+        stem = f"zigbee-{radio}"
+        return cls(database=state_dir / f"{stem}.db", pin=state_dir / f"{stem}.pin.json", running=state_dir / f"{stem}.running")
 
     def prepare(self) -> None:
-        """Create the database with its mode before the radio library does so with another."""
-        self.database.touch(mode=0o600, exist_ok=True)
-        self.database.chmod(0o600)
+        """Create the database with its mode before the radio library does so with another. Raises RadioUnavailable."""
+        try:
+            self.database.touch(mode=0o600, exist_ok=True)
+            self.database.chmod(0o600)
+        except OSError as error:
+            raise RadioUnavailable(f"{self.database} cannot be written: {error.strerror}") from None
+
+    @property
+    def left_running(self) -> bool:
+        """Whether our last life ended without stopping the coordinator, so that it may be heard talking to us."""
+        return self.running.exists()
+
+    def mark_running(self) -> None:
+        """From now on the coordinator runs our network. Raises RadioUnavailable."""
+        try:
+            self.running.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise RadioUnavailable(f"{self.running} cannot be written: {error.strerror}") from None
+
+    def mark_stopped(self) -> None:
+        """The coordinator was told to stop, or somebody else has taken it."""
+        self.running.unlink(missing_ok=True)
 
     def read_pin(self) -> Pin | None:
         """The pinned network, or None before the first attach. Raises WrongNetwork where the file cannot be understood."""
@@ -58,43 +73,25 @@ class StateFiles:
             return Pin(**json.loads(self.pin.read_text()))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise WrongNetwork(f"{self.pin} is damaged ({error}): restore it, or delete it to accept the network on the stick") from None
 
     def write_pin(self, pin: Pin) -> None:
-        """Durably, by a file beside and a rename."""
+        """Durably, by a file beside and a rename. Raises RadioUnavailable."""
         aside = self.pin.with_suffix(".new")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(pin), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.pin)
-
-
-async def listen_first(path: str, seconds: float = LISTEN_SECONDS) -> None:
-    """On `socket://host:port`: hear whether another host drives the stick. Raises RadioInUse on traffic, RadioUnavailable when unreachable."""
-    address = urlsplit(path)
-    if address.scheme != "socket":
-        return
-    try:
-        async with asyncio.timeout(5.0):
-            reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    except (OSError, TimeoutError) as error:
-        raise RadioUnavailable(f"{path} cannot be reached: {str(error) or 'no answer'}") from None
-    try:
-        async with asyncio.timeout(seconds):
-            heard = await reader.read(64)
-    except TimeoutError:
-        return
-    except OSError as error:
-        raise RadioUnavailable(f"{path} was closed: {error}") from None
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-    if heard:
-        raise RadioInUse(f"another program drives {path}: bytes came in before we sent any; stop it, then reattach the radio")
-    raise RadioUnavailable(f"{path} closed the connection")
+        try:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(asdict(pin), file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self.pin)
+            directory = os.open(self.pin.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise RadioUnavailable(f"{self.pin} cannot be written: {error.strerror}") from None
 
 
 def pin_of(app: ControllerApplication) -> Pin:
@@ -105,10 +102,10 @@ def pin_of(app: ControllerApplication) -> Pin:
     return Pin(extended_pan_id=epid, coordinator=str(node.ieee), key_fingerprint=digest[:32])
 
 
-async def attach_network(app: ControllerApplication, files: StateFiles, *, may_form: bool) -> None:
-    """Check, form where that is allowed, and pin; then start. Nothing is written to the coordinator before the check has passed.
+async def check_network(app: ControllerApplication, files: StateFiles, *, may_form: bool) -> None:
+    """Read which network a connected coordinator holds; form one where that is allowed; pin it at the first attach.
 
-    Raises WrongNetwork, RadioUnavailable; the radio library's own errors pass through.
+    Nothing is written to the coordinator but a new network. Raises WrongNetwork, RadioUnavailable; the library's own errors pass through.
     """
     from zigpy.exceptions import NetworkNotFormed
 
@@ -116,27 +113,29 @@ async def attach_network(app: ControllerApplication, files: StateFiles, *, may_f
     try:
         await app.load_network_info(load_devices=False)
     except NetworkNotFormed:
-        await _form(app, files, pinned, may_form=may_form)
+        _may_form(app, files, pinned, may_form=may_form)
+        await app.form_network()
         await app.load_network_info(load_devices=False)
     found = pin_of(app)
     if pinned is not None and pinned != found:
         raise WrongNetwork(_difference(pinned, found, files.pin))
     if pinned is None:
         files.write_pin(found)
-    await app.initialize(auto_form=False)
 
 
-async def _form(app: ControllerApplication, files: StateFiles, pinned: Pin | None, *, may_form: bool) -> None:
+def _may_form(app: ControllerApplication, files: StateFiles, pinned: Pin | None, *, may_form: bool) -> None:
+    """An empty stick: raises WrongNetwork where this hub already belongs to a network, RadioUnavailable where forming was not asked for."""
     if pinned is not None:
         raise WrongNetwork(
             f"the coordinator is empty, but this hub belongs to network {pinned.extended_pan_id}: put the old stick back or restore its backup"
         )
-    others = [each for each in app.devices.values() if int(each.nwk) != 0]
-    if others:
-        raise WrongNetwork(f"the coordinator is empty, but {files.database} knows {len(others)} devices: put the old stick back")
+    others = sum(int(each.nwk) != 0 for each in app.devices.values())
+    if others or app.backups.backups:
+        raise WrongNetwork(
+            f"the coordinator is empty, but {files.database} knows a network with {others} devices: put the old stick back, or move that file away"
+        )
     if not may_form:
         raise RadioUnavailable("the coordinator has no network; set `network: form` for this radio to let otagate form one")
-    await app.form_network()
 
 
 def _difference(pinned: Pin, found: Pin, file: Path) -> str:

@@ -1,55 +1,143 @@
-"""The one bounded sender of a radio: what sessions want said, in turn, the newest reply of a device first to survive."""
+"""What waits to be sent, and who may be sent to now: pure, so that no dead or sleeping device ever holds up another.
+
+A device has a bounded number of frames under way; those that linger (a sleeping child has not polled, a dead neighbour is still tried) share at
+most half of the coordinator's buffers, so the other half always belongs to devices that answer.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Peer = TypeVar("Peer")
+Peer = TypeVar("Peer", bound=Hashable)
 
-_ANNOUNCES = 256
+PER_DEVICE = 2
+"""Frames of one device under way: one more than needed, because the end of an acknowledged frame may come late."""
+
+_LINGERS = 0.5
+_FORGOTTEN = 30.0
+_TRIES = 10
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing(Generic[Peer]):
+    """One frame for one endpoint of a device. `unasked`: no answer to a request. `patient`: the receiver sleeps."""
+
+    peer: Peer
+    endpoint: int
+    frame: bytes
+    unasked: bool
+    patient: bool
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Flight(Generic[Peer]):
+    peer: Peer
+    since: float
+    patient: bool
+
+    def lingers(self, now: float) -> bool:
+        return self.patient or now - self.since >= _LINGERS
 
 
 class Outbox(Generic[Peer]):
-    """At most one waiting reply a peer, and at most 256 announcements; an older reply that still waits gives way to a newer one."""
+    """At most one waiting reply a device: a newer one takes the place of an older one, because the device has asked again since."""
 
-    def __init__(self) -> None:
-        self._replies: dict[Peer, bytes] = {}
-        self._announces: deque[tuple[Peer, bytes]] = deque(maxlen=_ANNOUNCES)
-        self._work = asyncio.Event()
+    def __init__(self, *, room: int) -> None:
+        """`room` is how many frames the coordinator may have under way."""
+        self._room = room
+        self._waiting: dict[tuple[Peer, int], Outgoing[Peer]] = {}
+        self._flights: dict[int, _Flight[Peer]] = {}
+        self._failing: set[Peer] = set()
+        self._held_until: dict[Peer, float] = {}
+        self._tickets = itertools.count(1)
         self.dropped = 0
 
-    def reply(self, peer: Peer, frame: bytes) -> None:
-        """Queue an answer; one that waits for the same peer is dropped, because the peer has asked again since."""
-        if peer in self._replies:
-            self.dropped += 1
-        self._replies[peer] = frame
-        self._work.set()
+    def __len__(self) -> int:
+        return len(self._waiting)
 
-    def announce(self, peer: Peer, frame: bytes) -> None:
-        """Queue something unasked; the oldest is dropped where 256 wait."""
-        self._announces.append((peer, frame))
-        self._work.set()
+    def reply(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False) -> None:
+        """Queue an answer in its device's place in the queue."""
+        self._put((peer, -1), Outgoing(peer, endpoint, frame, unasked=False, patient=patient))
+
+    def announce(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False) -> None:
+        """Queue something unasked; of each command only the newest waits."""
+        self._put((peer, frame[2]), Outgoing(peer, endpoint, frame, unasked=True, patient=patient))
+
+    def _put(self, key: tuple[Peer, int], item: Outgoing[Peer]) -> None:
+        if key in self._waiting:
+            self.dropped += 1
+        self._waiting[key] = item
 
     def waits_for(self, peer: Peer) -> bool:
-        """Whether a reply to this peer has not left yet."""
-        return peer in self._replies
+        """Whether a reply to this device has not left yet."""
+        return (peer, -1) in self._waiting
 
     def clear(self) -> None:
         """Forget everything: the radio is gone, and devices ask again."""
-        self._replies.clear()
-        self._announces.clear()
+        self._waiting.clear()
+        self._flights.clear()
+        self._failing.clear()
+        self._held_until.clear()
 
-    async def run(self, *, reply: Callable[[Peer, bytes], Awaitable[None]], announce: Callable[[Peer, bytes], None]) -> None:
-        """Send, for ever: replies in the order in which their devices first asked, announcements between them."""
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._replies or self._announces:
-                if self._announces:
-                    announce(*self._announces.popleft())
-                if self._replies:
-                    peer = next(iter(self._replies))
-                    await reply(peer, self._replies.pop(peer))
+    # --- leaving ----------------------------------------------------------------------------------------------------------------------
+
+    def take(self, now: float) -> tuple[int, Outgoing[Peer]] | None:
+        """The next frame that may leave, with the ticket by which its end is told; None where nothing may leave now."""
+        if not self._waiting:
+            return None
+        self._forget_old(now)
+        if len(self._flights) >= self._room:
+            return None
+        for key, item in self._waiting.items():
+            if self._may_leave(item, now):
+                del self._waiting[key]
+                ticket = next(self._tickets)
+                self._flights[ticket] = _Flight(item.peer, now, item.patient)
+                return ticket, item
+        return None
+
+    def _may_leave(self, item: Outgoing[Peer], now: float) -> bool:
+        if self._held_until and now < self._held_until.get(item.peer, now):
+            return False
+        flights = [each for each in self._flights.values() if each.peer is item.peer]
+        if len(flights) >= PER_DEVICE:
+            return False
+        slow = item.patient or item.peer in self._failing or any(each.lingers(now) for each in flights)
+        return not slow or sum(each.lingers(now) or each.peer in self._failing for each in self._flights.values()) < self._room // 2
+
+    def _forget_old(self, now: float) -> None:
+        """An end that was lost on the line frees its place after a while."""
+        for ticket in [ticket for ticket, each in self._flights.items() if now - each.since >= _FORGOTTEN]:
+            del self._flights[ticket]
+
+    def settled(self, ticket: int, *, delivered: bool) -> None:
+        """A frame has reached its end; unknown tickets are ignored."""
+        flight = self._flights.pop(ticket, None)
+        if flight is None:
+            return
+        if delivered:
+            self._failing.discard(flight.peer)
+        else:
+            self._failing.add(flight.peer)
+
+    def postpone(self, ticket: int, item: Outgoing[Peer], *, until: float) -> None:
+        """The coordinator has no buffer for it: try again then, unless something newer waits or it was tried ten times."""
+        self._flights.pop(ticket, None)
+        item.tries += 1
+        key = (item.peer, item.frame[2] if item.unasked else -1)
+        if item.tries >= _TRIES or key in self._waiting:
+            self.dropped += 1
+            return
+        self._held_until[item.peer] = until
+        self._waiting[key] = item
+
+    def next_look(self, now: float) -> float | None:
+        """When something may leave without anything else having happened, or None where nothing waits."""
+        if not self._waiting:
+            return None
+        self._held_until = {peer: until for peer, until in self._held_until.items() if until > now}
+        return min([now + 1.0, *self._held_until.values()])

@@ -27,7 +27,11 @@ _TEXT_BOUND = 64
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """One device on the air: its zigpy object, its session, and what the radio keeps per device between two frames."""
+    """One device on the air: its zigpy object, its session, and what the radio keeps per device between two frames.
+
+    `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `detour_until`: replies go by zigpy's way, which
+    mends routes. `overdue`: the next page block waits for the one before to leave.
+    """
 
     device: ZigbeeDevice
     id: DeviceId
@@ -36,7 +40,9 @@ class Peer:
     fed: float = float("-inf")
     told: float = float("-inf")
     progress_due: float = 0.0
+    detour_until: float = float("-inf")
     timer: asyncio.TimerHandle | None = None
+    overdue: bool = False
     asked: list[asyncio.Future[Component]] = field(default_factory=list)
 
 

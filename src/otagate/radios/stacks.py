@@ -1,7 +1,8 @@
-"""Radio libraries by name. Everything that differs between them stands in this table and in the fast path that it names."""
+"""Radio libraries by name. Everything that differs between them stands in this table and in the modules that it names."""
 
 from __future__ import annotations
 
+import enum
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otagate.model.errors import RadioUnavailable
+from otagate.radios.listening import Judge, judge_any, judge_ash, judge_mt
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -22,42 +24,68 @@ class Busy(Exception):
     """The coordinator has no buffer for the frame now."""
 
 
+class Fate(enum.Enum):
+    """How a frame that the coordinator had taken ended."""
+
+    DELIVERED = "delivered"
+    LOST = "lost"
+    NO_ROUTE = "no route"
+    TOO_LONG = "too long"
+
+
+TOO_LONG = frozenset({0xA0, 0xE5})
+"""Statuses of a frame that does not fit: APS ASDU too long, MAC frame too long."""
+
 Take = Callable[[int, int, int, int, bytes], bool]
 """(source network address, source endpoint, destination endpoint, LQI, ZCL frame) → whether it was taken. Must not raise."""
 
 
 class FastPath(Protocol):
-    """OTA frames in and out beside the radio library's own packet pipeline."""
+    """OTA frames in and out beside the radio library's own packet pipeline; one object serves one life of one radio."""
 
-    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None], too_long: Callable[[int], None]) -> None:
-        """Begin. Raises FastPathUnavailable.
-
-        `lost` is called with a sentence when the coordinator reset itself; `too_long` with the network address to which a frame did not fit.
-        """
+    def attach(self, app: ControllerApplication, *, take: Take) -> None:
+        """Begin. Raises FastPathUnavailable, with nothing changed."""
 
     def detach(self) -> None:
-        """Leave everything as it was; idempotent."""
+        """Leave everything as it was; idempotent. What is sent afterwards raises DeviceUnreachable."""
 
-    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool) -> None:
-        """Hand one ZCL frame of cluster 0x0019 to the coordinator, without waiting for its delivery.
+    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
+        """Hand one ZCL frame of cluster 0x0019 to the coordinator; `ended` is told later how it went.
 
-        Raises Busy, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath.
+        Raises Busy, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath; then `ended` is not called.
         """
+
+
+WatchResets = Callable[["ControllerApplication", Callable[[], None]], None]
+"""Call back when the coordinator restarts by itself, which the library does not tell. Does nothing where the library has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """One radio library: where its application class is, the extra that installs it, and its fast path as `module:class`."""
+    """One radio library: where its application class is, and the extra that installs it.
+
+    `fast_path`, `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the next
+    `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
+    """
 
     module: str
     extra: str | None = None
     fast_path: str | None = None
+    watch_resets: str | None = None
+    let_go: str | None = None
+    judge: Judge = judge_any
     config: dict[str, Any] | None = None
 
 
 STACKS: dict[str, Stack] = {
-    "znp": Stack(module="zigpy_znp.zigbee.application", fast_path="otagate.radios.znp_path:ZnpPath"),
-    "ezsp": Stack(module="bellows.zigbee.application", config={"use_thread": False}),
+    "znp": Stack(
+        module="zigpy_znp.zigbee.application",
+        fast_path="otagate.radios.znp_path:ZnpPath",
+        watch_resets="otagate.radios.znp_line:watch_resets",
+        let_go="otagate.radios.znp_line:let_go",
+        judge=judge_mt,
+    ),
+    "ezsp": Stack(module="bellows.zigbee.application", judge=judge_ash, config={"use_thread": False}),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),
     "xbee": Stack(module="zigpy_xbee.zigbee.application", extra="xbee"),
     "zigate": Stack(module="zigpy_zigate.zigbee.application", extra="zigate"),
@@ -80,11 +108,27 @@ def application_class(radio_type: str) -> type[ControllerApplication]:
 def fast_path(radio_type: str) -> FastPath | None:
     """A new fast path for this radio type, or None where there is none."""
     name = STACKS[radio_type].fast_path
-    if name is None:
-        return None
-    module, _, attribute = name.partition(":")
-    path: FastPath = getattr(importlib.import_module(module), attribute)()
+    path: FastPath | None = _named(name)() if name is not None else None
     return path
+
+
+def watch_resets(radio_type: str, app: ControllerApplication, restarted: Callable[[], None]) -> None:
+    """See `WatchResets`; for an application that is connected."""
+    name = STACKS[radio_type].watch_resets
+    if name is not None:
+        _named(name)(app, restarted)
+
+
+async def let_go(radio_type: str, app: ControllerApplication) -> None:
+    """Close the line without a further byte, where the library lets us."""
+    name = STACKS[radio_type].let_go
+    if name is not None:
+        await _named(name)(app)
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def zigpy_config(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import DeviceUnreachable
-from otagate.radios.stacks import Busy, FastPathUnavailable, Take
+from otagate.radios.stacks import TOO_LONG, Busy, FastPathUnavailable, Fate, Take
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -27,7 +27,7 @@ _AF_INCOMING = b"\x44\x81"
 _AF_CONFIRM = b"\x44\x80"
 _AF_REQUEST = b"\x24\x02"
 _AF_RESPONSE = b"\x64\x02"
-_RESET_IND = b"\x41\x80"
+_RPC_ERROR = b"\x60\x00"
 _INCOMING = struct.Struct("<HHHBBBBBIBB")
 _REQUEST = struct.Struct("<BQBHBHBBBH")
 _OTA = 0x0019
@@ -36,18 +36,20 @@ _NO_ROUTE_DISCOVERY = 0x20
 _APS_ACK = 0x10
 _RADIUS = 30
 _MAX_BODY = 250
-_SREQ_BOUND = 5.0
-_IN_FLIGHT_BOUND = 60.0
-_MAX_IN_FLIGHT = 8
+_ANSWER_BOUND = 5.0
+_MUTE_BOUND = 3
+_QUARANTINE = 60.0
 _BUSY = frozenset({0x10, 0x11, 0x1A})  # MEM_ERROR, BUFFER_FULL, MAC_NO_RESOURCES
-_TOO_LONG = frozenset({0xA0, 0xE5, 0x02})  # APS ASDU too long, MAC frame too long, INVALID_PARAMETER
+_NO_ROUTE = 0xCD
+_INVALID_PARAMETER = 0x02
+_SURELY_FITS = 60
 
-_CHANGED = (AttributeError, TypeError, KeyError, IndexError)
-"""What private names that are gone raise."""
+_CHANGED = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+"""What private names that are gone, or mean something else now, raise."""
 
 
 class ZnpPath:
-    """See the module's docstring; one object serves one life of one radio."""
+    """See the module's docstring; implements `stacks.FastPath`."""
 
     def __init__(self) -> None:
         self._app: Any = None
@@ -55,91 +57,84 @@ class ZnpPath:
         self._line: Any = None
         self._received: Callable[[bytes], None] | None = None
         self._take: Take | None = None
-        self._lost: Callable[[str], None] | None = None
-        self._too_long: Callable[[int], None] | None = None
         self._rest = b""
         self._answer: asyncio.Future[int] | None = None
+        self._mute = 0
         self._number = 0
-        self._mine: dict[int, tuple[float, int]] = {}
+        self._mine: dict[int, tuple[float, Callable[[Fate], None]]] = {}
         self._theirs: set[int] = set()
-        self._room = asyncio.Event()
 
-    def attach(self, app: ControllerApplication, *, take: Take, lost: Callable[[str], None], too_long: Callable[[int], None]) -> None:
+    def attach(self, app: ControllerApplication, *, take: Take) -> None:
         """Tap the serial protocol of a started application. Raises FastPathUnavailable where a private name is missing."""
         try:
             api = app._znp  # type: ignore[attr-defined]
             line = api._uart
             received, send_packet = line.data_received, app.send_packet
-            api._sync_request_lock, line.write, app.devices  # noqa: B018 -- they must exist before anything is tapped
+            api._sync_request_lock, line.write  # noqa: B018 -- they must exist before anything is tapped
         except _CHANGED as error:
             raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
-        self._app, self._api, self._line, self._received = app, api, line, received
-        self._take, self._lost, self._too_long = take, lost, too_long
-        self._room.set()
+        self._app, self._api, self._line, self._received, self._take = app, api, line, received, take
         line.data_received = self._on_bytes
         app.send_packet = functools.partial(self._number_packet, send_packet)  # type: ignore[method-assign]
 
     def detach(self) -> None:
-        """Take the tap off."""
-        if self._line is not None:
-            vars(self._line).pop("data_received", None)
-            vars(self._app).pop("send_packet", None)
+        """Take the tap off; what was held back of a frame goes on to the library."""
+        if self._line is None:
+            return
+        vars(self._line).pop("data_received", None)
+        vars(self._app).pop("send_packet", None)
         self._line = None
+        rest, self._rest = self._rest, b""
+        if rest and self._received is not None:
+            self._received(rest)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(DeviceUnreachable("the radio was closed"))
+        self._mine.clear()
 
     # --- out --------------------------------------------------------------------------------------------------------------------------
 
-    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool) -> None:
+    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
         """See `FastPath.send`."""
         if self._line is None:
             raise DeviceUnreachable("the radio is closed")
-        if len(self._mine) >= _MAX_IN_FLIGHT:
-            await self._wait_for_room()
         number = self._next_number()
         options = _NO_ROUTE_DISCOVERY | (_APS_ACK if ack else 0)
         body = _REQUEST.pack(_ADDRESS_16, nwk, endpoint, 0, 1, _OTA, number, options, _RADIUS, len(frame)) + frame
-        self._mine[number] = (time.monotonic(), nwk)
+        self._mine[number] = (time.monotonic(), ended)
+        status = -1
         try:
             status = await self._request(_AF_REQUEST, body)
-        except (*_CHANGED, TimeoutError) as error:
-            self._forget(number)
-            if isinstance(error, TimeoutError):
-                raise DeviceUnreachable("the coordinator did not answer a send request") from None
-            raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
+        finally:
+            if status != 0:
+                self._mine.pop(number, None)
+        if status in _BUSY:
+            raise Busy
         if status:
-            self._forget(number)
-            self._raise_for(status, nwk)
+            too_long = status == _INVALID_PARAMETER and len(frame) > _SURELY_FITS
+            ended(Fate.TOO_LONG if too_long else _fate(status))
 
     async def _request(self, command: bytes, body: bytes) -> int:
         """One synchronous request, in turn with the library's own; returns the status byte of its answer."""
-        async with self._api._sync_request_lock(priority=-1):
-            self._answer = asyncio.get_running_loop().create_future()
-            try:
-                self._line.write(_frame(command, body))
-                async with asyncio.timeout(_SREQ_BOUND):
-                    return await self._answer
-            finally:
-                self._answer = None
-
-    async def _wait_for_room(self) -> None:
-        self._room.clear()
         try:
-            async with asyncio.timeout(1.0):
-                await self._room.wait()
+            async with asyncio.timeout(_ANSWER_BOUND), self._api._sync_request_lock(priority=-1):
+                answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+                self._answer = answer
+                try:
+                    self._line.write(_frame(command, body))
+                    status = await answer
+                finally:
+                    self._answer = None
         except TimeoutError:
-            bound = time.monotonic() - _IN_FLIGHT_BOUND
-            for number in [number for number, (since, _) in self._mine.items() if since < bound]:
-                del self._mine[number]  # its confirmation was lost on the line
-            if len(self._mine) >= _MAX_IN_FLIGHT:
-                raise Busy from None
-
-    def _raise_for(self, status: int, nwk: int) -> None:
-        if status in _BUSY:
-            raise Busy
-        if status in _TOO_LONG and self._too_long is not None:
-            self._too_long(nwk)
-        raise DeviceUnreachable(f"the coordinator refused a frame with status 0x{status:02x}")
+            self._mute += 1
+            if self._mute >= _MUTE_BOUND:
+                raise FastPathUnavailable(f"the coordinator left {self._mute} send requests unanswered") from None
+            raise DeviceUnreachable("the coordinator did not answer a send request") from None
+        except _CHANGED as error:
+            if self._line is None:  # closed while this request waited for its turn
+                raise DeviceUnreachable("the radio was closed") from None
+            raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
+        self._mute = 0
+        return status
 
     async def _number_packet(self, send_packet: Callable[[ZigbeePacket], Any], packet: ZigbeePacket) -> None:
         """zigpy's own sends, with a transaction number of ours."""
@@ -154,69 +149,100 @@ class ZnpPath:
             self._theirs.discard(number)
 
     def _next_number(self) -> int:
+        """A number that is not in flight; one whose confirmation was lost on the line is kept out of use for a minute."""
+        if len(self._mine) > 128:
+            bound = time.monotonic() - _QUARANTINE
+            self._mine = {number: flight for number, flight in self._mine.items() if flight[0] > bound}
         for _ in range(256):
             self._number = (self._number + 1) & 0xFF
             if self._number not in self._mine and self._number not in self._theirs:
-                return self._number
-        raise Busy
-
-    def _forget(self, number: int) -> None:
-        self._mine.pop(number, None)
-        self._room.set()
+                break
+        return self._number
 
     # --- in ---------------------------------------------------------------------------------------------------------------------------
 
     def _on_bytes(self, data: bytes) -> None:
-        """Cut whole frames; ours are used, all others go on in one piece."""
+        """Cut whole frames; ours are used, all others go on in one piece and in order."""
         data = self._rest + data
         self._rest = b""
-        position, end = 0, len(data)
+        position, kept, end = 0, 0, len(data)
         others: list[bytes] = []
         while position < end:
-            if data[position] != _SOF or (end - position > 1 and data[position + 1] > _MAX_BODY):
-                others.append(data[position:])  # out of step: the library finds the next start
-                break
-            if end - position < 5 or end - position < data[position + 1] + 5:
+            after = _end_of_frame(data, position, end)
+            if after < 0:  # out of step: pass on up to what may be the next start
+                position = data.find(_SOF, position + 1)
+                if position < 0:
+                    break
+                continue
+            if after > end:
+                others.append(data[kept:position])
                 self._rest = bytes(data[position:])
+                kept = end
                 break
-            after = position + data[position + 1] + 5
-            if not self._is_ours(data, position, after):
-                others.append(data[position:after])
+            if self._is_ours(data, position, after):
+                others.append(data[kept:position])
+                kept = after
             position = after
-        if others and self._received is not None:
-            self._received(others[0] if len(others) == 1 else b"".join(others))
+        others.append(data[kept:])
+        rest = b"".join(others)
+        if rest and self._received is not None:
+            self._received(rest)
 
     def _is_ours(self, data: bytes, start: int, after: int) -> bool:
         command = data[start + 2 : start + 4]
         if command == _AF_INCOMING:
             return self._incoming(data, start, after)
         if command == _AF_CONFIRM:
-            number = data[start + 6] if after - start >= 8 else -1
-            if number in self._mine and _intact(data, start, after):
-                _, nwk = self._mine[number]
-                self._forget(number)
-                if data[start + 4] in _TOO_LONG and self._too_long is not None:
-                    self._too_long(nwk)
-                return True
-        elif command == _AF_RESPONSE:
-            if self._answer is not None and not self._answer.done() and _intact(data, start, after):
-                self._answer.set_result(data[start + 4])
-                return True
-        elif command == _RESET_IND and self._lost is not None and _intact(data, start, after):
-            self._lost("the coordinator reset itself")
+            return self._confirmed(data, start, after)
+        if command == _AF_RESPONSE:
+            return self._answered(data, start, after)
+        if command == _RPC_ERROR and data[start + 5 : start + 7] == _AF_REQUEST and self._answer is not None and not self._answer.done():
+            self._answer.set_exception(FastPathUnavailable("the coordinator does not know AF_DATA_REQUEST_EXT"))
+            return True
         return False
 
     def _incoming(self, data: bytes, start: int, after: int) -> bool:
         body = start + 4
-        if after - body < _INCOMING.size + 1:
+        if after - body < _INCOMING.size + 1 or self._take is None:
             return False
         group, cluster, source, source_ep, own_ep, broadcast, lqi, _, _, _, length = _INCOMING.unpack_from(data, body)
-        if cluster != _OTA or group or broadcast or self._take is None:
+        if cluster != _OTA or group or broadcast:
             return False
         begin = body + _INCOMING.size
         if begin + length > after - 1 or not _intact(data, start, after):
             return False
         return self._take(source, source_ep, own_ep, lqi, bytes(data[begin : begin + length]))
+
+    def _confirmed(self, data: bytes, start: int, after: int) -> bool:
+        number = data[start + 6] if after - start >= 8 else -1
+        if number not in self._mine or not _intact(data, start, after):
+            return False
+        _, ended = self._mine.pop(number)
+        ended(_fate(data[start + 4]))
+        return True
+
+    def _answered(self, data: bytes, start: int, after: int) -> bool:
+        if self._answer is None or self._answer.done() or after - start < 6 or not _intact(data, start, after):
+            return False
+        self._answer.set_result(data[start + 4])
+        return True
+
+
+def _fate(status: int) -> Fate:
+    if status == 0:
+        return Fate.DELIVERED
+    if status in TOO_LONG:
+        return Fate.TOO_LONG
+    return Fate.NO_ROUTE if status == _NO_ROUTE else Fate.LOST
+
+
+def _end_of_frame(data: bytes, start: int, end: int) -> int:
+    """Where a frame that starts here ends (it may be beyond what is there), or -1 where none starts here."""
+    if data[start] != _SOF:
+        return -1
+    if end - start >= 3 and (data[start + 1] > _MAX_BODY or data[start + 2] & 0xE0 not in (0x40, 0x60)):
+        return -1
+    return start + data[start + 1] + 5 if end - start >= 2 else end + 1
 
 
 def _frame(command: bytes, body: bytes) -> bytes:

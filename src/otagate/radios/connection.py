@@ -1,0 +1,143 @@
+"""The line to one coordinator, life after life: listened to, opened, checked, kept, and closed without harm to anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from otagate.model.errors import RadioInUse, RadioUnavailable
+from otagate.model.ids import RadioName
+from otagate.ports import Clock
+from otagate.radios import stacks
+from otagate.radios.attach import StateFiles, check_network
+from otagate.radios.library import in_our_words
+from otagate.radios.listening import LISTEN_SECONDS, listen_first
+
+if TYPE_CHECKING:
+    from zigpy.application import ControllerApplication
+
+LOG = structlog.get_logger("otagate.radio")
+
+_RESETS_ALLOWED = 1
+_RESET_WINDOW = 60.0
+_CLOSE_BOUND = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZigbeeSettings:
+    """How to reach one coordinator; the words are those of the configuration."""
+
+    name: RadioName
+    type: str
+    path: str
+    network: Literal["existing", "form"] = "existing"
+    baudrate: int | None = None
+    flow_control: str | None = None
+    channel: int | None = None
+    listen_seconds: float = LISTEN_SECONDS
+
+
+class Connection:
+    """Each life goes `listen`, `load`, `start`, `until_lost`, `close`; what `lose` tells ends it."""
+
+    def __init__(self, settings: ZigbeeSettings, files: StateFiles, clock: Clock) -> None:
+        self._settings = settings
+        self._files = files
+        self._clock = clock
+        self._app: ControllerApplication | None = None
+        self._resets: deque[float] = deque(maxlen=_RESETS_ALLOWED + 1)
+        self._started = False
+        self._lost = asyncio.Event()
+        self._why = ""
+        self._was_reset = False
+
+    async def listen(self) -> None:
+        """Find out whether somebody else drives the coordinator. Raises RadioInUse, RadioUnavailable."""
+        settings = self._settings
+        judge = stacks.STACKS[settings.type].judge
+        try:
+            await listen_first(settings.path, settings.listen_seconds, judge=judge, left_running=self._files.left_running)
+        except RadioInUse:
+            self._files.mark_stopped()  # whatever we left running, it is not ours now
+            raise
+
+    async def load(self) -> ControllerApplication:
+        """Make the application and read its devices; the line stays closed. Raises RadioUnavailable."""
+        settings = self._settings
+        self._files.prepare()
+        application = stacks.application_class(settings.type)
+        config = stacks.zigpy_config(
+            settings.type,
+            path=settings.path,
+            database=self._files.database,
+            baudrate=settings.baudrate,
+            flow_control=settings.flow_control,
+            channel=settings.channel,
+        )
+        with in_our_words(str(self._files.database)):
+            self._app = await application.new(config, start_radio=False)
+        self._lost.clear()
+        self._started = self._was_reset = False
+        return self._app
+
+    async def start(self) -> None:
+        """Open the line, check that the network is ours, and run it. Raises WrongNetwork, RadioUnavailable; nothing is written before the check."""
+        settings, app = self._settings, self._loaded()
+        with in_our_words(settings.path):
+            await app.connect()
+            await check_network(app, self._files, may_form=settings.network == "form")
+            self._files.mark_running()
+            await app.initialize(auto_form=False)
+        self._started = True
+        stacks.watch_resets(settings.type, app, self._reset)
+
+    async def until_lost(self) -> None:
+        """Wait for the end; raises RadioInUse where the coordinator was reset too often and not by us, else RadioUnavailable."""
+        await self._lost.wait()
+        path = self._settings.path
+        if not self._was_reset:
+            raise RadioUnavailable(f"{path}: {self._why}")
+        now = self._clock.monotonic()
+        self._resets.append(now)
+        if len(self._resets) <= _RESETS_ALLOWED or now - self._resets[0] > _RESET_WINDOW:
+            raise RadioUnavailable(f"{path}: {self._why}")
+        self._resets.clear()
+        self._files.mark_stopped()
+        raise RadioInUse(
+            f"{path} was reset twice within {_RESET_WINDOW:.0f} s and not by us: another program drives it; stop it, then reattach the radio"
+        )
+
+    def lose(self, why: str) -> None:
+        """The line is gone; only the first reason counts."""
+        if not self._lost.is_set():
+            self._why = why
+            self._lost.set()
+
+    def _reset(self) -> None:
+        if not self._lost.is_set():
+            self._was_reset = True
+            self.lose("the coordinator reset itself")
+
+    async def close(self) -> None:
+        """Stop the coordinator where its network is ours and the line stands; else let go of it without a further byte."""
+        app, self._app = self._app, None
+        if app is None:
+            return
+        stop = self._started and not self._lost.is_set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_BOUND):
+                if not stop:
+                    await stacks.let_go(self._settings.type, app)
+                await app.shutdown()
+                if stop:
+                    self._files.mark_stopped()
+
+    def _loaded(self) -> ControllerApplication:
+        if self._app is None:
+            raise RadioUnavailable(f"{self._settings.path} is closed")
+        return self._app

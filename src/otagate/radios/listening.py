@@ -1,0 +1,119 @@
+"""Whether somebody else drives a coordinator that is reached over the network: found out before we send it a byte.
+
+A network coordinator has no lock. What is heard on its line tells: an answer was asked for by another host; an indication is what a coordinator
+says by itself while its network runs, harmless only where we left it running ourselves; a boot message is nobody's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import functools
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from otagate.model.errors import RadioInUse, RadioUnavailable
+
+LISTEN_SECONDS = 3.0
+"""This long nobody else may be heard on the line before we send the first byte."""
+
+_CONNECT_BOUND = 5.0
+_HEARD_BOUND = 65_536
+_LET_GO = 0.05
+
+
+class Heard(enum.IntEnum):
+    """What bytes on a line prove, the worst last."""
+
+    NOTHING = 0
+    INDICATIONS = 1
+    ANOTHER_HOST = 2
+
+
+Judge = Callable[[bytes], Heard]
+"""Everything heard so far → what it proves."""
+
+
+def judge_any(heard: bytes) -> Heard:
+    """For a protocol that is not read here: every byte may come from a network that runs by itself."""
+    return Heard.INDICATIONS if heard else Heard.NOTHING
+
+
+def judge_mt(heard: bytes) -> Heard:
+    """Monitor and Test API (Z-Stack): a synchronous response was asked for; a reset indication proves nothing; bytes that are no frames prove all."""
+    worst, understood = Heard.NOTHING, not heard
+    for command in _mt_commands(heard):
+        understood = True
+        if command[0] & 0xE0 == 0x60:
+            return Heard.ANOTHER_HOST
+        if command != b"\x41\x80":
+            worst = Heard.INDICATIONS
+    return worst if understood else Heard.ANOTHER_HOST
+
+
+def _mt_commands(heard: bytes) -> Iterator[bytes]:
+    """The two command bytes of every whole frame, and of one that is cut off at the end."""
+    position = heard.find(0xFE)
+    while 0 <= position <= len(heard) - 4:
+        after = position + heard[position + 1] + 5
+        frame = heard[position + 1 : after]
+        cut_off = after > len(heard)
+        if heard[position + 2] & 0xE0 in (0x40, 0x60) and (cut_off or functools.reduce(operator.xor, frame) == 0):
+            yield heard[position + 2 : position + 4]
+            position = heard.find(0xFE, after)
+        else:
+            position = heard.find(0xFE, position + 1)
+
+
+def judge_ash(heard: bytes) -> Heard:
+    """ASH (EmberZNet): an acknowledgement was earned by another host; a reset or error notice proves nothing; data may be a callback."""
+    worst = Heard.NOTHING
+    for frame in heard.replace(b"\x1a", b"\x7e").split(b"\x7e"):
+        if frame and frame[0] not in (0xC1, 0xC2):
+            worst = max(worst, Heard.ANOTHER_HOST if 0x80 <= frame[0] <= 0xBF else Heard.INDICATIONS)
+    return worst
+
+
+async def listen_first(path: str, seconds: float, *, judge: Judge, left_running: bool) -> None:
+    """On `socket://host:port`: listen for `seconds`. `left_running`: our own last life ended without stopping the coordinator.
+
+    Raises RadioInUse where another host is heard, RadioUnavailable when the address cannot be reached or the connection is closed.
+    """
+    address = urlsplit(path)
+    if address.scheme != "socket":
+        return
+    try:
+        async with asyncio.timeout(_CONNECT_BOUND):
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    except (OSError, TimeoutError) as error:
+        raise RadioUnavailable(f"{path} cannot be reached: {str(error) or 'no answer'}") from None
+    try:
+        heard = judge(await _hear(reader, path, seconds))
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    if heard > (Heard.INDICATIONS if left_running else Heard.NOTHING):
+        raise RadioInUse(
+            f"another program drives {path}: it was heard before we sent a byte; stop it, or switch the coordinator off and on "
+            "where none runs any more, then reattach the radio"
+        )
+    await asyncio.sleep(_LET_GO)  # a bridge for one host needs a moment to notice that it is free
+
+
+async def _hear(reader: asyncio.StreamReader, path: str, seconds: float) -> bytes:
+    """Everything that is said in that time, up to a bound."""
+    heard = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while len(heard) < _HEARD_BOUND:
+                try:
+                    data = await reader.read(4_096)
+                except OSError as error:
+                    raise RadioUnavailable(f"{path} was closed: {error}") from None
+                if not data:
+                    raise RadioUnavailable(f"{path} closed the connection: another program may be connected to it")
+                heard += data
+    return heard

@@ -1,0 +1,184 @@
+"""The one bounded sender of a radio: what waits in its outbox leaves over the fast path, or over zigpy's public API where that is missing.
+
+A device that is off or asleep costs the others nothing: see `outbox`. A frame that is lost is not repeated here, because its device asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from otagate.model.errors import DeviceUnreachable, RadioError
+from otagate.ports import Clock
+from otagate.radios.library import in_our_words
+from otagate.radios.outbox import Outbox, Outgoing
+from otagate.radios.peers import Peer
+from otagate.radios.stacks import TOO_LONG, Busy, FastPath, FastPathUnavailable, Fate
+from otagate.sessions import ota_frames as ota
+
+if TYPE_CHECKING:
+    from zigpy.application import ControllerApplication
+
+LOG = structlog.get_logger("otagate.radio")
+
+ROOM = 10
+"""Frames of ours that the coordinator may have under way; Z-Stack has 16 buffers, and zigpy wants some for itself."""
+
+_BUSY_PAUSE = 0.02
+_DETOUR = 10.0
+_ZHA = 0x0104
+
+
+class Sender:
+    """Sends for as long as `run` runs; what is queued before waits."""
+
+    def __init__(self, clock: Clock, *, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
+        """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
+        self._clock = clock
+        self._left = left
+        self._fast_path_broke = fast_path_broke
+        self._outbox: Outbox[Peer] = Outbox(room=ROOM)
+        self._work = asyncio.Event()
+        self._app: ControllerApplication | None = None
+        self._fast: FastPath | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def reply(self, peer: Peer, endpoint: int, frame: bytes) -> None:
+        """Answer a request of the device; a newer answer takes the place of one that still waits."""
+        self._outbox.reply(peer, endpoint, frame, patient=peer.session.sleepy)
+        self._work.set()
+
+    def announce(self, peer: Peer, frame: bytes) -> None:
+        """Say something unasked, with an acknowledgement."""
+        self._outbox.announce(peer, peer.endpoint, frame, patient=peer.session.sleepy)
+        self._work.set()
+
+    def waits_for(self, peer: Peer) -> bool:
+        """Whether a reply to this device has not left yet."""
+        return self._outbox.waits_for(peer)
+
+    def forget(self) -> None:
+        """The radio is gone, and devices ask again."""
+        self._outbox.clear()
+
+    # --- running ----------------------------------------------------------------------------------------------------------------------
+
+    async def run(self, app: ControllerApplication, fast: FastPath | None) -> None:
+        """Send until cancelled."""
+        self._app, self._fast = app, fast
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while True:
+                    now = self._clock.monotonic()
+                    due = self._outbox.take(now)
+                    if due is None:
+                        await self._wait(now)
+                    else:
+                        await self._send(*due)
+        finally:
+            self._app = self._fast = self._tasks = None
+
+    async def _wait(self, now: float) -> None:
+        look = self._outbox.next_look(now)
+        self._work.clear()
+        try:
+            async with asyncio.timeout(None if look is None else max(look - now, 0.001)):
+                await self._work.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, ticket: int, item: Outgoing[Peer]) -> None:
+        if self._fast is not None and self._may_go_fast(item):
+            try:
+                await self._send_fast(self._fast, ticket, item)
+            except FastPathUnavailable as error:
+                self._fast = None
+                self._fast_path_broke(error)
+                self._send_slowly(ticket, item)
+        else:
+            self._send_slowly(ticket, item)
+        if not item.unasked:
+            self._left(item.peer)
+
+    def _may_go_fast(self, item: Outgoing[Peer]) -> bool:
+        """zigpy mends routes, so what is unasked goes its way, and replies for a while after a missing route. Never to a sleeping device: zigpy
+        would take its silence for a lost child.
+        """
+        return item.patient or not (item.unasked or self._clock.monotonic() < item.peer.detour_until)
+
+    # --- the fast way -----------------------------------------------------------------------------------------------------------------
+
+    async def _send_fast(self, fast: FastPath, ticket: int, item: Outgoing[Peer]) -> None:
+        """A block goes without APS acknowledgement: the device's next request is one. Anything else is worth its acknowledgement."""
+        nwk, ended = int(item.peer.device.nwk), partial(self._ended, ticket, item)
+        try:
+            await fast.send(nwk=nwk, endpoint=item.endpoint, frame=item.frame, ack=not _is_block(item.frame), ended=ended)
+        except Busy:
+            self._outbox.postpone(ticket, item, until=self._clock.monotonic() + _BUSY_PAUSE)
+        except DeviceUnreachable as error:
+            LOG.debug("frame not sent", device=item.peer.id, error=str(error))
+            self._outbox.settled(ticket, delivered=False)
+
+    def _ended(self, ticket: int, item: Outgoing[Peer], fate: Fate) -> None:
+        """What the coordinator says of a frame that it had taken."""
+        self._outbox.settled(ticket, delivered=fate is Fate.DELIVERED)
+        if fate is Fate.TOO_LONG:
+            item.peer.session.too_long()
+        elif fate is Fate.NO_ROUTE and not item.patient:
+            now = self._clock.monotonic()
+            if now >= item.peer.detour_until + _DETOUR:
+                item.peer.detour_until = now + _DETOUR
+                self._again(item)
+        self._work.set()
+
+    def _again(self, item: Outgoing[Peer]) -> None:
+        if not item.unasked and not self._outbox.waits_for(item.peer):
+            self._outbox.reply(item.peer, item.endpoint, item.frame)
+
+    # --- the slow way -----------------------------------------------------------------------------------------------------------------
+
+    def _send_slowly(self, ticket: int, item: Outgoing[Peer]) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._request(ticket, item))
+
+    async def _request(self, ticket: int, item: Outgoing[Peer]) -> None:
+        """Through zigpy's public API; ends when the frame is delivered or given up."""
+        delivered = False
+        try:
+            with in_our_words(f"a frame to {item.peer.id}"):
+                await self._request_zigpy(item)
+            delivered = True
+        except RadioError as error:
+            LOG.debug("frame not delivered", device=item.peer.id, error=str(error))
+            if getattr(error.__cause__, "status", None) in TOO_LONG:
+                item.peer.session.too_long()
+        finally:
+            self._outbox.settled(ticket, delivered=delivered)
+            self._work.set()
+
+    async def _request_zigpy(self, item: Outgoing[Peer]) -> None:
+        if self._app is None:
+            return
+        frame = item.frame
+        request: Any = self._app.request  # its annotations want zigpy's own integers
+        await request(
+            item.peer.device,
+            _ZHA,
+            ota.CLUSTER,
+            1,
+            item.endpoint,
+            frame[1],
+            frame,
+            expect_reply=False,
+            ask_for_ack=not _is_block(frame),
+            extended_timeout=item.patient,
+        )
+
+
+def _is_block(frame: bytes) -> bool:
+    """Whether it is an Image Block Response: cluster-specific, from the server, command 0x05."""
+    return frame[0] & 0x0B == 0x09 and frame[2] == 0x05

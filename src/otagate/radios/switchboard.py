@@ -1,0 +1,283 @@
+"""Between the devices of one radio and their sessions: frames and time in, effects out to the sender and to the engine.
+
+Everything here runs in the radio's own callbacks and never waits. Sessions stay while connections come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from otagate.model.devices import Component
+from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
+from otagate.model.orders import Order, Serve, Withdraw
+from otagate.model.quirks import Quirk
+from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
+from otagate.radios.peers import Peer, describe, device_id_of, ota_endpoints
+from otagate.radios.sender import Sender
+from otagate.sessions import ota_frames as ota
+from otagate.sessions.effects import Advance, Announce, Asked, Effects, Knock, Reply
+from otagate.sessions.ota_transfer import Patience
+from otagate.sessions.zigbee import OtaServer
+
+_FEED_EVERY = 1.0
+_SEEN_EVERY = 60.0
+_PROGRESS_EVERY = 0.25
+_ANSWERS_HELD = 1_000
+_OVERDUE_BOUND = 1.0
+_DEVICE_ANNCE = 0x0013
+
+QuirkOf = Callable[[int | None], Quirk]
+"""Manufacturer code → quirk."""
+
+
+class Switchboard:
+    """The devices of one radio and their sessions."""
+
+    def __init__(self, radio: RadioName, *, sender: Sender, emit: Emit, clock: Clock, quirk_of: QuirkOf, patience: Patience) -> None:
+        self._radio = radio
+        self._sender = sender
+        self._emit = emit
+        self._clock = clock
+        self._quirk_of = quirk_of
+        self._patience = patience
+        self._tokens = itertools.count(1)
+        self._sessions: dict[DeviceId, OtaServer] = {}
+        self._updates: dict[UpdateId, DeviceId] = {}
+        self._updates_of: defaultdict[DeviceId, set[UpdateId]] = defaultdict(set)
+        self._held: dict[int, tuple[DeviceId, int]] = {}
+        self._by_nwk: dict[int, Peer] = {}
+        self._serving = False
+        self.peers: dict[DeviceId, Peer] = {}
+
+    # --- a life of the radio ----------------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """The radio is up: from now on time passes for sessions."""
+        self._serving = True
+        for peer in self.peers.values():
+            self._tell_found(peer)
+            self._schedule(peer)
+
+    def part(self) -> None:
+        """The radio is gone: forget its devices, not their sessions."""
+        self._serving = False
+        for peer in self.peers.values():
+            if peer.timer is not None:
+                peer.timer.cancel()
+            for waiter in peer.asked:
+                waiter.cancel()
+        self.peers.clear()
+        self._by_nwk.clear()
+
+    def adopt(self, device: Any) -> Peer | None:
+        """The peer of a zigpy device, made or refreshed; None for the coordinator and for what is no Zigbee device."""
+        if not hasattr(device, "ota_in_progress") or int(device.nwk) == 0:
+            return None
+        device.ota_in_progress = True  # zigpy's own OTA answers stay off
+        device_id = device_id_of(device)
+        peer = self.peers.get(device_id)
+        if peer is None or peer.device is not device:
+            peer = self._new_peer(device, device_id, peer)
+        self._by_nwk[int(device.nwk)] = peer
+        return peer
+
+    def _new_peer(self, device: Any, device_id: DeviceId, old: Peer | None) -> Peer:
+        peer = Peer(device=device, id=device_id, session=self._session(device_id))
+        self.peers[device_id] = peer
+        if old is None:
+            self._reopen(peer)
+        else:
+            peer.asked, peer.endpoint = old.asked, old.endpoint
+            if old.timer is not None:
+                old.timer.cancel()
+            self._schedule(peer)
+        self.describe(peer)
+        return peer
+
+    def _reopen(self, peer: Peer) -> None:
+        """The time without a radio is nobody's silence."""
+        self._perform(peer, peer.endpoint, peer.session.reopened(self._clock.monotonic()))
+        self._schedule(peer)
+
+    def describe(self, peer: Peer) -> None:
+        """Take what the interview told, and tell it where the radio is up; else that is done when it is."""
+        device = peer.device
+        if device.node_desc is not None:
+            peer.session.quirk = self._quirk_of(int(device.node_desc.manufacturer_code))
+            peer.session.sleepy = not device.node_desc.is_receiver_on_when_idle
+        if device.is_initialized:
+            peer.endpoint = next(iter(ota_endpoints(device)), peer.endpoint)
+        if self._serving:
+            self._tell_found(peer)
+
+    def _tell_found(self, peer: Peer) -> None:
+        if peer.device.is_initialized:
+            self._emit(DeviceFound(device=describe(peer.device, self._radio)))
+
+    def forget(self, device: Any) -> None:
+        """An operator removed the device."""
+        peer = self.peers.pop(device_id_of(device), None)
+        if peer is not None and peer.timer is not None:
+            peer.timer.cancel()
+
+    def _session(self, device: DeviceId) -> OtaServer:
+        if device not in self._sessions:
+            self._sessions[device] = OtaServer(tokens=self._tokens, patience=self._patience)
+        return self._sessions[device]
+
+    # --- orders -----------------------------------------------------------------------------------------------------------------------
+
+    def command(self, order: Order) -> None:
+        """Hand an order to the session of its device; one about an update that was never served here is dropped."""
+        device = order.device if isinstance(order, Serve) else self._updates.get(order.update)
+        if device is None:
+            return
+        if isinstance(order, Withdraw):
+            del self._updates[order.update]
+            self._updates_of[device].discard(order.update)
+        else:
+            self._updates[order.update] = device
+            self._updates_of[device].add(order.update)
+        effects = self._session(device).command(order, self._clock.monotonic())
+        self._perform_for(device, None, effects)
+
+    def committed(self, token: int) -> None:
+        """What was told with this token is on disk: let the held answer leave."""
+        held = self._held.pop(token, None)
+        if held is not None:
+            device, endpoint = held
+            self._perform_for(device, endpoint, self._session(device).committed(token, self._clock.monotonic()))
+
+    def _perform_for(self, device: DeviceId, endpoint: int | None, effects: Effects) -> None:
+        peer = self.peers.get(device)
+        if peer is not None:
+            self._perform(peer, peer.endpoint if endpoint is None else endpoint, effects)
+            self._schedule(peer)
+
+    # --- frames in --------------------------------------------------------------------------------------------------------------------
+
+    def take(self, nwk: int, source_endpoint: int, own_endpoint: int, lqi: int, frame: bytes) -> bool:
+        """From the fast path: an OTA request of a known device is ours, everything else is zigpy's."""
+        peer = self._by_nwk.get(nwk)
+        if peer is None or own_endpoint != 1 or not ota.is_request(frame) or peer.device.nwk != nwk:
+            return False
+        now = self._clock.monotonic()
+        if now - peer.fed >= _FEED_EVERY:  # what zigpy would have learnt from the frame
+            peer.fed = now
+            peer.device.last_seen = self._clock.now()
+            peer.device.lqi = lqi
+            self._tell_seen(peer, now)
+        self._receive(peer, source_endpoint, frame, now)
+        return True
+
+    def message(self, device: Any, profile: int, cluster: int, endpoint: int, frame: bytes) -> None:
+        """From zigpy: every frame that the fast path did not take, before zigpy filters repetitions."""
+        peer = self.adopt(device)
+        if peer is None:
+            return
+        now = self._clock.monotonic()
+        self._tell_seen(peer, now)
+        if cluster == ota.CLUSTER and endpoint:
+            if ota.is_request(frame):
+                self._receive(peer, endpoint, frame, now)
+                return
+            if refused := ota.default_response_in(frame):
+                peer.session.refused(*refused)
+        if profile == 0 and cluster == _DEVICE_ANNCE:
+            self._emit(DeviceReturned(device=peer.id))
+        self._perform(peer, peer.endpoint, peer.session.heard(now))
+
+    def _receive(self, peer: Peer, endpoint: int, frame: bytes, now: float) -> None:
+        peer.endpoint = endpoint
+        effects = peer.session.receive(frame, now)
+        if len(effects) == 1 and type(effects[0]) is Reply:
+            self._sender.reply(peer, endpoint, effects[0].frame)
+        elif effects:
+            self._perform(peer, endpoint, effects)
+        if frame[2] != ota.IMAGE_BLOCK:  # a block only puts its timers off, and a timer that is early looks again
+            self._schedule(peer)
+        elif now >= peer.progress_due:
+            self._tell_progress(peer, now)
+
+    def _tell_seen(self, peer: Peer, now: float) -> None:
+        if now - peer.told >= _SEEN_EVERY:
+            peer.told = now
+            self._emit(DeviceSeen(device=peer.id))
+
+    def _tell_progress(self, peer: Peer, now: float) -> None:
+        peer.progress_due = now + _PROGRESS_EVERY
+        for update in self._updates_of[peer.id]:
+            if offset := peer.session.high_water(update):
+                self._emit(TransferProgressed(update=update, offset=offset))
+
+    # --- effects ----------------------------------------------------------------------------------------------------------------------
+
+    def _perform(self, peer: Peer, endpoint: int, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Reply(frame):
+                    self._sender.reply(peer, endpoint, frame)
+                case Announce(frame):
+                    self._sender.announce(peer, frame)
+                case Advance():
+                    self._advance(peer, endpoint, effect)
+                case Asked():
+                    self._tell_asked(peer, endpoint, effect)
+                case Knock(update):
+                    self._emit(Knocked(update=update))
+
+    def _advance(self, peer: Peer, endpoint: int, effect: Advance) -> None:
+        if effect.token is not None:
+            self._held[effect.token] = (peer.id, endpoint)
+            while len(self._held) > _ANSWERS_HELD:
+                del self._held[next(iter(self._held))]
+        self._emit(TransferAdvanced(update=effect.update, causes=effect.causes, detail=effect.detail, token=effect.token, offset=effect.offset))
+
+    def _tell_asked(self, peer: Peer, endpoint: int, effect: Asked) -> None:
+        component = Component(
+            id=zigbee_component_id(effect.image_type),
+            version=effect.file_version,
+            manufacturer_code=effect.manufacturer_code,
+            image_type=effect.image_type,
+            hardware_version=effect.hardware_version,
+            endpoint=endpoint,
+        )
+        for waiter in peer.asked:
+            if not waiter.done():
+                waiter.set_result(component)
+        self._emit(DeviceAsked(device=peer.id, component=component))
+
+    # --- time -------------------------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, peer: Peer) -> None:
+        """Keep one timer that fires no later than the session wants; one that fires early looks again."""
+        wake = peer.session.wake_at()
+        if wake is None or not self._serving:
+            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(wake - self._clock.monotonic(), 0.0)
+        if peer.timer is not None:
+            if peer.timer.when() <= when:
+                return
+            peer.timer.cancel()
+        peer.timer = loop.call_at(when, self._on_timer, peer)
+
+    def _on_timer(self, peer: Peer) -> None:
+        peer.timer = None
+        if self._sender.waits_for(peer) and not peer.overdue:  # the next block of a page would take the place of the one before
+            peer.overdue = True
+            peer.timer = asyncio.get_running_loop().call_later(_OVERDUE_BOUND, self._on_timer, peer)
+            return
+        peer.overdue = False
+        self._perform(peer, peer.endpoint, peer.session.tick(self._clock.monotonic()))
+        self._schedule(peer)
+
+    def reply_left(self, peer: Peer) -> None:
+        """The sender has sent what waited for this device."""
+        if peer.overdue and peer.timer is not None:
+            peer.timer.cancel()
+            self._on_timer(peer)
