@@ -85,8 +85,11 @@ class Sender:
     async def _wait(self, now: float) -> None:
         look = self._outbox.next_look(now)
         self._work.clear()
+        if look is None:
+            await self._work.wait()
+            return
         try:
-            async with asyncio.timeout(None if look is None else max(look - now, 0.001)):
+            async with asyncio.timeout(max(look - now, 0.001)):
                 await self._work.wait()
         except TimeoutError:
             return
