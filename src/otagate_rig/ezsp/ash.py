@@ -80,10 +80,8 @@ def encode(body: bytes) -> bytes:
 
 def corrupt(frame: bytes) -> bytes:
     """The same encoded frame with a CRC that cannot be right."""
-    last = frame[-2] ^ 0x01
-    if last in (FLAG, ESCAPE, XON, XOFF, SUBSTITUTE, CANCEL):
-        last ^= 0x02
-    return frame[:-2] + bytes((last, FLAG))
+    framed = _escaped.sub(_unstuff, frame[:-1])
+    return _reserved.sub(_stuff, framed[:-1] + bytes((framed[-1] ^ 0xFF,))) + _FLAG
 
 
 def _stuff(found: re.Match[bytes]) -> bytes:

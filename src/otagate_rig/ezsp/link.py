@@ -180,8 +180,15 @@ class AshLink:
                 self._deadline = now + self._ack_wait
             self._unacknowledged.append(sent)
             self._put_data(sent, 0)
-            if self._timer is None:
-                self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+            self._watch_deadline()
+
+    def _watch_deadline(self) -> None:
+        # An acknowledgement only moves the deadline, nearly always on, and a timer that is early looks again: cheaper than one for every frame.
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._check_deadline)
 
     def _put_data(self, sent: _Sent, flag: int) -> None:
         self._ack_due = False
@@ -202,7 +209,6 @@ class AshLink:
         self._write(frame)
 
     def _check_deadline(self) -> None:
-        # Acknowledgements only move the deadline, which is cheaper than a new timer for every frame.
         self._timer = None
         if not self._unacknowledged:
             return
@@ -215,7 +221,7 @@ class AshLink:
                 return
             self._ack_wait = min(2 * self._ack_wait, MAX_ACK_WAIT)
             self._repeat()
-        self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        self._watch_deadline()
 
     def _repeat(self) -> None:
         self._deadline = self._loop.time() + self._ack_wait
@@ -285,6 +291,8 @@ class AshLink:
                     self._ack_wait = min(max(0.875 * self._ack_wait + 0.5 * (now - sent.at), MIN_ACK_WAIT), MAX_ACK_WAIT)
             self._timeouts = 0
             self._deadline = now + self._ack_wait
+            if waiting:
+                self._watch_deadline()
         return True
 
     def _hold(self, held: bool) -> None:

@@ -230,7 +230,8 @@ class MessageCommands:
     def deliver(self, frame: ApsFrame, *, lqi: int) -> None:
         """Hand a frame from the air to the host if an endpoint is there for it."""
         stack = self._stack
-        if frame.route and stack.concentrator and stack.routes.get(frame.src) != frame.route:
+        # Only what is addressed to it alone comes behind a route record.
+        if frame.route and stack.concentrator and frame.dst == COORDINATOR and stack.routes.get(frame.src) != frame.route:
             self._note_route(frame, lqi)
         if not self._is_wanted(frame) or len(frame.data) > _MAX_DATA:
             stack.counters.dropped_frames += 1
