@@ -19,7 +19,7 @@ from tests.rig.znp.znp_fakes import running, until
 
 BLOCK = bytes((0x19, 7, 0x05, 0x95))
 ROUTER = DeviceSpec(ieee=0x00158D0000000001, kind=DeviceKind.ROUTER)
-BOUND = 0.2
+BOUND = 0.5
 
 
 class Bench:
