@@ -26,7 +26,7 @@ from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
-from otagate.model.orders import Activate, Pause, Withdraw
+from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
 from otagate.policy.match import match
 from otagate.policy.retry import after_attempt
@@ -63,6 +63,7 @@ class Course:
     served: bool = False
     _began_at: int = field(init=False)
     _fell_silent: bool = False
+    _came_back: bool = False
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
@@ -73,6 +74,8 @@ class Course:
         """The row is another one now."""
         if update.state is State.ACTIVATING and self.update.state is not State.ACTIVATING:
             self.mailbox.forget(Returned, Heard, Told)  # that was before it was told to use the image
+        if update.state is State.CONFIRMING and self.update.state is not State.CONFIRMING:
+            self._came_back = True
         self.update = update
         self.mailbox.put(Changed())
 
@@ -236,18 +239,17 @@ class Course:
 
     async def _confirm(self) -> None:
         """Success is a fresh word of the device about its version, never its word that it has taken the image."""
-        if self.adopted:
-            await self._serve_once()
+        await self._serve_once()
         waits, clock = self.tools.waits, self.tools.clock
-        patience = waits.activation_sleepy if self.sleepy else max(waits.confirmation, waits.activation if self.adopted else 0.0)
-        confirmation = Confirmation(update=self.update, patience=patience, settle=waits.settle, back=not self.adopted)
+        patience = waits.activation_sleepy if self.sleepy else max(waits.confirmation, 0.0 if self._came_back else waits.activation)
+        confirmation = Confirmation(update=self.update, patience=patience, settle=waits.settle, back=self._came_back)
         spent, read_at = Stopwatch(clock, self._in_charge), float("-inf")
         letter: Letter | None = Returned() if confirmation.back else None
         while self._stands(State.CONFIRMING):
             if self._invites(letter) and clock.monotonic() - read_at >= waits.poll / 10:
                 confirmation.told(await self.read_version())
                 read_at = clock.monotonic()
-            if self.adopted and confirmation.misses:
+            if confirmation.misses and not confirmation.back:
                 self._urge()  # the hub may have died between the word in the journal and the word on the air
             finding = confirmation.finding(spent.read())
             if finding is not None:
@@ -319,6 +321,7 @@ class Course:
         causes = still_to_come(self.update.state, letter.causes)
         if causes is None:
             LOG.info("session and row disagree", update=self.update.id, state=self.update.state, causes=[str(each) for each in letter.causes])
+            self.radio.command(Park(update=self.update.id))  # what it told is moot; serving again tells it where the update stands
             self.adopted, self.served = True, False
             await self._serve_once()
             return

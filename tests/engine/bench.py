@@ -1,0 +1,379 @@
+"""The engine put together as the daemon does it, over a store in memory, a scripted radio and virtual time; it can be killed at any commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from otagate.engine.conductor import Conductor
+from otagate.engine.consultant import Consultant
+from otagate.engine.course import Tools
+from otagate.engine.desk import Desk
+from otagate.engine.errands import Errands
+from otagate.engine.intake import Intake
+from otagate.engine.interrogator import Interrogator
+from otagate.engine.journal import Journal
+from otagate.engine.ledger import Ledger
+from otagate.engine.library import Library
+from otagate.engine.metrics import collectors
+from otagate.engine.readings import Readings
+from otagate.engine.refresher import Refresher
+from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.supervise import Backoff, supervise_radio
+from otagate.engine.views import OrderRequest, UpdateView
+from otagate.engine.waits import Waits
+from otagate.model.devices import Device
+from otagate.model.errors import StoreUnavailable, UnknownImage
+from otagate.model.facts import Fact
+from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.policy.settings import Mode, PolicySettings
+from otagate.ports import Folder, FolderScan
+from otagate.stores.memory import MemoryStore
+from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
+from tests.formats.images import build, element
+from tests.virtual_time import VirtualClock
+
+LATER = 6 * 3_600.0
+DAY = 86_400.0
+
+
+class MemoryCache:
+    """`ports.ImageCache` in memory; `broken` holds images whose bytes can no longer be had, with the error that says so."""
+
+    def __init__(self) -> None:
+        self.files: dict[Sha256, bytes] = {}
+        self.broken: dict[Sha256, Exception] = {}
+
+    async def add(self, data: bytes | memoryview) -> Sha256:
+        sha256 = Sha256(hashlib.sha256(data).hexdigest())
+        self.files[sha256] = bytes(data)
+        return sha256
+
+    def open(self, sha256: Sha256) -> memoryview:
+        if sha256 in self.broken:
+            raise self.broken[sha256]
+        if sha256 not in self.files:
+            raise UnknownImage(f"there is no image {sha256}")
+        return memoryview(self.files[sha256])
+
+    def path(self, sha256: Sha256) -> Path:
+        return Path("/nowhere") / sha256
+
+    async def remove(self, sha256: Sha256) -> None:
+        self.files.pop(sha256, None)
+
+
+class FickleStore:
+    """A store whose disk can be `full`; `after_commit` is called when a transaction is durable, before anybody else goes on."""
+
+    def __init__(self, inner: MemoryStore, history: list[tuple[str, object]]) -> None:
+        self.inner = inner
+        self.history = history
+        self.full = False
+        self.commits = 0
+        self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
+        self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
+        self.facts = _Noting(inner)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with self.inner.transaction():
+            self.facts.noted.clear()
+            yield
+            await asyncio.sleep(0)
+            if self.full:
+                raise StoreUnavailable("no space left on device")
+            facts = list(self.facts.noted)
+        self.commits += 1
+        self.history += [("committed", (fact.subject, fact.kind)) for fact in facts]
+        self.after_commit(facts)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+class _Noting:
+    """The facts of the transaction that runs."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        self.noted: list[Fact] = []
+        self._inner = inner.facts
+        self.after, self.last_number = self._inner.after, self._inner.last_number
+
+    async def append(self, fact: Fact) -> Fact:
+        stored = await self._inner.append(fact)
+        self.noted.append(stored)
+        return stored
+
+
+@dataclass(slots=True)
+class MemoryFolder:
+    """`ports.Folder` whose files are a dictionary."""
+
+    name: str = "folder"
+    type: str = "directory"
+    files: dict[str, bytes] = field(default_factory=dict)
+    trouble: Exception | None = None
+    _known: dict[str, bytes] = field(default_factory=dict)
+
+    async def scan(self) -> FolderScan:
+        if self.trouble is not None:
+            raise self.trouble
+        new = [(name, data) for name, data in self.files.items() if self._known.get(name) != data]
+        return FolderScan(files=new, gone=[name for name in self._known if name not in self.files], skipped=[])
+
+    def keep(self) -> None:
+        self._known = dict(self.files)
+
+
+def image_bytes(version: int, *, seed: int = 0, **fields: object) -> bytes:
+    return build(element(0, bytes([seed]) * 4_000), file_version=version, **fields)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """What outlives a hub: the disk, the devices, the configuration."""
+
+    lamps: dict[DeviceId, Lamp] = field(default_factory=lambda: {LAMP: Lamp()})
+    mode: Mode = "ask"
+    retries: int = 3
+    parallel: int = 2
+    every: timedelta = timedelta(hours=6)
+    waits: Waits = field(default_factory=Waits)
+    folders: Sequence[Folder] = ()
+    policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
+    history: list[tuple[str, object]] = field(default_factory=list)
+    cache: MemoryCache = field(default_factory=MemoryCache)
+    disk: MemoryStore = field(default_factory=MemoryStore)
+
+    @property
+    def lamp(self) -> Lamp:
+        return next(iter(self.lamps.values()))
+
+    def policy_of(self, device: Device) -> PolicySettings:
+        return self.policies.get(device.id, PolicySettings(mode=self.mode, retries=self.retries))
+
+    @asynccontextmanager
+    async def hub(self) -> AsyncIterator[Hub]:
+        """One life of a hub; ends cleanly unless it was killed."""
+        hub = Hub(self)
+        try:
+            await hub.registry.load()
+            await hub.library.load()
+            await hub.conductor.recover()
+            hub.start()
+            yield hub
+        finally:
+            await hub.stop()
+
+    async def rows(self) -> list[Update]:
+        """Every update on disk, oldest first."""
+        return list(await self.disk.updates.page(limit=10_000))[::-1]
+
+    async def facts(self, kind: str | None = None) -> list[Fact]:
+        """The journal on disk."""
+        return [fact for fact in await self.disk.facts.after(0, limit=100_000) if kind in (None, fact.kind)]
+
+
+class Hub:
+    """One life of the engine."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.clock = clock = VirtualClock()
+        self.store = store = FickleStore(bench.disk, bench.history)
+        self.intake = Intake()
+        self.radio = ScriptedRadio(bench.lamps, self.intake.emit, bench.history)
+        self.journal = Journal(store, clock)
+        self.ledger = Ledger(store, self.journal, clock)
+        self.registry = Registry(store, self.journal, clock)
+        self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
+        self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
+        policy_of = bench.policy_of
+        tools = Tools(
+            store=store, ledger=self.ledger, registry=self.registry, library=self.library, clock=clock, waits=bench.waits, policy_of=policy_of
+        )
+        radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
+        self.conductor = Conductor(tools=tools, radios=radios)
+        self.intake.connect(self.conductor)
+        self.consultant = Consultant(library=self.library, registry=self.registry, ledger=self.ledger, store=store, clock=clock, policy_of=policy_of)
+        self.interrogator = Interrogator(
+            registry=self.registry,
+            consultant=self.consultant,
+            radios=radios,
+            clock=clock,
+            every=bench.every,
+            is_busy=self.conductor.is_busy,
+            told=self.conductor.told,
+        )
+        self.refresher = Refresher(folders=bench.folders, library=self.library, consultant=self.consultant, journal=self.journal, clock=clock)
+        self.readings = Readings(
+            store=store,
+            journal=self.journal,
+            ledger=self.ledger,
+            registry=self.registry,
+            consultant=self.consultant,
+            conductor=self.conductor,
+            clock=clock,
+        )
+        self.errands = Errands()
+        self.reattach = {ZIGBEE0: asyncio.Event()}
+        self.desk = Desk(
+            store=store,
+            journal=self.journal,
+            ledger=self.ledger,
+            registry=self.registry,
+            library=self.library,
+            consultant=self.consultant,
+            conductor=self.conductor,
+            interrogator=self.interrogator,
+            refresher=self.refresher,
+            readings=self.readings,
+            errands=self.errands,
+            radios=radios,
+            reattach=self.reattach,
+            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
+            clock=clock,
+        )
+        self.told: list[Fact] = []
+        self.killed = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    # --- life -------------------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._life = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(self.desk.events()))
+            group.create_task(self.intake.run(
+                registry=self.registry, conductor=self.conductor, interrogator=self.interrogator, consultant=self.consultant
+            ))  # fmt: skip
+            group.create_task(self.errands.run())
+            group.create_task(self.consultant.run())
+            group.create_task(self.interrogator.run())
+            group.create_task(self.refresher.run())
+            group.create_task(self.conductor.run())
+            group.create_task(
+                supervise_radio(self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff())
+            )
+            group.create_task(self._tick())
+
+    async def _listen(self, facts: AsyncIterator[Fact]) -> None:
+        async for fact in facts:
+            self.told.append(fact)
+
+    async def _tick(self) -> None:
+        """What the daemon's timers post."""
+        for folder in self.bench.folders:
+            self.refresher.post(folder.name)
+        while True:
+            await asyncio.sleep(300)
+            self.interrogator.post_due()
+
+    async def stop(self) -> None:
+        """The end that systemd asks for; after `kill` nothing of it reaches disk or air."""
+        self.conductor.stop_admitting()
+        self.journal.close()
+        if self._life is None:
+            return
+        self._life.cancel()
+        try:
+            await self._life
+        except asyncio.CancelledError:
+            pass
+        finally:
+            self.radio.dead = True
+            self._life = None
+
+    def kill(self) -> None:
+        """From now on nothing reaches the disk or the air."""
+        self.store.full = True
+        self.radio.dead = True
+        self.killed.set()
+
+    def kill_when(self, kind: str) -> None:
+        """Die at the very commit of the next fact of this kind."""
+        self._when(kind, self.kill)
+
+    def stop_when(self, kind: str) -> None:
+        """Be stopped at the very commit of the next fact of this kind."""
+
+        def end() -> None:
+            self.killed.set()
+            if self._life is not None:
+                self._life.cancel()
+
+        self._when(kind, end)
+
+    def _when(self, kind: str, act: Callable[[], None]) -> None:
+        def after_commit(facts: Sequence[Fact]) -> None:
+            if any(fact.kind == kind for fact in facts):
+                self.store.after_commit = lambda _: None
+                act()
+
+        self.store.after_commit = after_commit
+
+    # --- what tests ask ---------------------------------------------------------------------------------------------------------------
+
+    async def until(self, true: Callable[[], object], *, within: float = LATER) -> None:
+        """Let time pass until something is so. Time is virtual, so to look every second costs nothing and misses nothing."""
+        try:
+            async with asyncio.timeout(within):
+                while not true():
+                    if self._life is not None and self._life.done() and not self.killed.is_set():
+                        await self._life
+                    await asyncio.sleep(1.0)
+        except TimeoutError:
+            raise AssertionError(f"not so within {within:.0f} s; the journal ends with {[fact.kind for fact in self.told[-8:]]}") from None
+
+    async def pass_time(self, **span: float) -> None:
+        """Let the hub live for a while, by its own clock; see `timedelta`."""
+        await asyncio.sleep(timedelta(**span).total_seconds())
+
+    async def until_killed(self, *, within: float = LATER) -> None:
+        await self.until(self.killed.is_set, within=within)
+
+    async def ready(self) -> None:
+        """Every device was asked what it runs."""
+        await self.until(lambda: len(self.registry.devices()) == len(self.bench.lamps) and all(each.components for each in self.registry.devices()))
+
+    async def add_image(self, version: int, **fields: object) -> Sha256:
+        return (await self.desk.add_image(image_bytes(version, **fields), file_name=f"{version}.ota", actor="test")).sha256
+
+    async def order(self, *devices: DeviceId, **wishes: object) -> UpdateView:
+        """One update by order of an operator."""
+        request = OrderRequest(devices=devices or (self.bench.lamp.id,), **wishes)  # type: ignore[arg-type]
+        result = await self.desk.order(request, actor="test")
+        assert not result.refused, [str(each.error) for each in result.refused]
+        return result.updates[0]
+
+    def state(self, update: UpdateId) -> State:
+        """The state as told by the journal, which is what outsiders see."""
+        facts = [fact for fact in self.told if fact.subject_id == update]
+        return State(str(facts[-1].data["state"])) if facts else State.PLANNED
+
+    async def until_state(self, update: UpdateId, *states: State, within: float = LATER) -> Update:
+        await self.until(lambda: self.state(update) in states, within=within)
+        return await self.store.updates.get(update)
+
+    async def until_ended(self, update: UpdateId, *, within: float = LATER) -> Update:
+        await self.until(lambda: self.state(update).final, within=within)
+        return await self.store.updates.get(update)
+
+    def waits_for(self, update: UpdateId) -> str | None:
+        """The word that says for what an update waits, as of the last look at the queue."""
+        verdict = self.conductor.waits_for(update)
+        return None if verdict is None else verdict.reason
+
+    def kinds(self, update: UpdateId) -> list[str]:
+        """What the journal told of an update, without samples of progress."""
+        return [fact.kind for fact in self.told if fact.subject_id == update and fact.kind != "progress"]

@@ -1,0 +1,496 @@
+"""The course of an update, from the order to the end, whatever device and disk do."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from otagate.engine.drafts import Past, draft
+from otagate.engine.views import OrderRequest
+from otagate.engine.waits import Waits
+from otagate.model.errors import IntegrityMismatch, StoreUnavailable
+from otagate.model.ids import ComponentId, zigbee_device_id
+from otagate.model.lifecycle import Cause, State
+from otagate.model.updates import Update
+from otagate.ports import TransferAdvanced
+from tests.engine.bench import DAY, LATER, Bench, Hub
+from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
+from tests.virtual_time import instantly
+
+
+def a_bench(**traits: object) -> Bench:
+    return Bench(lamps={LAMP: Lamp(**traits)})  # type: ignore[arg-type]
+
+
+async def an_order(hub: Hub, **wishes: object) -> Update:
+    """One update of the lamp, from a stored image."""
+    await hub.add_image(NEW)
+    await hub.ready()
+    return (await hub.order(**wishes)).update
+
+
+async def the_end(bench: Bench, *, within: float = LATER) -> Update:
+    """What becomes of an order."""
+    async with bench.hub() as hub:
+        return await hub.until_ended((await an_order(hub)).id, within=within)
+
+
+# --- the straight way -------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_an_ordered_update_goes_through_every_state_and_succeeds() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await hub.until_ended((await an_order(hub)).id)
+        assert hub.kinds(update.id) == ["created", "admitted", "verified", "accepted", "transferred", "activated", "returned", "version_matches"]
+        assert orders_of(hub.radio, update.id)[-1] == "Withdraw"
+    assert update.state is State.SUCCEEDED
+    assert (update.bytes_sent, update.error) == (update.bytes_total, None)
+    assert bench.lamp.version == NEW
+
+
+@instantly
+async def test_what_a_device_waits_for_leaves_only_after_its_commit() -> None:
+    bench = Bench()
+    await the_end(bench)
+    steps = [step for step in bench.history if step[0] == "answered" or step[1] in {("update", "accepted"), ("update", "activated")}]
+    assert steps == [
+        ("committed", ("update", "accepted")),
+        ("answered", (Cause.ACCEPTED,)),
+        ("committed", ("update", "activated")),
+        ("answered", (Cause.TRANSFERRED, Cause.ACTIVATED)),
+    ]
+
+
+@instantly
+async def test_progress_reaches_the_disk_in_steps_and_not_with_every_block() -> None:
+    bench = a_bench(seconds=2_000.0)
+    update = await the_end(bench)
+    samples = [fact.data["bytes_sent"] for fact in await bench.facts("progress")]
+    assert samples == sorted(samples)
+    assert 3 <= len(samples) <= 20
+    assert update.state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_runs_the_release_when_it_is_offered_is_done() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        bench.lamp.version = NEW
+        ended = await hub.until_ended(update.id)
+    assert (ended.state, bench.lamp.downloads) == (State.SUCCEEDED, 0)
+
+
+@instantly
+async def test_a_device_that_declines_fails_the_update_at_once() -> None:
+    update = await the_end(a_bench(goes="declines"))
+    assert update.error is not None
+    assert (update.state, update.error.code) == (State.FAILED, "declined-by-device")
+
+
+@instantly
+async def test_an_image_that_the_device_rejects_fails_the_update_at_once() -> None:
+    update = await the_end(a_bench(goes="rejects"))
+    assert update.error is not None
+    assert (update.state, update.error.code) == (State.FAILED, "image-rejected-by-device")
+
+
+# --- fetching ---------------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_an_image_whose_bytes_have_changed_on_disk_is_never_sent() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        sha256 = await hub.add_image(NEW)
+        await hub.ready()
+        bench.cache.broken[sha256] = IntegrityMismatch("the bytes have changed")
+        ended = await hub.until_ended((await hub.order()).update.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code, bench.lamp.downloads) == (State.FAILED, "image-corrupt", 0)
+
+
+@instantly
+async def test_a_disk_that_cannot_be_read_for_a_while_delays_an_update_and_nothing_else() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        sha256 = await hub.add_image(NEW)
+        await hub.ready()
+        bench.cache.broken[sha256] = StoreUnavailable("input/output error")
+        update = (await hub.order()).update
+        await hub.until_state(update.id, State.FETCHING)
+        bench.cache.broken.clear()
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_an_image_that_is_lost_after_the_offer_ends_the_update_with_the_reason() -> None:
+    bench = a_bench(asks=False)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.OFFERING)
+        assert update.image is not None
+        bench.cache.broken[update.image] = IntegrityMismatch("the bytes have changed")
+        ended = await hub.until_ended(update.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (State.FAILED, "image-corrupt")
+
+
+@instantly
+async def test_an_image_that_the_device_no_longer_fits_is_not_sent() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await hub.add_image(NEW, hardware=(3, 4))
+        await hub.ready()
+        update = (await hub.order(when=hub.clock.now() + timedelta(hours=1))).update
+        device = hub.registry.device(LAMP)
+        component = replace(device.components[0], hardware_version=9)
+        await hub.registry.asked(LAMP, component)  # it tells its hardware only now
+        ended = await hub.until_ended(update.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code, bench.lamp.downloads) == (State.FAILED, "incompatible-image", 0)
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_a_device_that_does_not_ask_is_offered_the_image_again_after_growing_pauses_until_retries_are_spent() -> None:
+    bench = a_bench(asks=False)
+    update = await the_end(bench)
+    offers = [fact.at for fact in await bench.facts("verified")]
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(offers)]
+    assert len(offers) == 4
+    assert gaps == sorted(gaps)
+    assert update.error is not None
+    assert (update.state, update.error.code, update.attempts) == (State.FAILED, "retries-spent", 4)
+
+
+@instantly
+async def test_a_device_that_aborts_every_few_percent_and_comes_further_each_time_is_brought_to_the_end() -> None:
+    bench = a_bench(goes="aborts", stops_at=0.1)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        for share in range(1, 9):
+            await hub.until(lambda share=share: bench.lamp.busy == "" and bench.lamp.offset >= share / 10)
+            bench.lamp.stops_at = (share + 1) / 10
+        bench.lamp.goes = "well"
+        ended = await hub.until_ended(update.id)
+        assert hub.kinds(update.id).count("aborted_by_device") >= 7
+    assert (ended.state, ended.attempts) == (State.SUCCEEDED, 0)
+
+
+@instantly
+async def test_a_transfer_that_stalls_at_the_same_place_again_and_again_fails() -> None:
+    bench = a_bench(goes="stalls", stops_at=0.5)
+    update = await the_end(bench)
+    assert update.error is not None
+    assert (update.state, update.error.code) == (State.FAILED, "retries-spent")
+    assert update.bytes_sent == pytest.approx(update.bytes_total / 2, abs=1)
+
+
+@instantly
+async def test_a_device_that_vanishes_in_the_middle_waits_as_offline_and_burns_no_attempts() -> None:
+    bench = a_bench(seconds=600.0)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until(lambda: bench.lamp.offset >= 0.3)
+        bench.lamp.there, bench.lamp.busy = False, ""
+        await hub.until(lambda: not hub.registry.device(LAMP).online)
+        await hub.until(lambda: hub.waits_for(update.id) == "offline")
+        spent = (await hub.store.updates.get(update.id)).attempts
+        await hub.pass_time(days=3)
+        assert (await hub.store.updates.get(update.id)).attempts == spent
+        bench.lamp.there = True
+        hub.radio.announce(LAMP)
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_turns_out_to_run_the_release_after_silence_is_done_without_another_transfer() -> None:
+    bench = a_bench(goes="stalls", stops_at=0.9)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until(lambda: bench.lamp.offset >= 0.9 and not bench.lamp.busy)
+        bench.lamp.version = NEW  # its last words were lost
+        ended = await hub.until_ended(update.id)
+    assert (ended.state, bench.lamp.downloads) == (State.SUCCEEDED, 1)
+
+
+@instantly
+async def test_a_device_that_the_radio_forgot_does_not_keep_its_slot_for_ever() -> None:
+    bench = Bench(waits=Waits(silence=3_600.0))
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.TRANSFERRING)
+        hub.radio.forget(LAMP)
+        await hub.until(lambda: "stalled" in hub.kinds(update.id))
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+# --- activation and confirmation -----------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_a_device_that_returns_with_the_old_version_fails_the_update() -> None:
+    update = await the_end(a_bench(boots="old"))
+    assert update.error is not None
+    assert (update.state, update.error.code, update.completed_transfers) == (State.FAILED, "version-unchanged", 1)
+
+
+@instantly
+async def test_a_device_that_boots_the_old_image_once_more_before_the_new_one_succeeds() -> None:
+    bench = a_bench(boots="old")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.CONFIRMING)
+        asked = bench.lamp.interrogations
+        await hub.until(lambda: bench.lamp.interrogations >= asked + 2)
+        bench.lamp.version = NEW
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_never_returns_fails_the_update_as_lost() -> None:
+    update = await the_end(a_bench(boots="never"))
+    assert update.error is not None
+    assert (update.state, update.error.code) == (State.FAILED, "device-lost")
+
+
+@instantly
+async def test_a_device_that_does_not_announce_itself_is_found_by_asking_it() -> None:
+    bench = a_bench(boots="never")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.ACTIVATING)
+        bench.lamp.busy, bench.lamp.version = "", NEW
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_the_time_without_a_radio_is_not_counted_against_a_device_that_activates() -> None:
+    bench = a_bench(boots="never")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.ACTIVATING)
+        hub.radio.unplug()
+        await hub.pass_time(days=2)
+        assert hub.state(update.id) is State.ACTIVATING
+        bench.lamp.busy, bench.lamp.version = "", NEW
+        hub.radio.plug_in()
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_sleeping_device_that_activates_is_asked_when_it_is_heard_and_not_every_minute() -> None:
+    bench = a_bench(sleepy=True, boots="never")
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.wake(LAMP)
+        await hub.ready()
+        update = (await hub.order()).update
+        await hub.until_state(update.id, State.ACTIVATING)
+        asked = bench.lamp.interrogations
+        await hub.pass_time(hours=12)
+        assert bench.lamp.interrogations == asked
+        bench.lamp.busy, bench.lamp.version = "", NEW
+        hub.radio.wake(LAMP)
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_an_announcement_from_before_the_reboot_proves_nothing() -> None:
+    bench = a_bench(reboot=300.0)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until(lambda: bench.lamp.busy == "ending")
+        hub.store.full = True  # the end waits for the disk, and meanwhile the device rejoins
+        await hub.until(lambda: hub.journal.trouble is not None)
+        hub.radio.announce(LAMP)
+        hub.store.full = False
+        await hub.until_state(update.id, State.ACTIVATING)
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        assert bench.lamp.downloads == 1
+
+
+@instantly
+async def test_a_device_that_takes_the_whole_image_twice_in_vain_is_left_alone_until_an_operator_forces_it() -> None:
+    bench = a_bench(boots="old")
+    async with bench.hub() as hub:
+        first = await hub.until_ended((await an_order(hub)).id)
+        again = await hub.desk.retry(first.id, actor="test")
+        second = await hub.until_ended(again.update.id)
+        assert first.error is not None
+        assert second.error is not None
+        assert (first.error.code, second.error.code) == ("version-unchanged", "update-loop")
+        with pytest.raises(Exception, match="still runs the version it had") as refusal:
+            await hub.desk.retry(second.id, actor="test")
+        assert getattr(refusal.value, "code", "") == "update-loop"
+        bench.lamp.boots = "new"
+        forced = await hub.order(force=True)
+        assert (await hub.until_ended(forced.update.id)).state is State.SUCCEEDED
+
+
+# --- held images --------------------------------------------------------------------------------------------------------------------------
+
+
+async def a_held_update(hub: Hub) -> Update:
+    """An update whose image the device takes and keeps until told."""
+    await hub.add_image(NEW)
+    await hub.ready()
+    device = hub.registry.device(LAMP)
+    choice = hub.consultant.consult(device, device.components[0], operator=True)
+    assert choice.chosen is not None
+    made = draft(device, device.components[0], choice.chosen, now=hub.clock.now(), actor="test", past=Past(()), hold_activation=True)
+    (update,) = await hub.ledger.create([made])
+    assert isinstance(update, Update)
+    return await hub.until_state(update.id, State.STAGED)
+
+
+@instantly
+async def test_a_staged_image_is_used_when_an_operator_gives_the_word() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        await hub.pass_time(days=7)
+        assert hub.state(update.id) is State.STAGED
+        await hub.desk.activate(update.id, actor="test")
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_staged_image_that_the_device_uses_by_itself_is_confirmed() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        bench.lamp.version = NEW
+        hub.radio.announce(LAMP)
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        assert "rebooted" in hub.kinds(update.id)
+
+
+@instantly
+async def test_a_staged_device_that_restarts_with_the_old_version_stays_staged() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        asked = bench.lamp.interrogations
+        hub.radio.announce(LAMP)
+        await hub.until(lambda: bench.lamp.interrogations > asked)
+        assert hub.state(update.id) is State.STAGED
+
+
+@instantly
+async def test_the_word_to_activate_survives_a_kill_between_the_journal_and_the_air() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        hub.kill_when("activated")
+        await hub.desk.activate(update.id, actor="test")
+    async with bench.hub() as hub:
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+# --- session and row -------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_a_repeated_word_of_a_device_is_answered_again_and_not_recorded_again() -> None:
+    bench = a_bench(boots="never")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.ACTIVATING)
+        talk = hub.radio.talks[LAMP, bench.lamp.image_type]
+        hub.radio.say(talk, (Cause.TRANSFERRED, Cause.ACTIVATED))
+        await hub.until(lambda: talk.pending is None)
+        assert hub.kinds(update.id).count("transferred") == 1
+
+
+@instantly
+async def test_a_word_that_cannot_follow_is_dropped_and_the_session_told_where_the_update_stands() -> None:
+    bench = a_bench(seconds=600.0)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.TRANSFERRING)
+        hub.conductor.advanced(TransferAdvanced(update=update.id, causes=(Cause.RETURNED,), detail="nonsense", token=999))
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        names = orders_of(hub.radio, update.id)
+    assert names[:3] == ["Serve", "Park", "Serve"]
+
+
+@instantly
+async def test_a_course_that_fails_in_a_way_nobody_foresaw_is_taken_up_again_and_its_siblings_go_on() -> None:
+    other = Lamp(id=zigbee_device_id(2))
+    bench = Bench(lamps={LAMP: Lamp(), other.id: other})
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        made = await hub.order()
+        broken, interrogate = ValueError("a bug in a library"), hub.radio.interrogate
+
+        async def fail_once(device: object) -> object:
+            hub.radio.interrogate = interrogate  # type: ignore[method-assign]
+            raise broken
+
+        await hub.until_state(made.update.id, State.TRANSFERRING)
+        hub.radio.interrogate = fail_once  # type: ignore[method-assign, assignment]
+        sibling = await hub.order(other.id)
+        assert (await hub.until_ended(made.update.id)).state is State.SUCCEEDED
+        assert (await hub.until_ended(sibling.update.id)).state is State.SUCCEEDED
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_nothing_leaves_and_nothing_is_lost_while_the_disk_is_full() -> None:
+    bench = a_bench(seconds=600.0)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until(lambda: bench.lamp.offset >= 0.3)
+        hub.store.full = True
+        await hub.until(lambda: bench.lamp.busy == "ending")  # the blocks come from memory
+        await hub.pass_time(hours=2)
+        assert (Cause.TRANSFERRED, Cause.ACTIVATED) not in [what for step, what in bench.history if step == "answered"]
+        assert (await hub.store.updates.get(update.id)).state is State.TRANSFERRING
+        refusals = hub.journal.refusals
+        assert refusals < 2 * 3_600 * 3  # about once a second and course, not as fast as the machine can
+        hub.store.full = False
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
+    assert bench.lamp.downloads == 1
+
+
+@instantly
+async def test_a_stall_that_the_full_disk_does_not_take_is_recorded_when_it_does() -> None:
+    bench = a_bench(goes="stalls", stops_at=0.5)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until(lambda: bench.lamp.offset >= 0.5 and not bench.lamp.busy)
+        hub.store.full = True
+        await hub.until(lambda: hub.journal.trouble is not None, within=DAY)
+        bench.lamp.goes = "well"
+        hub.store.full = False
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_with_two_components_gets_them_one_after_the_other() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.add_image(NEWER, image_type=0x140A)
+        await hub.ready()
+        second = replace(hub.registry.device(LAMP).components[0], id=ComponentId("0x140a"), image_type=0x140A, version=OLD)
+        await hub.registry.asked(LAMP, second)
+        request = await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="test")
+        ids = [view.update.id for view in request.updates]
+        assert len(ids) == 2
+        await hub.until_state(ids[0], State.TRANSFERRING)
+        assert hub.state(ids[1]) is State.QUEUED
+        assert hub.waits_for(ids[1]) == "predecessor"
