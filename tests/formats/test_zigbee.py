@@ -114,7 +114,7 @@ def test_bytes_behind_the_image_are_cut_off() -> None:
     assert check(data + b"\xee" * 12, "length")[1].endswith("12 behind them belong to a wrapper and are cut off.")
 
 
-@pytest.mark.parametrize("blocks", [12, 14, 21, 30])
+@pytest.mark.parametrize("blocks", [12, 14, 21, 30, 31, 1024])
 def test_an_ikea_container_gives_the_image_inside(blocks: int) -> None:
     data = build()
     image = parse(ikea_container(data, blocks=blocks))
@@ -163,8 +163,8 @@ def test_a_length_before_the_header_is_cut_off() -> None:
         pytest.param(b"\x00" * 1025 + build(), "no OTA upgrade file identifier (1e f1 ee 0b) in the first 1024 bytes", id="too deep"),
         pytest.param(b"NGIS" + bytes(15), "container ends at byte 19, before the image offset at byte 16", id="container cut"),
         pytest.param(ikea_container(build(), offset=489), "image offset at byte 16 is 489, but no OTA header begins there", id="offset beside"),
-        pytest.param(ikea_container(build(), offset=0xFFFF_FFFF), "image offset at byte 16 is 4294967295, more than 1024", id="offset far away"),
-        pytest.param(ikea_container(build(), blocks=31), "image offset at byte 16 is 1032, more than 1024", id="container head too long"),
+        pytest.param(ikea_container(build(), offset=0xFFFF_FFFF), "image offset at byte 16 is 4294967295, more than 32808", id="offset far away"),
+        pytest.param(ikea_container(build(), blocks=1025), "image offset at byte 16 is 32840, more than 32808", id="container head too long"),
     ],
 )
 def test_a_damaged_file_is_malformed_and_the_sentence_says_where(data: bytes, sentence: str) -> None:

@@ -1,11 +1,13 @@
 """Firmware files: bytes to values, and back to the very bytes that a device is sent.
 
-Holds: `zigbee`, the parser of the Zigbee OTA upgrade file with the wrappers that vendors put around it, and `identify`, the one entry that says
-what a file is and where the bytes to send lie in it.
+Holds: `zigbee`, the parser of the Zigbee OTA upgrade file with the wrappers that vendors put around it; `contents`, what lies inside, told by
+`silabs`, `telink` and `nxp`; the checks of the whole, `integrity` and `ikea`; and `identify`, the one entry that says what a file is, which checks
+it passes, and where the bytes to send lie in it.
 
-Imports: model, and the standard library.
+Imports: model, the standard library, and the AES block cipher of cryptography.
 
 Never: I/O, a clock, a copy of a whole image, a step whose cost grows faster than the file, or any error but an ImageError.
 
-Add one: a new container is a module with `parse` and `facts`, one line in `identify.identify`, and its test with a mutation run.
+Add one: a new container is a module with `parse` and `facts`, one line in `identify.identify`, and its test with a mutation run; a new format
+inside is a module with `recognise` and `check`, and two lines in `contents`. A check fails only where no good file can.
 """

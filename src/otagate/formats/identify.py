@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from otagate.formats import zigbee
+from otagate.formats import contents, ikea, integrity, zigbee
 from otagate.model.errors import Malformed, TooLarge
 from otagate.model.images import ImageFacts
 
@@ -34,9 +34,10 @@ class Identified:
 
 
 def identify(data: bytes | memoryview, limit: int) -> Identified:
-    """Tell what firmware file this is; at most `limit` bytes.
+    """Tell what firmware file this is, and make every check of it that needs no device; at most `limit` bytes.
 
-    Raises TooLarge for a longer file, and Malformed with a sentence that says what the file is, or where it is damaged.
+    A failed check is no error: the facts tell of it, and `policy.trust` refuses the image. Raises TooLarge for a longer file, and Malformed with a
+    sentence that says what the file is, or where it is damaged.
     """
     if len(data) > limit:
         raise TooLarge(f"the file has {len(data)} bytes, and {limit} are allowed")
@@ -48,7 +49,15 @@ def identify(data: bytes | memoryview, limit: int) -> Identified:
     if stranger is not None:
         raise Malformed(f"this is {stranger}; it is not a Zigbee OTA file")
     image = zigbee.parse(data, limit=limit)
-    return Identified(facts=zigbee.facts(image), view=image.payload_view)
+    return Identified(facts=_examined(image), view=image.payload_view)
+
+
+def _examined(image: zigbee.ZigbeeImage) -> ImageFacts:
+    """The facts of the image with every check that can be made before it is sent."""
+    facts = zigbee.facts(image)
+    inside = contents.survey(image)
+    further = [each for each in (inside.check, integrity.check(image), ikea.check(image)) if each is not None]
+    return replace(facts, inner_format=inside.inner_format, checks=(*facts.checks, *further))
 
 
 def _recognise(head: bytes) -> str | None:

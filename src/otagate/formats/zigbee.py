@@ -20,7 +20,14 @@ MAGIC = b"\x1e\xf1\xee\x0b"
 """The OTA upgrade file identifier 0x0BEEF11E as it lies in the file, little-endian (11.4.2.1)."""
 
 PREFIX_LIMIT = 1024
-"""A vendor's wrapper may put at most this many bytes before the header; the longest known has 712."""
+"""The header is looked for in this many bytes, to tell what a file is that we cannot use."""
+
+CONTAINER_MAGIC = b"NGIS"
+CONTAINER_LIMIT = 40 + 32 * 1024
+"""An IKEA container may put at most this many bytes before the header: digests for 16 MiB in blocks of 16 KiB; the longest known has 712."""
+
+ELEMENT_HEAD = 6
+"""Bytes of a sub-element before its data: tag and length."""
 
 ELEMENT_LIMIT = 4096
 """The survey for people counts no further than this; the richest known image has 175 sub-elements."""
@@ -66,6 +73,11 @@ class SubElement:
         """Whether it says that it is longer than the image."""
         return self.length > len(self.data)
 
+    @property
+    def end(self) -> int:
+        """Where what is there of it ends, in the bytes as sent."""
+        return self.offset + ELEMENT_HEAD + len(self.data)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZigbeeImage:
@@ -95,9 +107,9 @@ class ZigbeeImage:
     def elements(self) -> Iterator[SubElement]:
         """The sub-elements, lazily and without copying; ends after one that overruns, or where less than an element's head is left."""
         position = self.header_length
-        while position + _ELEMENT.size <= self.total_size:
+        while position + ELEMENT_HEAD <= self.total_size:
             tag, length = _ELEMENT.unpack_from(self.payload_view, position)
-            start = position + _ELEMENT.size
+            start = position + ELEMENT_HEAD
             element = SubElement(tag=tag, offset=position, length=length, data=self.payload_view[start : start + length])
             yield element
             if element.overruns:
@@ -173,7 +185,7 @@ def _header_offset(view: memoryview) -> int:
     found = head.find(MAGIC)
     if found == 0:
         return 0
-    if head.startswith(b"NGIS"):
+    if head.startswith(CONTAINER_MAGIC):
         return _offset_in_container(view)
     if found == _LENGTH_PREFIX:
         _check_length_prefix(view)
@@ -188,8 +200,8 @@ def _offset_in_container(view: memoryview) -> int:
     if len(view) < _CONTAINER_OFFSET_AT + _CONTAINER_OFFSET.size:
         raise Malformed(f"the NGIS container ends at byte {len(view)}, before the image offset at byte {_CONTAINER_OFFSET_AT}")
     (offset,) = _CONTAINER_OFFSET.unpack_from(view, _CONTAINER_OFFSET_AT)
-    if offset > PREFIX_LIMIT:
-        raise Malformed(f"the NGIS container's image offset at byte {_CONTAINER_OFFSET_AT} is {offset}, more than {PREFIX_LIMIT}")
+    if offset > CONTAINER_LIMIT:
+        raise Malformed(f"the NGIS container's image offset at byte {_CONTAINER_OFFSET_AT} is {offset}, more than {CONTAINER_LIMIT}")
     if bytes(view[offset : offset + 4]) != MAGIC:
         raise Malformed(f"the NGIS container's image offset at byte {_CONTAINER_OFFSET_AT} is {offset}, but no OTA header begins there")
     return int(offset)
@@ -287,7 +299,7 @@ def _elements_check(image: ZigbeeImage) -> Check:
         if element.overruns:
             detail = f"Sub-element 0x{element.tag:04x} at byte {element.offset} says {element.length} bytes, but {len(element.data)} are left."
             return Check(name="elements", result="unknown", detail=detail)
-        count, end = count + 1, element.offset + _ELEMENT.size + element.length
+        count, end = count + 1, element.end
         if count > ELEMENT_LIMIT:
             return Check(name="elements", result="unknown", detail=f"More than {ELEMENT_LIMIT} sub-elements; not counted further.")
     left = image.total_size - end

@@ -34,6 +34,7 @@ class ImageFacts:
     security_credential_version: int | None = None
     destination: int | None = None  # 64-bit IEEE address of the only device that may take it
     checks: tuple[Check, ...] = ()
+    inner_format: str | None = None  # what the sub-elements hold, silicon's maker first (`silabs-gbl`, `telink`); None where not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
