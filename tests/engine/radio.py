@@ -291,6 +291,14 @@ class ScriptedRadio:
         if talk is not None and not lamp.busy and lamp.asks:
             self._notified(lamp, talk)
 
+    def finish(self, device: DeviceId) -> None:
+        """A device has the whole image, now."""
+        lamp = self.lamps[device]
+        lamp.busy, lamp.offset = "ending", 1.0
+        talk = self.talks.get((device, lamp.image_type))
+        if talk is not None and talk.pending is None:
+            self._end(lamp, talk)
+
     def announce(self, device: DeviceId) -> None:
         """A device comes back to the network."""
         self.emit(DeviceSeen(device=device))
