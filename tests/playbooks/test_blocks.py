@@ -80,6 +80,12 @@ def test_two_components_are_served_side_by_side_and_never_mixed() -> None:
     story.commits().whatever().stands(State.TRANSFERRING, LAMP).stands(State.ACTIVATING, SENSOR)
 
 
+def test_the_nearest_of_two_moments_is_the_one_to_wake_for() -> None:
+    second = serve(update=SENSOR, image_type=0x1410, file_version=7, image=memoryview(IMAGE))
+    story = offering().passes(15.0).nothing().orders(second).expects(unasked(notify(tsn=2)))
+    story.passes(21.0).expects_at((5.0, unasked(notify(tsn=3))), (20.0, unasked(notify(tsn=4))))
+
+
 def test_withdrawing_an_update_aborts_its_next_block() -> None:
     story = downloads(transferring(), stop=500).orders(withdraw()).nothing()
     story.sends(ask(500)).expects(stop())

@@ -79,6 +79,14 @@ def test_a_download_is_not_slowed_down_by_the_bound() -> None:
     downloads(story, image=image).sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, offset=100_000))
 
 
+def test_a_download_over_a_bad_link_may_repeat_every_block() -> None:
+    image = picture(50_000)
+    story = transferring(serve(image=memoryview(image)))
+    for offset in range(0, 50_000, 50):
+        answer = block(image[offset : offset + 50], offset)
+        story.sends(ask(offset, 50), ask(offset, 50)).expects(answer, answer)
+
+
 def test_a_download_that_begins_again_is_not_slowed_down_either() -> None:
     image = picture(50_000)
     story = transferring(serve(image=memoryview(image)))

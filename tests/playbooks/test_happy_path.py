@@ -153,6 +153,11 @@ def test_hardware_outside_the_range_of_the_image_does_not_get_it(hardware: int) 
     story.commits().expects(asked(hardware=hardware), no_image()).stands(State.FAILED)
 
 
+@pytest.mark.parametrize("bounds", [{"hardware_min": 3}, {"hardware_max": 3}])
+def test_half_a_hardware_range_is_none(bounds: dict[str, int]) -> None:
+    offering(serve(**bounds)).sends(query(hardware=9)).expects(told(Cause.ACCEPTED))
+
+
 def test_a_device_that_does_not_tell_its_hardware_was_judged_before() -> None:
     offering(serve(hardware_min=3, hardware_max=5)).sends(query()).expects(told(Cause.ACCEPTED))
 
@@ -187,6 +192,7 @@ def test_a_device_that_invents_image_types_is_noted_sixteen_times_in_ten_seconds
     story = play().sends(*(query(image_type=image_type) for image_type in range(50)))
     noted = [effect for _, effect in story.came_out() if isinstance(effect, Asked)]
     assert len(noted) == 16
+    story.passes(10.0).nothing().sends(query(image_type=99)).expects(asked(image_type=99), no_image())
 
 
 def test_there_is_no_device_specific_file() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order
-from tests.sessions.playbook import IMAGE, Playbook, downloads, offering, park, pause, play, serve, told, transferring, withdraw
+from tests.sessions.playbook import IMAGE, LAMP, Playbook, downloads, offering, park, pause, play, serve, told, transferring, withdraw
 from tests.sessions.wire import NEW, ask, ask_page, block, default, end, offered, query, stop, upgrade, wait
 
 SIZE = len(IMAGE)
@@ -115,6 +115,17 @@ def test_the_next_request_ends_a_page(request_: bytes, answer: bytes) -> None:
 def test_an_upgrade_end_ends_a_page() -> None:
     story = downloads(transferring()).sends(ask_page(0, 50, page=500, spacing=50)).expects(part(0))
     story.sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED)).passes(5.0).nothing().commits().expects(upgrade()).passes(5.0).nothing()
+
+
+def test_an_upgrade_end_without_a_download_ends_a_page_too() -> None:
+    story = transferring().sends(ask_page(0, 50, page=500, spacing=50)).expects(part(0))
+    story.sends(end()).expects(default(0x06, 0x95)).passes(10.0).nothing()
+
+
+def test_pages_raise_the_high_water_mark() -> None:
+    story = transferring().sends(ask_page(0, 50, page=500, spacing=50)).whatever().passes(5.0).whatever()
+    story.sends(ask_page(500, 50, page=500, spacing=50)).expects(part(500))
+    assert story.server.high_water(LAMP) == 500
 
 
 @pytest.mark.parametrize("order", [withdraw(), pause(), park()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otagate.model.lifecycle import Cause, State
-from tests.sessions.playbook import IMAGE, LAMP, Playbook, asked, downloads, knock, offering, park, serve, told, transferring, unasked, withdraw
+from tests.sessions.playbook import IMAGE, LAMP, Playbook, asked, downloads, knock, offering, park, play, serve, told, transferring, unasked, withdraw
 from tests.sessions.wire import NEW, ask, ask_page, block, default, end, notify, offered, query, stop, wait
 
 SIZE = len(IMAGE)
@@ -89,6 +89,28 @@ def test_a_malformed_request_is_malformed_even_while_parked() -> None:
 
 def test_a_stray_end_is_stray_even_while_parked() -> None:
     parked().sends(end()).expects(default(0x06, 0x95))
+
+
+def test_what_was_told_before_is_forgotten_with_the_order_to_wait() -> None:
+    story = parked(offering().sends(query()).whatever()).passes(60.0).nothing().commits_token(1).nothing()
+    story.orders(serve()).whatever().sends(query(tsn=9)).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE, tsn=9))
+
+
+def test_a_download_that_had_to_wait_for_a_slot_goes_on_as_the_download_that_it_is() -> None:
+    story = play().orders(serve(adopted="transferring")).nothing().orders(park()).nothing()
+    story.passes(200.0).nothing().sends(ask(500)).expects(wait(50), knock()).passes(1.0).nothing()
+    story.states.clear()
+    story.orders(serve(adopted="transferring")).nothing().passes(78.0).nothing()
+    story.sends(ask(500, 50)).expects(block(IMAGE[500:550], 500)).stands(State.TRANSFERRING)
+
+
+def test_a_download_that_had_to_wait_for_a_slot_is_not_given_up_while_it_was_told_to_wait() -> None:
+    story = play().orders(serve(adopted="transferring")).nothing().orders(park()).nothing()
+    story.passes(200.0).nothing().sends(ask(500)).expects(wait(50), knock())
+    story.states.clear()
+    story.orders(serve(adopted="transferring")).nothing().passes(351.0)
+    at, last = story.came_out()[-1]
+    assert (at, last.causes) == (350.0, (Cause.STALLED,))
 
 
 def test_a_stall_that_is_not_yet_on_disk_is_not_overtaken_by_the_same_order_again() -> None:

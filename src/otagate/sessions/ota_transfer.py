@@ -161,7 +161,6 @@ class Transfer:
     def keep(self, frame: bytes, now: float) -> None:
         """Keep a request that cannot be answered yet; only the newest counts, because a device that asks again has given up the one before."""
         self.unanswered, self.unanswered_at = frame, now
-        self.page = None
 
     def take_unanswered(self) -> bytes | None:
         """The request that waits for an answer, once."""

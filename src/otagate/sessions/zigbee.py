@@ -93,6 +93,7 @@ class OtaServer:
             if before.unanswered is not None and now - before.unanswered_at <= self._patience.knock_every:
                 return self._dispatch(before.unanswered, now)
             transfer.back_at = before.back_at
+            transfer.begin_again(max(now, before.back_at))
         if transfer.phase is not Phase.OFFERED or order.adopted is not None:
             return NOTHING
         return self._notify_unless_expected(transfer, now)
@@ -246,7 +247,6 @@ class OtaServer:
 
     def _elsewhere(self, transfer: Transfer, request: ota.BlockRequest | ota.PageRequest, frame: bytes, now: float) -> Effects:
         """A block of the pinned image at a moment that does not simply serve it."""
-        transfer.heard = now
         transfer.high_water = max(transfer.high_water, request.offset)
         if transfer.pending is not None:
             transfer.keep(frame, now)
@@ -307,7 +307,6 @@ class OtaServer:
         if transfer is None or not transfer.matches(request):
             return acknowledgement
         transfer.page = None
-        transfer.heard = now
         if transfer.pending is not None:
             transfer.keep(frame, now)
             return NOTHING
@@ -387,7 +386,6 @@ class OtaServer:
             transfer.park(now)
         if Cause.TRANSFERRED in verdict.causes:
             transfer.high_water = transfer.size
-        transfer.page = None
         advance = Advance(
             update=transfer.order.update, causes=verdict.causes, detail=verdict.detail, token=next(self._tokens), offset=transfer.high_water
         )
