@@ -1,6 +1,8 @@
 """Talk with one device, sans-IO: events and the time go in, effects come out.
 
-Holds: `zigbee` (the server side of the OTA Upgrade cluster for one device), `ota_frames` (its bytes), `effects` (what a session may want done).
+Holds: `zigbee` (the server side of the OTA Upgrade cluster for one device), `ota_frames` (its bytes), `ota_transfer` (the record of one image on
+its way), `ota_timing` (when it wants attention), `ota_verdicts` (what the device's word means for the update), `ota_limits` (what a device may ask
+in vain), `effects` (what a session may want done).
 
 Imports: model.
 
