@@ -160,6 +160,7 @@ class _Parts:
         """Start every task and every timer."""
         intake = self.intake.run(registry=self.registry, conductor=self.conductor, interrogator=self.interrogator, consultant=self.consultant)
         tasks.start(intake, name="intake")
+        tasks.start(self.registry.run(), name="registry")
         tasks.start(self.errands.run(), name="errands")
         tasks.start(self.consultant.run(), name="consultant")
         tasks.start(self.interrogator.run(), name="interrogator")

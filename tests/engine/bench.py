@@ -257,6 +257,7 @@ class Hub:
             group.create_task(self.intake.run(
                 registry=self.registry, conductor=self.conductor, interrogator=self.interrogator, consultant=self.consultant
             ))  # fmt: skip
+            group.create_task(self.registry.run())
             group.create_task(self.errands.run())
             group.create_task(self.consultant.run())
             group.create_task(self.interrogator.run())

@@ -28,7 +28,6 @@ from otagate.ports import (
 LOG = structlog.get_logger("otagate.intake")
 
 _BOUND = 10_000
-_STORE_RETRY = 1.0
 
 
 class Intake:
@@ -59,26 +58,13 @@ class Intake:
         self._conductor = conductor
 
     async def run(self, *, registry: Registry, conductor: Conductor, interrogator: Interrogator, consultant: Consultant) -> None:
-        """Bring events to whom they concern, for ever; an event that fails is one event, and what the store refused is offered to it again."""
+        """Bring events to whom they concern, for ever; an event that fails is one event."""
         readers = _Readers(registry, conductor, interrogator, consultant)
-        try:
-            while True:
-                event = await self._next(patient=not registry.refused)
-                if event is None:
-                    await registry.save()
-                    continue
-                error = await outcome(readers.read(event), what=f"event {type(event).__name__}")
-                if isinstance(error, Exception):
-                    LOG.warning("event not heeded", event=type(event).__name__, error=str(error))
-        finally:
-            await registry.save(everything=True)
-
-    async def _next(self, *, patient: bool) -> RadioEvent | None:
-        try:
-            async with asyncio.timeout(None if patient else _STORE_RETRY):
-                return await self._queue.get()
-        except TimeoutError:
-            return None
+        while True:
+            event = await self._queue.get()
+            error = await outcome(readers.read(event), what=f"event {type(event).__name__}")
+            if isinstance(error, Exception):
+                LOG.warning("event not heeded", event=type(event).__name__, error=str(error))
 
 
 class _Readers:

@@ -19,6 +19,7 @@ from otagate.model.errors import StoreError, UnknownDevice, UnknownRadio
 from otagate.model.ids import DeviceId, RadioName
 from otagate.ports import Clock, RadioChanged, RadioState, Store
 
+_STORE_RETRY = 1.0
 LOG = structlog.get_logger("otagate.registry")
 
 _SEEN_TO_DISK = timedelta(hours=1)
@@ -58,7 +59,7 @@ class Registry:
         self._owed_radios: dict[RadioName, RadioChanged] = {}
         self._saving = asyncio.Lock()
         self._saved: datetime | None = None
-        self.refused = False
+        self._owing = asyncio.Event()
         self.radios: dict[RadioName, RadioStatus] = {}
 
     async def load(self) -> None:
@@ -87,6 +88,11 @@ class Registry:
         """Whether a radio serves now."""
         status = self.radios.get(RadioName(name or ""))
         return status is not None and status.state == "up"
+
+    @property
+    def owes(self) -> bool:
+        """Whether memory knows something that the store refused."""
+        return self._owing.is_set()
 
     # --- what radios tell ---------------------------------------------------------------------------------------------------------------
 
@@ -164,8 +170,18 @@ class Registry:
         if kind is not None or now - self._saved >= _SEEN_TO_DISK:
             await self.save(everything=kind is None)
 
+    async def run(self) -> None:
+        """Offer the store again what it refused, for ever; at the end of the hub, everything that memory knows better."""
+        try:
+            while True:
+                await self._owing.wait()
+                await asyncio.sleep(_STORE_RETRY)
+                await self.save()
+        finally:
+            await self.save(everything=True)
+
     async def save(self, *, everything: bool = False) -> None:
-        """Write what has a fact to tell, or `everything` that memory knows better. A store that refuses is owed it; see `refused`."""
+        """Write what has a fact to tell, or `everything` that memory knows better. A store that refuses is owed it."""
         async with self._saving:
             owed = {each: kind for each, kind in self._owed.items() if everything or kind is not None}
             radios = dict(self._owed_radios)
@@ -175,17 +191,21 @@ class Registry:
             for each in owed:
                 del self._owed[each]
             self._owed_radios.clear()
-            self.refused = True
+            written = False
             try:
                 await self._write(rows, owed, radios)
-                self.refused = False
+                written = True
             except StoreError as error:
                 LOG.debug("owed to the store", devices=len(owed), radios=len(radios), error=str(error))
             finally:
-                if self.refused:
+                if not written:  # refused or cancelled
                     self._owed = owed | {each: kind or owed.get(each) for each, kind in self._owed.items()}
                     self._owed_radios = radios | self._owed_radios
-            if everything and not self.refused:
+            if not written:
+                self._owing.set()
+                return
+            self._owing.clear()
+            if everything:
                 self._saved = self._clock.now()
 
     async def _write(self, rows: Iterable[Device], kinds: dict[DeviceId, str | None], radios: dict[RadioName, RadioChanged]) -> None:
