@@ -205,7 +205,8 @@ class Counterfoil:
         return view(self.jobs[update_id])
 
     async def log(self, update_id: UpdateId) -> Sequence[Fact]:
-        await self.update(update_id)
+        if update_id not in self.jobs:
+            raise UnknownUpdate(f"no update has the id {update_id!r}")
         return [each for each in self.journal if each.subject_id == update_id]
 
     async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
