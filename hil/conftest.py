@@ -1,0 +1,3 @@
+"""The tests below use the plugin."""
+
+pytest_plugins = ("hil.plugin",)

@@ -1,0 +1,1 @@
+"""Real firmware on real hardware, for each device of the rig file."""

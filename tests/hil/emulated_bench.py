@@ -1,0 +1,159 @@
+"""A bench without hardware: the emulated coordinator as the stick, a relay board and a console on pseudo-terminals, a switch for the plug."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tty
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import yaml
+
+from otagate_rig.air import AirSettings
+from otagate_rig.device import Device
+from otagate_rig.image import build_image, make_payload
+from otagate_rig.rig import Rig
+from otagate_rig.spec import Behaviours, DeviceSpec
+
+MAKER, IMAGE_TYPE, A, B = 0x1289, 0x0101, 0x01000000, 0x01010000
+LISTED, FOREIGN = 0x00124B00_0AA00001, 0x00124B00_0AA00002
+RELAY_OFF, RELAY_ON = b"\xa0\x01\x01\xa2", b"\xa0\x01\x00\xa1"
+
+IMAGES = {name: build_image(MAKER, IMAGE_TYPE, version, payload=make_payload(24_576, version)) for name, version in (("a.ota", A), ("b.ota", B))}
+
+_SPEED = 10.0
+_SWITCH = "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);s.sendall(sys.argv[2].encode()+b'\\n');sys.exit(s.recv(2)!=b'ok')"
+
+
+def specs() -> list[DeviceSpec]:
+    """The listed device, and one beside it that would take the same image and asks for it all the time."""
+    listed = DeviceSpec(ieee=LISTED, model="Bench plug", manufacturer_code=MAKER, image_type=IMAGE_TYPE, file_version=A, request_retries=100)
+    behaviours = Behaviours(asks_every=10.0)
+    foreign = DeviceSpec(ieee=FOREIGN, model="Lamp", manufacturer_code=MAKER, image_type=IMAGE_TYPE, file_version=A, behaviours=behaviours)
+    return [listed, foreign]
+
+
+class FakePort:
+    """The far end of a serial port, on a pseudo-terminal."""
+
+    def __init__(self) -> None:
+        self.master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self.master, False)
+        self.path = os.ttyname(self._slave)
+        self.received = b""
+
+    def says(self, data: bytes) -> None:
+        """Send to the host; lost where nobody reads."""
+        with suppress(BlockingIOError):
+            os.write(self.master, data)
+
+    def hear(self, told: Callable[[bytes], None]) -> None:
+        """Give everything received so far to `told` each time that more comes."""
+
+        def more() -> None:
+            with suppress(OSError):
+                self.received += os.read(self.master, 4096)
+            told(self.received)
+
+        asyncio.get_running_loop().add_reader(self.master, more)
+
+    def vanish(self) -> None:
+        """Be pulled out."""
+        if self.master >= 0:
+            with suppress(RuntimeError):  # no loop, so nobody listens
+                asyncio.get_running_loop().remove_reader(self.master)
+            os.close(self.master)
+            os.close(self._slave)
+            self.master = -1
+
+
+@contextmanager
+def fake_port() -> Iterator[FakePort]:
+    port = FakePort()
+    try:
+        yield port
+    finally:
+        port.vanish()
+
+
+class Bench:
+    """Everything on the bench, and the rig file that names it."""
+
+    def __init__(self, rig: Rig, folder: Path, console: FakePort, board: FakePort) -> None:
+        self.rig = rig
+        self.rig_file = folder / "rig.yaml"
+        self.cuts = 0
+        self.pulls = 0
+        self._console = console
+        self._board = board
+        self._socket = folder / "switch.sock"
+
+    @property
+    def listed(self) -> Device:
+        return self.rig.device(LISTED)
+
+    @property
+    def foreign(self) -> Device:
+        return self.rig.device(FOREIGN)
+
+    def write_rig_file(self) -> None:
+        """As its owner would write it, with paths relative to the file."""
+        for name, data in IMAGES.items():
+            (self.rig_file.parent / name).write_bytes(data)
+        switch = [sys.executable, "-c", _SWITCH, str(self._socket)]
+        power = {"type": "serial", "path": self._board.path, "off": RELAY_OFF.decode("latin-1"), "on": RELAY_ON.decode("latin-1")}
+        console = {"path": self._console.path, "forbid": ["HardFault"], "boots": {"a": f"firmware {A:08x}", "b": f"firmware {B:08x}"}}
+        device = {
+            "name": "plug",
+            "address": f"{LISTED:016x}",
+            "images": {"a": "a.ota", "b": "b.ota"},
+            "patience": "60s",
+            "off_for": "1s",
+            "power": power,
+            "console": console,
+        }
+        stick = {"type": "znp", "path": self.rig.path, "power": {"type": "command", "off": [*switch, "off"], "on": [*switch, "on"]}}
+        self.rig_file.write_text(yaml.safe_dump({"stick": stick, "devices": [device]}), encoding="utf-8")
+
+    def relay_told(self, received: bytes) -> None:
+        """The relay board switches the device."""
+        if received.endswith(RELAY_OFF):
+            self.cuts += 1
+            self.listed.power_off()
+        elif received.endswith(RELAY_ON):
+            self.listed.power_on()
+
+    async def print_boots(self) -> None:
+        """The console prints what starts, each time that the device does, and a byte that is no text."""
+        while True:
+            await self.listed.wait_until(lambda device: not device.powered, 3600)
+            await self.listed.wait_until(lambda device: device.powered, 3600)
+            self._console.says(b"\xffboot\r\nfirmware %08x\r\n" % self.listed.file_version)
+
+    async def switched(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The plug of the coordinator."""
+        if await reader.readline() == b"off\n":
+            self.pulls += 1
+            self.rig.port.unplug()
+        else:
+            await self.rig.port.plug()
+        writer.write(b"ok")
+        writer.close()
+
+
+@asynccontextmanager
+async def emulated_bench(folder: Path) -> AsyncIterator[Bench]:
+    air = AirSettings(speedup=_SPEED)
+    with fake_port() as console, fake_port() as board:
+        async with Rig(port="pty", devices=specs(), air=air, images=IMAGES.values(), link=folder / "stick") as rig, asyncio.TaskGroup() as tasks:
+            bench = Bench(rig, folder, console, board)
+            board.hear(bench.relay_told)
+            async with await asyncio.start_unix_server(bench.switched, folder / "switch.sock"):
+                printing = tasks.create_task(bench.print_boots())
+                bench.write_rig_file()
+                yield bench
+                printing.cancel()
