@@ -161,7 +161,7 @@ class MessageCommands:
         head = _SENT.pack(kind, target, profile, cluster, src_ep, dst_ep, options, group, sequence, tag, 0)
         if dst_ep == 0 and cluster == MGMT_PERMIT_JOINING_REQ and dst != COORDINATOR and len(data) > 1:
             # Joining through a router needs the trust centre's consent, which its policy gives at any time.
-            self._network.open_for(data[1])
+            self._network.consent(data[1])
         stack.spawn(self._transmit(frame, ledger, head))
         return bytes((EmberStatus.SUCCESS, sequence))
 

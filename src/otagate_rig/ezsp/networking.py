@@ -81,16 +81,21 @@ class NetworkCommands:
         self._later.clear()
         self._closing = None
 
-    def open_for(self, seconds: int) -> None:
-        """Let devices in for `seconds` (0 closes, 255 is for ever), if the trust centre's policy has nothing against it."""
+    def consent(self, seconds: int) -> None:
+        """Let devices into the network for `seconds` (0 closes it, 255 is for ever), if the trust centre's policy allows any."""
         stack = self._stack
+        if not seconds or stack.policies.get(PolicyId.TRUST_CENTER, ALLOW_JOINS) & ALLOW_JOINS:
+            stack.medium.permit_joining(seconds)
+
+    def open_for(self, seconds: int) -> None:
+        """Open the coordinator itself, or close it, and tell the host of both."""
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
-        if seconds and stack.policies.get(PolicyId.TRUST_CENTER, ALLOW_JOINS) & ALLOW_JOINS:
-            stack.medium.permit_joining(seconds)
-        elif not seconds:
-            stack.medium.permit_joining(0)
+        self.consent(seconds)
+        self._soon(EmberStatus.NETWORK_OPENED if seconds else EmberStatus.NETWORK_CLOSED)
+        if 0 < seconds < FOREVER:
+            self._closing = self._loop.call_later(seconds, self._stack.tell_status, EmberStatus.NETWORK_CLOSED)
 
     def change_channel(self, channel: int) -> None:
         """Move the running network, and the one in the tokens, to another channel."""
@@ -183,9 +188,6 @@ class NetworkCommands:
         if not self._stack.is_up:
             return bytes((EmberStatus.NETWORK_DOWN,))
         self.open_for(seconds)
-        self._soon(EmberStatus.NETWORK_OPENED if seconds else EmberStatus.NETWORK_CLOSED)
-        if 0 < seconds < FOREVER:
-            self._closing = self._loop.call_later(seconds, self._stack.tell_status, EmberStatus.NETWORK_CLOSED)
         return _OK
 
     # What it is

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ezsp_fakes import RawHost, raw_host
+from tests.rig.virtual_time import run
 
 from otagate_rig.ezsp import EzspNcp, ash, frames
 from otagate_rig.ezsp.enums import ResetCode
 from otagate_rig.ezsp.link import ACK_TIMEOUTS, WINDOW
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from virtual_time import run
 
 ECHO = frames.ECHO
 Story = Callable[[EzspNcp, RawHost], Coroutine[Any, Any, None]]

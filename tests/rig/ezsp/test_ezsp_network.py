@@ -9,9 +9,10 @@ import bellows.types as t
 import pytest
 from bellows.ezsp.v13.commands import COMMANDS
 from ezsp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, until
+from tests.rig.virtual_time import run
 
 from otagate_rig.aps import DeviceKind
-from otagate_rig.ezsp import EzspNcp, frames
+from otagate_rig.ezsp import EzspNcp, ash, frames
 
 PARAMETERS = struct.pack("<QHBBBHBI", IDENTITY.extended_pan_id, IDENTITY.pan_id, 8, IDENTITY.channel, 0, 0, 7, 1 << IDENTITY.channel)
 SECURITY = struct.pack("<H16s16sBQ", 0x1B84, b"s" * 16, IDENTITY.network_key, 3, 0)
@@ -117,6 +118,18 @@ async def test_the_network_opens_and_closes_as_told_and_says_so() -> None:
         assert host.ask(frames.PERMIT_JOINING, b"\x00") == b"\x00"
         await until(lambda: statuses(host)[-1] is t.EmberStatus.NETWORK_CLOSED)
         assert medium.permits == [60, 0]
+
+
+def test_an_opened_network_says_when_its_time_is_over() -> None:
+    async def story() -> None:
+        async with raw_host() as (_, host):
+            host.ask(frames.PERMIT_JOINING, b"\x3c")
+            await asyncio.sleep(59)
+            assert statuses(host)[-1] is t.EmberStatus.NETWORK_OPENED
+            await asyncio.sleep(2)
+            assert statuses(host)[-1] is t.EmberStatus.NETWORK_CLOSED
+
+    run(story())
 
 
 @pytest.mark.asyncio
@@ -333,8 +346,6 @@ async def test_the_version_is_told_in_the_format_of_old_hosts_too() -> None:
         host = RawHost(ncp)
         host.reset()
         host.data(b"\x11\x00\x00\x04")
-        from otagate_rig.ezsp import ash
-
         assert ash.randomise(host.bodies[-1][1:]) == b"\x11\x80\x00\x0d\x02\x50\x74"
         host.data(b"\x12\x00\xff\x00\x05")
         assert ash.randomise(host.bodies[-1][1:]) == b"\x12\x80\x58\x30"

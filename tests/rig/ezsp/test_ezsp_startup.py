@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ezsp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, IDENTITY, FakeMedium, running, start, stick, until
 from zigpy.exceptions import NetworkNotFormed
+from zigpy.types import Channels
 
 from otagate_rig.aps import DeviceKind, NetworkIdentity
 from otagate_rig.ezsp import EzspNcp, Tokens, frames
@@ -183,8 +184,6 @@ async def test_a_backup_knows_the_children_of_the_coordinator(tmp_path: Path) ->
 @pytest.mark.asyncio
 async def test_an_energy_scan_tells_of_every_channel() -> None:
     async with stick(network=IDENTITY) as (_, port), running(port.path) as app:
-        from zigpy.types import Channels
-
         energies = await app.energy_scan(channels=Channels.ALL_CHANNELS, duration_exp=4, count=1)
         assert set(energies) == set(range(11, 27))
         assert len(set(energies.values())) > 1
