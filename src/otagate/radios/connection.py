@@ -15,7 +15,7 @@ from otagate.model.ids import RadioName
 from otagate.ports import Clock
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network
-from otagate.radios.library import in_our_words
+from otagate.radios.library import in_our_words, opening
 from otagate.radios.listening import LISTEN_SECONDS, listen_first
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Connection:
             flow_control=settings.flow_control,
             channel=settings.channel,
         )
-        with in_our_words(str(self._files.database)):
+        with in_our_words(opening(str(self._files.database))):
             self._app = await application.new(config, start_radio=False)
         self._lost.clear()
         self._started = self._was_reset = False
@@ -88,7 +88,7 @@ class Connection:
     async def start(self) -> None:
         """Open the line, check that the network is ours, and run it. Raises WrongNetwork, RadioUnavailable; nothing is written before the check."""
         settings, app = self._settings, self._loaded()
-        with in_our_words(settings.path):
+        with in_our_words(opening(settings.path)):
             await app.connect()
             await check_network(app, self._files, may_form=settings.network == "form")
             self._files.mark_running()

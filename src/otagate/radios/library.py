@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from otagate.model.errors import RadioError, RadioUnavailable
 
 
 @contextmanager
-def in_our_words(what: str) -> Iterator[None]:
-    """Raise what a radio library raises as RadioUnavailable; `what` is the path or the deed that it was about."""
+def in_our_words(sentence: Callable[[Exception], str]) -> Iterator[None]:
+    """Raise what a radio library raises as RadioUnavailable, with a sentence made from it."""
     try:
         yield
     except RadioError:
         raise
     except Exception as error:  # a library lets through whatever its vendor's line makes of it: OSError, KeyError, struct.error …
-        raise RadioUnavailable(explain(what, error)) from error
+        raise RadioUnavailable(sentence(error)) from error
 
 
 def plain(error: BaseException) -> str:
@@ -24,16 +24,25 @@ def plain(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def explain(what: str, error: BaseException) -> str:
-    """What went wrong, in one sentence."""
-    cause = error
-    while cause.__cause__ is not None and not str(cause):
-        cause = cause.__cause__
-    match cause:
-        case FileNotFoundError():
-            return f"{what} does not exist: is the stick plugged in, and is the path right?"
-        case PermissionError():
-            return f"{what} cannot be opened: another program holds it, or this user may not use it ({plain(cause)})"
-        case TimeoutError():
-            return f"{what} does not answer like a coordinator of this type"
-    return f"{what} cannot be used: {plain(cause)}"
+def failing(deed: str) -> Callable[[Exception], str]:
+    """A sentence for a deed that failed."""
+    return lambda error: f"{deed}: {plain(error)}"
+
+
+def opening(path: str) -> Callable[[Exception], str]:
+    """A sentence for a path that could not be opened, or behind which nothing answers."""
+
+    def sentence(error: Exception) -> str:
+        cause: BaseException = error
+        while cause.__cause__ is not None and not str(cause):
+            cause = cause.__cause__
+        match cause:
+            case FileNotFoundError():
+                return f"{path} does not exist: is the stick plugged in, and is the path right?"
+            case PermissionError():
+                return f"{path} cannot be opened: another program holds it, or this user may not use it ({plain(cause)})"
+            case TimeoutError():
+                return f"{path} does not answer like a coordinator of this type"
+        return f"{path} cannot be used: {plain(cause)}"
+
+    return sentence

@@ -14,7 +14,7 @@ import structlog
 
 from otagate.model.errors import DeviceUnreachable, RadioError
 from otagate.ports import Clock
-from otagate.radios.library import in_our_words
+from otagate.radios.library import failing, in_our_words
 from otagate.radios.outbox import Outbox, Outgoing
 from otagate.radios.peers import Peer
 from otagate.radios.stacks import TOO_LONG, Busy, FastPath, FastPathUnavailable, Fate
@@ -152,11 +152,11 @@ class Sender:
         """Through zigpy's public API; ends when the frame is delivered or given up."""
         delivered = False
         try:
-            with in_our_words(f"a frame to {item.peer.id}"):
+            with in_our_words(failing(f"a frame to {item.peer.id} was not delivered")):
                 await self._request_zigpy(item)
             delivered = True
         except RadioError as error:
-            LOG.debug("frame not delivered", device=item.peer.id, error=str(error))
+            LOG.debug(str(error))
             if getattr(error.__cause__, "status", None) in TOO_LONG:
                 item.peer.session.too_long()
         finally:

@@ -22,7 +22,7 @@ from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
 from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
-from otagate.radios.library import in_our_words, plain
+from otagate.radios.library import failing, in_our_words, plain
 from otagate.radios.peers import Peer, describe, device_id_of, read_components
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import QuirkOf, Switchboard
@@ -141,7 +141,7 @@ class ZigbeeRadio:
 
     async def permit_joining(self, seconds: int) -> None:
         """See `ports.Radio.permit_joining`."""
-        with in_our_words(f"the network of radio {self.name}"):
+        with in_our_words(failing(f"radio {self.name} did not open its network")):
             await self._up().permit(seconds)
 
     async def interrogate(self, device: DeviceId) -> Device:
@@ -153,7 +153,7 @@ class ZigbeeRadio:
         if not peer.device.is_initialized:
             peer.device.schedule_initialize()
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
-        with in_our_words(f"radio {self.name}"):
+        with in_our_words(failing(f"radio {self.name} could not ask {device}")):
             told = await read_components(peer.device)
         components = [each for each in told if each.image_type is not None]
         if len(components) < len(told):
