@@ -29,13 +29,14 @@ class RealImage:
         return self.truth["sha256"] if "sha256" in self.truth else self.truth["sha256_of_ota"]
 
 
-def real_images(*folders: str) -> list[Any]:
-    """The files of these folders as pytest parameters; one skipped parameter where they are missing."""
+def real_images(*folders: str, truncated: bool = True) -> list[Any]:
+    """The files of these folders as pytest parameters, with the truncated ones or without; one skipped parameter where they are missing."""
     found = [
         pytest.param(RealImage(path=DATA / folder / entry["file"], truth=entry), id=entry["file"][:40])
         for folder in folders
         if (DATA / folder / "manifest.json").is_file()
         for entry in json.loads((DATA / folder / "manifest.json").read_text())
+        if truncated or entry.get("sha256_of_ota", entry.get("sha256")) is not None
     ]
     missing = pytest.mark.skip(reason=f"no real images in {DATA}: set OTAGATE_TEST_DATA")
     return found or [pytest.param(None, marks=missing, id="missing")]

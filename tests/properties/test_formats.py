@@ -10,6 +10,7 @@ from otagate.formats import zigbee
 from otagate.formats.identify import identify
 from otagate.model.errors import ImageError
 from tests.formats.images import build, samples
+from tests.formats.inner import encrypted_ebl, gbl, inner_samples, telink
 
 LIMIT = 1 << 20
 WORDS = (0, 1, 4, 55, 56, 57, 60, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFF)
@@ -22,6 +23,8 @@ def read_to_the_end(data: bytes) -> bool:
     except ImageError:
         return False
     assert found.facts.size == len(found.view)
+    assert {check.result for check in found.facts.checks} <= {"pass", "fail", "unknown"}
+    assert all(0 < len(check.detail) < 300 for check in found.facts.checks)
     assert found.view.tobytes() in data
     image = zigbee.parse(data, limit=LIMIT)
     end = image.header_length
@@ -33,12 +36,15 @@ def read_to_the_end(data: bytes) -> bool:
     return True
 
 
+FILES = {f"wrapped and plain {number}": data for number, data in enumerate(samples())} | inner_samples()
+
+
 def mutate(data: bytes, dice: random.Random) -> bytes:
-    """One to four injuries: a byte, a word at an interesting value, a cut, an insertion, a run moved elsewhere."""
+    """One to four injuries: a byte, a word at an interesting value, a cut, an insertion, a run moved elsewhere; most of them in a header."""
     wounded = bytearray(data)
     for _ in range(dice.randint(1, 4)):
-        near_header = dice.random() < 0.7
-        place = dice.randrange(min(len(wounded), 80) if near_header else len(wounded)) if wounded else 0
+        reach = dice.choice((80, 80, 240, len(wounded)))
+        place = dice.randrange(min(len(wounded), reach)) if wounded and reach else 0
         match dice.randrange(5):
             case 0:
                 wounded[place : place + 1] = bytes([dice.randrange(256)])
@@ -54,25 +60,53 @@ def mutate(data: bytes, dice: random.Random) -> bytes:
     return bytes(wounded)
 
 
-def mutation_run(rounds: int) -> tuple[int, int]:
-    """Mutate the samples with fixed dice; how many were accepted, and how many refused."""
+def mutation_run(data: bytes, rounds: int) -> int:
+    """Mutate a file with fixed dice; how many were accepted. Every tenth keeps its OTA header, so that what is inside is reached."""
     dice = random.Random(20_240_817)
-    files = samples()
-    accepted = sum(read_to_the_end(mutate(files[round_ % len(files)], dice)) for round_ in range(rounds))
-    return accepted, rounds - accepted
+    accepted = 0
+    for round_ in range(rounds):
+        wounded = mutate(data, dice)
+        accepted += read_to_the_end(data[:62] + wounded[62:].ljust(len(data) - 62, b"\0") if round_ % 10 == 0 else wounded)
+    return accepted
 
 
-def test_ten_thousand_mutated_images_raise_only_image_errors() -> None:
-    accepted, refused = mutation_run(10_000)
-    assert accepted > 1_000, "the run hardly reached the code behind the header"
-    assert refused > 1_000, "the run hardly damaged anything"
+@pytest.mark.parametrize("name", FILES)
+def test_mutated_images_of_each_format_raise_only_image_errors(name: str) -> None:
+    rounds = 10_000 // len(FILES) + 1
+    accepted = mutation_run(FILES[name], rounds)
+    assert accepted > rounds / 20, "the run hardly reached the code behind the header"
+    assert accepted < rounds * 0.9, "the run hardly damaged anything"
 
 
 @pytest.mark.night
-def test_a_hundred_thousand_mutated_images_raise_only_image_errors() -> None:
-    accepted, refused = mutation_run(100_000)
-    assert accepted > 10_000
-    assert refused > 10_000
+@pytest.mark.parametrize("name", FILES)
+def test_a_hundred_thousand_mutated_images_of_each_format_raise_only_image_errors(name: str) -> None:
+    assert 5_000 < mutation_run(FILES[name], 100_000) < 90_000
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "start", "end"),
+    [
+        ("gbl", "contents", 62, 62 + len(gbl())),
+        ("encrypted ebl", "contents", 62, 62 + len(encrypted_ebl())),
+        ("telink", "contents", 62, 62 + len(telink())),
+        ("telink risc-v", "contents", 62, 62 + len(telink())),
+        ("integrity", "integrity", 0, len(FILES["integrity"])),
+        ("integrity behind", "integrity", 0, len(FILES["integrity behind"])),
+        ("ikea", "container", 72, len(FILES["ikea"]) - 512),
+    ],
+)
+def test_no_single_wrong_bit_passes_the_check_that_covers_it(name: str, check: str, start: int, end: int) -> None:
+    data = FILES[name]
+    assert (check, "pass") in {(each.name, each.result) for each in identify(data, LIMIT).facts.checks}
+    for bit in range(start * 8, end * 8):
+        wounded = bytearray(data)
+        wounded[bit // 8] ^= 1 << bit % 8
+        try:
+            told = identify(bytes(wounded), LIMIT).facts.checks
+        except ImageError:
+            continue
+        assert (check, "pass") not in {(each.name, each.result) for each in told}, f"bit {bit % 8} of byte {bit // 8}"
 
 
 @given(st.binary(max_size=300))
