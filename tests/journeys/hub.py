@@ -50,9 +50,16 @@ def hub_settings(state_dir: Path, path: str, **radio: Any) -> HubSettings:
 
 
 @asynccontextmanager
+async def hub_at(path: str, state_dir: Path, *, pace: float = PACE, **radio: Any) -> AsyncIterator[Hub]:
+    """A hub whose radio is at that path."""
+    async with running(hub_settings(state_dir, path, **radio), pace=Pace.scaled(pace)) as hub:
+        yield hub
+
+
+@asynccontextmanager
 async def hub_on(rig: Rig, state_dir: Path, *, pace: float = PACE, **radio: Any) -> AsyncIterator[Hub]:
     """A hub that drives the coordinator of a rig."""
-    async with running(hub_settings(state_dir, rig.path, **radio), pace=Pace.scaled(pace)) as hub:
+    async with hub_at(rig.path, state_dir, pace=pace, **radio) as hub:
         yield hub
 
 
