@@ -64,7 +64,7 @@ class Intake:
             event = await self._queue.get()
             error = await outcome(readers.read(event), what=f"event {type(event).__name__}")
             if isinstance(error, Exception):
-                LOG.warning("event not heeded", event=type(event).__name__, error=str(error))
+                LOG.warning("event not heeded", kind=type(event).__name__, error=str(error))
 
 
 class _Readers:
@@ -93,7 +93,7 @@ class _Readers:
             case Knocked():
                 await self._knocked(event)
             case _:
-                LOG.debug("event before the hub was ready", event=type(event).__name__)
+                LOG.debug("event before the hub was ready", kind=type(event).__name__)
 
     async def _radio_changed(self, event: RadioChanged) -> None:
         await self._registry.radio_changed(event)

@@ -49,7 +49,10 @@ async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: a
 
 async def _one_life(radio: Radio) -> tuple[RadioState, str, bool]:
     """How a life ended: the radio's state, a sentence, and whether only an operator can mend it."""
-    error = await outcome(radio.run(), what=f"radio {radio.name}")
+    # In a task of its own: what a task group inside leaves behind in its task (Python 3.11 does not take back every cancel) dies with the life.
+    async with asyncio.TaskGroup() as group:
+        life = group.create_task(outcome(radio.run(), what=f"radio {radio.name}"), name=f"life:{radio.name}")
+    error = None if life.cancelled() else life.result()
     match error:
         case WrongNetwork():
             return "wrong_network", str(error), True
