@@ -103,6 +103,11 @@ def test_a_sub_element_that_cannot_be_one_hash_is_no_damage(body: bytes) -> None
     )
 
 
+def test_no_more_sub_elements_are_searched_than_are_counted() -> None:
+    assert outcome(with_integrity_code(element(1, b"") * 4095))[0] == "pass"
+    assert integrity.check(zigbee.parse(with_integrity_code(element(1, b"") * 4096), limit=1 << 24)) is None
+
+
 def test_an_image_above_the_bound_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     at_the_bound = with_integrity_code(element(0, bytes(200)), code=bytes(16), manufacturer_code=0x10F2)
     monkeypatch.setattr(integrity, "SIZE_LIMIT", len(at_the_bound))

@@ -24,9 +24,8 @@ def survey(image: ZigbeeImage) -> Contents:
     The check fails only where a format that carries its own checksum was recognised and contradicts itself.
     """
     found: list[tuple[str, Check]] = []
-    elements = list(islice(image.elements(), ELEMENT_LIMIT))
-    for element in elements:
-        whole = not element.overruns and element is elements[-1] and element.end == image.total_size
+    for element in islice(image.elements(), ELEMENT_LIMIT):
+        whole = not element.overruns and element.end == image.total_size
         inside = _inside(image, element, whole=whole)
         if inside is not None:
             found.append(inside)

@@ -21,7 +21,7 @@ _SMALLEST_BLOCK = 256
 def check(image: ZigbeeImage) -> Check | None:
     """Compare every block of the image with the container's list; None where there is no such container.
 
-    Reads each byte of the image once. The signature behind the image is not checked: its key is not public.
+    Reads each byte of the image once. The signature behind the image is not checked: no key for it is at hand.
     """
     head = image.prefix
     if bytes(head[:4]) != CONTAINER_MAGIC:
@@ -35,9 +35,8 @@ def check(image: ZigbeeImage) -> Check | None:
     for index in range(count):
         listed = head[_LIST_AT + _DIGEST * index : _LIST_AT + _DIGEST * (index + 1)]
         if hashlib.sha256(image.payload_view[size * index : size * (index + 1)]).digest() != listed:
-            return _told(
-                "fail", f"The image is damaged: its block {index + 1} of {count}, of {size} bytes, has not the SHA-256 that the container lists."
-            )
+            damage = f"its block {index + 1} of {count}, of {size} bytes, has not the SHA-256 that the container lists"
+            return _told("fail", f"The image is damaged: {damage}.")
     return _told("pass", f"All {count} blocks have the SHA-256 that the IKEA container lists; its signature is not checked.")
 
 

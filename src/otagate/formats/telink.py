@@ -46,11 +46,9 @@ def check(body: memoryview, *, whole: bool) -> Check:
     length = len(body)
     if not _HEAD + 4 <= size <= length:
         lost = f"it says that it has {size} bytes, and the sub-element has {length}"
-        return (
-            _told("fail", f"The Telink image inside is damaged: {lost}.")
-            if whole
-            else _told("unknown", f"A Telink image that is not all here: {lost}.")
-        )
+        if whole:
+            return _told("fail", f"The Telink image inside is damaged: {lost}.")
+        return _told("unknown", f"A Telink image that is not all here: {lost}.")
     (stored,) = struct.unpack_from("<I", body, size - 4)
     computed = zlib.crc32(body[: size - 4]) ^ 0xFFFF_FFFF
     if stored != computed:
