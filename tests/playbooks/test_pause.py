@@ -76,3 +76,8 @@ def test_a_paused_update_can_be_withdrawn() -> None:
 def test_a_paused_download_that_was_adopted_waits_too() -> None:
     story = offering(serve(adopted="transferring")).orders(pause()).nothing().sends(ask(500)).expects(wait(60))
     story.orders(resume()).nothing().sends(ask(500, 50)).expects(block(IMAGE[500:550], 500))
+
+
+def test_a_resumed_offer_is_not_announced_while_its_device_was_told_to_wait() -> None:
+    story = offering().orders(pause()).nothing().sends(ask(0)).expects(wait(60)).passes(10.0).nothing().orders(resume()).nothing()
+    story.passes(75.0).expects_at((70.0, unasked(notify(tsn=2))))
