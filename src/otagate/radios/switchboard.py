@@ -26,6 +26,7 @@ from otagate.sessions.zigbee import OtaServer
 _FEED_EVERY = 1.0
 _SEEN_EVERY = 60.0
 _PROGRESS_EVERY = 0.25
+_EARLY_BOUND = 16
 _ANSWERS_HELD = 1_000
 _OVERDUE_BOUND = 1.0
 _DEVICE_ANNCE = 0x0013
@@ -91,7 +92,7 @@ class Switchboard:
         if old is None:
             self._reopen(peer)
         else:
-            peer.asked, peer.endpoint = old.asked, old.endpoint
+            peer.asked, peer.endpoint, peer.early = old.asked, old.endpoint, old.early
             if old.timer is not None:
                 old.timer.cancel()
             self._schedule(peer)
@@ -115,8 +116,12 @@ class Switchboard:
             self._tell_found(peer)
 
     def _tell_found(self, peer: Peer) -> None:
-        if peer.device.is_initialized:
-            self._emit(DeviceFound(device=describe(peer.device, self._radio)))
+        if not peer.device.is_initialized:
+            return
+        self._emit(DeviceFound(device=describe(peer.device, self._radio)))
+        for component in peer.early.values():
+            self._emit(DeviceAsked(device=peer.id, component=component))
+        peer.early.clear()
 
     def forget(self, device: Any) -> None:
         """An operator removed the device."""
@@ -249,7 +254,10 @@ class Switchboard:
         for waiter in peer.asked:
             if not waiter.done():
                 waiter.set_result(component)
-        self._emit(DeviceAsked(device=peer.id, component=component))
+        if peer.device.is_initialized and self._serving:
+            self._emit(DeviceAsked(device=peer.id, component=component))
+        elif len(peer.early) < _EARLY_BOUND:  # nobody knows the device yet: told again right after it is found
+            peer.early[component.id] = component
 
     # --- time -------------------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,74 @@
+"""What a radio tells of its devices, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+import zigpy.types as t
+
+from otagate.model.ids import RadioName
+from otagate.model.quirks import PLAIN
+from otagate.ports import DeviceAsked, DeviceFound, RadioEvent
+from otagate.radios.sender import Sender
+from otagate.radios.switchboard import Switchboard
+from otagate.sessions.ota_transfer import Patience
+
+QUERY = bytes.fromhex("01 07 01 01 8911 8300 00000001 0300".replace(" ", ""))
+"""Query Next Image Request: hardware version present, manufacturer 0x1189, image type 0x0083, file version 0x01000000, hardware version 3."""
+
+
+class StillClock:
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 1_000.0
+
+
+class Unsent:
+    """Stands for the sender of a radio: what is sent does not matter here."""
+
+    def reply(self, *_: object) -> None: ...
+
+    def announce(self, *_: object) -> None: ...
+
+    def waits_for(self, *_: object) -> bool:
+        return False
+
+
+class Newcomer:
+    """Stands for a zigpy device during its interview, which a real one leaves at a moment that no test can choose."""
+
+    def __init__(self) -> None:
+        self.ieee = t.EUI64.convert("00:0d:6f:00:00:00:00:01")
+        self.nwk = 0x1234
+        self.ota_in_progress = False
+        self.is_initialized = False
+        self.node_desc = None
+        self.endpoints: dict[int, object] = {}
+        self.model = self.manufacturer = None
+        self.last_seen, self.lqi = None, None
+
+
+@pytest.mark.asyncio
+async def test_what_a_device_tells_during_its_interview_is_told_right_after_it_is_found() -> None:
+    told: list[RadioEvent] = []
+    board = Switchboard(
+        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=told.append, clock=StillClock(), quirk_of=lambda _: PLAIN, patience=Patience()
+    )
+    device = Newcomer()
+    board.serve()
+    board.adopt(device)
+    assert board.take(0x1234, 1, 1, 200, QUERY)
+    assert [each for each in told if isinstance(each, DeviceAsked)] == []
+    device.is_initialized = True
+    peer = board.adopt(device)
+    assert peer is not None
+    board.describe(peer)
+    found = [each for each in told if isinstance(each, (DeviceFound, DeviceAsked))]
+    assert [type(each) for each in found] == [DeviceFound, DeviceAsked]
+    asked = found[1]
+    assert isinstance(asked, DeviceAsked)
+    assert (asked.component.version, asked.component.hardware_version) == (0x01000000, 3)
