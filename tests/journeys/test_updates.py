@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from otagate_rig.aps import DeviceKind
-from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, NEW, assert_updated, ended, image_of, journey
+from otagate_rig.spec import Behaviours, DeviceSpec
+from tests.journeys.hub import IEEE, NEW, assert_updated, device_id, ended, fact, image_of, journey, state_is, told
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("port", ["pty", "tcp"])
 @pytest.mark.parametrize("kind", list(DeviceKind))
 async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, port: str, kind: DeviceKind) -> None:
-    image = image_of(6_000 if kind is DeviceKind.SLEEPY else 20_000)
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=kind), images=[image], port=port) as run:
+    image = image_of(3_000 if kind is DeviceKind.SLEEPY else 20_000)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=kind, poll_interval=1.0), images=[image], port=port) as run:
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), image)
@@ -24,3 +24,41 @@ async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, 
         view = await run.desk.device(update.device)
         assert [each.component.version for each in view.components] == [NEW]
         assert view.update_status == "updated"
+
+
+@pytest.mark.asyncio
+async def test_no_device_is_notified_before_there_is_anything_for_it(tmp_path: Path) -> None:
+    """Some devices query without an end once they were notified, and zigpy notifies every device at its interview."""
+    async with journey(tmp_path) as run:
+        await told(run.desk)
+        assert run.device().counters.notifies == 0
+        assert run.device().counters.queries == 0
+
+
+@pytest.mark.asyncio
+async def test_a_device_that_asks_by_itself_is_told_that_there_is_nothing_and_is_known_from_then_on(tmp_path: Path) -> None:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, hardware_version=7)) as run:
+        await told(run.desk)
+        run.device().check_for_image()
+        asked = await fact(run.desk, lambda each: each.kind == "asked")
+        assert "0x0083=0x01000000" in str(asked.data["versions"])
+        (component,) = (await run.desk.device(device_id(IEEE))).device.components
+        assert component.hardware_version == 7
+        assert run.device().violations == []
+        assert run.device().counters.aborts == 0
+
+
+@pytest.mark.asyncio
+async def test_a_sleeping_device_is_notified_when_it_wakes(tmp_path: Path) -> None:
+    """Nothing reaches it when the update begins; what it says later, by itself, is the moment to tell it."""
+    image = image_of(2_000)
+    sleeper = DeviceSpec(ieee=IEEE, kind=DeviceKind.SLEEPY, poll_interval=1.0, behaviours=Behaviours(checks_in=300.0))
+    async with journey(tmp_path, sleeper, images=[image]) as run:
+        await told(run.desk)
+        run.device().power_off()  # not even its parent's queue will reach it
+        update = await run.order()
+        await state_is(run.desk, update, "offering")
+        run.device().power_on()
+        done = await ended(run.desk, update, within=60)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), image)

@@ -17,6 +17,7 @@ from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network
 from otagate.radios.library import in_our_words, opening
 from otagate.radios.listening import LISTEN_SECONDS, listen_first
+from otagate.radios.silence import silence
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -81,6 +82,7 @@ class Connection:
         )
         with in_our_words(opening(str(self._files.database))):
             self._app = await application.new(config, start_radio=False)
+        silence(self._app)
         self._lost.clear()
         self._started = self._was_reset = False
         return self._app

@@ -1,7 +1,7 @@
 """What waits to be sent, and who may be sent to now: pure, so that no dead or sleeping device ever holds up another.
 
-A device has a bounded number of frames under way; those that linger (a sleeping child has not polled, a dead neighbour is still tried) share at
-most half of the coordinator's buffers, so the other half always belongs to devices that answer.
+A device has a bounded number of frames under way. Those that may linger (a sleeping child has to poll, a neighbour that has not yet proved alive may
+be tried in vain) share half of the coordinator's buffers, so the other half always belongs to devices that take what they are sent.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Outbox(Generic[Peer]):
         self._room = room
         self._waiting: dict[tuple[Peer, int], Outgoing[Peer]] = {}
         self._flights: dict[int, _Flight[Peer]] = {}
-        self._failing: set[Peer] = set()
+        self._proven: set[Peer] = set()
         self._held_until: dict[Peer, float] = {}
         self._tickets = itertools.count(1)
         self.dropped = 0
@@ -80,7 +80,7 @@ class Outbox(Generic[Peer]):
         """Forget everything: the radio is gone, and devices ask again."""
         self._waiting.clear()
         self._flights.clear()
-        self._failing.clear()
+        self._proven.clear()
         self._held_until.clear()
 
     # --- leaving ----------------------------------------------------------------------------------------------------------------------
@@ -106,8 +106,10 @@ class Outbox(Generic[Peer]):
         flights = [each for each in self._flights.values() if each.peer is item.peer]
         if len(flights) >= PER_DEVICE:
             return False
-        slow = item.patient or item.peer in self._failing or any(each.lingers(now) for each in flights)
-        return not slow or sum(each.lingers(now) or each.peer in self._failing for each in self._flights.values()) < self._room // 2
+        if item.peer in self._proven and not item.patient and not any(each.lingers(now) for each in flights):
+            return True
+        doubtful = sum(each.lingers(now) or each.peer not in self._proven for each in self._flights.values())
+        return doubtful < self._room // 2
 
     def _forget_old(self, now: float) -> None:
         """An end that was lost on the line frees its place after a while."""
@@ -115,14 +117,14 @@ class Outbox(Generic[Peer]):
             del self._flights[ticket]
 
     def settled(self, ticket: int, *, delivered: bool) -> None:
-        """A frame has reached its end; unknown tickets are ignored."""
+        """A frame has reached its end, by which its device has proved to be there, or not; unknown tickets are ignored."""
         flight = self._flights.pop(ticket, None)
         if flight is None:
             return
         if delivered:
-            self._failing.discard(flight.peer)
+            self._proven.add(flight.peer)
         else:
-            self._failing.add(flight.peer)
+            self._proven.discard(flight.peer)
 
     def postpone(self, ticket: int, item: Outgoing[Peer], *, until: float) -> None:
         """The coordinator has no buffer for it: try again then, unless something newer waits or it was tried ten times."""

@@ -17,6 +17,7 @@ from otagate.ports import Clock
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.outbox import Outbox, Outgoing
 from otagate.radios.peers import Peer
+from otagate.radios.silence import OURS
 from otagate.radios.stacks import TOO_LONG, Busy, FastPath, FastPathUnavailable, Fate
 from otagate.sessions import ota_frames as ota
 
@@ -166,6 +167,7 @@ class Sender:
     async def _request_zigpy(self, item: Outgoing[Peer]) -> None:
         if self._app is None:
             return
+        OURS.set(True)
         frame = item.frame
         request: Any = self._app.request  # its annotations want zigpy's own integers
         await request(

@@ -58,10 +58,12 @@ class ZnpPath:
         self._line: Any = None
         self._received: Callable[[bytes], None] | None = None
         self._take: Take | None = None
+        self._send_packet: Callable[[ZigbeePacket], Any] | None = None
         self._rest = b""
         self._answer: asyncio.Future[int] | None = None
         self._overdue: ReschedulableTimeout | None = None
         self._mute = 0
+        self._tapped = False
         self._number = 0
         self._mine: dict[int, tuple[float, Callable[[Fate], None]]] = {}
         self._theirs: set[int] = set()
@@ -78,6 +80,7 @@ class ZnpPath:
         from zigpy.datastructures import ReschedulableTimeout
 
         self._app, self._api, self._line, self._received, self._take = app, api, line, received, take
+        self._send_packet = send_packet
         self._overdue = ReschedulableTimeout(self._answer_is_overdue)
         line.data_received = self._on_bytes
         app.send_packet = functools.partial(self._number_packet, send_packet)  # type: ignore[method-assign]
@@ -87,7 +90,7 @@ class ZnpPath:
         if self._line is None:
             return
         vars(self._line).pop("data_received", None)
-        vars(self._app).pop("send_packet", None)
+        self._app.send_packet = self._send_packet
         self._line = None
         rest, self._rest = self._rest, b""
         if rest and self._received is not None:
@@ -131,7 +134,7 @@ class ZnpPath:
                 lock.release()
         except TimeoutError:
             self._mute += 1
-            if self._mute >= _MUTE_BOUND:
+            if self._mute >= _MUTE_BOUND or not self._tapped:
                 raise FastPathUnavailable(f"the coordinator left {self._mute} send requests unanswered") from None
             raise DeviceUnreachable("the coordinator did not answer a send request") from None
         except _CHANGED as error:
@@ -191,6 +194,7 @@ class ZnpPath:
 
     def _on_bytes(self, data: bytes) -> None:
         """Cut whole frames; ours are used, all others go on in one piece and in order."""
+        self._tapped = True
         data = self._rest + data
         self._rest = b""
         position, kept, end = 0, 0, len(data)

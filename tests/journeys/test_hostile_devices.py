@@ -1,0 +1,162 @@
+"""A device that floods, lies and asks for nonsense costs a bounded number of frames, and nobody else's update."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from pathlib import Path
+
+import pytest
+
+from otagate_rig.aps import COORDINATOR, ApsFrame, DeviceKind
+from otagate_rig.device import Device
+from otagate_rig.spec import Behaviours, DeviceSpec
+from tests.journeys.hub import (
+    IEEE,
+    IMAGE_TYPE,
+    MANUFACTURER,
+    NEW,
+    OLD,
+    OTHER_IEEE,
+    Journey,
+    assert_updated,
+    ended,
+    image_of,
+    journey,
+    ordered,
+    reached,
+    state_is,
+    told,
+)
+
+IMAGE = image_of(40_000)
+OTA = 0x0019
+SILENT = Behaviours(ignores_notify=True)
+
+
+def _send(run: Journey, device: Device, command: int, payload: bytes, *, tsn: int = 1, control: int = 0x01) -> None:
+    data = bytes((control, tsn & 0xFF, command)) + payload
+    frame = ApsFrame(src=device.nwk, src_ep=device.spec.endpoint, dst=COORDINATOR, dst_ep=1, profile=0x0104, cluster=OTA, data=data)
+    run.rig.network.uplink(device, frame)
+
+
+def _query(version: int = OLD, image_type: int = IMAGE_TYPE) -> bytes:
+    return struct.pack("<BHHI", 0, MANUFACTURER, image_type, version)
+
+
+def _block(offset: int, size: int, version: int = NEW) -> bytes:
+    return struct.pack("<BHHIIB", 0, MANUFACTURER, IMAGE_TYPE, version, offset, size)
+
+
+def _page(offset: int, page_size: int, spacing: int, size: int = 50) -> bytes:
+    return struct.pack("<BHHIIBHH", 0, MANUFACTURER, IMAGE_TYPE, NEW, offset, size, page_size, spacing)
+
+
+NONSENSE = {
+    "block size 0": (0x03, _block(0, 0)),
+    "an offset past the end": (0x03, _block(0xFFFF_FFFF, 50)),
+    "an offset at the end": (0x03, _block(len(IMAGE), 50)),
+    "another version": (0x03, _block(0, 50, version=0xFFFF_FFFF)),
+    "a page of 65535": (0x04, _page(0, 0xFFFF, 0)),
+    "a page of nothing": (0x04, _page(0, 0, 0)),
+    "a page of empty blocks": (0x04, _page(0, 500, 0, size=0)),
+    "a page past the end": (0x04, _page(0xFFFF_FF00, 500, 0)),
+    "queries": (0x01, _query()),
+    "queries for everything": (0x01, _query(image_type=0xFFFF)),
+    "ends without a download": (0x06, struct.pack("<BHHI", 0, MANUFACTURER, IMAGE_TYPE, NEW)),
+    "ends with an unknown status": (0x06, struct.pack("<BHHI", 0xEE, MANUFACTURER, IMAGE_TYPE, NEW)),
+    "requests for files of its own": (0x08, struct.pack("<QHHIH", 1, MANUFACTURER, IMAGE_TYPE, NEW, 2)),
+    "nothing at all": (0x03, b""),
+}
+
+
+def _requests_to_air(run: Journey) -> int:
+    return sum(count for (cluster, _), count in run.rig.ncp.counters.af_requests.items() if cluster == OTA)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda name: name.replace(" ", "-"))
+async def test_a_flood_of_nonsense_is_answered_sparingly_and_the_other_device_gets_its_firmware(tmp_path: Path, nonsense: str) -> None:
+    """2,000 requests at once, from a device that is offered the same image as the good one."""
+    command, payload = NONSENSE[nonsense]
+    hostile = DeviceSpec(ieee=OTHER_IEEE, behaviours=SILENT)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE), hostile, images=[IMAGE]) as run:
+        for ieee in (IEEE, OTHER_IEEE):
+            await told(run.desk, ieee)
+        offered = await ordered(run.desk, OTHER_IEEE)
+        await state_is(run.desk, offered, "offering")
+        update = await ordered(run.desk, IEEE)
+        await reached(run.device(), 0.1)
+        for number in range(2_000):
+            _send(run, run.device(OTHER_IEEE), command, payload, tsn=number)
+        done = await ended(run.desk, update)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), IMAGE)
+        blocks = run.device().counters.blocks
+        assert _requests_to_air(run) - blocks < 400, "a flood was answered frame by frame"
+
+
+@pytest.mark.asyncio
+async def test_a_page_of_any_size_costs_a_bounded_number_of_frames(tmp_path: Path) -> None:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, behaviours=SILENT), images=[IMAGE]) as run:
+        update = await run.order()
+        device = run.device()
+        await device.wait_until(lambda it: it.counters.notifies > 0, 20)
+        _send(run, device, 0x01, _query())
+        await state_is(run.desk, update, "transferring")
+        before = _requests_to_air(run)
+        _send(run, device, 0x04, _page(0, 4_096, 0, size=1))
+        _send(run, device, 0x04, _page(0, 0xFFFF, 0, size=255))
+        _send(run, device, 0x03, _block(0, 50), tsn=9)
+        await asyncio.wait_for(_heard(run, before + 2), 20)
+        assert _requests_to_air(run) - before < 50
+
+
+async def _heard(run: Journey, count: int) -> None:
+    """Until so many OTA frames have been sent to the air."""
+    while _requests_to_air(run) < count:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_frames_that_no_client_sends_do_not_disturb_the_line(tmp_path: Path) -> None:
+    """Every command of the cluster with every length that is wrong, responses, foreign directions, manufacturer-specific frames."""
+    hostile = DeviceSpec(ieee=OTHER_IEEE, behaviours=SILENT)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE), hostile, images=[IMAGE]) as run:
+        for ieee in (IEEE, OTHER_IEEE):
+            await told(run.desk, ieee)
+        update = await ordered(run.desk, IEEE)
+        await reached(run.device(), 0.1)
+        for control in (0x00, 0x01, 0x05, 0x08, 0x09, 0x18, 0x19, 0xFF):
+            for command in range(16):
+                for length in (0, 1, 7, 14, 30, 70):
+                    _send(run, run.device(OTHER_IEEE), command, b"\xa5" * length, control=control)
+        done = await ended(run.desk, update)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), IMAGE)
+        assert len([each for each in await run.desk.log(update) if each.data.get("state") == "transferring" and each.kind == "accepted"]) == 1
+
+
+@pytest.mark.asyncio
+async def test_many_sleeping_and_dead_devices_do_not_hold_up_one_that_answers(tmp_path: Path) -> None:
+    """Twelve devices ask and fall silent, so that their answers linger in the coordinator; the thirteenth is served as if they were not there."""
+    absent = [
+        DeviceSpec(
+            ieee=OTHER_IEEE + 1 + number, kind=DeviceKind.SLEEPY if number % 2 else DeviceKind.ROUTER, poll_interval=3_600.0, behaviours=SILENT
+        )
+        for number in range(12)
+    ]
+    specs = [DeviceSpec(ieee=IEEE), *absent]
+    async with journey(tmp_path, *specs, images=[IMAGE], radio={"parallel": 16}) as run:
+        await told(run.desk, IEEE)
+        devices = [run.device(spec.ieee) for spec in absent]
+        update = await ordered(run.desk, IEEE)
+        await reached(run.device(), 0.1)
+        for device in devices:
+            _send(run, device, 0x01, _query())
+            if not device.sleepy:
+                device.power_off()
+        done = await ended(run.desk, update, within=20)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), IMAGE)
+        assert run.device().counters.timeouts == 0, "an answer came too late"
