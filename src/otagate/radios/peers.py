@@ -30,7 +30,8 @@ class Peer:
     """One device on the air: its zigpy object, its session, and what the radio keeps per device between two frames.
 
     `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `detour_until`: replies go by zigpy's way, which
-    mends routes. `overdue`: the next page block waits for the one before to leave. `early`: what it told before its interview was done.
+    mends routes. `overdue`: the next page block waits for the one before to leave. `found`: the engine knows it;
+    `early`: what it told before that.
     """
 
     device: ZigbeeDevice
@@ -43,6 +44,7 @@ class Peer:
     detour_until: float = float("-inf")
     timer: asyncio.TimerHandle | None = None
     overdue: bool = False
+    found: bool = False
     asked: list[asyncio.Future[Component]] = field(default_factory=list)
     early: dict[str, Component] = field(default_factory=dict)
 

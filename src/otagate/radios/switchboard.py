@@ -119,6 +119,7 @@ class Switchboard:
         if not peer.device.is_initialized:
             return
         self._emit(DeviceFound(device=describe(peer.device, self._radio)))
+        peer.found = True
         for component in peer.early.values():
             self._emit(DeviceAsked(device=peer.id, component=component))
         peer.early.clear()
@@ -254,7 +255,7 @@ class Switchboard:
         for waiter in peer.asked:
             if not waiter.done():
                 waiter.set_result(component)
-        if peer.device.is_initialized and self._serving:
+        if peer.found:
             self._emit(DeviceAsked(device=peer.id, component=component))
         elif len(peer.early) < _EARLY_BOUND:  # nobody knows the device yet: told again right after it is found
             peer.early[component.id] = component
