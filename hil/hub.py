@@ -97,15 +97,19 @@ class Hub:
     async def known(self, device: DeviceUnderTest) -> Json:
         """Wait until the hub knows which firmware the device runs; the network is opened meanwhile where the rig file allows it."""
         told: list[str] = []
+        clock = asyncio.get_running_loop().time
+        open_until = clock() if self._rig.stick.permit_join else float("inf")
 
         async def look() -> Json | None:
+            nonlocal open_until
             found = {each["id"]: each for each in await self.client.items("devices")}
             told[:] = found
             mine = found.get(device.id)
+            if mine is None and clock() >= open_until:
+                await self.client.post("radios", self._rig.stick.name, "permit-join", body={"seconds": _JOIN_SECONDS})
+                open_until = clock() + _JOIN_SECONDS
             return None if mine is None or _version(mine, device) is None else mine
 
-        if device.id not in {each["id"] for each in await self.client.items("devices")} and self._rig.stick.permit_join:
-            await self.client.post("radios", self._rig.stick.name, "permit-join", body={"seconds": _JOIN_SECONDS})
         bound = device.patience.total_seconds()
         return await self._until(look, bound, lambda: f"{device.name} ({device.id}) has not told its firmware; known are {', '.join(told) or 'none'}")
 

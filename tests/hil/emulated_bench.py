@@ -1,4 +1,4 @@
-"""A bench without hardware: the emulated coordinator as the stick, a relay board and a console on pseudo-terminals, a switch for the plug."""
+"""A bench without hardware: an emulated coordinator, simulated devices, a relay board and a console on pseudo-terminals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from otagate_rig.air import AirSettings
 from otagate_rig.device import Device
 from otagate_rig.image import build_image, make_payload
-from otagate_rig.rig import Rig
+from otagate_rig.rig import Rig, Stack
 from otagate_rig.spec import Behaviours, DeviceSpec
 
 MAKER, IMAGE_TYPE, A, B = 0x1289, 0x0101, 0x01000000, 0x01010000
@@ -100,8 +100,9 @@ class Bench:
     def foreign(self) -> Device:
         return self.rig.device(FOREIGN)
 
-    def write_rig_file(self) -> None:
+    def write_rig_file(self, *, formed: bool) -> None:
         """As its owner would write it, with paths relative to the file."""
+        network = {} if formed else {"network": "form", "permit_join": True}
         for name, data in IMAGES.items():
             (self.rig_file.parent / name).write_bytes(data)
         switch = [sys.executable, "-c", _SWITCH, str(self._socket)]
@@ -116,7 +117,12 @@ class Bench:
             "power": power,
             "console": console,
         }
-        stick = {"type": "znp", "path": self.rig.path, "power": {"type": "command", "off": [*switch, "off"], "on": [*switch, "on"]}}
+        stick = {
+            "type": self.rig.stack,
+            "path": self.rig.path,
+            **network,
+            "power": {"type": "command", "off": [*switch, "off"], "on": [*switch, "on"]},
+        }
         self.rig_file.write_text(yaml.safe_dump({"stick": stick, "devices": [device]}), encoding="utf-8")
 
     def relay_told(self, received: bytes) -> None:
@@ -146,14 +152,18 @@ class Bench:
 
 
 @asynccontextmanager
-async def emulated_bench(folder: Path) -> AsyncIterator[Bench]:
+async def emulated_bench(folder: Path, *, stack: Stack = "znp", formed: bool = False) -> AsyncIterator[Bench]:
+    """`formed`: the devices are in the stick's network already; else it is empty, and they join the one that the hub forms."""
     air = AirSettings(speedup=_SPEED)
     with fake_port() as console, fake_port() as board:
-        async with Rig(port="pty", devices=specs(), air=air, images=IMAGES.values(), link=folder / "stick") as rig, asyncio.TaskGroup() as tasks:
+        made = Rig(stack=stack, port="pty", devices=specs(), formed=formed, air=air, images=IMAGES.values(), link=folder / "stick")
+        async with made as rig, asyncio.TaskGroup() as tasks:
+            if not formed:
+                rig.start_joining()  # as soon as the network is open
             bench = Bench(rig, folder, console, board)
             board.hear(bench.relay_told)
             async with await asyncio.start_unix_server(bench.switched, folder / "switch.sock"):
                 printing = tasks.create_task(bench.print_boots())
-                bench.write_rig_file()
+                bench.write_rig_file(formed=formed)
                 yield bench
                 printing.cancel()

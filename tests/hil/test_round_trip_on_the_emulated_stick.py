@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from otagate_rig.rig import Stack
 from tests.hil.emulated_bench import A, B, Bench, emulated_bench
 
 ROOT = Path(__file__).parents[2]
+BOUND = 100.0
+"""Seconds; what has not ended by then shows how far it came."""
 
 
 async def run_pytest(bench: Bench, *arguments: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-p", "no:xdist", "--rig", str(bench.rig_file), f"--basetemp={bench.rig_file.parent / 'run'}", *arguments),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    folder = bench.rig_file.parent
+    log = folder / "pytest.log"
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pytest", "-p", "no:xdist", "--rig", str(bench.rig_file), f"--basetemp={folder / 'run'}", *arguments),
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
+        )
     try:
-        said, _ = await process.communicate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BOUND):
+                await process.wait()
     finally:
         if process.returncode is None:
-            process.kill()
+            process.send_signal(signal.SIGINT)  # so that it ends the daemon too
             await process.wait()
-    return process.returncode, said.decode()
+    return process.returncode, log.read_text(errors="replace")
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.asyncio
-async def test_every_test_for_hardware_passes_on_the_emulated_stick_and_no_other_device_is_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stack", "formed"), [("znp", False), pytest.param("ezsp", True, marks=pytest.mark.night)])
+async def test_every_test_for_hardware_passes_on_the_emulated_stick_and_no_other_device_is_touched(
+    tmp_path: Path, stack: Stack, formed: bool
+) -> None:
     results = tmp_path / "results.xml"
-    async with emulated_bench(tmp_path) as bench:
+    async with emulated_bench(tmp_path, stack=stack, formed=formed) as bench:
         status, said = await run_pytest(bench, "hil/tests", "--soak", "1", f"--junit-xml={results}")
         assert status == 0, said
         # What the coordinator still repeats when the power comes back answers a request that the device has forgotten.
