@@ -1,5 +1,23 @@
-"""The asserts of the shared module explain themselves as those of tests do."""
+"""What every journey shares: asserts that explain themselves, and no task or future that is left behind."""
+
+import gc
+import logging
+from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.journeys.hub")
+pytest.register_assert_rewrite("tests.journeys.hub", "tests.journeys.process")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The event loop reports lost exceptions, pending tasks and broken callbacks to its logger: that stays empty."""
+    yield
+    gc.collect()
+    complaints = [
+        record.getMessage()
+        for when in ("setup", "call")
+        for record in caplog.get_records(when)
+        if record.name == "asyncio" and record.levelno >= logging.ERROR
+    ]
+    assert complaints == []

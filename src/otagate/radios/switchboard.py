@@ -168,6 +168,8 @@ class Switchboard:
 
     def take(self, nwk: int, source_endpoint: int, own_endpoint: int, lqi: int, frame: bytes) -> bool:
         """From the fast path: an OTA request of a known device is ours, everything else is zigpy's."""
+        if not _has_header(frame):
+            return True  # no use to anybody, and zigpy logs a traceback for each
         peer = self._by_nwk.get(nwk)
         if peer is None or own_endpoint != 1 or not ota.is_request(frame) or peer.device.nwk != nwk:
             return False
@@ -290,3 +292,8 @@ class Switchboard:
         if peer.overdue and peer.timer is not None:
             peer.timer.cancel()
             self._on_timer(peer)
+
+
+def _has_header(frame: bytes) -> bool:
+    """Whether there is a whole ZCL header (2.4.1): five octets where a manufacturer code is in it, else three."""
+    return len(frame) >= 3 and (len(frame) >= 5 or not frame[0] & 0x04)
