@@ -71,12 +71,17 @@ class MemoryCache:
 
 
 class FickleStore:
-    """A store whose disk can be `full`; `after_commit` is called when a transaction is durable, before anybody else goes on."""
+    """A store whose disk can be `full`, or refuse once: the transaction number `refuse_at`.
+
+    `after_commit` is called when a transaction is durable, before anybody else goes on.
+    """
 
     def __init__(self, inner: MemoryStore, history: list[tuple[str, object]]) -> None:
         self.inner = inner
         self.history = history
         self.full = False
+        self.refuse_at: int | None = None
+        self.tried = 0
         self.commits = 0
         self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
@@ -88,7 +93,8 @@ class FickleStore:
             self.facts.noted.clear()
             yield
             await asyncio.sleep(0)
-            if self.full:
+            self.tried += 1
+            if self.full or self.tried == self.refuse_at:
                 raise StoreUnavailable("no space left on device")
             facts = list(self.facts.noted)
         self.commits += 1

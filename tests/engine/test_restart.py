@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from otagate.model.devices import Device
+from otagate.model.errors import StoreUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
@@ -59,6 +62,39 @@ async def test_a_clean_stop_loses_as_little_as_a_kill(kind: str) -> None:
     async with bench.hub() as hub:
         assert (await hub.until_ended(row.id)).state is State.SUCCEEDED
     assert bench.lamp.downloads == 1
+
+
+@pytest.mark.parametrize("commit", range(1, 21))
+@instantly
+async def test_an_update_ends_well_whichever_commit_was_the_last_of_the_first_life(commit: int) -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=900.0)}, mode="automatic")
+    async with bench.hub() as hub:
+        hub.store.after_commit = lambda _: hub.kill() if hub.store.commits == commit else None
+        with suppress(StoreUnavailable):
+            await hub.add_image(NEW)
+        await hub.until(lambda: hub.killed.is_set() or bench.lamp.version == NEW)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: bench.lamp.version == NEW)
+        await hub.pass_time(hours=1)
+    assert [row.state for row in await bench.rows()] == [State.SUCCEEDED]
+    assert bench.lamp.downloads == 1
+
+
+@pytest.mark.parametrize("number", range(1, 21))
+@instantly
+async def test_an_update_ends_well_whichever_transaction_the_disk_refuses_once(number: int) -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=300.0)}, mode="automatic")
+    async with bench.hub() as hub:
+        hub.store.refuse_at = number
+        with suppress(StoreUnavailable):
+            await hub.add_image(NEW)
+        await hub.add_image(NEW)
+        await hub.until(lambda: bench.lamp.version == NEW)
+        await hub.pass_time(minutes=10)
+    assert [row.state for row in await bench.rows()] == [State.SUCCEEDED]
+    assert bench.lamp.downloads == 1
+    assert [fact.number for fact in await bench.facts()] == list(range(1, len(await bench.facts()) + 1))
 
 
 @instantly
