@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zigpy.datastructures
 import zigpy_znp.api
 import zigpy_znp.zigbee.application
 
@@ -45,12 +46,14 @@ def _install(monkeypatch: pytest.MonkeyPatch, which: str) -> None:
     application = zigpy_znp.zigbee.application
     if which == "_znp":
         monkeypatch.setattr(application, "ControllerApplication", _another_release(application.ControllerApplication, _znp="_radio"))
+    elif which == "ReschedulableTimeout":
+        monkeypatch.delattr(zigpy.datastructures, which)
     else:
         monkeypatch.setattr(application, "ZNP", _another_release(zigpy_znp.api.ZNP, **{which: "_renamed"}))
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["_znp", "_uart", "_sync_request_lock"])
+@pytest.mark.parametrize("name", ["_znp", "_uart", "_sync_request_lock", "ReschedulableTimeout"])
 async def test_a_library_without_the_names_that_we_use_serves_ota_through_its_public_interface(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -45,7 +45,7 @@ _INVALID_PARAMETER = 0x02
 _SURELY_FITS = 60
 _HALVES = (1024, 512, 256, 128, 64, 32, 16, 8)
 
-_CHANGED = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+_CHANGED = (AttributeError, TypeError, KeyError, IndexError, ValueError, ImportError)
 """What private names that are gone, or mean something else now, raise."""
 
 
@@ -63,7 +63,6 @@ class ZnpPath:
         self._answer: asyncio.Future[int] | None = None
         self._overdue: ReschedulableTimeout | None = None
         self._mute = 0
-        self._tapped = False
         self._number = 0
         self._mine: dict[int, tuple[float, Callable[[Fate], None]]] = {}
         self._theirs: set[int] = set()
@@ -71,17 +70,19 @@ class ZnpPath:
     def attach(self, app: ControllerApplication, *, take: Take) -> None:
         """Tap the serial protocol of a started application. Raises FastPathUnavailable where a private name is missing."""
         try:
+            from zigpy.datastructures import ReschedulableTimeout
+
             api = app._znp  # type: ignore[attr-defined]
-            line = api._uart
+            line, lock = api._uart, api._sync_request_lock
             received, send_packet = line.data_received, app.send_packet
-            api._sync_request_lock, line.write  # noqa: B018 -- they must exist before anything is tapped
+            line.write, lock.locked, lock.acquire, lock.release  # noqa: B018 -- all must exist before anything is tapped
+            overdue = ReschedulableTimeout(self._answer_is_overdue)
+            overdue.reschedule, overdue.cancel  # noqa: B018
         except _CHANGED as error:
             raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
-        from zigpy.datastructures import ReschedulableTimeout
-
         self._app, self._api, self._line, self._received, self._take = app, api, line, received, take
         self._send_packet = send_packet
-        self._overdue = ReschedulableTimeout(self._answer_is_overdue)
+        self._overdue = overdue
         line.data_received = self._on_bytes
         app.send_packet = functools.partial(self._number_packet, send_packet)  # type: ignore[method-assign]
 
@@ -134,7 +135,7 @@ class ZnpPath:
                 lock.release()
         except TimeoutError:
             self._mute += 1
-            if self._mute >= _MUTE_BOUND or not self._tapped:
+            if self._mute >= _MUTE_BOUND:
                 raise FastPathUnavailable(f"the coordinator left {self._mute} send requests unanswered") from None
             raise DeviceUnreachable("the coordinator did not answer a send request") from None
         except _CHANGED as error:
@@ -194,7 +195,6 @@ class ZnpPath:
 
     def _on_bytes(self, data: bytes) -> None:
         """Cut whole frames; ours are used, all others go on in one piece and in order."""
-        self._tapped = True
         data = self._rest + data
         self._rest = b""
         position, kept, end = 0, 0, len(data)
