@@ -59,7 +59,7 @@ async def hub_at(path: str, state_dir: Path, *, pace: float = PACE, **radio: Any
 @asynccontextmanager
 async def hub_on(rig: Rig, state_dir: Path, *, pace: float = PACE, **radio: Any) -> AsyncIterator[Hub]:
     """A hub that drives the coordinator of a rig."""
-    async with hub_at(rig.path, state_dir, pace=pace, **radio) as hub:
+    async with hub_at(rig.path, state_dir, pace=pace, **{"type": rig.stack} | radio) as hub:
         yield hub
 
 

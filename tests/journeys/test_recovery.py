@@ -34,8 +34,9 @@ async def _assert_goes_on(run: Journey, update: UpdateId) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_stick_that_is_unplugged_and_plugged_in_again_goes_on_where_it_was(tmp_path: Path) -> None:
-    async with journey(tmp_path, PATIENT, images=[IMAGE], link=tmp_path / "stick") as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_stick_that_is_unplugged_and_plugged_in_again_goes_on_where_it_was(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, PATIENT, images=[IMAGE], stack=stack, link=tmp_path / "stick") as run:
         update, now = await _halfway(run)
         run.rig.port.unplug()
         lost = await radio_is(run.desk, "retrying", after=now)
@@ -46,8 +47,9 @@ async def test_a_stick_that_is_unplugged_and_plugged_in_again_goes_on_where_it_w
 
 
 @pytest.mark.asyncio
-async def test_a_closed_socket_comes_back_though_the_coordinator_goes_on_talking(tmp_path: Path) -> None:
-    async with journey(tmp_path, PATIENT, images=[IMAGE], port="tcp", pace=5) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_closed_socket_comes_back_though_the_coordinator_goes_on_talking(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, PATIENT, images=[IMAGE], stack=stack, port="tcp", pace=5) as run:
         update, now = await _halfway(run)
         run.rig.port.unplug()
         lost = await radio_is(run.desk, "retrying", after=now)
@@ -58,8 +60,9 @@ async def test_a_closed_socket_comes_back_though_the_coordinator_goes_on_talking
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("port", ["pty", "tcp"])
-async def test_a_coordinator_that_resets_itself_comes_back_and_the_transfer_goes_on(tmp_path: Path, port: str) -> None:
-    async with journey(tmp_path, PATIENT, images=[IMAGE], port=port) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_coordinator_that_resets_itself_comes_back_and_the_transfer_goes_on(tmp_path: Path, stack: str, port: str) -> None:
+    async with journey(tmp_path, PATIENT, images=[IMAGE], stack=stack, port=port) as run:
         update, now = await _halfway(run)
         run.rig.ncp.reset_unexpectedly()
         lost = await radio_is(run.desk, "retrying", after=now)
@@ -69,8 +72,9 @@ async def test_a_coordinator_that_resets_itself_comes_back_and_the_transfer_goes
 
 
 @pytest.mark.asyncio
-async def test_two_resets_within_a_minute_are_another_program_and_we_stay_off_until_an_operator_acts(tmp_path: Path) -> None:
-    async with journey(tmp_path, PATIENT, images=[IMAGE], port="tcp") as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_two_resets_within_a_minute_are_another_program_and_we_stay_off_until_an_operator_acts(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, PATIENT, images=[IMAGE], stack=stack, port="tcp") as run:
         update, now = await _halfway(run)
         run.rig.ncp.reset_unexpectedly()
         again = await radio_is(run.desk, "up", after=now)

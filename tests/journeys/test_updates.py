@@ -13,10 +13,11 @@ from tests.journeys.hub import IEEE, NEW, assert_updated, device_id, ended, fact
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("port", ["pty", "tcp"])
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
 @pytest.mark.parametrize("kind", list(DeviceKind))
-async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, port: str, kind: DeviceKind) -> None:
+async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, stack: str, port: str, kind: DeviceKind) -> None:
     image = image_of(3_000 if kind is DeviceKind.SLEEPY else 20_000)
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=kind, poll_interval=1.0), images=[image], port=port) as run:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=kind, poll_interval=1.0), images=[image], stack=stack, port=port) as run:
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), image)

@@ -15,7 +15,7 @@ from otagate.model.ids import RadioName
 from otagate.ports import Clock
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network
-from otagate.radios.library import in_our_words, opening
+from otagate.radios.library import in_our_words, opening, plain
 from otagate.radios.listening import LISTEN_SECONDS, listen_first
 from otagate.radios.silence import silence
 
@@ -114,16 +114,20 @@ class Connection:
             f"{path} was reset twice within {_RESET_WINDOW:.0f} s and not by us: another program drives it; stop it, then reattach the radio"
         )
 
-    def lose(self, why: str) -> None:
+    def lose(self, error: BaseException | None) -> None:
         """The line is gone; only the first reason counts."""
-        if not self._lost.is_set():
-            self._why = why
-            self._lost.set()
+        if stacks.STACKS[self._settings.type].is_reset(error):
+            self._reset()
+        else:
+            self._end(plain(error) if error is not None else "the connection was closed", was_reset=False)
 
     def _reset(self) -> None:
+        self._end("the coordinator reset itself", was_reset=True)
+
+    def _end(self, why: str, *, was_reset: bool) -> None:
         if not self._lost.is_set():
-            self._was_reset = True
-            self.lose("the coordinator reset itself")
+            self._why, self._was_reset = why, was_reset
+            self._lost.set()
 
     async def close(self) -> None:
         """Stop the coordinator where its network is ours and the line stands; else let go of it without a further byte."""
@@ -136,7 +140,7 @@ class Connection:
                 if not stop:
                     await stacks.let_go(self._settings.type, app)
                 await app.shutdown()
-                if stop:
+                if stop and stacks.STACKS[self._settings.type].stops:
                     self._files.mark_stopped()
 
     def _loaded(self) -> ControllerApplication:

@@ -60,12 +60,22 @@ WatchResets = Callable[["ControllerApplication", Callable[[], None]], None]
 """Call back when the coordinator restarts by itself, which the library does not tell. Does nothing where the library has changed."""
 
 
+def _never(_: BaseException | None) -> bool:
+    return False
+
+
+def _says_reset(error: BaseException | None) -> bool:
+    """bellows: a failure with one of EmberZNet's reset codes."""
+    return str(getattr(getattr(error, "code", None), "name", "")).startswith("RESET_")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """One radio library: where its application class is, and the extra that installs it.
 
     `fast_path`, `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the next
     `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
+    `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
     """
 
     module: str
@@ -74,6 +84,8 @@ class Stack:
     watch_resets: str | None = None
     let_go: str | None = None
     judge: Judge = judge_any
+    is_reset: Callable[[BaseException | None], bool] = _never
+    stops: bool = False
     config: dict[str, Any] | None = None
 
 
@@ -84,8 +96,9 @@ STACKS: dict[str, Stack] = {
         watch_resets="otagate.radios.znp_line:watch_resets",
         let_go="otagate.radios.znp_line:let_go",
         judge=judge_mt,
+        stops=True,
     ),
-    "ezsp": Stack(module="bellows.zigbee.application", judge=judge_ash, config={"use_thread": False}),
+    "ezsp": Stack(module="bellows.zigbee.application", judge=judge_ash, is_reset=_says_reset, config={"use_thread": False}),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),
     "xbee": Stack(module="zigpy_xbee.zigbee.application", extra="xbee"),
     "zigate": Stack(module="zigpy_zigate.zigbee.application", extra="zigate"),

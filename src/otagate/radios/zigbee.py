@@ -22,7 +22,7 @@ from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
 from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
-from otagate.radios.library import failing, in_our_words, plain
+from otagate.radios.library import failing, in_our_words
 from otagate.radios.peers import Peer, describe, device_id_of, read_components
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import QuirkOf, Switchboard
@@ -192,7 +192,7 @@ class ZigbeeRadio:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The serial line or the watchdog failed."""
-        self._connection.lose(plain(exc) if exc is not None else "the connection was closed")
+        self._connection.lose(exc)
         self._detach()
 
     def device_joined(self, device: ZigbeeDevice) -> None:
