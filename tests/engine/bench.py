@@ -249,6 +249,7 @@ class Hub:
             clock=clock,
         )
         self.told: list[Fact] = []
+        self.states: dict[str, State] = {}
         self.killed = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
@@ -277,6 +278,8 @@ class Hub:
     async def _listen(self, facts: AsyncIterator[Fact]) -> None:
         async for fact in facts:
             self.told.append(fact)
+            if fact.subject == "update":
+                self.states[fact.subject_id] = State(str(fact.data["state"]))
 
     async def _tick(self) -> None:
         """What the daemon's timers post."""
@@ -365,8 +368,7 @@ class Hub:
 
     def state(self, update: UpdateId) -> State:
         """The state as told by the journal, which is what outsiders see."""
-        facts = [fact for fact in self.told if fact.subject_id == update]
-        return State(str(facts[-1].data["state"])) if facts else State.PLANNED
+        return self.states.get(update, State.PLANNED)
 
     async def until_state(self, update: UpdateId, *states: State, within: float = LATER) -> Update:
         await self.until(lambda: self.state(update) in states, within=within)

@@ -25,6 +25,9 @@ from otagate.ports import Knocked, Radio, TransferAdvanced, TransferProgressed
 LOG = structlog.get_logger("otagate.conductor")
 
 _LOOK_EVERY = 5.0
+_QUESTIONS = 4
+"""Devices of one radio that courses may ask for their versions at the same time."""
+
 _TELL_WAIT_EVERY = 300.0
 """Seconds between two facts about what one update waits for: a device that sleeps and wakes is not worth a line each time."""
 
@@ -35,6 +38,7 @@ class Conductor:
     def __init__(self, *, tools: Tools, radios: Mapping[RadioName, Radio]) -> None:
         self._tools = tools
         self._radios = radios
+        self._questions = {name: asyncio.Semaphore(_QUESTIONS) for name in radios}
         self._rows: dict[UpdateId, Update] = {}  # every update that has not ended, as last committed
         self._courses: dict[UpdateId, Course] = {}
         self._benched: set[UpdateId] = set()  # adopted, but the air had no slot left: their devices are told to wait
@@ -150,6 +154,7 @@ class Conductor:
 
     def _changed(self, update: Update) -> None:
         """A row is another one; called by the ledger."""
+        before = self._rows.get(update.id)
         if update.ended:
             self._forget(update)
         else:
@@ -157,7 +162,8 @@ class Conductor:
         course = self._courses.get(update.id)
         if course is not None:
             course.changed(update)
-        self.wake()
+        if before is None or (before.state, before.paused) != (update.state, update.paused):
+            self.wake()
 
     def _forget(self, update: Update) -> None:
         self._rows.pop(update.id, None)
@@ -257,7 +263,8 @@ class Conductor:
         return fresh and component is not None and component.version == update.to_version
 
     def _new_course(self, update: Update, *, adopted: bool) -> Course:
-        return Course(update=update, radio=self._radios[update.radio], tools=self._tools, adopted=adopted)
+        radio = self._radios[update.radio]
+        return Course(update=update, radio=radio, tools=self._tools, questions=self._questions[update.radio], adopted=adopted)
 
     async def _run(self, course: Course) -> None:
         """One update; its failure is its own, its siblings go on. A failure that nobody foresaw is waited out, and the update taken up again."""

@@ -52,11 +52,12 @@ class Tools:
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """One running update: its row as last committed, its mailbox, its live progress."""
+    """One running update: its row as last committed, its mailbox, its live progress. `questions` bounds those that a radio's courses ask at once."""
 
     update: Update
     radio: Radio
     tools: Tools
+    questions: asyncio.Semaphore
     adopted: bool = False
     mailbox: Mailbox = field(default_factory=Mailbox)
     progress: Progress = field(init=False)
@@ -291,7 +292,7 @@ class Course:
     async def read_version(self) -> int | None:
         """The version of the component, read now; None where the device cannot be asked or does not say."""
         try:
-            answer = await self.radio.interrogate(self.update.device)
+            answer = await self._interrogate()
         except OtagateError as error:
             LOG.debug("version not read", update=self.update.id, error=str(error))
             return None
@@ -299,12 +300,16 @@ class Course:
         component = answer.component(self.update.component)
         return component.version if component is not None else None
 
+    async def _interrogate(self) -> Device:
+        async with self.questions:
+            return await self.radio.interrogate(self.update.device)
+
     async def _probe(self) -> None:
         """After an attempt that ended in silence: a device that is not there waits as offline, and one that runs the release already is done."""
         if self.sleepy:
             return
         try:
-            answer = await self.radio.interrogate(self.update.device)
+            answer = await self._interrogate()
         except DeviceUnreachable:
             await self.tools.registry.silent(self.update.device)
             return

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
@@ -121,7 +122,7 @@ class Journal:
 
     async def _after(self, number: int) -> Sequence[Fact]:
         if self._recent and self._recent[0].number <= number + 1:
-            return [fact for fact in self._recent if fact.number > number]
+            return list(islice(self._recent, number + 1 - self._recent[0].number, None))
         return await self._store.facts.after(number, limit=_PAGE)
 
     @property
