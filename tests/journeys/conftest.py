@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,11 @@ pytest.register_assert_rewrite("tests.journeys.hub", "tests.journeys.process")
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """What a radio library leaves behind of its own futures is its own affair."""
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not kind.__module__.startswith(("bellows", "zigpy"))
+    """What a radio library leaves behind of its own tasks is its own affair."""
+    if not record.exc_info or record.exc_info[0] is None:
+        return True
+    files = [record.exc_info[0].__module__, *(frame.filename for frame in traceback.extract_tb(record.exc_info[2]))]
+    return not any(library in file for file in files for library in ("bellows", "zigpy"))
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ async def test_a_device_that_refuses_the_image_fails_the_update_with_its_reason(
 
 @pytest.mark.asyncio
 async def test_a_device_that_comes_back_with_the_old_version_has_not_been_updated(tmp_path: Path) -> None:
-    async with journey(tmp_path, _device(returns_with_old_version=True), images=[IMAGE]) as run:
+    async with journey(tmp_path, _device(returns_with_old_version=True), images=[IMAGE], pace=60) as run:
         update = await ended(run.desk, await run.order())
         assert update.state == "failed"
         assert update.error is not None
@@ -108,7 +108,7 @@ async def test_an_image_for_another_device_is_never_sent(tmp_path: Path) -> None
 
 @pytest.mark.asyncio
 async def test_a_device_that_gives_up_every_now_and_then_still_gets_there(tmp_path: Path) -> None:
-    async with journey(tmp_path, _device(gives_up_at=(0.2, 0.5, 0.8)), images=[IMAGE]) as run:
+    async with journey(tmp_path, _device(gives_up_at=(0.2, 0.5, 0.8)), images=[IMAGE], pace=60) as run:
         update = await ended(run.desk, await run.order(), within=60)
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), IMAGE)
@@ -149,7 +149,7 @@ async def test_a_device_that_is_switched_off_does_not_hold_up_the_other(tmp_path
 )
 async def test_a_device_with_ways_of_its_own_gets_its_firmware(tmp_path: Path, behaviours: Behaviours) -> None:
     image = image_of(6_000)
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE, behaviours=behaviours), images=[image]) as run:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, behaviours=behaviours), images=[image], pace=60) as run:
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), image)

@@ -12,9 +12,17 @@ from tests.journeys.hub import IEEE, NEW, assert_updated, device_id, ended, fact
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("port", ["pty", "tcp"])
-@pytest.mark.parametrize("stack", ["znp", "ezsp"])
-@pytest.mark.parametrize("kind", list(DeviceKind))
+@pytest.mark.parametrize(
+    ("stack", "port", "kind"),
+    [
+        ("znp", "pty", DeviceKind.ROUTER),
+        ("znp", "pty", DeviceKind.END_DEVICE),
+        ("znp", "tcp", DeviceKind.ROUTER),
+        ("znp", "tcp", DeviceKind.SLEEPY),
+        ("ezsp", "pty", DeviceKind.SLEEPY),
+        ("ezsp", "tcp", DeviceKind.ROUTER),
+    ],
+)
 async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, stack: str, port: str, kind: DeviceKind) -> None:
     image = image_of(3_000 if kind is DeviceKind.SLEEPY else 20_000)
     async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=kind, poll_interval=1.0), images=[image], stack=stack, port=port) as run:
