@@ -236,7 +236,9 @@ async def test_what_is_known_already_is_not_shown_as_it_was_before(hall: Hall) -
     console = paper()
 
     async def story() -> None:
-        await listened(hall, reads=2)
+        async with asyncio.timeout(10):
+            while "transferring" not in written(console):
+                await asyncio.sleep(0.005)
         await move(hall, "u0001", State.SUCCEEDED)
 
     async with client_of(hall) as client, asyncio.TaskGroup() as group:
