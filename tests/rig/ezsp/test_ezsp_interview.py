@@ -27,15 +27,17 @@ AIR = AirSettings(speedup=None, timers=20)
 async def initialised(app: ControllerApplication, *ieees: int, timeout: float = 30.0) -> list[zigpy.device.Device]:
     """The host's view of some devices once it has interviewed them."""
     ready = asyncio.Event()
+    done: set[zigpy.types.EUI64] = set()  # a device's own `is_initialized` is true before its names are read
 
     class Listener:
         def device_initialized(self, device: zigpy.device.Device) -> None:
+            done.add(device.ieee)
             ready.set()
 
     app.add_listener(Listener())
     keys = [zigpy.types.EUI64(ieee.to_bytes(8, "little")) for ieee in ieees]
     async with asyncio.timeout(timeout):
-        while not all(key in app.devices and app.devices[key].is_initialized for key in keys):
+        while not done.issuperset(keys):
             ready.clear()
             await ready.wait()
     return [app.devices[key] for key in keys]
