@@ -125,6 +125,19 @@ async def test_a_damaged_pin_is_not_overwritten(tmp_path: Path) -> None:
     assert pin.read_text() == '{"extended_pan_id": 5'
 
 
+@pytest.mark.asyncio
+async def test_a_damaged_database_is_told_and_kept_as_it_is(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    damaged = state / f"zigbee-{RADIO}.db"
+    damaged.write_bytes(b"this is no database" * 100)
+    async with Rig(air=FAST) as rig, hub_on(rig, state) as hub:
+        refused = await radio_is(hub.desk, "retrying")
+        assert str(refused.data["sentence"]).startswith(f"{damaged} cannot be used: ")
+        assert rig.ncp.counters.bytes_in == 0
+    assert damaged.read_bytes() == b"this is no database" * 100
+
+
 # --- ports ------------------------------------------------------------------------------------------------------------------------------------
 
 

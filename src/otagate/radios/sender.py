@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 LOG = structlog.get_logger("otagate.radio")
 
-ROOM = 10
-"""Frames of ours that the coordinator may have under way; Z-Stack has 16 buffers, and zigpy wants some for itself."""
-
 _BUSY_PAUSE = 0.02
 _DETOUR = 10.0
 _ZHA = 0x0104
@@ -37,12 +34,12 @@ _ZHA = 0x0104
 class Sender:
     """Sends for as long as `run` runs; what is queued before waits."""
 
-    def __init__(self, clock: Clock, *, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
-        """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
+    def __init__(self, clock: Clock, *, room: int, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
+        """`room` as in `stacks.Stack`. `left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
         self._clock = clock
         self._left = left
         self._fast_path_broke = fast_path_broke
-        self._outbox: Outbox[Peer] = Outbox(room=ROOM)
+        self._outbox: Outbox[Peer] = Outbox(room=room)
         self._work = asyncio.Event()
         self._app: ControllerApplication | None = None
         self._fast: FastPath | None = None

@@ -76,6 +76,7 @@ class Stack:
     `fast_path`, `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the next
     `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
+    `room` is how many frames of ours it may have under way; what the library wants for itself comes on top.
     """
 
     module: str
@@ -86,6 +87,7 @@ class Stack:
     judge: Judge = judge_any
     is_reset: Callable[[BaseException | None], bool] = _never
     stops: bool = False
+    room: int = 6
     config: dict[str, Any] | None = None
 
 
@@ -97,6 +99,7 @@ STACKS: dict[str, Stack] = {
         let_go="otagate.radios.znp_line:let_go",
         judge=judge_mt,
         stops=True,
+        room=10,
     ),
     "ezsp": Stack(module="bellows.zigbee.application", judge=judge_ash, is_reset=_says_reset, config={"use_thread": False}),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),

@@ -47,7 +47,7 @@ class ZigbeeRadio:
         self._settings = settings
         self._emit = emit
         self._connection = Connection(settings, StateFiles.of(state_dir, settings.name), clock)
-        self._sender = Sender(clock, left=self._reply_left, fast_path_broke=self._fast_path_broke)
+        self._sender = Sender(clock, room=stacks.STACKS[settings.type].room, left=self._reply_left, fast_path_broke=self._fast_path_broke)
         self._switchboard = Switchboard(
             settings.name, sender=self._sender, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
         )
