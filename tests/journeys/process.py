@@ -28,8 +28,8 @@ ENDED_WITHIN = 60.0
 class Daemon:
     """One configured hub, started any number of times on the same state."""
 
-    def __init__(self, folder: Path, path: str) -> None:
-        """`path` is where its one radio is."""
+    def __init__(self, folder: Path, path: str, *, stack: str = "znp") -> None:
+        """`path` is where its one radio is, `stack` of which type."""
         self.state = folder / "state"
         self._config = folder / "otagate.yaml"
         self._config.write_text(
@@ -37,7 +37,7 @@ class Daemon:
                 {
                     "state_dir": str(self.state),
                     "api": {"listen": "127.0.0.1:0"},
-                    "radios": [{"name": "zigbee0", "type": "znp", "path": path}],
+                    "radios": [{"name": "zigbee0", "type": stack, "path": path}],
                 }
             )
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from otagate_rig.air import AirSettings
 from otagate_rig.aps import COORDINATOR, ApsFrame, DeviceKind
 from otagate_rig.device import Device
 from otagate_rig.spec import Behaviours, DeviceSpec
@@ -138,7 +139,8 @@ async def test_frames_that_no_client_sends_do_not_disturb_the_line(tmp_path: Pat
 
 
 @pytest.mark.asyncio
-async def test_many_sleeping_and_dead_devices_do_not_hold_up_one_that_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_many_sleeping_and_dead_devices_do_not_hold_up_one_that_answers(tmp_path: Path, stack: str) -> None:
     """Twelve devices ask and fall silent, so that their answers linger in the coordinator; the thirteenth is served as if they were not there."""
     absent = [
         DeviceSpec(
@@ -147,7 +149,7 @@ async def test_many_sleeping_and_dead_devices_do_not_hold_up_one_that_answers(tm
         for number in range(12)
     ]
     specs = [DeviceSpec(ieee=IEEE), *absent]
-    async with journey(tmp_path, *specs, images=[IMAGE], radio={"parallel": 16}) as run:
+    async with journey(tmp_path, *specs, images=[IMAGE], stack=stack, air=AirSettings(speedup=None, timers=3), radio={"parallel": 16}) as run:
         await told(run.desk, IEEE)
         devices = [run.device(spec.ieee) for spec in absent]
         update = await ordered(run.desk, IEEE)

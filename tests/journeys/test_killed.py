@@ -9,7 +9,7 @@ import pytest
 
 from otagate_rig.air import AirSettings
 from otagate_rig.device import Device
-from otagate_rig.rig import Rig
+from otagate_rig.rig import Port, Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from tests.journeys.hub import IEEE, assert_updated, device_id, image_of, reached
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
@@ -46,9 +46,13 @@ async def _assert_unnoticed(daemon: Daemon, update: str, device: Device, *, live
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("port", ["pty", "tcp"])
-async def test_a_killed_hub_adopts_the_transfer_when_it_is_started_again(tmp_path: Path, port: str) -> None:
-    async with Rig(port=port, devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=0.1) as rig, Daemon(tmp_path, rig.path) as daemon:  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("stack", "port"),
+    [("znp", "pty"), ("znp", "tcp"), pytest.param("ezsp", "pty", marks=pytest.mark.night), pytest.param("ezsp", "tcp", marks=pytest.mark.night)],
+)
+async def test_a_killed_hub_adopts_the_transfer_when_it_is_started_again(tmp_path: Path, stack: Stack, port: Port) -> None:
+    made = Rig(stack=stack, port=port, devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=0.1)
+    async with made as rig, Daemon(tmp_path, rig.path, stack=stack) as daemon:
         update = await _ordered(daemon)
         await reached(rig.device(IEEE), 0.3)
         await daemon.kill()
