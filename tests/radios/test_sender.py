@@ -1,0 +1,206 @@
+"""Which way a frame goes, and what becomes of one that does not arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from zigpy.exceptions import DeliveryError
+
+from otagate.engine.timers import SystemClock
+from otagate.model.errors import DeviceUnreachable
+from otagate.model.ids import DeviceId
+from otagate.radios.peers import Peer
+from otagate.radios.sender import Sender
+from otagate.radios.silence import OURS
+from otagate.radios.stacks import Busy, FastPathUnavailable, Fate
+
+BLOCK = b"\x19\x01\x05\x00"
+OFFER = b"\x19\x02\x02\x00"
+NOTIFY = b"\x19\x03\x00\x00"
+
+
+@dataclass
+class _Fast:
+    """A fast path that does with each frame what its device's list says, at last delivering it."""
+
+    does: dict[int, list[Any]] = field(default_factory=dict)
+    sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
+
+    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
+        outcome = self.does[nwk].pop(0) if self.does.get(nwk) else Fate.DELIVERED
+        if isinstance(outcome, Exception):
+            raise outcome
+        self.sent.append((nwk, frame, ack))
+        ended(outcome)
+
+
+@dataclass
+class _App:
+    """zigpy's public API."""
+
+    fails: list[Exception] = field(default_factory=list)
+    sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
+    ours: list[bool] = field(default_factory=list)
+
+    async def request(self, device: Any, profile: int, cluster: int, src_ep: int, dst_ep: int, sequence: int, data: bytes, **options: Any) -> None:
+        assert (profile, cluster, src_ep, sequence, options["expect_reply"]) == (0x0104, 0x0019, 1, data[1], False)
+        self.ours.append(OURS.get())
+        if self.fails:
+            raise self.fails.pop(0)
+        self.sent.append((device.nwk, data, options["ask_for_ack"]))
+
+
+@dataclass
+class _Session:
+    sleepy: bool = False
+    too_longs: int = 0
+
+    def too_long(self) -> bool:
+        self.too_longs += 1
+        return True
+
+
+def _peer(nwk: int, *, sleepy: bool = False) -> Peer:
+    return Peer(device=SimpleNamespace(nwk=nwk), id=DeviceId(f"zigbee-{nwk:016x}"), session=_Session(sleepy))  # type: ignore[arg-type]
+
+
+@dataclass
+class _Bench:
+    sender: Sender
+    fast: _Fast
+    app: _App
+    left: list[Peer]
+    broke: list[Exception]
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not reached():
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _bench(*, fast: bool = True) -> AsyncIterator[_Bench]:
+    left: list[Peer] = []
+    broke: list[Exception] = []
+    sender = Sender(SystemClock(), room=8, left=left.append, fast_path_broke=broke.append)
+    bench = _Bench(sender, _Fast(), _App(), left, broke)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(sender.run(bench.app, bench.fast if fast else None))  # type: ignore[arg-type]
+        yield bench
+        running.cancel()
+
+
+@pytest.mark.asyncio
+async def test_a_block_goes_fast_and_without_acknowledgement_and_other_replies_with_one() -> None:
+    async with _bench() as it:
+        block, offer = _peer(1), _peer(2)
+        it.sender.reply(block, 1, BLOCK)
+        it.sender.reply(offer, 1, OFFER)
+        await it.until(lambda: len(it.left) == 2)
+    assert it.fast.sent == [(1, BLOCK, False), (2, OFFER, True)]
+    assert it.app.sent == []
+
+
+@pytest.mark.asyncio
+async def test_what_is_unasked_goes_zigpys_way_that_mends_routes_but_never_to_a_sleeping_device() -> None:
+    async with _bench() as it:
+        it.sender.announce(_peer(1), NOTIFY)
+        it.sender.announce(_peer(2, sleepy=True), NOTIFY)
+        await it.until(lambda: len(it.fast.sent) + len(it.app.sent) == 2)
+    assert it.app.sent == [(1, NOTIFY, True)]
+    assert it.fast.sent == [(2, NOTIFY, True)]
+
+
+@pytest.mark.asyncio
+async def test_without_a_fast_path_everything_goes_zigpys_way_as_a_command_of_ours() -> None:
+    async with _bench(fast=False) as it:
+        it.sender.reply(_peer(1), 1, BLOCK)
+        it.sender.reply(_peer(2), 1, OFFER)
+        await it.until(lambda: len(it.app.sent) == 2)
+    assert it.app.sent == [(1, BLOCK, False), (2, OFFER, True)]
+    assert it.app.ours == [True, True]
+    assert OURS.get() is False
+
+
+@pytest.mark.asyncio
+async def test_a_fast_path_that_breaks_loses_no_frame_and_is_not_tried_again() -> None:
+    async with _bench() as it:
+        it.fast.does[1] = [FastPathUnavailable("changed")]
+        it.sender.reply(_peer(1), 1, BLOCK)
+        await it.until(lambda: len(it.app.sent) == 1)
+        it.sender.reply(_peer(2), 1, BLOCK)
+        await it.until(lambda: len(it.app.sent) == 2)
+    assert [str(error) for error in it.broke] == ["changed"]
+    assert it.fast.sent == []
+
+
+@pytest.mark.asyncio
+async def test_a_coordinator_without_a_buffer_for_one_device_serves_the_other_meanwhile() -> None:
+    async with _bench() as it:
+        it.fast.does[1] = [Busy(), Busy()]
+        it.sender.reply(_peer(1), 1, BLOCK)
+        it.sender.reply(_peer(2), 1, BLOCK)
+        await it.until(lambda: len(it.fast.sent) == 2)
+    assert [nwk for nwk, _, _ in it.fast.sent] == [2, 1]
+
+
+@pytest.mark.asyncio
+async def test_a_reply_without_a_route_is_sent_again_zigpys_way_once() -> None:
+    async with _bench() as it:
+        peer = _peer(1)
+        it.fast.does[1] = [Fate.NO_ROUTE]
+        it.sender.reply(peer, 1, BLOCK)
+        await it.until(lambda: len(it.app.sent) == 1)
+        it.app.fails = [DeliveryError("no route at all")]
+        it.sender.reply(peer, 1, OFFER)
+        await it.until(lambda: len(it.app.ours) == 2)
+        it.sender.reply(_peer(2), 1, BLOCK)
+        await it.until(lambda: len(it.fast.sent) == 2)
+    assert it.app.sent == [(1, BLOCK, False)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fast", [True, False])
+async def test_a_frame_that_is_too_long_makes_the_next_blocks_shorter(fast: bool) -> None:
+    async with _bench(fast=fast) as it:
+        peer: Any = _peer(1)
+        it.fast.does[1] = [Fate.TOO_LONG]
+        it.app.fails = [DeliveryError("too long", status=0xE5)]
+        it.sender.reply(peer, 1, BLOCK)
+        await it.until(lambda: peer.session.too_longs == 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [DeliveryError("no"), TimeoutError(), RuntimeError("closed"), KeyError("x"), DeviceUnreachable("gone")])
+async def test_whatever_a_library_raises_the_sender_goes_on(error: Exception) -> None:
+    async with _bench(fast=False) as it:
+        it.app.fails = [error]
+        it.sender.reply(_peer(1), 1, BLOCK)
+        await it.until(lambda: len(it.app.ours) == 1)
+        it.sender.reply(_peer(2), 1, BLOCK)
+        await it.until(lambda: len(it.app.sent) == 1)
+    assert it.app.sent == [(2, BLOCK, False)]
+
+
+@pytest.mark.asyncio
+async def test_what_was_queued_before_the_radio_was_up_is_sent_when_it_is_and_forgotten_when_it_goes() -> None:
+    sender = Sender(SystemClock(), room=8, left=lambda _: None, fast_path_broke=lambda _: None)
+    kept, gone, fast = _peer(1), _peer(2), _Fast()
+    sender.reply(gone, 1, BLOCK)
+    sender.forget()
+    sender.reply(kept, 1, BLOCK)
+    assert sender.waits_for(kept)
+    assert not sender.waits_for(gone)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(sender.run(_App(), fast))  # type: ignore[arg-type]
+        async with asyncio.timeout(10):
+            while not fast.sent:
+                await asyncio.sleep(0)
+        running.cancel()
+    assert fast.sent == [(1, BLOCK, False)]
