@@ -150,6 +150,7 @@ class Bench:
     lamps: dict[DeviceId, Lamp] = field(default_factory=lambda: {LAMP: Lamp()})
     mode: Mode = "ask"
     retries: int = 3
+    full: bool = False
     parallel: int = 2
     every: timedelta = timedelta(hours=6)
     waits: Waits = field(default_factory=Waits)
@@ -195,6 +196,7 @@ class Hub:
         self.bench = bench
         self.clock = clock = VirtualClock()
         self.store = store = FickleStore(bench.disk, bench.history)
+        store.full = bench.full
         self.intake = Intake()
         self.radio = ScriptedRadio(bench.lamps, self.intake.emit, bench.history)
         self.journal = Journal(store, clock)

@@ -128,6 +128,26 @@ async def test_what_was_being_fetched_when_the_hub_died_is_fetched_again() -> No
     assert ended.state is State.SUCCEEDED
 
 
+@pytest.mark.parametrize("kind", ["admitted", "accepted", "activated"])
+@instantly
+async def test_a_hub_that_starts_with_a_full_disk_starts_and_goes_on_in_memory(kind: str) -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=300.0)})
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        hub.kill_when(kind)
+        update = await hub.order()
+        await hub.until_killed()
+    bench.full = True
+    async with bench.hub() as hub:
+        await hub.pass_time(hours=1)
+        assert hub.registry.is_up("zigbee0")
+        assert not (await bench.rows())[0].ended
+        hub.store.full = False
+        assert (await hub.until_ended(update.update.id)).state is State.SUCCEEDED
+    assert bench.lamp.downloads == 1
+
+
 @instantly
 async def test_a_device_that_reboots_while_no_hub_is_there_is_confirmed_by_the_next_one() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})

@@ -12,6 +12,7 @@ from otagate.engine.course import Course, Tools
 from otagate.engine.mailbox import Heard, Letter, Returned, Told
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
+from otagate.engine.waiting import WaitingList
 from otagate.model.devices import Component
 from otagate.model.errors import IllegalTransition, ImageError, NotCancellable, NotInState, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
@@ -19,7 +20,7 @@ from otagate.model.lifecycle import PAUSABLE, Cause, State
 from otagate.model.orders import Park, Pause, Resume, Withdraw
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.policy.admit import ON_THE_AIR, Admission, Air, RadioAir, admit
+from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
 from otagate.ports import Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
@@ -27,9 +28,6 @@ LOG = structlog.get_logger("otagate.conductor")
 _LOOK_EVERY = 5.0
 _QUESTIONS = 4
 """Devices of one radio that courses may ask for their versions at the same time."""
-
-_TELL_WAIT_EVERY = 300.0
-"""Seconds between two facts about what one update waits for: a device that sleeps and wakes is not worth a line each time."""
 
 
 class Conductor:
@@ -44,8 +42,7 @@ class Conductor:
         self._benched: set[UpdateId] = set()  # adopted, but the air had no slot left: their devices are told to wait
         self._knocked: set[UpdateId] = set()
         self._pinned: set[UpdateId] = set()
-        self._waiting: Mapping[UpdateId, Verdict] = {}
-        self._told_at: dict[UpdateId, float] = {}
+        self._waiting = WaitingList(pace=tools.waits.pace)
         self._wake = asyncio.Event()
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
@@ -63,11 +60,11 @@ class Conductor:
 
     def waits_for(self, update: UpdateId) -> Verdict | None:
         """For what an update waited at the last look, as a `hold` with its sentence."""
-        return self._waiting.get(update)
+        return self._waiting.verdicts.get(update)
 
     def waiting(self) -> Mapping[UpdateId, Verdict]:
         """Every update that waits, with its verdict."""
-        return self._waiting
+        return self._waiting.verdicts
 
     def device_of(self, update: UpdateId) -> DeviceId | None:
         """Whose update it is; None where it has ended."""
@@ -88,7 +85,11 @@ class Conductor:
 
         What was on the air stays there as far as there are slots; the rest is told to wait until one is free.
         """
-        left = await self._tools.ledger.recover()
+        try:
+            left = await self._tools.ledger.recover()
+        except StoreError as error:  # a full disk: what the rows say can be taken up as it stands
+            LOG.warning("restart not recorded", error=str(error))
+            left = list(await self._tools.store.updates.unfinished())
         self._rows = {update.id: update for update in left}
         for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
             if update.radio not in self._radios or update.state is State.PLANNED:
@@ -113,7 +114,9 @@ class Conductor:
         return waiting is None or waiting.reason != "radio_busy"
 
     async def _adopt(self, update: Update) -> None:
-        course = self._courses[update.id] = self._new_course(update, adopted=True)
+        course = self._courses[update.id] = self._new_course(update, adopted=update.state is not State.FETCHING)
+        if not course.adopted:
+            return
         try:
             await course.serve(adopted=True)
         except (UnknownImage, ImageError, StoreError) as error:
@@ -167,7 +170,7 @@ class Conductor:
 
     def _forget(self, update: Update) -> None:
         self._rows.pop(update.id, None)
-        self._told_at.pop(update.id, None)
+        self._waiting.forget(update.id)
         self._knocked.discard(update.id)
         self._benched.discard(update.id)
         if update.id in self._pinned and update.id not in self._courses:
@@ -193,10 +196,10 @@ class Conductor:
         queue = [self._as_knocked(each) for each in self._rows.values() if self._waits(each)]
         running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
         admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())
-        self._waiting = admission.waiting
+        self._waiting.verdicts = admission.waiting
         for update_id in admission.admitted:
             await self._start(self._rows.get(update_id))
-        await self._tell_waits(admission)
+        await self._tell_waits()
         for update_id in admission.waiting:
             if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
                 await self._pin(row)
@@ -224,19 +227,12 @@ class Conductor:
         paused = frozenset(each.id for each in self._rows.values() if each.paused)
         return Air(radios=radios, devices={device.id: device for device in registry.devices()}, paused=paused)
 
-    async def _tell_waits(self, admission: Admission) -> None:
-        """Write down for what updates wait: at once where it is new, later where it changes often."""
+    async def _tell_waits(self) -> None:
         now = self._tools.clock.monotonic()
-        news: dict[UpdateId, Verdict] = {}
-        for update_id, verdict in admission.waiting.items():
-            row = self._rows.get(update_id)
-            if row is None or row.state is not State.QUEUED or row.reason == verdict.reason:
-                continue
-            if row.reason is None or now - self._told_at.get(update_id, float("-inf")) >= _TELL_WAIT_EVERY / self._tools.waits.pace:
-                news[update_id] = verdict
+        news = self._waiting.news(self._rows, now)
         if news:
             await self._tools.ledger.hold(news)
-            self._told_at |= dict.fromkeys(news, now)
+            self._waiting.told(news, now)
 
     async def _start(self, update: Update | None) -> None:
         if self._tasks is None or update is None or update.id in self._courses:
@@ -330,7 +326,7 @@ class Conductor:
     def _bring(self, device: DeviceId, letter: Letter) -> None:
         for course in self._courses_of(device):
             course.mailbox.put(letter)
-        if any(self._rows[each].device == device for each in self._waiting if each in self._rows):
+        if any(self._rows[each].device == device for each in self._waiting.verdicts if each in self._rows):
             self.wake()
 
     def told(self, device: DeviceId, component: Component) -> None:

@@ -66,23 +66,24 @@ class Ledger:
             why = "a newer release took its place"
             changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
             last = await self._store.facts.last_number()
+            unfinished = {(each.device, each.component): each for each in await self._store.updates.unfinished()}
             for draft in drafts:
-                obstacle = await self._obstacle(draft)
+                obstacle = await self._obstacle(draft, unfinished.get((draft.device, draft.component)))
                 if obstacle is not None:
                     results.append(obstacle)
                     continue
                 update = replace(draft, id=UpdateId(f"u{last + len(entry.facts) + 1:08d}"))
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
+                unfinished[update.device, update.component] = update
                 changed.append(update)
                 results.append(update)
         self._changed(*changed)
         return results
 
-    async def _obstacle(self, draft: Update) -> Obstacle | None:
-        for other in await self._store.updates.unfinished(draft.device):
-            if other.component == draft.component:
-                return busy(other)
+    async def _obstacle(self, draft: Update, other: Update | None) -> Obstacle | None:
+        if other is not None:
+            return busy(other)
         if draft.image is not None:
             try:
                 await self._store.catalogue.get(draft.image)
