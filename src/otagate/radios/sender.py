@@ -102,12 +102,13 @@ class Sender:
                 self._send_slowly(ticket, item)
         else:
             self._send_slowly(ticket, item)
-        if not item.unasked:
+        if not item.unasked and not self._outbox.waits_for(item.peer):
             self._left(item.peer)
 
     def _may_go_fast(self, item: Outgoing[Peer]) -> bool:
-        """zigpy mends routes, so what is unasked goes its way, and replies for a while after a missing route. Never to a sleeping device: zigpy
-        would take its silence for a lost child.
+        """zigpy mends routes, so what is unasked goes its way, and replies for a while after a missing route.
+
+        Never to a sleeping device: zigpy would take its silence for a lost child.
         """
         return item.patient or not (item.unasked or self._clock.monotonic() < item.peer.detour_until)
 
