@@ -32,6 +32,7 @@ APS_LINK_KEY_TABLE: Final = 0x004C
 BDB_NODE_IS_ON_A_NETWORK: Final = 0x0055
 PRECFGKEY: Final = 0x0062
 PRECFGKEYS_ENABLE: Final = 0x0063
+NWKKEY: Final = 0x0082
 PANID: Final = 0x0083
 CHANLIST: Final = 0x0084
 LOGICAL_TYPE: Final = 0x0087
@@ -54,6 +55,8 @@ MAX_ITEMS: Final = 1024
 _ADDRESS_ENTRIES: Final = 32
 _KEY_ENTRIES: Final = 16
 _SEC_MATERIAL_ENTRIES: Final = 4
+_NWKKEY_LENGTH: Final = 24
+"""Key sequence number, key and frame counter, aligned; by this length hosts know an aligned part from an 8051 (21 bytes)."""
 
 NETWORK_ITEMS: Final = frozenset(
     {
@@ -200,6 +203,7 @@ class Nvram:
             (EXTENDED_PAN_ID, ieee.to_bytes(8, "little")),
             (BDB_NODE_IS_ON_A_NETWORK, b"\x00"),
             (APS_LINK_KEY_TABLE, bytes(2 + 6 * _KEY_ENTRIES)),
+            (NWKKEY, bytes(_NWKKEY_LENGTH)),
             (PRECFGKEY, bytes(16)),
             (TCLK_SEED, bytes(16)),
         ):

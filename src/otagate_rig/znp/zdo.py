@@ -26,6 +26,7 @@ from otagate_rig.znp.zdo_server import (
 FIRST_BROADCAST: Final = 0xFFF8
 ALL_CLUSTERS: Final = 0xFFFF
 _MSG_CB = struct.Struct("<HBHBBH")
+_NWK_INFO = struct.Struct("<HBHHQQB")  # own address, device state, PAN, parent, extended PAN, parent's IEEE address, channel
 _MAX_BODY = MAX_PAYLOAD - _MSG_CB.size
 _OK = bytes((Status.SUCCESS,))
 _ROUTE_FAIL = b"\x01"
@@ -223,15 +224,14 @@ class ZdoCommands:
 
     def _find_group(self, payload: bytes) -> bytes:
         endpoint, group = struct.unpack_from("<BH", payload)
-        if endpoint not in self._stack.groups.get(group, set()):
-            return bytes((Status.FAILURE,))
-        return struct.pack("<BHB", Status.SUCCESS, group, 0)
+        found = endpoint in self._stack.groups.get(group, set())
+        return struct.pack("<BHB", Status.SUCCESS if found else Status.FAILURE, group, 0)  # as long where there is none
 
     def _nwk_info(self, _payload: bytes) -> bytes:
         identity = self._stack.identity
         if identity is None:
-            return struct.pack("<HHHQQH", 0xFFFE, 0xFFFE, 0xFFFE, 0, 0, 0)
-        return struct.pack("<HHHQQH", COORDINATOR, identity.pan_id, COORDINATOR, identity.extended_pan_id, 0, identity.channel)
+            return _NWK_INFO.pack(0xFFFE, self._stack.state, 0xFFFE, 0xFFFE, 0, 0, 0)
+        return _NWK_INFO.pack(COORDINATOR, self._stack.state, identity.pan_id, COORDINATOR, identity.extended_pan_id, 0, identity.channel)
 
 
 def _nwk(payload: bytes) -> int:

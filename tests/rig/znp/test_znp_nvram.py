@@ -7,7 +7,7 @@ from zigpy_znp import types as znp_t
 from znp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY
 
 from otagate_rig.znp import Nvram
-from otagate_rig.znp.nvram import EX_ADDRMGR, EX_NWK_SEC_MATERIAL, EX_TCLK_TABLE, NIB, PANID, STARTUP_OPTION, pack_nib
+from otagate_rig.znp.nvram import EX_ADDRMGR, EX_NWK_SEC_MATERIAL, EX_TCLK_TABLE, NIB, NWKKEY, PANID, STARTUP_OPTION, pack_nib
 
 
 def formed() -> Nvram:
@@ -36,6 +36,11 @@ def test_a_factory_new_part_is_on_no_network() -> None:
     nvram.boot(ieee=COORDINATOR_IEEE)
     assert nvram.identity() is None
     assert nvram.ieee() == COORDINATOR_IEEE
+
+
+def test_the_network_key_has_the_length_by_which_hosts_know_an_aligned_part() -> None:
+    items, rest = znp_t.NwkActiveKeyItems.deserialize(formed().get(NWKKEY) or b"", align=True)
+    assert (int(items.FrameCounter), rest) == (0, b"")
 
 
 def test_a_stored_network_survives_a_boot_and_the_journey_through_json() -> None:

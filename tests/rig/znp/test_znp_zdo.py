@@ -259,3 +259,20 @@ async def test_a_router_that_joins_at_the_coordinator_is_no_child() -> None:
         assert host.ask(mt.UTIL_ASSOC_COUNT, b"\x01\x04") == b"\x00\x00"
         assert host.ask(mt.UTIL_ADDRMGR_EXT_ADDR_LOOKUP, struct.pack("<Q", DEVICE_IEEE)) == DEVICE_NWK.to_bytes(2, "little")
         assert host.ask(mt.UTIL_ADDRMGR_NWK_ADDR_LOOKUP, DEVICE_NWK.to_bytes(2, "little")) == struct.pack("<Q", DEVICE_IEEE)
+
+
+@pytest.mark.asyncio
+async def test_the_host_reads_which_network_runs_and_in_which_state_the_coordinator_is() -> None:
+    async with raw_host(FakeMedium()) as (_, host):
+        own, state, pan, parent, extended, _, channel = struct.unpack("<HBHHQQB", host.ask(mt.ZDO_EXT_NWK_INFO))
+        assert (own, state, pan, parent) == (0x0000, mt.DeviceState.ZB_COORD, IDENTITY.pan_id, 0x0000)
+        assert (extended, channel) == (IDENTITY.extended_pan_id, IDENTITY.channel)
+
+
+@pytest.mark.asyncio
+async def test_a_group_is_looked_up_in_an_answer_of_one_length() -> None:
+    wanted = struct.pack("<BH", 1, 0x0B84)
+    async with raw_host(FakeMedium()) as (_, host):
+        assert host.ask(mt.ZDO_EXT_FIND_GROUP, wanted) == b"\x01\x84\x0b\x00"
+        assert host.ask(mt.ZDO_EXT_ADD_GROUP, wanted + b"\x00") == b"\x00"
+        assert host.ask(mt.ZDO_EXT_FIND_GROUP, wanted) == b"\x00\x84\x0b\x00"
