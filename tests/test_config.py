@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otagate.config import load
+from otagate.config.absent import RADIO_LIBRARIES, absent_words
+from otagate.config.explain import section_at
 from otagate.model.errors import ConfigError
+from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
 SECTIONS = "state_dir, api, radios, sources, store, schedule, images, policy, logging"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
+LATER = "is not supported by this version"
+TYPES = "it knows znp, ezsp, deconz, xbee, zigate"
 NAME = "is not a name: use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
 STORE = "names no store: write sqlite:///otagate.db (relative to state_dir), sqlite:////an/absolute/path.db or memory:"
 SECTION = "is not a section: write its keys below it, each on a line of its own, indented"
+
+
+CANARY = "hunter2-hunter2-hunter2"
 
 
 def refusal(folder: Path, text: str, **environ: str) -> str:
     """What the author is told, with the folder of the file taken out."""
     path = folder / "hub.yaml"
     path.write_text(text)
+    write_secret(folder / "good")
     with pytest.raises(ConfigError) as refused:
         load(path, environ)
+    assert CANARY not in str(refused.value)
     return str(refused.value).replace(f"{folder}/", "")
+
+
+def write_secret(file: Path, content: bytes = b"x" * 40 + b"\n", *, mode: int = 0o600) -> Path:
+    file.write_bytes(content)
+    file.chmod(mode)
+    return file
 
 
 def radio(keys: str = "parallel: 2") -> str:
@@ -39,26 +60,26 @@ LONG_SOCKET = "/" + "s" * 107
 
 WRONG: list[tuple[str, str]] = [
     # unknown keys, among them those of features that are not there
-    ("windows: []", f"1:1: windows: unknown key: known here are {SECTIONS}"),
-    ("http: {allow_private: []}", f"1:1: http: unknown key: known here are {SECTIONS}"),
+    ("windows: []", f"1:1: windows: {LATER}: take it away"),
+    ("http: {allow_private: []}", f"1:1: http: {LATER}: take it away"),
     ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
-    ("policy:\n  cooldown: 14d", "2:3: policy.cooldown: unknown key: known here are default, retries, rules"),
-    ("policy: {battery_floor: 70}", "1:10: policy.battery_floor: unknown key: known here are default, retries, rules"),
-    ("policy: {channel: stable}", "1:10: policy.channel: unknown key: known here are default, retries, rules"),
+    ("policy:\n  cooldown: 14d", f"2:3: policy.cooldown: {LATER}: take it away"),
+    ("policy: {battery_floor: 70}", f"1:10: policy.battery_floor: {LATER}: take it away"),
+    ("policy: {channel: stable}", f"1:10: policy.channel: {LATER}: take it away"),
+    ("policy: {retrys: 3}", "1:10: policy.retrys: unknown key (do you mean retries?): known here are default, retries, rules"),
     ("<<: {}", f"1:1: <<: unknown key: known here are {SECTIONS}"),
     ("1: x", f"1:1: 1: unknown key: known here are {SECTIONS}"),
     (
         "radios: [{name: z, type: zwave-js, url: 'ws://x', region: europe}]",
-        "1:26: radios[0].type: 'zwave-js' is not known here: write one of znp, ezsp, deconz, xbee, zigate",
+        f"1:26: radios[0].type: 'zwave-js' {LATER}: {TYPES}",
     ),
-    ("radios: [{name: z, type: zigbee2mqtt}]", "1:26: radios[0].type: 'zigbee2mqtt' is not known here: write one of znp, ezsp, deconz, xbee, zigate"),
-    ("sources: [{type: ledvance, url: 'https://x'}]", "1:18: sources[0].type: 'ledvance' is not known here: write one of directory"),
+    ("radios: [{name: z, type: zigbee2mqtt}]", f"1:26: radios[0].type: 'zigbee2mqtt' {LATER}: {TYPES}"),
+    ("radios: [{name: z, type: zpn}]", "1:26: radios[0].type: 'zpn' is not known here: write one of znp, ezsp, deconz, xbee, zigate"),
+    (radio("url: 'ws://x'"), f"1:11: radios[0].url: {LATER}: take it away"),
+    ("sources: [{type: ledvance, url: 'https://x'}]", f"1:18: sources[0].type: 'ledvance' {LATER}: it knows directory"),
     (
         "sources: [{type: z2m-index, path: i.json}, {type: z2m-index, path: j.json}]",
-        (
-            "1:18: sources[0].type: 'z2m-index' is not known here: write one of directory\n"
-            "1:51: sources[1].type: 'z2m-index' is not known here: write one of directory"
-        ),
+        (f"1:18: sources[0].type: 'z2m-index' {LATER}: it knows directory\n1:51: sources[1].type: 'z2m-index' {LATER}: it knows directory"),
     ),
     (
         "sources: [{type: directory, path: /x, url: y}]",
@@ -66,11 +87,28 @@ WRONG: list[tuple[str, str]] = [
     ),
     (
         "policy: {rules: [{match: {model: a, group: hall}, use: {default: ask}}]}",
-        "1:37: policy.rules[0].match.group: unknown key: known here are model, manufacturer, radio, device",
+        f"1:37: policy.rules[0].match.group: {LATER}: take it away",
     ),
     (
         "policy: {rules: [{match: {model: a}, use: {window: night, default: ask}}]}",
-        "1:44: policy.rules[0].use.window: unknown key: known here are default, retries",
+        f"1:44: policy.rules[0].use.window: {LATER}: take it away",
+    ),
+    # secrets in clear
+    (
+        f"api: {{token: {CANARY}}}",
+        "1:7: api.token: a secret has no place in this file: put it in a file of mode 0600, and its path under token_file",
+    ),
+    (
+        f"api: {{tokens: [{{name: a, token: {CANARY}, scopes: read}}]}}",
+        (
+            "1:16: api.tokens[0].file: is missing: this key must be given\n"
+            "1:26: api.tokens[0].token: a secret has no place in this file: put it in a file of mode 0600, and its path under file"
+        ),
+    ),
+    (radio(f"network_key: {CANARY}"), "1:11: radios[0].network_key: a secret has no place in this file: take it away"),
+    (
+        "api: {tokens: [{name: a, file: 'credential:../x', scopes: read}]}",
+        ("1:32: api.tokens[0].file: is no name of a credential: write credential:panel-token, and LoadCredential=panel-token:FILE in the unit"),
     ),
     # wrong types
     ("state_dir: 5", "1:12: state_dir: 5 is not text: put it in quotes"),
@@ -217,8 +255,15 @@ WRONG: list[tuple[str, str]] = [
         "1:31: api.listen[1]: '127.0.0.1:1' is the address of api.listen[0] already: take one of them away",
     ),
     (
-        "api: {tokens: [{name: a, file: b, scopes: read}, {name: a, file: c, scopes: read}]}",
-        "1:57: api.tokens[1].name: 'a' is the name of api.tokens[0] already: give this one a name of its own",
+        "api: {tokens: [{name: a, file: good, scopes: read}, {name: a, file: good, scopes: read}]}",
+        (
+            "1:60: api.tokens[1].name: 'a' is the name of api.tokens[0] already: give this one a name of its own\n"
+            "1:69: api.tokens[1].file: the file holds the token of api.tokens[0].file too: give each its own"
+        ),
+    ),
+    (
+        "api: {tokens: [{name: admin, file: good, scopes: read}]}",
+        "1:23: api.tokens[0].name: 'admin' is the name of the token in token_file: give this one a name of its own",
     ),
     (
         "policy: {rules: [{match: {radio: zigbe0}, use: {default: ask}}]}\nradios: [{name: zigbee0, type: znp, path: /dev/x}]",
@@ -312,6 +357,127 @@ def test_very_many_errors_are_cut_short(tmp_path: Path) -> None:
 
 def test_no_error_shows_what_stands_behind_an_unknown_key(tmp_path: Path) -> None:
     assert "hunter2" not in refusal(tmp_path, "api: {token: hunter2}\nsources: [{type: tuya-illume, client_secret: hunter2}]")
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------------------------
+
+ONE_TOKEN = "api:\n  tokens:\n  - {name: panel, file: token, scopes: read}\n"
+NO_LINE = "the file does not hold one line of plain text of 16 to 4096 characters"
+BY_OTHERS = "the file can be read or changed by others (mode {}): chmod 0600, or 0640 for a group of its own"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "text"),
+    [
+        (b"", 0o600, NO_LINE),
+        (b"short\n", 0o600, NO_LINE),
+        (b"x" * 5000, 0o600, NO_LINE),
+        (b"\xff" * 40, 0o600, NO_LINE),
+        (CANARY.encode() + b"\n" + CANARY.encode(), 0o600, NO_LINE),
+        (CANARY.encode(), 0o644, BY_OTHERS.format("0644")),
+        (CANARY.encode(), 0o620, BY_OTHERS.format("0620")),
+        (CANARY.encode(), 0o606, BY_OTHERS.format("0606")),
+    ],
+    ids=["empty", "short", "long", "no text", "two lines", "read by all", "written by the group", "written by all"],
+)
+def test_a_secret_that_cannot_be_used_is_told_by_its_key_and_not_by_what_it_is(tmp_path: Path, content: bytes, mode: int, text: str) -> None:
+    write_secret(tmp_path / "token", content, mode=mode)
+    assert refusal(tmp_path, ONE_TOKEN) == f"hub.yaml:3:25: api.tokens[0].file: {text}"
+    assert refusal(tmp_path, "api: {token_file: token}") == f"hub.yaml:1:19: api.token_file: {text}"
+
+
+def test_a_file_that_its_group_may_read_holds_a_secret_still(tmp_path: Path) -> None:
+    write_secret(tmp_path / "token", mode=0o640)
+    (tmp_path / "hub.yaml").write_text(ONE_TOKEN)
+    assert load(tmp_path / "hub.yaml", {}).api.tokens[0].file == tmp_path / "token"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_only_a_plain_file_holds_a_secret(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "token")
+    text = "is no plain file: give a file that holds the secret and nothing else"
+    assert refusal(tmp_path, ONE_TOKEN) == f"hub.yaml:3:25: api.tokens[0].file: {text}"
+
+
+def test_a_secret_that_is_not_there_is_told_and_an_admin_token_that_is_not_there_will_be_made(tmp_path: Path) -> None:
+    text = "there is no such file: write the secret into it, on one line, and chmod 0600"
+    assert refusal(tmp_path, ONE_TOKEN) == f"hub.yaml:3:25: api.tokens[0].file: {text}"
+    assert refusal(tmp_path, "api: {token_file: no/such/folder}") == f"hub.yaml:1:19: api.token_file: {text}"
+    (tmp_path / "hub.yaml").write_text("api: {token_file: api-token}")
+    assert load(tmp_path / "hub.yaml", {}).token_file == tmp_path / "api-token"
+    assert not (tmp_path / "api-token").exists()
+
+
+def test_the_admin_token_where_the_hub_keeps_it_is_judged_too(tmp_path: Path) -> None:
+    write_secret(tmp_path / "api-token", mode=0o604)
+    assert refusal(tmp_path, f"state_dir: {tmp_path}") == f"hub.yaml:1:1: api.token_file: {BY_OTHERS.format('0604')}"
+
+
+def test_a_credential_comes_from_the_folder_that_systemd_names(tmp_path: Path) -> None:
+    text = "api: {tokens: [{name: panel, file: 'credential:panel-token', scopes: read}]}"
+    write_secret(tmp_path / "panel-token", mode=0o400)
+    (tmp_path / "hub.yaml").write_text(text)
+    assert load(tmp_path / "hub.yaml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).api.tokens[0].file == tmp_path / "panel-token"
+    remedy = "start the hub by its unit, with LoadCredential=, or give a file"
+    assert refusal(tmp_path, text) == f"hub.yaml:1:36: api.tokens[0].file: systemd has handed over no credentials: {remedy}"
+    elsewhere = refusal(tmp_path, text.replace("panel-token", "other"), CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert elsewhere.startswith("hub.yaml:1:36: api.tokens[0].file: there is no such file")
+
+
+def test_who_checks_a_configuration_by_hand_takes_on_trust_what_only_the_service_sees(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("api: {tokens: [{name: panel, file: 'credential:panel-token', scopes: read}]}")
+    found = load(tmp_path / "hub.yaml", {}, by_hand=True)
+    assert found.api.tokens[0].file == Path("/run/credentials/otagate.service/panel-token")
+    (tmp_path / "hub.yaml").write_text(ONE_TOKEN)
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load(tmp_path / "hub.yaml", {}, by_hand=True)
+
+
+def test_a_secret_that_its_reader_may_not_open_is_told_by_the_service_and_trusted_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # root may open everything, so the refusal itself is played
+    write_secret(tmp_path / "token")
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert refusal(tmp_path, ONE_TOKEN) == "hub.yaml:3:25: api.tokens[0].file: the file cannot be read: Permission denied"
+    assert load(tmp_path / "hub.yaml", {}, by_hand=True).api.tokens[0].name == "panel"
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("radio_type", RADIO_LIBRARIES)
+def test_a_radio_whose_library_is_not_installed_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, radio_type: str) -> None:
+    text = f"radios: [{{name: z, type: {radio_type}, path: {STICK}}}]"
+    with monkeypatch.context() as nowhere:
+        nowhere.setattr(sys, "path", [])
+        nowhere.setattr(sys, "meta_path", sys.meta_path[:3])  # without what editable installations add
+        nowhere.delitem(sys.modules, RADIO_LIBRARIES[radio_type], raising=False)
+        told = refusal(tmp_path, text)
+    assert told == f"hub.yaml:1:26: radios[0].type: '{radio_type}' needs a library that is not installed: pip install 'otagate[{radio_type}]'"
+    (tmp_path / f"{RADIO_LIBRARIES[radio_type]}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load(tmp_path / "hub.yaml", {}).radios[0].type == radio_type
+
+
+def test_every_library_that_is_not_always_there_has_its_extra() -> None:
+    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, library in RADIO_LIBRARIES.items():
+        assert [re.split(r"[<>=~]", each)[0].replace("-", "_") for each in extras[extra]] == [library]
+    named = {name: stack.module.partition(".")[0] for name, stack in STACKS.items() if stack.extra is not None}
+    assert (named, {stack.extra for stack in STACKS.values() if stack.extra is not None}) == (dict(RADIO_LIBRARIES), set(RADIO_LIBRARIES))
+
+
+def test_nothing_that_is_built_is_called_not_supported() -> None:
+    for section, word in absent_words():
+        if section[-1:] == ("type",):
+            info = section_at((*section[:-1], 0)).model_fields["type"]
+            assert word not in get_args(info.annotation)
+        else:
+            assert word not in section_at(section).model_fields, section
 
 
 FRAGMENTS = [

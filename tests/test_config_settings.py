@@ -24,7 +24,10 @@ STICK = "/dev/serial/by-id/usb-stick"
 def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
-    return load(path, environ)
+    for number, name in enumerate(("token", "screen.token", "panel-token")):
+        (folder / name).write_text(f"{number}" * 40 + "\n")
+        (folder / name).chmod(0o600)
+    return load(path, {"CREDENTIALS_DIRECTORY": str(folder), **environ})
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------------------------
@@ -33,9 +36,9 @@ EVERYTHING = """
 state_dir: state
 api:
   listen: ["127.0.0.1:0", "[::1]:8377", "localhost:8378", unix:/run/otagate/otagate.sock]
-  token_file: secrets/token
+  token_file: token
   tokens:
-    - {name: panel, file: /etc/otagate/panel.token, scopes: [read, operate]}
+    - {name: panel, file: "credential:panel-token", scopes: [read, operate]}
     - {name: screen, file: screen.token, scopes: read}
   hosts: hub.example.org
 radios:
@@ -65,9 +68,9 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
     hub = read(tmp_path, EVERYTHING)
     assert hub.state_dir == tmp_path / "state"
     assert hub.api.listen == ("127.0.0.1:0", "[::1]:8377", "localhost:8378", "unix:/run/otagate/otagate.sock")
-    assert hub.token_file == tmp_path / "secrets/token"
+    assert hub.token_file == tmp_path / "token"
     assert [(each.name, each.file, each.scopes) for each in hub.api.tokens] == [
-        ("panel", Path("/etc/otagate/panel.token"), ("read", "operate")),
+        ("panel", tmp_path / "panel-token", ("read", "operate")),
         ("screen", tmp_path / "screen.token", ("read",)),
     ]
     assert hub.api.hosts == ("hub.example.org",)

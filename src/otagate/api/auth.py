@@ -10,19 +10,18 @@ import hmac
 import os
 import secrets
 import socket
-import stat
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from otagate.config.kinds import TOKEN
+from otagate.config.secrets import read_secret
 from otagate.model.errors import ConfigError
 
 Scope = Literal["read", "operate", "approve", "downgrade", "admin"]
 SCOPES: frozenset[Scope] = frozenset({"read", "operate", "approve", "downgrade", "admin"})
-MIN_TOKEN_CHARACTERS = 16
-MAX_TOKEN_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +89,9 @@ def _admin_token(file: Path) -> str:
 
 def _read(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            text = stream.read(MAX_TOKEN_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"api: cannot read the token file {file}: {error.strerror}") from error
-    if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
-        raise ConfigError(f"api: the token file {file} can be read or written by others (mode {stat.S_IMODE(mode):04o}); make it 0600")
-    token = text.strip()
-    if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_BYTES or not token.isascii() or not token.decode("ascii").isprintable():
-        raise ConfigError(f"api: the token in {file} is empty, too short (at least {MIN_TOKEN_CHARACTERS} characters) or not plain text")
-    return token.decode("ascii")
+        return read_secret(file, at_least=TOKEN.at_least)
+    except ConfigError as error:
+        raise ConfigError(f"api: {file}: {error}") from error
 
 
 def peer(connection: socket.socket) -> Caller:

@@ -38,7 +38,7 @@ def _run(file: Path) -> Exit:
 
 @app.command("check-config")
 def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]) -> None:
-    """Validate a configuration and print what is in force, secrets masked."""
+    """Validate a configuration and print what is in force, secrets masked. Secrets that only the service may see are taken on trust."""
     raise typer.Exit(settle(lambda: _check_config(file)))
 
 
@@ -47,7 +47,10 @@ def _check_config(file: Path) -> Exit:
     from otagate.model.errors import ConfigError
 
     try:
-        typer.echo(effective(load(file, os.environ)), nl=False)
+        settings = load(file, os.environ, by_hand=True)
+        typer.echo(effective(settings), nl=False)
+        for warning in settings.warnings:
+            complain(f"warning: {warning}")
     except ConfigError as error:
         return _misconfigured(error)
     return Exit.DONE

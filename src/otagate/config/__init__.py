@@ -1,15 +1,17 @@
 """The configuration: one YAML file and the environment, read once, before anything is opened.
 
 Holds: `settings` (the sections as frozen values, whose fields and defaults are the reference), `kinds` (what one scalar may be), `document`
-(YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on), `problems` and `explain` (one
-clear line per error), `rendering` (settings as text again).
+(YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on), `secrets` (whether each is
+there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error), `rendering` (settings as text
+again).
 
 Imports: model and policy; PyYAML and pydantic.
 
 Never: opening a device, a socket or a store; a key that is accepted and has no effect; a secret in an error or in what is printed.
 
 Add one: a key is a field with its default in `settings`, a line in `config/otagate.yaml`, a line in the table of wrong configurations in
-`tests/test_config.py`. A new kind of radio or source is one more word in its `type`.
+`tests/test_config.py`; its line in `absent` goes. A new kind of radio or source is one more word in its `type`. The path of a secret is marked with
+a `Secret`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from otagate.config.crosscheck import disagreements
 from otagate.config.document import MAX_BYTES, read_document
 from otagate.config.environment import overlay
 from otagate.config.explain import explain
+from otagate.config.kinds import UNIT_CREDENTIALS
 from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective
+from otagate.config.secrets import View, unusable_secrets
 from otagate.config.settings import (
     ApiSettings,
     HubSettings,
@@ -61,10 +65,11 @@ __all__ = [
 ]
 
 
-def load(path: Path, environ: Mapping[str, str]) -> HubSettings:
-    """The settings in this file, with the overrides of the environment (`OTAGATE_SECTION__KEY`).
+def load(path: Path, environ: Mapping[str, str], *, by_hand: bool = False) -> HubSettings:
+    """The settings in this file, with the overrides of the environment (`OTAGATE_SECTION__KEY`), and with every secret within reach.
 
-    Relative paths in the file are relative to its folder. Raises ConfigError whose message is one line per error, in the order of the file:
+    Relative paths in the file are relative to its folder. `by_hand`: an operator looks at the configuration of a service that may see secrets
+    which they may not; those are taken on trust. Raises ConfigError whose message is one line per error, in the order of the file:
     `FILE:LINE:COLUMN: KEY: what is wrong and what to do`.
     """
     document = read_document(str(path), _read(path))
@@ -73,10 +78,13 @@ def load(path: Path, environ: Mapping[str, str]) -> HubSettings:
     if not document.readable:
         raise ConfigError(render(problems))
     problems += disagreements(document)
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    context = {"folder": path.absolute().parent, "credentials": Path(credentials or UNIT_CREDENTIALS)}
     try:
-        settings = HubSettings.model_validate(document.tree, context={"folder": path.absolute().parent})
+        settings = HubSettings.model_validate(document.tree, context=context)
     except ValidationError as error:
         raise ConfigError(render(problems + explain(error, document))) from error
+    problems += unusable_secrets(settings, document, View(credentials=bool(credentials), by_hand=by_hand))
     if problems:
         raise ConfigError(render(problems))
     return settings

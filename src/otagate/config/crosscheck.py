@@ -1,10 +1,15 @@
-"""What two places of the configuration must agree on. Judged on the raw tree, so that it is told together with every other error."""
+"""What two places of the configuration must agree on, and the configuration with what is installed.
+
+Judged on the raw tree, so that it is told together with every other error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import get_args
 
+from otagate.config.absent import RADIO_LIBRARIES
 from otagate.config.document import Document
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
 from otagate.config.settings import SourceSettings
@@ -14,7 +19,7 @@ Values = Iterator[tuple[Loc, str]]
 
 
 def disagreements(document: Document) -> list[Problem]:
-    """Names and paths given twice, and rules for radios that do not exist."""
+    """Names and paths given twice, rules for radios that do not exist, radios whose library is not installed."""
     problems: list[Problem] = []
     for values, what in _UNIQUE:
         first: dict[str, Loc] = {}
@@ -24,7 +29,8 @@ def disagreements(document: Document) -> list[Problem]:
                 owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
                 text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
                 problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
-    problems += _unknown_radios(document)
+    for check in (_unknown_radios, _second_admins, _missing_libraries):
+        problems += check(document)
     return problems
 
 
@@ -86,3 +92,18 @@ def _unknown_radios(document: Document) -> Iterator[Problem]:
             here = (*loc, "match", "radio")
             text = f"no radio is called {shown(radio)}{nearest(radio, known)}: known are {', '.join(known) or 'none'}"
             yield Problem(place=document.place_of(here), key=key_name(here), text=text)
+
+
+def _second_admins(document: Document) -> Iterator[Problem]:
+    for loc, name in _texts("api.tokens", "name")(document):
+        if name == "admin":
+            text = "'admin' is the name of the token in token_file: give this one a name of its own"
+            yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)
+
+
+def _missing_libraries(document: Document) -> Iterator[Problem]:
+    for loc, radio_type in _texts("radios", "type")(document):
+        library = RADIO_LIBRARIES.get(radio_type)
+        if library is not None and find_spec(library) is None:
+            text = f"{shown(radio_type)} needs a library that is not installed: pip install 'otagate[{radio_type}]'"
+            yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)

@@ -43,6 +43,18 @@ class Document:
         """Whether the tree is a section of keys, so that they can be judged."""
         return isinstance(self.tree, dict)
 
+    def at(self, loc: Loc) -> object:
+        """What is written here, or None where nothing is."""
+        found = self.tree
+        for part in loc:
+            if isinstance(found, dict):
+                found = found.get(part)
+            elif isinstance(found, list) and isinstance(part, int) and part < len(found):
+                found = found[part]
+            else:
+                return None
+        return found
+
     def place_of(self, loc: Loc) -> Place:
         """Where this value stands, or the innermost thing around it that stands anywhere."""
         while loc and loc not in self.values:

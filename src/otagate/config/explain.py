@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from otagate.config.absent import NOT_SUPPORTED, absent_key, absent_type
 from otagate.config.document import Document
+from otagate.config.kinds import secret_of
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
 from otagate.config.settings import HubSettings, Section
+
+_SECRET = re.compile(r"(?i)(?:^|_)(?:token|secret|password|passphrase|key|pin)$")
 
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
@@ -50,13 +55,21 @@ def _section_in(annotation: Any) -> type[Section] | None:
 
 
 def _unknown_key(loc: Loc) -> str:
-    section = section_at(loc[:-1])
-    known = () if section is None else tuple(section.model_fields)
-    return f"unknown key{nearest(str(loc[-1]), known)}: known here are {', '.join(known)}"
+    section, word = section_at(loc[:-1]), str(loc[-1])
+    fields = {} if section is None else section.model_fields
+    if absent_key(loc):
+        return f"{NOT_SUPPORTED}: take it away"
+    if _SECRET.search(word):
+        place = next((key for key, info in fields.items() if secret_of(info) is not None), None)
+        remedy = f"put it in a file of mode 0600, and its path under {place}" if place else "take it away"
+        return f"a secret has no place in this file: {remedy}"
+    return f"unknown key{nearest(word, fields)}: known here are {', '.join(fields)}"
 
 
 def _sentence(error: ErrorDetails) -> str:
     context: dict[str, Any] = error.get("ctx", {})
+    if error["type"] == "literal_error" and absent_type(error["loc"], error["input"]):
+        return f"{shown(error['input'])} {NOT_SUPPORTED}: it knows {_listed(context['expected'])}"
     say = _SENTENCES.get(error["type"])
     return say(shown(error["input"]), context) if say else f"{shown(error['input'])} is wrong: {error['msg']}"
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
+from pydantic.fields import FieldInfo
 
 from otagate.config.problems import shown
 
 MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path: `sun_path` holds 108 with the zero at its end (unix(7))."""
+
+CREDENTIAL = "credential:"
+"""Before the name of a secret that systemd hands over: `credential:panel-token` for `LoadCredential=panel-token:FILE` in the unit."""
+
+UNIT_CREDENTIALS = Path("/run/credentials/otagate.service")
+"""Where systemd puts the credentials of the unit; the environment of the service names the folder too."""
 
 LONGEST = timedelta(days=366)
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -26,6 +34,7 @@ _SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _DEVICE = re.compile(r"zigbee-[0-9a-f]{16}")
+_CREDENTIAL_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,255}")
 _REGULAR_EXPRESSION = re.compile(r"^\^|\.\*|\.\+|\\|\$$")
 _CHARACTER_SET = re.compile(r"\[!?\]?[^\]]*\]")
 
@@ -34,6 +43,23 @@ class EnvironmentText(str):
     """A value from the environment: always text there, so a number is read out of it where a number belongs."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Marks the path of a secret: at least so many characters, and whether no two may be the same."""
+
+    at_least: int = 1
+    unique: bool = False
+
+
+TOKEN = Secret(at_least=16, unique=True)
+
+
+def secret_of(info: FieldInfo) -> Secret | None:
+    """What is wanted of the secret whose path this field holds, or None where it holds none."""
+    marks = [*info.metadata, *(mark for each in get_args(info.annotation) for mark in getattr(each, "__metadata__", ()))]
+    return next((mark for mark in marks if isinstance(mark, Secret)), None)
 
 
 def parse_duration(text: str) -> timedelta:
@@ -123,6 +149,16 @@ def _local_path(value: object) -> object:
             raise ValueError(f"{shown(value)}: ~ is not expanded, because the daemon has no home: write the whole path")
         return str(value)
     return value
+
+
+def _credential(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or not value.startswith(CREDENTIAL):
+        return value
+    name = value.removeprefix(CREDENTIAL)
+    if _CREDENTIAL_NAME.fullmatch(name) is None:
+        raise ValueError("is no name of a credential: write credential:panel-token, and LoadCredential=panel-token:FILE in the unit")
+    context: dict[str, Any] = info.context or {}
+    return str(context.get("credentials", UNIT_CREDENTIALS) / name)
 
 
 def _resolved(value: Path, info: ValidationInfo) -> Path:
@@ -220,6 +256,7 @@ Whole = Annotated[int, Field(strict=True), BeforeValidator(_number)]
 Bytes = Annotated[int, Field(strict=True), BeforeValidator(_size), AfterValidator(_bounded_size), PlainSerializer(_format_size)]
 Name = Annotated[str, AfterValidator(_name)]
 LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str)]
+TokenFile = Annotated[LocalPath, BeforeValidator(_credential), TOKEN]
 Folder = Annotated[LocalPath, AfterValidator(_directory)]
 Listen = Annotated[str, AfterValidator(_listen)]
 HostName = Annotated[str, AfterValidator(_host_name)]

@@ -17,12 +17,12 @@ from otagate.config.kinds import (
     Glob,
     HostName,
     Listen,
-    LocalPath,
     Name,
     OneOrMore,
     RadioPath,
     Some,
     StoreUrl,
+    TokenFile,
     Whole,
     is_loopback,
 )
@@ -48,7 +48,7 @@ class TokenSettings(Section):
     """A further token of the API: its name is the actor in the journal, its file holds it, its scopes say what it may do."""
 
     name: Name
-    file: LocalPath
+    file: TokenFile
     scopes: Annotated[tuple[Scope, ...], OneOrMore, Field(min_length=1, max_length=5)]
 
 
@@ -59,7 +59,7 @@ class ApiSettings(Section):
     """
 
     listen: Annotated[tuple[Listen, ...], OneOrMore, Field(min_length=1, max_length=16)] = ("127.0.0.1:8377",)
-    token_file: LocalPath | None = None
+    token_file: TokenFile | None = None
     tokens: Annotated[tuple[TokenSettings, ...], Some, Field(max_length=64)] = ()
     hosts: Annotated[tuple[HostName, ...], OneOrMore, Field(max_length=64)] = ()
 
