@@ -19,6 +19,7 @@ from otagate.model.images import Image
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order
 from otagate.model.updates import Update
+from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
 
 # --- time ------------------------------------------------------------------------------------------------------------------------------
 
@@ -289,3 +290,26 @@ class Folder(Protocol):
 
     def keep(self) -> None:
         """What the last scan told is stored: the next one tells only what changed since. Without this it is told again."""
+
+
+class HttpClient(Protocol):
+    """The one way to an update service; limits, pauses and retries are its business. Every method raises SourceError."""
+
+    async def send(self, service: Service, request: Request) -> Response:
+        """Ask."""
+
+    async def download(self, service: Service, request: Request, expect: Expect) -> Stored:
+        """Fetch a file into the image cache. Raises StoreUnavailable besides."""
+
+    async def upload(self, service: Service, effect: Upload) -> Response:
+        """Send a stored image, once. Raises UnknownImage besides."""
+
+
+class Quotas(Protocol):
+    """What services have been asked for so far, as text of the client's own; it survives a restart."""
+
+    async def read(self, service: str) -> str | None:
+        """What was written last, or None."""
+
+    async def write(self, service: str, text: str) -> None:
+        """Replace it, durably. Raises StoreUnavailable."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 Retry = Literal["never", "later", "now"]
@@ -59,6 +60,11 @@ class SourceError(OtagateError):
     code: ClassVar[str] = "source-error"
     retry: ClassVar[Retry] = "later"
 
+    def __init__(self, sentence: str, *, until: datetime | None = None) -> None:
+        """`until`: before then there is no use in asking again; None where nobody said."""
+        super().__init__(sentence)
+        self.until = until
+
 
 class SourceUnavailable(SourceError):
     """The source cannot be reached or is broken now."""
@@ -70,6 +76,19 @@ class SourceRefused(SourceError):
     """The source answered, and its answer is no."""
 
     code: ClassVar[str] = "source-refused"
+
+
+class SourceBusy(SourceError):
+    """The source wants to be left alone, or what we may ask of it is used up; `until` says how long."""
+
+    code: ClassVar[str] = "quota"
+
+
+class SourceMisconfigured(SourceError):
+    """The source will not serve us as we are configured: a key, a project, a region. An operator must act."""
+
+    code: ClassVar[str] = "source-misconfigured"
+    retry: ClassVar[Retry] = "never"
 
 
 class SourceUnintelligible(SourceError):

@@ -1,0 +1,508 @@
+"""The HTTP client against a server that does everything wrong that a server can."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
+from otagate.net.cache import DiskImageCache
+from otagate.net.http import HttpClient, Terms
+from otagate.sources.effects import Digest, Expect, Limit, Request, Response, Service, Upload
+
+SECRET = "token-4711"
+SERVICE = Service(name="service")
+BOUND = 20.0
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+class _Quotas:
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    async def read(self, service: str) -> str | None:
+        return self.kept.get(service)
+
+    async def write(self, service: str, text: str) -> None:
+        self.kept[service] = text
+
+
+class _Server:
+    """Answers one scripted piece of bytes a connection, in order; the last again and again. None hangs until the test ends."""
+
+    def __init__(self, script: Iterable[bytes | None]) -> None:
+        self._script = list(script)
+        self.asked: list[str] = []
+        self.bodies: list[bytes] = []
+        self._over = asyncio.Event()
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[_Server]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            self._over.set()
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        length = next((int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length:")), 0)
+        self.bodies.append(await reader.readexactly(length))
+        self.asked.append(head)
+        answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if answer is None:
+            await self._over.wait()
+        else:
+            writer.write(answer.replace(b"{url}", self.url.encode()))
+            await writer.drain()
+        writer.close()
+
+
+def _answer(body: bytes = b"{}", status: str = "200 OK", *headers: str, length: int | None = None, kind: str = "application/json") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class _Place:
+    """A client on a private directory, with a clock that only sleeping moves."""
+
+    def __init__(self, directory: Path, *, allow: tuple[str, ...] = ("127.0.0.1",), terms: Terms | None = None) -> None:
+        self.clock = _Clock()
+        self.quotas = _Quotas()
+        self.cache = DiskImageCache(directory / "images")
+        self._directory = directory
+        self._allow = allow
+        self._terms = terms or Terms(whole=BOUND)
+
+    def client(self) -> HttpClient:
+        return HttpClient(
+            cache=self.cache,
+            quotas=self.quotas,
+            clock=self.clock,
+            answers=self._directory / "answers",
+            allow_private=self._allow,
+            terms=self._terms,
+            sleep=self.clock.sleep,
+            jitter=lambda: 0.0,
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> _Place:
+    return _Place(tmp_path)
+
+
+def _request(server: _Server, **more: object) -> Request:
+    return Request(url=f"{server.url}/v1/{SECRET}", label="the index", **more)  # type: ignore[arg-type]
+
+
+async def _send(place: _Place, script: Iterable[bytes | None], **more: object) -> tuple[Response, _Server]:
+    server = _Server(script)
+    async with server.running(), place.client() as client:
+        return await client.send(SERVICE, _request(server, **more)), server
+
+
+async def _refused(place: _Place, script: Iterable[bytes | None], **more: object) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await _send(place, script, **more)
+    assert SECRET not in str(caught.value)
+    assert str(caught.value).startswith("service: the index: ")
+    return caught.value
+
+
+@pytest.mark.asyncio
+async def test_an_answer_is_read_whole_and_says_who_asked(place: _Place) -> None:
+    response, server = await _send(place, [_answer(b'{"a":1}')])
+    assert response.json() == {"a": 1}
+    assert "User-Agent: otagate/" in server.asked[0]
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_answer_is_decompressed(place: _Place) -> None:
+    response, _ = await _send(place, [_answer(gzip.compress(b"[1]"), "200 OK", "Content-Encoding: gzip")])
+    assert response.json() == [1]
+
+
+@pytest.mark.asyncio
+async def test_a_gzip_bomb_stops_at_the_limit(place: _Place) -> None:
+    bomb = gzip.compress(bytes(32 << 20))
+    error = await _refused(place, [_answer(bomb, "200 OK", "Content-Encoding: gzip")], limit=1 << 20)
+    assert isinstance(error, SourceUnintelligible)
+    assert "once it is decompressed" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_above_the_limit_is_not_read_on(place: _Place) -> None:
+    error = await _refused(place, [_answer(bytes(4096))], limit=1000)
+    assert "larger than allowed" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_an_encoding_that_nobody_asked_for_is_refused(place: _Place) -> None:
+    error = await _refused(place, [_answer(b"x", "200 OK", "Content-Encoding: br")])
+    assert isinstance(error, SourceUnintelligible)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cut", [1, 2], ids=["the body", "the compression"])
+async def test_an_answer_that_ends_in_the_middle_is_never_taken_for_whole(place: _Place, cut: int) -> None:
+    packed = gzip.compress(b'{"a": 1}' * 50)
+    whole = [_answer(b'{"a"', length=400), _answer(packed[:-12], "200 OK", "Content-Encoding: gzip")][cut - 1]
+    await _refused(place, [whole])
+
+
+@pytest.mark.asyncio
+async def test_a_login_page_with_200_is_no_answer(place: _Place) -> None:
+    response, _ = await _send(place, [_answer(b"<html>", kind="text/html")])
+    with pytest.raises(SourceUnintelligible, match="text/html"):
+        response.json()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[NaN]", b"\xff", b"[" * 200_000, b"9" * 20_000], ids=["empty", "cut", "nan", "bytes", "deep", "digits"]
+)
+async def test_json_that_is_none_is_unintelligible_and_nothing_worse(place: _Place, body: bytes) -> None:
+    response, _ = await _send(place, [_answer(body)])
+    with pytest.raises(SourceUnintelligible, match="the index"):
+        response.json()
+
+
+@pytest.mark.asyncio
+async def test_a_server_error_is_tried_again_with_growing_waits(place: _Place) -> None:
+    bad = _answer(b"", "500 Broken")
+    response, server = await _send(place, [bad, bad, bad, _answer(b"[]")])
+    assert response.json() == []
+    assert place.clock.slept == [1.0, 4.0, 16.0]
+    assert len(server.asked) == 4
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_stays_broken_is_given_up(place: _Place) -> None:
+    error = await _refused(place, [_answer(b"secret body", "502 Bad")])
+    assert isinstance(error, SourceUnavailable)
+    assert "502" in str(error)
+    assert "secret body" not in str(error)
+
+
+@pytest.mark.asyncio
+async def test_what_may_not_be_sent_twice_is_sent_once(place: _Place) -> None:
+    server = _Server([_answer(b"", "500 Broken")])
+    async with server.running(), place.client() as client:
+        with pytest.raises(SourceUnavailable):
+            await client.send(SERVICE, _request(server, method="POST", body=b"{}", idempotent=False))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_other_refusals_are_answers_for_the_source(place: _Place) -> None:
+    response, server = await _send(place, [_answer(b'{"status":401}', "401 No")])
+    assert response.status == 401
+    assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_metadata_call_follows_no_redirect(place: _Place) -> None:
+    error = await _refused(place, [_answer(b"", "302 Found", "Location: {url}/elsewhere")])
+    assert isinstance(error, SourceRefused)
+
+
+@pytest.mark.asyncio
+async def test_an_empty_429_that_claims_to_be_compressed_pauses_every_call_to_the_service(place: _Place) -> None:
+    server = _Server([_answer(b"", "429 Slow", "Content-Encoding: gzip", "Retry-After: 300")])
+    async with server.running(), place.client() as client:
+        with pytest.raises(SourceBusy) as first:
+            await client.send(SERVICE, _request(server))
+        with pytest.raises(SourceBusy):
+            await client.send(SERVICE, _request(server, bucket="another"))
+    assert first.value.until == place.clock.at + timedelta(seconds=300)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_pause_survives_a_restart(place: _Place) -> None:
+    server = _Server([_answer(b"", "429 Slow", "Retry-After: 3000")])
+    async with server.running():
+        async with place.client() as client:
+            with pytest.raises(SourceBusy):
+                await client.send(SERVICE, _request(server))
+        async with place.client() as client:
+            with pytest.raises(SourceBusy, match="not to be asked again before"):
+                await client.send(SERVICE, _request(server))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_pauses_without_a_length_double_and_end_at_an_hour(place: _Place) -> None:
+    server = _Server([_answer(b"", "429 Slow")])
+    lengths = []
+    async with server.running(), place.client() as client:
+        for _ in range(8):
+            with pytest.raises(SourceBusy) as caught:
+                await client.send(SERVICE, _request(server))
+            assert caught.value.until is not None
+            lengths.append((caught.value.until - place.clock.at).total_seconds())
+            place.clock.at = caught.value.until
+    assert lengths == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+@pytest.mark.asyncio
+async def test_a_date_of_retry_after_is_understood_and_an_hour_is_the_most(place: _Place) -> None:
+    error = await _refused(place, [_answer(b"", "503 Later", "Retry-After: Sun, 01 Mar 2026 12:02:00 GMT")])
+    assert error.until == place.clock.at + timedelta(minutes=2)
+    place.clock.at += timedelta(hours=1)
+    error = await _refused(place, [_answer(b"", "503 Later", "Retry-After: 99999999999999999999")])
+    assert error.until == place.clock.at + timedelta(hours=1)
+
+
+@pytest.mark.asyncio
+async def test_a_status_that_a_service_uses_for_a_spent_quota_pauses_for_its_own_length(place: _Place) -> None:
+    service = Service(name="service", pauses=((403, timedelta(hours=1)),))
+    server = _Server([_answer(b"", "403 Quota")])
+    async with server.running(), place.client() as client:
+        with pytest.raises(SourceBusy) as caught:
+            await client.send(service, _request(server))
+    assert caught.value.until == place.clock.at + timedelta(hours=1)
+
+
+@pytest.mark.asyncio
+async def test_calls_wait_in_line_for_a_short_limit(place: _Place) -> None:
+    service = Service(name="service", limits=(Limit(amount=2, per=timedelta(seconds=60)),))
+    server = _Server([_answer()])
+    async with server.running(), place.client() as client:
+        for _ in range(3):
+            await client.send(service, _request(server))
+    assert 60 <= sum(place.clock.slept) <= 64
+
+
+@pytest.mark.asyncio
+async def test_a_limit_over_a_month_survives_a_restart(place: _Place) -> None:
+    service = Service(name="service", limits=(Limit(amount=10_000, per=timedelta(days=30), of="bytes", bucket="big"),))
+    server = _Server([_answer(bytes(10_000), kind="text/plain")])
+    async with server.running():
+        async with place.client() as client:
+            await client.send(service, _request(server, bucket="big"))
+        place.clock.at += timedelta(days=3)
+        async with place.client() as client:
+            with pytest.raises(SourceBusy) as caught:
+                await client.send(service, _request(server, bucket="big"))
+            assert (await client.send(service, _request(server, bucket="other"))).status == 200
+    assert caught.value.until is not None
+    assert timedelta(days=26) < caught.value.until - place.clock.at < timedelta(days=29)
+
+
+@pytest.mark.asyncio
+async def test_what_came_with_an_etag_is_asked_for_only_if_it_has_changed(place: _Place) -> None:
+    tag = "0123abcd"  # without quotes, as one service sends it
+    server = _Server([_answer(b'["kept"]', "200 OK", f"ETag: {tag}"), _answer(b"", "304 Same")])
+    async with server.running():
+        async with place.client() as client:
+            await client.send(SERVICE, _request(server, conditional=True))
+        async with place.client() as client:  # in another life, too
+            response = await client.send(SERVICE, _request(server, conditional=True))
+    assert response.kept
+    assert response.json() == ["kept"]
+    assert f"if-none-match: {tag}\r\n" in server.asked[1]
+
+
+@pytest.mark.asyncio
+async def test_a_304_that_nobody_asked_for_is_no_answer(place: _Place) -> None:
+    assert isinstance(await _refused(place, [_answer(b"", "304 Same")]), SourceUnintelligible)
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_hangs_is_left_after_a_bound(tmp_path: Path) -> None:
+    place = _Place(tmp_path, terms=Terms(whole=0.2, retries=()))
+    error = await _refused(place, [None])
+    assert "within 0.2 seconds" in str(error)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("garbage", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 abc\r\n\r\n"], ids=["not http", "nothing", "no status"])
+async def test_a_server_that_speaks_no_http_is_told_in_words(tmp_path: Path, garbage: bytes) -> None:
+    await _refused(_Place(tmp_path, terms=Terms(retries=())), [garbage])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"])
+async def test_a_private_address_is_refused_where_nobody_allowed_it(tmp_path: Path, host: str) -> None:
+    async with _Place(tmp_path, allow=()).client() as client:
+        with pytest.raises(SourceRefused, match="allow_private"):
+            await client.send(SERVICE, Request(url=f"http://{host}:9/", label="the index"))
+
+
+def _image(size: int = 5000) -> bytes:
+    return bytes(range(256)) * (size // 256) + bytes(size % 256)
+
+
+async def _download(place: _Place, script: Iterable[bytes | None], **expect: object) -> tuple[bytes, _Server]:
+    server = _Server(script)
+    async with server.running(), place.client() as client:
+        stored = await client.download(SERVICE, _request(server), Expect(**{"vouched": True, **expect}))  # type: ignore[arg-type]
+        return bytes(place.cache.open(stored.sha256)), server
+
+
+async def _not_fetched(place: _Place, script: Iterable[bytes | None], **expect: object) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await _download(place, script, **expect)
+    assert SECRET not in str(caught.value)
+    assert not list((place.cache._root / "sha256").glob("*/*/*"))
+    return caught.value
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_what_was_promised_is_stored(place: _Place) -> None:
+    data = _image()
+    digests = (Digest(algorithm="sha256", value=hashlib.sha256(data).hexdigest()), Digest(algorithm="md5", value=hashlib.md5(data).hexdigest()))
+    fetched, _ = await _download(place, [_answer(data)], size=len(data), digests=digests)
+    assert fetched == data
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512", "sha3_256"])
+async def test_a_file_with_another_digest_is_never_stored(place: _Place, algorithm: str) -> None:
+    error = await _not_fetched(place, [_answer(_image())], digests=(Digest(algorithm=algorithm, value="00" * 32),))  # type: ignore[arg-type]
+    assert algorithm in str(error)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("promised", [4999, 5001])
+async def test_a_file_of_another_size_is_never_stored(place: _Place, promised: int) -> None:
+    await _not_fetched(place, [_answer(_image(5000))], size=promised)
+
+
+@pytest.mark.asyncio
+async def test_a_file_without_end_is_cut_at_the_limit(place: _Place) -> None:
+    endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + bytes(100_000)
+    error = await _not_fetched(place, [endless], limit=50_000)
+    assert "goes on behind 50000 bytes" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_announced_too_large_is_not_read(place: _Place) -> None:
+    error = await _not_fetched(place, [_answer(b"x", length=10**9)], limit=50_000)
+    assert "1000000000 bytes" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_a_dropped_file_goes_on_where_it_was_under_the_same_etag(place: _Place) -> None:
+    data = _image(5000)
+    begun = _answer(data[:2000], "200 OK", 'ETag: "v1"', length=5000)
+    rest = _answer(data[2000:], "206 Rest", 'ETag: "v1"', "Content-Range: bytes 2000-4999/5000")
+    fetched, server = await _download(place, [begun, rest])
+    assert fetched == data
+    assert "range: bytes=2000-" in server.asked[1].lower()
+    assert 'if-range: "v1"' in server.asked[1].lower()
+
+
+@pytest.mark.asyncio
+async def test_a_dropped_file_without_an_etag_begins_anew(place: _Place) -> None:
+    data = _image(5000)
+    fetched, server = await _download(place, [_answer(data[:2000], length=5000), _answer(data)])
+    assert fetched == data
+    assert "range:" not in server.asked[1].lower()
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_changed_between_two_tries_is_taken_from_its_beginning(place: _Place) -> None:
+    old, new = _image(5000), bytes(4000)
+    fetched, _ = await _download(place, [_answer(old[:2000], "200 OK", 'ETag: "v1"', length=5000), _answer(new, "200 OK", 'ETag: "v2"')])
+    assert fetched == new
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_gives_another_part_is_not_believed(place: _Place) -> None:
+    data = _image(5000)
+    begun = _answer(data[:2000], "200 OK", 'ETag: "v1"', length=5000)
+    await _not_fetched(place, [begun, _answer(data[1000:], "206 Rest", "Content-Range: bytes 1000-4999/5000")])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "words"), [("204 Gone", "no such file"), ("404 No", "404"), ("200 OK", "empty")])
+async def test_no_file_is_a_refusal_in_words(place: _Place, status: str, words: str) -> None:
+    assert words in str(await _not_fetched(place, [_answer(b"", status)]))
+
+
+@pytest.mark.asyncio
+async def test_an_image_may_be_behind_five_redirects_and_no_more(place: _Place) -> None:
+    hop = _answer(b"", "302 Found", "Location: {url}/next")
+    fetched, _ = await _download(place, [*[hop] * 5, _answer(b"image")])
+    assert fetched == b"image"
+    error = await _not_fetched(_Place(place._directory / "b"), [hop])
+    assert "more than 5 redirects" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_credentials_stay_with_their_origin(place: _Place) -> None:
+    elsewhere = _Server([_answer(b"image")])
+    async with elsewhere.running():
+        home = _Server([_answer(b"", "302 Found", f"Location: {elsewhere.url}/file.ota")])
+        async with home.running(), place.client() as client:
+            request = _request(home, headers={"authorization": f"Bearer {SECRET}"})
+            stored = await client.download(SERVICE, request, Expect(vouched=True))
+    assert stored.file_name == "file.ota"
+    assert SECRET in home.asked[0]
+    assert SECRET not in elsewhere.asked[0]
+
+
+@pytest.mark.asyncio
+async def test_a_redirect_to_a_private_host_is_refused(place: _Place) -> None:
+    error = await _not_fetched(place, [_answer(b"", "302 Found", "Location: http://127.0.0.2:9/x")])
+    assert "allow_private" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_plain_http_is_taken_only_where_something_else_proves_the_bytes(place: _Place) -> None:
+    assert "plain http" in str(await _not_fetched(place, [_answer(b"image")], vouched=False))
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_stops_coming_is_left_after_a_bound(tmp_path: Path) -> None:
+    place = _Place(tmp_path, terms=Terms(stall=0.2, retries=()))
+    await _not_fetched(place, [None, None])
+
+
+@pytest.mark.asyncio
+async def test_an_image_is_sent_once_as_a_form(place: _Place) -> None:
+    sha256 = await place.cache.add(b"firmware bytes")
+    server = _Server([_answer(b"{}", "201 Created")])
+    async with server.running(), place.client() as client:
+        request = _request(server, method="POST", idempotent=False)
+        effect = Upload(request=request, image=sha256, field="firmware", file_name="firmware.bin", fields=(("version", "1.0.1"),))
+        response = await client.upload(SERVICE, effect)
+    assert response.status == 201
+    assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_cancelling_a_call_cancels_it(place: _Place) -> None:
+    server = _Server([None])
+    async with server.running(), place.client() as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.send(SERVICE, _request(server))
