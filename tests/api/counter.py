@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
+from otagate.engine.patches import DevicePatch, patched
 from otagate.engine.views import (
     ComponentView,
     DeviceView,
@@ -188,6 +189,12 @@ class Counterfoil:
         found = await self.device(device_id)
         await self.check_gate.wait()
         return found
+
+    async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> DeviceView:
+        self._note("amend", patch, actor)
+        await self.device(device_id)
+        self.known[device_id] = patched(self.known[device_id], patch)
+        return await self.device(device_id)
 
     async def updates(
         self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None

@@ -15,7 +15,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otagate.model.devices import Component, Device
+from otagate.model.devices import Component, Device, PolicyOverride
 from otagate.model.errors import LocalProtocolError, StoreError, StoreUnavailable, UnknownDevice, UnknownImage, UnknownUpdate
 from otagate.model.facts import Fact
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
@@ -105,6 +105,9 @@ def a_full_device() -> Device:
         battery_percent=0,
         pin=5,
         skipped=(1, 2, 3),
+        room="Küche",
+        groups=("hall", "lights"),
+        policy=PolicyOverride(default="automatic", retries=0),
         components=components,
     )
 

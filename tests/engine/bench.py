@@ -165,7 +165,7 @@ class Bench:
         return next(iter(self.lamps.values()))
 
     def policy_of(self, device: Device) -> PolicySettings:
-        return self.policies.get(device.id, PolicySettings(mode=self.mode, retries=self.retries))
+        return self.policies.get(device.id, PolicySettings(mode=self.mode, retries=self.retries)).overridden(device.policy)
 
     @asynccontextmanager
     async def hub(self) -> AsyncIterator[Hub]:

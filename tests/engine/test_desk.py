@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, OrderResult
 from otagate.model.errors import AlreadyUpdating, NotFound, NotInState, StoreUnavailable, UnknownImage, UnknownRadio, UnknownUpdate
 from otagate.model.ids import ComponentId, Sha256, UpdateId, zigbee_device_id
@@ -136,6 +137,79 @@ async def test_an_order_that_the_full_disk_does_not_take_is_refused_as_a_whole()
             await orders(hub)
         hub.store.full = False
         assert len((await orders(hub)).updates) == 1
+
+
+# --- what operators say of a device --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("patch", "reason"), [(DevicePatch(pin=OLD), "pinned"), (DevicePatch(skipped=(NEW,)), "skipped")])
+def test_a_release_that_an_operator_does_not_want_is_not_taken_until_the_word_is_taken_back(patch: DevicePatch, reason: str) -> None:
+    @instantly
+    async def story() -> None:
+        bench = Bench(mode="automatic")
+        async with bench.hub() as hub:
+            await hub.ready()
+            await hub.desk.amend(LAMP, patch, actor="anna")
+            await hub.add_image(NEW)
+            await hub.pass_time(days=1)
+            assert await bench.rows() == []
+            (offer,) = await hub.desk.offers(LAMP)
+            assert (offer.verdict.decision, offer.verdict.reason) == ("refuse", reason)
+            assert (await hub.desk.device(LAMP)).update_status == "none"
+            assert await refusals(hub) == [("policy-refused", reason)]
+        async with bench.hub() as hub:  # the word outlives the hub
+            await hub.pass_time(days=1)
+            assert await bench.rows() == []
+            await hub.desk.amend(LAMP, DevicePatch(pin=None, skipped=None), actor="anna")
+            await hub.until(lambda: bench.lamp.version == NEW)
+
+    story()
+
+
+@instantly
+async def test_force_goes_against_a_pin() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await ready(hub, NEW)
+        await hub.desk.amend(LAMP, DevicePatch(pin=OLD), actor="anna")
+        assert len((await orders(hub, force=True)).updates) == 1
+
+
+@instantly
+async def test_what_policy_had_queued_is_withdrawn_when_an_operator_no_longer_wants_it_and_comes_back_when_he_does() -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=900.0), STRANGER: Lamp(id=STRANGER, seconds=900.0)}, mode="automatic", parallel=1)
+    async with bench.hub() as hub:
+        await ready(hub, NEW)
+        await hub.until(lambda: len(hub.states) == 2)
+        (waiting,) = [row for row in await bench.rows() if row.state is State.QUEUED]
+        await hub.desk.amend(waiting.device, DevicePatch(pin=OLD), actor="anna")
+        gone = await hub.until_ended(waiting.id)
+        assert gone.state is State.SUPERSEDED
+        log = await hub.desk.log(waiting.id)
+        assert "pinned to" in str(log[-1].data["detail"])
+        await hub.desk.amend(waiting.device, DevicePatch(pin=None), actor="anna")
+        await hub.until(lambda: all(lamp.version == NEW for lamp in bench.lamps.values()))
+
+
+@instantly
+async def test_what_an_operator_ordered_is_not_withdrawn_by_a_pin() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await ready(hub, NEW)
+        update = (await hub.order(when=hub.clock.now() + timedelta(days=1))).update
+        await hub.desk.amend(LAMP, DevicePatch(pin=OLD), actor="anna")
+        assert (await hub.until_ended(update.id, within=3 * 86_400.0)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_one_device_can_be_automatic_where_the_others_are_asked_for() -> None:
+    bench = Bench(lamps={LAMP: Lamp(), STRANGER: Lamp(id=STRANGER)})
+    async with bench.hub() as hub:
+        await ready(hub, NEW)
+        await hub.desk.amend(LAMP, DevicePatch(policy=PolicyPatch(default="automatic")), actor="anna")
+        await hub.until(lambda: bench.lamps[LAMP].version == NEW)
+        await hub.pass_time(hours=1)
+        assert bench.lamps[STRANGER].version == OLD
 
 
 # --- retry ------------------------------------------------------------------------------------------------------------------------------

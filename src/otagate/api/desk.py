@@ -8,6 +8,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from otagate.engine.patches import DevicePatch
 from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, SourceView, UpdateView
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
@@ -81,6 +82,9 @@ class Orders(Protocol):
 
     async def check(self, device_id: DeviceId, *, actor: str) -> DeviceView:
         """Interrogate now; cancelling the call does not cancel the check. Raises UnknownDevice and RadioError."""
+
+    async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> DeviceView:
+        """Change what an operator says of a device; raises UnknownDevice."""
 
     async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
         """Make updates, or only plan them; what is wrong with single devices is in `refused`."""

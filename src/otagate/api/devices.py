@@ -6,7 +6,7 @@ import asyncio
 
 from otagate.api import documents, rendering
 from otagate.api.problems import invalid
-from otagate.api.requests import DeviceFilters
+from otagate.api.requests import DeviceBody, DeviceFilters
 from otagate.api.router import Call, Reply, Route
 from otagate.engine.views import DeviceView
 from otagate.model.ids import DeviceId
@@ -24,6 +24,11 @@ async def list_devices(call: Call, query: DeviceFilters) -> documents.Page[docum
 async def show_device(call: Call, device_id: str) -> documents.Device:
     """One device with its components."""
     return rendering.device_document(await call.desk.device(DeviceId(device_id)))
+
+
+async def amend_device(call: Call, device_id: str, body: DeviceBody) -> documents.Device:
+    """Change what an operator says of a device: name, room, groups, pin, skipped versions, policy. What is not given stays, null clears."""
+    return rendering.device_document(await call.desk.amend(DeviceId(device_id), body.patch(), actor=call.actor))
 
 
 async def check_device(call: Call, device_id: str) -> Reply:
@@ -58,6 +63,14 @@ async def list_releases(call: Call, device_id: str) -> documents.Page[documents.
 ROUTES = (
     Route(method="GET", path="/api/v1/devices", run=list_devices, answers={200: documents.Page[documents.Device]}),
     Route(method="GET", path="/api/v1/devices/{device_id}", run=show_device, answers={200: documents.Device}, problems=("unknown-device",)),
+    Route(
+        method="PATCH",
+        path="/api/v1/devices/{device_id}",
+        run=amend_device,
+        answers={200: documents.Device},
+        scope="operate",
+        problems=("unknown-device", "store-unavailable"),
+    ),
     Route(
         method="POST",
         path="/api/v1/devices/{device_id}/check",

@@ -65,6 +65,13 @@ class Component(Document):
     hardware_version: int | None
 
 
+class PolicyOverride(Document):
+    """How releases for one device are taken, whatever the rules say; null leaves it to them."""
+
+    default: nouns.Mode | None
+    retries: int | None
+
+
 class Device(Document):
     """One device with its components."""
 
@@ -72,6 +79,11 @@ class Device(Document):
     radio: str | None
     protocol: nouns.Protocol
     name: str
+    room: str | None
+    groups: tuple[str, ...]
+    pin: int | None = Field(description="the only version that policy takes")
+    skipped: tuple[int, ...] = Field(description="versions that policy does not take")
+    policy: PolicyOverride | None
     manufacturer: str | None
     model: str | None
     power: nouns.Power

@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from otagate import __version__
 from otagate.api import devices, events, health, images, radios, sources, updates
 from otagate.api.problems import KINDS, MEDIA_TYPE, Problem
-from otagate.api.router import Call, Reply, Route
+from otagate.api.router import MERGE_PATCH, Call, Reply, Route
 
 COPY = Path(__file__).with_name("openapi.json")
 COMMON = ("malformed-request", "invalid-request", "unauthorized", "scope-missing", "host-refused", "origin-refused", "internal", "too-slow")
@@ -139,7 +139,8 @@ def _request_body(route: Route, references: Mapping[type[BaseModel], Json]) -> J
     if body is None or not issubclass(body, BaseModel):
         return None
     required = any(field.is_required() for field in body.model_fields.values())
-    return {"required": required, "content": {"application/json": {"schema": references[body]}}}
+    kinds = ("application/json", MERGE_PATCH) if route.method == "PATCH" else ("application/json",)
+    return {"required": required, "content": {kind: {"schema": references[body]} for kind in kinds}}
 
 
 def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json:

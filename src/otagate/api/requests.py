@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, UpdateStatus
-from otagate.model.devices import Protocol
+from otagate.model.devices import Mode, Protocol
 from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.lifecycle import State
-from otagate.model.versions import parse_file_version
+from otagate.model.versions import MAX_FILE_VERSION, parse_file_version
 
 MAX_PAGE = 500
 MAX_ORDER = 500
 """Devices in one order."""
 
+MAX_GROUPS = 32
+"""Groups of one device."""
+
+MAX_SKIPPED = 64
+"""Versions that one device skips."""
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Label = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$",  # nothing that moves a cursor or turns a line around
+    ),
+]
+
+
+def _readable(text: str) -> str:
+    parse_file_version(text)
+    return text
+
+
+HexVersion = Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{1,8}$"), AfterValidator(_readable)]
+Version = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | HexVersion
+"""A 32-bit file version, as a number or as it is shown."""
 
 
 class Query(BaseModel):
@@ -104,3 +129,39 @@ class PermitJoinBody(Body):
     """How long the network stays open, in seconds; 0 closes it."""
 
     seconds: Annotated[int, Field(ge=0, le=254)] = 60
+
+
+class PolicyBody(Body):
+    """How releases for one device are taken, whatever the rules say; null leaves it to them."""
+
+    default: Mode | None = None
+    retries: Annotated[int, Field(ge=0, le=20)] | None = None
+
+
+class DeviceBody(Body):
+    """What an operator says of a device, as a merge patch (RFC 7396): what is not given stays, null clears.
+
+    `pin` is the only version that policy takes; `skipped` are versions that it does not take. Without a name the device is called by its model.
+    """
+
+    name: Label | None = None
+    room: Label | None = None
+    groups: Annotated[tuple[Label, ...], Field(max_length=MAX_GROUPS, strict=False)] | None = None
+    pin: Version | None = None
+    skipped: Annotated[tuple[Version, ...], Field(max_length=MAX_SKIPPED, strict=False)] | None = None
+    policy: PolicyBody | None = None
+
+    def patch(self) -> DevicePatch:
+        """The same in the hub's words."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.room is not None:
+            given["room"] = self.room or None
+        if self.groups is not None:
+            given["groups"] = tuple(each for each in self.groups if each)
+        if self.pin is not None:
+            given["pin"] = parse_file_version(self.pin)
+        if self.skipped is not None:
+            given["skipped"] = tuple(parse_file_version(each) for each in self.skipped)
+        if self.policy is not None:
+            given["policy"] = PolicyPatch(**{name: getattr(self.policy, name) for name in self.policy.model_fields_set})
+        return DevicePatch(**given)

@@ -21,7 +21,8 @@ from otagate.api.desk import Desk
 from otagate.api.problems import RequestError, field_error, invalid
 from otagate.api.settings import ApiSettings
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+MERGE_PATCH = "application/merge-patch+json"
 MAX_ERRORS = 20
 
 
@@ -177,7 +178,7 @@ async def _body(kind: type, request: web.Request, patience: float) -> BaseModel:
             data = await request.read()
     except TimeoutError:
         raise RequestError("request-timeout", f"the body did not arrive within {patience:g} seconds", headers={"Connection": "close"}) from None
-    if data and request.content_type != "application/json":
+    if data and request.content_type not in (("application/json", MERGE_PATCH) if request.method == "PATCH" else ("application/json",)):
         raise RequestError("unsupported-media-type", f"the body must be application/json, not {request.content_type[:80]!r}")
     try:
         return _model(kind).model_validate_json(data or b"{}")

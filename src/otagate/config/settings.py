@@ -167,12 +167,13 @@ class PolicyRules(Section):
     rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
 
     def for_device(self, device: KnownDevice) -> PolicySettings:
-        """What policy is told about this device."""
+        """What policy is told about this device: an operator's word about it alone counts more than any rule."""
         use = next((rule.use for rule in self.rules if rule.match.fits(device)), RuleUse.model_construct())
-        return PolicySettings(
+        ruled = PolicySettings(
             mode=self.default if use.default is None else use.default,
             retries=self.retries if use.retries is None else use.retries,
         )
+        return ruled.overridden(device.policy)
 
 
 class LoggingSettings(Section):

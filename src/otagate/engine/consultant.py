@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -13,9 +14,9 @@ from otagate.engine.library import Library
 from otagate.engine.registry import Registry
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
-from otagate.model.errors import StoreError, UnknownDevice, UpdateError
+from otagate.model.errors import IllegalTransition, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
-from otagate.model.lifecycle import State
+from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.policy.plan import Choice, choose
@@ -139,6 +140,17 @@ class Consultant:
             return []
         created = await self._ledger.create(drafts, superseding=superseding)
         return [each for each in created if isinstance(each, Update)]
+
+    async def withdraw(self, device: Device) -> None:
+        """End what policy itself had queued for a device and would not take any more. Raises StoreUnavailable."""
+        for update in await self._store.updates.unfinished(device.id):
+            component = device.component(update.component)
+            if component is None or update.actor != POLICY or update.state not in (State.PLANNED, State.QUEUED):
+                continue
+            choice = self.consult(device, component, version=update.to_version)
+            if not choice.verdict.allowed:
+                with suppress(IllegalTransition):  # it has just begun
+                    await self._ledger.advance(update.id, [Cause.SUPERSEDED], detail=choice.verdict.sentence)
 
     @staticmethod
     def _refused(past: Past, component: ComponentId, release: Release) -> bool:

@@ -18,10 +18,12 @@ from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
+from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
 from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, Refusal, SourceView, UpdateView
+from otagate.model.devices import Device
 from otagate.model.errors import NotInState, OtagateError, StoreError, UnknownRadio
 from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
@@ -134,6 +136,18 @@ class Desk:
                     told[view.update.id] = view.bytes_sent
                     yield view
             await asyncio.sleep(_LIVE_EVERY)
+
+    # --- devices ----------------------------------------------------------------------------------------------------------------------
+
+    async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> DeviceView:
+        """Change what an operator says of a device; policy decides anew. Raises UnknownDevice, StoreUnavailable."""
+        return await self._readings.device_view(await self._errands.do(self._amend(device_id, patch, actor), what="amend"))
+
+    async def _amend(self, device_id: DeviceId, patch: DevicePatch, actor: str) -> Device:
+        device = await self._registry.amend(device_id, patch, actor=actor)
+        await self._consultant.withdraw(device)
+        self._consultant.post(device_id)
+        return device
 
     # --- updates ----------------------------------------------------------------------------------------------------------------------
 

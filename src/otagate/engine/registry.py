@@ -1,7 +1,7 @@
 """The ONE place where devices and radios change: what radios tell, in memory at once, on disk as soon as the disk takes it.
 
 What is told here can be asked again, so memory goes first: with a full disk the hub knows its devices and radios as they are. What the store refused
-is owed to it, and a fact is published only once it is durable.
+is owed to it, and a fact is published only once it is durable. What operators say cannot be asked again: it goes to the disk first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from otagate.engine.journal import Entry, Journal
+from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
 from otagate.model.errors import StoreError, UnknownDevice, UnknownRadio
 from otagate.model.ids import DeviceId, RadioName
@@ -159,6 +160,20 @@ class Registry:
         if known is not None and known.online:
             await self._take(replace(known, online=False), "left")
 
+    # --- what operators say -------------------------------------------------------------------------------------------------------------
+
+    async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> Device:
+        """Take an operator's word about a device: on disk first, then here. Raises UnknownDevice, StoreUnavailable."""
+        async with self._saving:
+            before = self.device(device_id)
+            wanted = patched(before, patch)
+            if wanted != before:
+                async with self._journal.commit() as entry:
+                    await self._store.devices.put(wanted)
+                    entry.tell("device", device_id, "amended", actor=actor, data=told_changes(before, wanted))
+            self._devices[device_id] = patched(self.device(device_id), patch)  # what was heard meanwhile stays
+            return self._devices[device_id]
+
     # --- to disk ------------------------------------------------------------------------------------------------------------------------
 
     async def _take(self, device: Device, kind: str | None) -> None:
@@ -240,6 +255,9 @@ def _known_better(device: Device, known: Device) -> Device:
         last_seen=known.last_seen,
         pin=known.pin,
         skipped=known.skipped,
+        room=known.room or device.room,
+        groups=known.groups or device.groups,
+        policy=known.policy,
     )
 
 

@@ -10,6 +10,8 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName
 
 Protocol = Literal["zigbee", "zwave", "cloud"]
 Power = Literal["mains", "battery"]
+Mode = Literal["automatic", "ask", "never"]
+"""How releases are taken that nobody ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,20 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOverride:
+    """What an operator wants for one device, whatever the rules say; None leaves it to the rules."""
+
+    default: Mode | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One Zigbee device (or, later, one Z-Wave node) as we know it."""
+    """One Zigbee device (or, later, one Z-Wave node) as we know it.
+
+    What an operator says of it: `name` (until then the model), `room`, `groups`, `pin` (the only version that policy takes), `skipped` (versions
+    that it does not take) and `policy`.
+    """
 
     id: DeviceId
     radio: RadioName | None
@@ -47,6 +61,9 @@ class Device:
     battery_percent: int | None = None
     pin: int | None = None
     skipped: tuple[int, ...] = ()
+    room: str | None = None
+    groups: tuple[str, ...] = ()
+    policy: PolicyOverride | None = None
     components: tuple[Component, ...] = field(default=())
 
     def component(self, component_id: ComponentId) -> Component | None:

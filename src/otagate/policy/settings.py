@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-Mode = Literal["automatic", "ask", "never"]
+from otagate.model.devices import Mode as Mode
+from otagate.model.devices import PolicyOverride
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +14,13 @@ class PolicySettings:
 
     mode: Mode = "ask"
     retries: int = 3
+
+    def overridden(self, by: PolicyOverride | None) -> PolicySettings:
+        """The same with what an operator wants for one device."""
+        if by is None:
+            return self
+        return replace(
+            self,
+            mode=self.mode if by.default is None else by.default,
+            retries=self.retries if by.retries is None else by.retries,
+        )

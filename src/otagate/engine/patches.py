@@ -1,0 +1,84 @@
+"""What an operator changes about a device, as a merge patch (RFC 7396): what is not given stays, what is given as None is cleared."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from otagate.model.devices import Device, Mode, PolicyOverride
+from otagate.model.facts import Scalar
+from otagate.model.versions import display_file_version
+
+
+class Unset(enum.Enum):
+    """A patch leaves this as it is."""
+
+    UNSET = enum.auto()
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPatch:
+    """A change of a device's policy override."""
+
+    default: Mode | Unset | None = UNSET
+    retries: int | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePatch:
+    """A change of what an operator says of a device; texts are clean, versions are 32-bit file versions."""
+
+    name: str | Unset | None = UNSET
+    room: str | Unset | None = UNSET
+    groups: tuple[str, ...] | Unset | None = UNSET
+    pin: int | Unset | None = UNSET
+    skipped: tuple[int, ...] | Unset | None = UNSET
+    policy: PolicyPatch | Unset | None = UNSET
+
+
+def patched(device: Device, patch: DevicePatch) -> Device:
+    """The device with the patch merged into it; a name that is cleared is the model again."""
+    changes = _given(patch)
+    if "name" in changes:
+        changes["name"] = patch.name or device.model or ""
+    for each in ("groups", "skipped"):
+        if each in changes:
+            changes[each] = _unique(changes[each] or ())
+    if isinstance(patch.policy, PolicyPatch):
+        merged = replace(device.policy or PolicyOverride(), **_given(patch.policy))
+        changes["policy"] = None if merged == PolicyOverride() else merged
+    return replace(device, **changes)
+
+
+def told_changes(before: Device, after: Device) -> dict[str, Scalar]:
+    """What a patch changed, for the journal: each field as it is now."""
+    return {name: _shown(name, getattr(after, name)) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+
+
+_NAMES = tuple(each.name for each in fields(DevicePatch))
+
+
+def _given(patch: DevicePatch | PolicyPatch) -> dict[str, Any]:
+    values = {each.name: getattr(patch, each.name) for each in fields(patch)}
+    return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(set(values)))
+
+
+def _shown(name: str, value: Any) -> Scalar:
+    match value:
+        case PolicyOverride():
+            return ", ".join(f"{each.name} {getattr(value, each.name)}" for each in fields(value) if getattr(value, each.name) is not None)
+        case tuple():
+            return ", ".join(display_file_version(each) if name == "skipped" else str(each) for each in value)
+        case int():
+            return display_file_version(value)
+        case _:
+            return None if value is None else str(value)
