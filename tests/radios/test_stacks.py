@@ -45,4 +45,3 @@ def test_what_the_table_names_exists(name: str) -> None:
         if each is not None:
             module, _, attribute = each.partition(":")
             assert callable(getattr(importlib.import_module(module), attribute))
-    assert (stacks.fast_path(name) is None) == (stack.fast_path is None)

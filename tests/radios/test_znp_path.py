@@ -83,15 +83,14 @@ class _Tap:
 
 
 def _tap(*, taking: bool = True) -> _Tap:
-    app, path = _App(), ZnpPath()
+    app = _App()
     taken: list[tuple[int, int, int, int, bytes]] = []
 
     def take(*frame: Any) -> bool:
         taken.append(frame)
         return taking
 
-    path.attach(app, take=take)  # type: ignore[arg-type]
-    return _Tap(app, path, taken)
+    return _Tap(app, ZnpPath(app, take=take), taken)  # type: ignore[arg-type]
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------------------------------
@@ -318,11 +317,11 @@ async def test_a_request_to_the_zdo_keeps_its_number_because_it_travels_in_the_f
 @pytest.mark.asyncio
 @pytest.mark.parametrize("missing", ["_znp", "_znp._uart", "_znp._sync_request_lock"])
 async def test_a_library_without_a_private_name_is_left_untouched(missing: str) -> None:
-    app, path = _App(), ZnpPath()
+    app = _App()
     line = app.line
     owner, _, name = missing.rpartition(".")
     delattr(app if not owner else app._znp, name)
     with pytest.raises(FastPathUnavailable):
-        path.attach(app, take=lambda *_: True)  # type: ignore[arg-type]
+        ZnpPath(app, take=lambda *_: True)  # type: ignore[arg-type]
     assert "data_received" not in vars(line)
     assert "send_packet" not in vars(app)

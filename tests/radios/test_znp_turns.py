@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from otagate.model.errors import DeviceUnreachable
-from otagate.radios import znp_path
+from otagate.radios import exchange
 from otagate.radios.stacks import FastPathUnavailable, Fate
 from otagate.radios.znp_path import ZnpPath
 from otagate_rig.aps import DeviceKind
@@ -38,10 +38,9 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def bench(monkeypatch: pytest.MonkeyPatch, bound: float = BOUND) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(znp_path, "_ANSWER_BOUND", bound)
+    monkeypatch.setattr(exchange, "ANSWER_BOUND", bound)
     async with Rig(devices=[ROUTER], announce_after=None) as rig, running(rig.path) as app:
-        path = ZnpPath()
-        path.attach(app, take=lambda *_: True)
+        path = ZnpPath(app, take=lambda *_: True)
         try:
             yield Bench(rig, app, path)
         finally:

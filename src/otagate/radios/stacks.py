@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FastPathUnavailable(Exception):
-    """The radio library is not built as the fast path expects: use zigpy's public API."""
+    """The fast path cannot be used here, and why, as the end of a sentence after "because": use zigpy's public API."""
 
 
 class Busy(Exception):
@@ -40,20 +40,28 @@ Take = Callable[[int, int, int, int, bytes], bool]
 """(source network address, source endpoint, destination endpoint, LQI, ZCL frame) → whether it was taken. Must not raise."""
 
 
-class FastPath(Protocol):
-    """OTA frames in and out beside the radio library's own packet pipeline; one object serves one life of one radio."""
+Ended = Callable[[Fate], None]
+"""Told once how a frame that was handed over has ended."""
 
-    def attach(self, app: ControllerApplication, *, take: Take) -> None:
-        """Begin. Raises FastPathUnavailable, with nothing changed."""
+
+class FastPath(Protocol):
+    """OTA frames in and out beside the radio library's own packet pipeline; one object, made by a `Tap`, serves one life of one radio."""
 
     def detach(self) -> None:
         """Leave everything as it was; idempotent. What is sent afterwards raises DeviceUnreachable."""
 
-    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
+    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended) -> None:
         """Hand one ZCL frame of cluster 0x0019 to the coordinator; `ended` is told later how it went.
 
         Raises Busy, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath; then `ended` is not called.
         """
+
+
+class Tap(Protocol):
+    """Begins a fast path: its class."""
+
+    def __call__(self, app: ControllerApplication, *, take: Take) -> FastPath:
+        """For a started application. Raises FastPathUnavailable, with nothing changed."""
 
 
 WatchResets = Callable[["ControllerApplication", Callable[[], None]], None]
@@ -73,8 +81,8 @@ def _says_reset(error: BaseException | None) -> bool:
 class Stack:
     """One radio library: where its application class is, and the extra that installs it.
 
-    `fast_path`, `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the next
-    `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
+    `fast_path` (`Tap`), `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the
+    next `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
     `room` is how many frames of ours it may have under way; what the library wants for itself comes on top.
     """
@@ -121,11 +129,13 @@ def application_class(radio_type: str) -> type[ControllerApplication]:
     return chosen
 
 
-def fast_path(radio_type: str) -> FastPath | None:
-    """A new fast path for this radio type, or None where there is none."""
+def tap(radio_type: str, app: ControllerApplication, *, take: Take) -> FastPath | None:
+    """Begin the fast path of a started application, or None where its library has none. Raises FastPathUnavailable, with nothing changed."""
     name = STACKS[radio_type].fast_path
-    path: FastPath | None = _named(name)() if name is not None else None
-    return path
+    if name is None:
+        return None
+    begin: Tap = _named(name)
+    return begin(app, take=take)
 
 
 def watch_resets(radio_type: str, app: ControllerApplication, restarted: Callable[[], None]) -> None:

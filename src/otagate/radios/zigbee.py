@@ -53,6 +53,7 @@ class ZigbeeRadio:
         )
         self._app: ControllerApplication | None = None
         self._fast: stacks.FastPath | None = None
+        self._slow_because = ""
 
     @property
     def name(self) -> RadioName:
@@ -82,6 +83,7 @@ class ZigbeeRadio:
     async def _serve(self, app: ControllerApplication) -> None:
         """Serve until the connection is lost; raises why."""
         self._app = app
+        self._slow_because = ""
         self._attach(app)
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._sender.run(app, self._fast))
@@ -97,19 +99,15 @@ class ZigbeeRadio:
         sentence = f"channel {network.channel}, PAN 0x{network.pan_id:04x}, {len(self._switchboard.peers)} devices"
         if self._fast is not None:
             return sentence
-        changed = stacks.STACKS[self._settings.type].fast_path is not None
-        return f"{sentence}; OTA over the library's public interface{', because its inside has changed' if changed else ''}"
+        because = f", because {self._slow_because}" if self._slow_because else ""
+        return f"{sentence}; OTA over the library's public interface{because}"
 
     def _attach(self, app: ControllerApplication) -> None:
-        fast = stacks.fast_path(self._settings.type)
-        if fast is None:
-            return
         try:
-            fast.attach(app, take=self._switchboard.take)
+            self._fast = stacks.tap(self._settings.type, app, take=self._switchboard.take)
         except stacks.FastPathUnavailable as error:
+            self._slow_because = str(error)
             LOG.warning("fast path unavailable", radio=self.name, error=str(error))
-        else:
-            self._fast = fast
 
     def _detach(self) -> None:
         fast, self._fast = self._fast, None
@@ -119,6 +117,7 @@ class ZigbeeRadio:
     def _fast_path_broke(self, error: stacks.FastPathUnavailable) -> None:
         """For good, as long as the connection lasts: a new release of a radio library may slow OTA down, never stop it."""
         self._detach()
+        self._slow_because = str(error)
         LOG.warning("fast path given up", radio=self.name, error=str(error))
         if self._app is not None:
             self._tell("up", self._sentence(self._app))

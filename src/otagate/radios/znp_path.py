@@ -7,19 +7,17 @@ zigpy-znp matches confirmations by that number alone. Frames are those of the Mo
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import struct
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import DeviceUnreachable
-from otagate.radios.stacks import TOO_LONG, Busy, FastPathUnavailable, Fate, Take
+from otagate.radios.exchange import CHANGED, Exchange, changed
+from otagate.radios.stacks import TOO_LONG, Busy, Ended, FastPathUnavailable, Fate, Take
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
-    from zigpy.datastructures import PriorityLock, ReschedulableTimeout
     from zigpy.types import ZigbeePacket
 
 _SOF = 0xFE
@@ -36,126 +34,60 @@ _NO_ROUTE_DISCOVERY = 0x20
 _APS_ACK = 0x10
 _RADIUS = 30
 _MAX_BODY = 250
-_ANSWER_BOUND = 5.0
-_MUTE_BOUND = 3
-_QUARANTINE = 60.0
 _BUSY = frozenset({0x10, 0x11, 0x1A})  # MEM_ERROR, BUFFER_FULL, MAC_NO_RESOURCES
 _NO_ROUTE = 0xCD
 _INVALID_PARAMETER = 0x02
 _SURELY_FITS = 60
 _HALVES = (1024, 512, 256, 128, 64, 32, 16, 8)
 
-_CHANGED = (AttributeError, TypeError, KeyError, IndexError, ValueError, ImportError)
-"""What private names that are gone, or mean something else now, raise."""
-
 
 class ZnpPath:
     """See the module's docstring; implements `stacks.FastPath`."""
 
-    def __init__(self) -> None:
-        self._app: Any = None
-        self._api: Any = None
-        self._line: Any = None
-        self._received: Callable[[bytes], None] | None = None
-        self._take: Take | None = None
-        self._send_packet: Callable[[ZigbeePacket], Any] | None = None
-        self._rest = b""
-        self._answer: asyncio.Future[int] | None = None
-        self._overdue: ReschedulableTimeout | None = None
-        self._mute = 0
-        self._number = 0
-        self._mine: dict[int, tuple[float, Callable[[Fate], None]]] = {}
-        self._theirs: set[int] = set()
-
-    def attach(self, app: ControllerApplication, *, take: Take) -> None:
-        """Tap the serial protocol of a started application. Raises FastPathUnavailable where a private name is missing."""
+    def __init__(self, app: ControllerApplication, *, take: Take) -> None:
+        """Tap the serial protocol of a started application. Raises FastPathUnavailable, with nothing changed, where a private name is missing."""
         try:
-            from zigpy.datastructures import ReschedulableTimeout
-
             api = app._znp  # type: ignore[attr-defined]
-            line, lock = api._uart, api._sync_request_lock
-            received, send_packet = line.data_received, app.send_packet
-            line.write, lock.locked, lock.acquire, lock.release  # noqa: B018 -- all must exist before anything is tapped
-            overdue = ReschedulableTimeout(self._answer_is_overdue)
-            overdue.reschedule, overdue.cancel  # noqa: B018
-        except _CHANGED as error:
-            raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
-        self._app, self._api, self._line, self._received, self._take = app, api, line, received, take
-        self._send_packet = send_packet
-        self._overdue = overdue
-        line.data_received = self._on_bytes
-        app.send_packet = functools.partial(self._number_packet, send_packet)  # type: ignore[method-assign]
+            self._line: Any = api._uart
+            self._received: Callable[[bytes], None] = self._line.data_received
+            self._line.write  # noqa: B018 -- must exist before anything is tapped
+            self._exchange = Exchange(lambda: api._sync_request_lock)
+        except CHANGED as error:
+            raise changed(error) from None
+        self._app = app
+        self._take = take
+        self._rest = b""
+        self._theirs: set[int] = set()
+        self._attached = True
+        self._send_packet = app.send_packet
+        self._line.data_received = self._on_bytes
+        app.send_packet = self._number_packet  # type: ignore[method-assign]
 
     def detach(self) -> None:
         """Take the tap off; what was held back of a frame goes on to the library."""
-        if self._line is None:
+        if not self._attached:
             return
+        self._attached = False
         vars(self._line).pop("data_received", None)
-        self._app.send_packet = self._send_packet
-        self._line = None
+        self._app.send_packet = self._send_packet  # type: ignore[method-assign]
         rest, self._rest = self._rest, b""
-        if rest and self._received is not None:
+        if rest:
             self._received(rest)
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(DeviceUnreachable("the radio was closed"))
-        if self._overdue is not None:
-            self._overdue.cancel()
-        self._mine.clear()
+        self._exchange.close()
 
     # --- out --------------------------------------------------------------------------------------------------------------------------
 
-    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
+    async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended) -> None:
         """See `FastPath.send`."""
-        if self._line is None:
-            raise DeviceUnreachable("the radio is closed")
-        number = self._next_number()
+        number = self._exchange.next_number(self._theirs)
         options = _NO_ROUTE_DISCOVERY | (_APS_ACK if ack else 0)
         body = _REQUEST.pack(_ADDRESS_16, nwk, endpoint, 0, 1, _OTA, number, options, _RADIUS, len(frame)) + frame
-        self._mine[number] = (time.monotonic(), ended)
-        status = -1
-        try:
-            status = await self._request(_AF_REQUEST, body)
-        finally:
-            if status != 0:
-                self._mine.pop(number, None)
+        status = await self._exchange.hand_over(number, functools.partial(self._write, _frame(_AF_REQUEST, body)), ended)
         if status in _BUSY:
             raise Busy
         if status:
             too_long = status == _INVALID_PARAMETER and len(frame) > _SURELY_FITS
             ended(Fate.TOO_LONG if too_long else _fate(status))
-
-    async def _request(self, command: bytes, body: bytes) -> int:
-        """One synchronous request, in turn with the library's own; returns the status byte of its answer."""
-        try:
-            lock = self._api._sync_request_lock
-            await _take_turn(lock)
-            try:
-                status = await self._exchange(_frame(command, body))
-            finally:
-                lock.release()
-        except TimeoutError:
-            self._mute += 1
-            if self._mute >= _MUTE_BOUND:
-                raise FastPathUnavailable(f"the coordinator left {self._mute} send requests unanswered") from None
-            raise DeviceUnreachable("the coordinator did not answer a send request") from None
-        except _CHANGED as error:
-            if self._line is None:  # closed while this request waited for its turn
-                raise DeviceUnreachable("the radio was closed") from None
-            raise FastPathUnavailable(f"zigpy-znp is not built as expected: {error}") from None
-        self._mute = 0
-        return status
-
-    async def _exchange(self, frame: bytes) -> int:
-        """A timer of its own for every frame would cost as much as the frame: one is put off again and again."""
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._answer = answer
-        if self._overdue is not None:
-            self._overdue.reschedule(_ANSWER_BOUND)
-        try:
-            self._write(frame)
-            return await answer
-        finally:
-            self._answer = None
 
     def _write(self, frame: bytes) -> None:
         """To the transport: the library's own `write` renders each frame as text first, which costs more than all else here."""
@@ -164,32 +96,17 @@ class ZnpPath:
             raise DeviceUnreachable("the radio is closed")
         transport.write(frame)
 
-    def _answer_is_overdue(self) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(TimeoutError())
-
-    async def _number_packet(self, send_packet: Callable[[ZigbeePacket], Any], packet: ZigbeePacket) -> None:
+    async def _number_packet(self, packet: ZigbeePacket) -> None:
         """zigpy's own sends, with a transaction number of ours."""
         if not packet.dst_ep:  # ZDO: the number travels in the frame and gets no confirmation
-            await send_packet(packet)
+            await self._send_packet(packet)
             return
-        number = self._next_number()
+        number = self._exchange.next_number(self._theirs)
         self._theirs.add(number)
         try:
-            await send_packet(packet.replace(tsn=number))
+            await self._send_packet(packet.replace(tsn=number))
         finally:
             self._theirs.discard(number)
-
-    def _next_number(self) -> int:
-        """A number that is not in flight; one whose confirmation was lost on the line is kept out of use for a minute."""
-        if len(self._mine) > 128:
-            bound = time.monotonic() - _QUARANTINE
-            self._mine = {number: flight for number, flight in self._mine.items() if flight[0] > bound}
-        for _ in range(256):
-            self._number = (self._number + 1) & 0xFF
-            if self._number not in self._mine and self._number not in self._theirs:
-                break
-        return self._number
 
     # --- in ---------------------------------------------------------------------------------------------------------------------------
 
@@ -217,7 +134,7 @@ class ZnpPath:
             position = after
         others.append(data[kept:])
         rest = b"".join(others)
-        if rest and self._received is not None:
+        if rest:
             self._received(rest)
 
     def _is_ours(self, data: bytes, start: int, after: int) -> bool:
@@ -228,14 +145,14 @@ class ZnpPath:
             return self._confirmed(data, start, after)
         if command == _AF_RESPONSE:
             return self._answered(data, start, after)
-        if command == _RPC_ERROR and data[start + 5 : start + 7] == _AF_REQUEST and self._answer is not None and not self._answer.done():
-            self._answer.set_exception(FastPathUnavailable("the coordinator does not know AF_DATA_REQUEST_EXT"))
+        if command == _RPC_ERROR and data[start + 5 : start + 7] == _AF_REQUEST and self._exchange.waits:
+            self._exchange.fail(FastPathUnavailable("the coordinator does not know AF_DATA_REQUEST_EXT"))
             return True
         return False
 
     def _incoming(self, data: bytes, start: int, after: int) -> bool:
         body = start + 4
-        if after - body < _INCOMING.size + 1 or self._take is None:
+        if after - body < _INCOMING.size + 1:
             return False
         group, cluster, source, source_ep, own_ep, broadcast, lqi, _, _, _, length = _INCOMING.unpack_from(data, body)
         if cluster != _OTA or group or broadcast:
@@ -247,16 +164,15 @@ class ZnpPath:
 
     def _confirmed(self, data: bytes, start: int, after: int) -> bool:
         number = data[start + 6] if after - start >= 8 else -1
-        if number not in self._mine or not _intact(data, start, after):
+        if not self._exchange.is_under_way(number) or not _intact(data, start, after):
             return False
-        _, ended = self._mine.pop(number)
-        ended(_fate(data[start + 4]))
+        self._exchange.end(number, _fate(data[start + 4]))
         return True
 
     def _answered(self, data: bytes, start: int, after: int) -> bool:
-        if self._answer is None or self._answer.done() or after - start < 6 or not _intact(data, start, after):
+        if not self._exchange.waits or after - start < 6 or not _intact(data, start, after):
             return False
-        self._answer.set_result(data[start + 4])
+        self._exchange.answer(data[start + 4])
         return True
 
 
@@ -293,12 +209,3 @@ def _check_sequence(data: bytes) -> int:
     for bits in _HALVES:
         folded ^= folded >> bits
     return folded & 0xFF
-
-
-async def _take_turn(lock: PriorityLock) -> None:
-    """After the library's own requests; a free lock is taken without a timer. Raises TimeoutError."""
-    if not lock.locked():
-        await lock.acquire(priority=-1)
-        return
-    async with asyncio.timeout(_ANSWER_BOUND):
-        await lock.acquire(priority=-1)
