@@ -1,6 +1,6 @@
 # make demo    a whole hub on this machine: simulated coordinator and devices, the real path of the firmware
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv
-# make check   form: ruff, mypy --strict, the house's import contracts, a fresh OpenAPI document
+# make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
 # make bench   figures against a peer, measured in the same run
 # make night   the big numbers: every image, every loss, fuzzing, kills
 
@@ -33,6 +33,7 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m otagate.api.openapi && git diff --exit-code --stat -- src/otagate/api/openapi.json
+	$(BIN)/python -m otagate.config.schema && git diff --exit-code --stat -- config/otagate.schema.json
 
 bench: .venv/dev
 	$(BIN)/python -m hil.bench

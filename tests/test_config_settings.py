@@ -203,6 +203,22 @@ def test_every_scalar_can_be_set_from_the_environment(tmp_path: Path) -> None:
     assert (hub.policy.default, hub.logging.level) == ("never", "error")
 
 
+def test_a_whole_configuration_can_come_from_the_environment(tmp_path: Path) -> None:
+    """Every scalar there is, at every depth."""
+    hub = read(tmp_path, EVERYTHING)
+
+    def flat(value: Any, name: str) -> dict[str, str]:
+        if isinstance(value, dict):
+            return {each: text for key, inner in value.items() for each, text in flat(inner, f"{name}__{key.upper()}").items()}
+        if isinstance(value, list):
+            return {each: text for index, inner in enumerate(value) for each, text in flat(inner, f"{name}__{index}").items()}
+        return {name: str(value)}
+
+    environ = {f"OTAGATE_{key.removeprefix('__')}": text for key, text in flat(yaml.safe_load(effective(hub)), "").items()}
+    assert len(environ) > 50
+    assert read(tmp_path, "", **environ) == hub
+
+
 def test_lists_grow_from_the_environment_entry_by_entry(tmp_path: Path) -> None:
     listens = {f"OTAGATE_API__LISTEN__{index}": f"127.0.0.1:{9000 + index}" for index in range(12)}
     hub = read(

@@ -43,15 +43,15 @@ def section_at(loc: Loc) -> type[Section] | None:
     for part in loc:
         if isinstance(part, str):
             info = None if section is None else section.model_fields.get(part)
-            section = None if info is None else _section_in(info.annotation)
+            section = None if info is None else section_in(info.annotation)
     return section
 
 
-def _section_in(annotation: Any) -> type[Section] | None:
+def section_in(annotation: Any) -> type[Section] | None:
     """`ApiSettings` in itself, in `tuple[ApiSettings, ...]`, in `Annotated[…]` of either."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((found for each in get_args(annotation) if (found := _section_in(each)) is not None), None)
+    return next((found for each in get_args(annotation) if (found := section_in(each)) is not None), None)
 
 
 def _unknown_key(loc: Loc) -> str:

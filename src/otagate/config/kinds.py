@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from otagate.config.problems import shown
@@ -251,19 +251,44 @@ def _device(value: str) -> str:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded_duration), PlainSerializer(format_duration, return_type=str)]
+def _text(pattern: str | None = None, example: str | None = None) -> WithJsonSchema:
+    """What an editor may check of a text while it is typed; the whole truth is in the validators."""
+    return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **({"examples": [example]} if example else {})})
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_bounded_duration),
+    PlainSerializer(format_duration, return_type=str),
+    _text(r"^[0-9]{1,9}[smhd]$", "6h"),
+]
 Whole = Annotated[int, Field(strict=True), BeforeValidator(_number)]
-Bytes = Annotated[int, Field(strict=True), BeforeValidator(_size), AfterValidator(_bounded_size), PlainSerializer(_format_size)]
-Name = Annotated[str, AfterValidator(_name)]
-LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str)]
+Bytes = Annotated[
+    int,
+    Field(strict=True),
+    BeforeValidator(_size),
+    AfterValidator(_bounded_size),
+    PlainSerializer(_format_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": SMALLEST_BYTES, "maximum": LARGEST_BYTES},
+                {"type": "string", "pattern": r"^[0-9]{1,9} ?(KiB|MiB)?$"},
+            ]
+        }
+    ),
+]
+Name = Annotated[str, AfterValidator(_name), _text(f"^{_NAME.pattern}$")]
+LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str), _text(r"^[^~]")]
 TokenFile = Annotated[LocalPath, BeforeValidator(_credential), TOKEN]
 Folder = Annotated[LocalPath, AfterValidator(_directory)]
-Listen = Annotated[str, AfterValidator(_listen)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-RadioPath = Annotated[str, AfterValidator(_radio_path)]
-StoreUrl = Annotated[str, AfterValidator(_store_url)]
-Glob = Annotated[str, AfterValidator(_glob)]
-Device = Annotated[str, AfterValidator(_device)]
+Listen = Annotated[str, AfterValidator(_listen), _text(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
+HostName = Annotated[str, AfterValidator(_host_name), _text(r"^[^/]+$")]
+RadioPath = Annotated[str, AfterValidator(_radio_path), _text(r"^(/|socket://).+$")]
+StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
+Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
+Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]
 OneOrMore = BeforeValidator(_one_or_more)
 """A list, or one entry alone."""
 Some = BeforeValidator(_some)

@@ -1,4 +1,7 @@
-"""The sections of the configuration and their defaults. A field here is a key there; what is not here does not exist."""
+"""The sections of the configuration and their defaults. A field here is a key there; what is not here does not exist.
+
+The sentence below a field is what editors show beside its key.
+"""
 
 from __future__ import annotations
 
@@ -48,33 +51,45 @@ class TokenSettings(Section):
     """A further token of the API: its name is the actor in the journal, its file holds it, its scopes say what it may do."""
 
     name: Name
+    """Who the token stands for: the actor in the journal."""
     file: TokenFile
+    """The file that holds the token, of mode 0600, or `credential:NAME` for a credential of systemd."""
     scopes: Annotated[tuple[Scope, ...], OneOrMore, Field(min_length=1, max_length=5)]
+    """What the token may do; admin may do everything."""
 
 
 class ApiSettings(Section):
-    """Where the API listens: `host:port`, `[v6]:port` or `unix:/path`. `hosts` are further names by which it may be called.
-
-    `token_file` is None for `api-token` in the state directory: see `HubSettings.token_file`.
-    """
+    """Where the API listens and who may call it. What `token_file` comes to, `HubSettings.token_file` says."""
 
     listen: Annotated[tuple[Listen, ...], OneOrMore, Field(min_length=1, max_length=16)] = ("127.0.0.1:8377",)
+    """`host:port`, `[v6]:port` or `unix:/path`, or a list of them."""
     token_file: TokenFile | None = None
+    """The admin token, made on the first start where it is missing; without this key `api-token` in the state directory."""
     tokens: Annotated[tuple[TokenSettings, ...], Some, Field(max_length=64)] = ()
+    """Further tokens, each with what it may do."""
     hosts: Annotated[tuple[HostName, ...], OneOrMore, Field(max_length=64)] = ()
+    """Names by which the API may be called, beside loopback and its own addresses."""
 
 
 class RadioSettings(Section):
-    """One coordinator. `baudrate` and `flow_control` are None for what the stick's library takes by itself; `channel` is for forming only."""
+    """One coordinator."""
 
     name: Name
+    """What devices, rules and the command line call it."""
     type: RadioType
+    """The kind of coordinator; deconz, xbee and zigate need the extra of the same name."""
     path: RadioPath
+    """A serial port, best by its name under /dev/serial/by-id, or `socket://host:port`."""
     network: Literal["existing", "form"] = "existing"
+    """`form` makes a new network, only on an empty stick with an empty database."""
     baudrate: Annotated[Whole, Field(ge=1200, le=4_000_000)] | None = None
+    """Where the default of the stick's library is wrong."""
     flow_control: Literal["none", "hardware", "software"] | None = None
+    """Where the default of the stick's library is wrong."""
     parallel: Annotated[Whole, Field(ge=1, le=16)] = 2
+    """Transfers at once on this radio."""
     channel: Annotated[Whole, Field(ge=11, le=26)] | None = None
+    """The Zigbee channel of a network that is formed."""
 
     @property
     def over_network(self) -> bool:
@@ -83,12 +98,16 @@ class RadioSettings(Section):
 
 
 class SourceSettings(Section):
-    """A watched folder of images, looked at every `refresh`. Without a name it is called by its type."""
+    """A watched folder of images."""
 
     type: Literal["directory"]
+    """The kind of source."""
     path: Folder
+    """The folder that is watched."""
     name: Name = ""
+    """What it is called; without a name it is called by its type."""
     refresh: Duration = timedelta(seconds=60)
+    """How often it is looked at."""
 
     @model_validator(mode="before")
     @classmethod
@@ -100,28 +119,36 @@ class StoreSettings(Section):
     """Where the status store is; a path after three slashes is relative to the state directory."""
 
     url: StoreUrl = "sqlite:///otagate.db"
+    """`sqlite:///FILE` relative to the state directory, `sqlite:////FILE` absolute, or `memory:`."""
 
 
 class ScheduleSettings(Section):
     """How often devices are asked for their versions."""
 
     interrogate: Duration = timedelta(hours=6)
+    """How often devices are asked which firmware they run."""
 
 
 class ImageSettings(Section):
-    """The largest image that is accepted, in bytes, and where images are kept: None for `images-cache` in the state directory."""
+    """The images that are kept. What `path` comes to, `HubSettings.image_dir` says."""
 
     max_bytes: Bytes = 16 << 20
+    """The largest image that is accepted."""
     path: Folder | None = None
+    """Where images are kept; without this key `images-cache` in the state directory."""
 
 
 class RuleMatch(Section):
     """Which devices a rule is for: all keys that are given must fit; patterns do not tell capitals apart."""
 
     model: Glob | None = None
+    """The model; `*` is any text, `?` one character."""
     manufacturer: Glob | None = None
+    """The manufacturer's name; `*` is any text, `?` one character."""
     radio: Name | None = None
+    """The name of a radio."""
     device: Device | None = None
+    """The id of one device."""
 
     @model_validator(mode="after")
     def _says_something(self) -> RuleMatch:
@@ -143,7 +170,9 @@ class RuleUse(Section):
     """What a rule changes; None leaves it as it is in general."""
 
     default: Mode | None = None
+    """How releases are taken that nobody ordered."""
     retries: Annotated[Whole, Field(ge=0, le=20)] | None = None
+    """Attempts without progress before an update has failed."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> RuleUse:
@@ -156,15 +185,20 @@ class Rule(Section):
     """Other settings for some devices."""
 
     match: RuleMatch
+    """All keys that are given must fit."""
     use: RuleUse
+    """What is different for these devices."""
 
 
 class PolicyRules(Section):
     """How releases are taken without an order, in general and by rules, of which the first that fits wins."""
 
     default: Mode = "ask"
+    """How releases are taken that nobody ordered: automatic, ask (an operator approves each) or never."""
     retries: Annotated[Whole, Field(ge=0, le=20)] = 3
+    """Attempts without progress before an update has failed."""
     rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
+    """Other settings for some devices; the first rule that fits wins."""
 
     def for_device(self, device: KnownDevice) -> PolicySettings:
         """What policy is told about this device: an operator's word about it alone counts more than any rule."""
@@ -177,24 +211,35 @@ class PolicyRules(Section):
 
 
 class LoggingSettings(Section):
-    """What is logged and how: `auto` is console on a terminal and json elsewhere."""
+    """What is logged and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
     format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is console on a terminal and json elsewhere."""
 
 
 class HubSettings(Section):
     """The whole configuration. Made by `otagate.config.load`, which makes every path absolute."""
 
     state_dir: Folder = Path("/var/lib/otagate")
+    """What must survive a restart: the status store, the state of each radio's network, images, the API's token."""
     api: ApiSettings = ApiSettings()
+    """The HTTP API."""
     radios: Annotated[tuple[RadioSettings, ...], Some, Field(max_length=32)] = ()
+    """The coordinators; none is a hub that only keeps images."""
     sources: Annotated[tuple[SourceSettings, ...], Some, Field(max_length=64)] = ()
+    """Where firmware comes from; what is uploaded over the API needs no entry."""
     store: StoreSettings = StoreSettings()
+    """The status store."""
     schedule: ScheduleSettings = ScheduleSettings()
+    """How often things are looked at."""
     images: ImageSettings = ImageSettings()
+    """The images that are kept."""
     policy: PolicyRules = PolicyRules()
+    """Which releases are taken, and how."""
     logging: LoggingSettings = LoggingSettings()
+    """What is logged."""
 
     @property
     def token_file(self) -> Path:
