@@ -46,7 +46,9 @@ _SILENCE, _SILENCE_SLEEPY = 300.0, 3_600.0
 
 @dataclass(slots=True, eq=False)
 class Lamp:
-    """One device and what it will do. `stops_at` is the share of the image at which it stalls or aborts; times in seconds."""
+    """One device and what it will do. `leaves`: reboots with the whole image and no word. `stops_at`: the share of the image at which it stalls or
+    aborts. Times in seconds.
+    """
 
     id: DeviceId = LAMP
     version: int = OLD
@@ -54,7 +56,7 @@ class Lamp:
     sleepy: bool = False
     there: bool = True
     asks: bool = True
-    goes: Literal["well", "stalls", "aborts", "rejects", "declines"] = "well"
+    goes: Literal["well", "stalls", "aborts", "rejects", "declines", "leaves"] = "well"
     stops_at: float = 0.5
     boots: Literal["new", "old", "never"] = "new"
     seconds: float = 60.0
@@ -368,7 +370,7 @@ class ScriptedRadio:
         if lamp.goes == "rejects":
             lamp.busy, lamp.offset, talk.phase = "", 0.0, "over"
             self.say(talk, (Cause.IMAGE_REJECTED,))
-        elif talk.phase == "activated":
+        elif talk.phase == "activated" or lamp.goes == "leaves":
             self._reboot(lamp, talk)
         elif talk.phase == "serving":
             hold = talk.order.hold_activation

@@ -263,6 +263,44 @@ async def test_a_device_that_never_returns_fails_the_update_as_lost() -> None:
 
 
 @instantly
+async def test_a_device_that_uses_the_image_without_a_word_is_done_when_it_is_back() -> None:
+    bench = a_bench(goes="leaves")
+    async with bench.hub() as hub:
+        update = await hub.until_ended((await an_order(hub)).id)
+        assert hub.kinds(update.id) == ["created", "admitted", "verified", "accepted", "rebooted", "version_matches"]
+    assert (update.state, update.attempts, bench.lamp.downloads) == (State.SUCCEEDED, 0, 1)
+
+
+@instantly
+async def test_a_device_that_reboots_with_the_whole_image_and_the_old_version_goes_on_where_it_was() -> None:
+    bench = a_bench(goes="leaves", boots="old")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        asked = bench.lamp.interrogations
+        await hub.until(lambda: bench.lamp.interrogations > asked)
+        await hub.pass_time(seconds=5)
+        assert hub.state(update.id) is State.TRANSFERRING
+        bench.lamp.goes, bench.lamp.boots = "well", "new"
+        hub.radio.finish(LAMP)
+        ended = await hub.until_ended(update.id)
+        assert "stalled" not in hub.kinds(update.id)
+    assert (ended.state, ended.attempts) == (State.SUCCEEDED, 0)
+
+
+@instantly
+async def test_a_device_that_comes_back_in_the_middle_of_its_download_is_not_asked_for_its_version() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        asked = bench.lamp.interrogations
+        await hub.until(lambda: bench.lamp.offset >= 0.3)
+        hub.radio.announce(LAMP)
+        await hub.until(lambda: bench.lamp.offset >= 0.8)
+        assert bench.lamp.interrogations == asked
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
 async def test_a_device_that_does_not_announce_itself_is_found_by_asking_it() -> None:
     bench = a_bench(boots="never")
     async with bench.hub() as hub:

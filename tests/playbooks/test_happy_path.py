@@ -53,6 +53,12 @@ def test_the_high_water_mark_is_what_the_device_holds_and_never_falls() -> None:
     assert story.server.high_water(LAMP) == 450
 
 
+def test_an_image_that_was_handed_out_to_its_end_counts_as_all_of_it() -> None:
+    story = downloads(transferring())
+    story.sends(ask(950, 50)).whatever()
+    assert story.server.high_water(LAMP) == len(IMAGE)
+
+
 # --- the query and its commit -----------------------------------------------------------------------------------------------------------
 
 

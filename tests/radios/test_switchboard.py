@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import zigpy.types as t
 
 from otagate.model.ids import RadioName
-from otagate.model.quirks import PLAIN
-from otagate.ports import DeviceAsked, DeviceFound, RadioEvent
+from otagate.model.quirks import PLAIN, Quirk
+from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, RadioEvent, TransferProgressed
+from otagate.radios.peers import device_id_of
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
 from otagate.sessions.ota_transfer import Patience
+from tests.sessions.playbook import IMAGE, LAMP, serve
+from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, ask
 
+if TYPE_CHECKING:
+    from zigpy.device import ZigbeeDevice
+
+DEVICE_ANNCE = 0x0013
 QUERY = bytes.fromhex("01 07 01 01 8911 8300 00000001 0300".replace(" ", ""))
 """Query Next Image Request: hardware version present, manufacturer 0x1189, image type 0x0083, file version 0x01000000, hardware version 3."""
 
@@ -52,12 +60,16 @@ class Newcomer:
         self.last_seen, self.lqi = None, None
 
 
+def a_board(told: list[RadioEvent], quirk: Quirk = PLAIN) -> Switchboard:
+    return Switchboard(
+        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=told.append, clock=StillClock(), quirk_of=lambda _: quirk, patience=Patience()
+    )
+
+
 @pytest.mark.asyncio
 async def test_what_a_device_tells_during_its_interview_is_told_right_after_it_is_found() -> None:
     told: list[RadioEvent] = []
-    board = Switchboard(
-        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=told.append, clock=StillClock(), quirk_of=lambda _: PLAIN, patience=Patience()
-    )
+    board = a_board(told)
     device = Newcomer()
     board.serve()
     board.adopt(device)
@@ -72,3 +84,23 @@ async def test_what_a_device_tells_during_its_interview_is_told_right_after_it_i
     asked = found[1]
     assert isinstance(asked, DeviceAsked)
     assert (asked.component.version, asked.component.hardware_version) == (0x01000000, 3)
+
+
+@pytest.mark.asyncio
+async def test_how_far_a_device_had_come_is_told_before_its_return() -> None:
+    told: list[RadioEvent] = []
+    board = a_board(told)
+    device = Newcomer()
+    board.serve()
+    board.adopt(device)
+    board.command(
+        replace(
+            serve(manufacturer_code=MANUFACTURER, image_type=IMAGE_TYPE), device=device_id_of(cast("ZigbeeDevice", device)), adopted="transferring"
+        )
+    )
+    for offset in range(0, len(IMAGE), 50):
+        assert board.take(0x1234, 1, 1, 200, ask(offset, 50))
+    board.message(device, 0, DEVICE_ANNCE, 0, b"\x01" + bytes(11))
+    news = [each for each in told if isinstance(each, (TransferProgressed, DeviceReturned))]
+    assert isinstance(news[-1], DeviceReturned)
+    assert news[-2] == TransferProgressed(update=LAMP, offset=len(IMAGE))

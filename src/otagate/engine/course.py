@@ -172,6 +172,8 @@ class Course:
                 silence.restart()
                 offset = self.progress.offset
             await self._take(letter)
+            if self._stands(State.TRANSFERRING) and self._all_handed_out():
+                await self._notice_reboot(letter)
             if self._stands(state) and self.progress.due_on_disk(self.tools.clock.monotonic()):
                 await self._sample()
             if self._stands(state) and silence.read() >= waits.silence:
@@ -194,13 +196,21 @@ class Course:
         while self._stands(State.STAGED):
             letter = await self.mailbox.get(None)
             await self._take(letter)
-            if not self._stands(State.STAGED):
-                return
-            told = letter.component.version if isinstance(letter, Told) else None
-            if isinstance(letter, Returned):
-                told = await self.read_version()
-            if told == self.update.to_version and self._stands(State.STAGED):
-                await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
+            if self._stands(State.STAGED):
+                await self._notice_reboot(letter)
+
+    async def _notice_reboot(self, letter: Letter | None) -> None:
+        """A device that holds the whole image and comes back, or tells its version, may have used it without the word."""
+        state = self.update.state
+        told = letter.component.version if isinstance(letter, Told) else None
+        if isinstance(letter, Returned):
+            told = await self.read_version()
+        if told == self.update.to_version and self._stands(state):
+            await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
+
+    def _all_handed_out(self) -> bool:
+        """Whether the device may hold the whole image; what it got in an earlier life of the hub is not known."""
+        return self.adopted or self.progress.offset >= self.update.bytes_total
 
     async def _await_return(self) -> None:
         """The device was told to use the image: wait until it is back, whatever way it shows that."""

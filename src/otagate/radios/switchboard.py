@@ -196,6 +196,7 @@ class Switchboard:
             if refused := ota.default_response_in(frame):
                 peer.session.refused(*refused)
         if profile == 0 and cluster == _DEVICE_ANNCE:
+            self._tell_progress(peer, now)  # how far it had come when it went away
             self._emit(DeviceReturned(device=peer.id))
         self._perform(peer, peer.endpoint, peer.session.heard(now))
 

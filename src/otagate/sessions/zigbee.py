@@ -41,9 +41,11 @@ class OtaServer:
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
     def high_water(self, update: UpdateId) -> int:
-        """The furthest byte offset that the device is known to hold up to, or 0."""
+        """The furthest byte offset that the device is known to hold up to, or 0; the size of the image once its last byte was handed out."""
         transfer = self._of(update)
-        return 0 if transfer is None else transfer.high_water
+        if transfer is None:
+            return 0
+        return transfer.size if transfer.reached >= transfer.size else transfer.high_water
 
     def serves(self) -> bool:
         """Whether any image is pinned for this device."""
