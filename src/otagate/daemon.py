@@ -21,9 +21,11 @@ from otagate.api.settings import ApiSettings
 from otagate.config import HubSettings, RadioSettings
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.controls import Controls
 from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
+from otagate.engine.halt import Halt
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -125,6 +127,7 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
         parts = _assemble(settings, store, pace)
         await parts.registry.load()
         await parts.library.load()
+        await parts.halt.load()
         await parts.conductor.recover()
         async with asyncio.TaskGroup() as group, AsyncExitStack() as closing:
             tasks = _Tasks(group)
@@ -146,6 +149,7 @@ class _Parts:
     journal: Journal
     registry: Registry
     library: Library
+    halt: Halt
     consultant: Consultant
     conductor: Conductor
     interrogator: Interrogator
@@ -191,7 +195,8 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     cache = DiskImageCache(settings.image_dir)
     library = Library(store, cache, journal, clock, max_bytes=settings.images.max_bytes)
     policy_of = settings.policy.for_device
-    tools = Tools(store=store, ledger=ledger, registry=registry, library=library, clock=clock, waits=pace.waits, policy_of=policy_of)
+    halt = Halt(store, journal, clock)
+    tools = Tools(store=store, ledger=ledger, registry=registry, library=library, clock=clock, waits=pace.waits, halt=halt, policy_of=policy_of)
     conductor = Conductor(tools=tools, radios=named)
     intake.connect(conductor)
     consultant = Consultant(library=library, registry=registry, ledger=ledger, store=store, clock=clock, policy_of=policy_of)
@@ -206,7 +211,9 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     )
     folders = [WatchedFolder(name=each.name, path=each.path, clock=clock, limit=settings.images.max_bytes) for each in settings.sources]
     refresher = Refresher(folders=folders, library=library, consultant=consultant, journal=journal, clock=clock)
-    readings = Readings(store=store, journal=journal, ledger=ledger, registry=registry, consultant=consultant, conductor=conductor, clock=clock)
+    readings = Readings(
+        store=store, journal=journal, ledger=ledger, registry=registry, consultant=consultant, conductor=conductor, halt=halt, clock=clock
+    )
     errands = Errands()
     reattach = {name: asyncio.Event() for name in named}
     desk = Desk(
@@ -216,7 +223,8 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
         registry=registry,
         library=library,
         consultant=consultant,
-        conductor=conductor,
+        halt=halt,
+        controls=Controls(tools=tools, conductor=conductor),
         interrogator=interrogator,
         refresher=refresher,
         readings=readings,
@@ -233,6 +241,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
         journal=journal,
         registry=registry,
         library=library,
+        halt=halt,
         consultant=consultant,
         conductor=conductor,
         interrogator=interrogator,

@@ -88,15 +88,17 @@ class DeviceAsked:
 class TransferAdvanced:
     """The conversation about an update reached a cause of the lifecycle.
 
-    `causes` happen in this order and are committed together. `token` is not None where the device waits for an answer that must not leave
-    before the commit: pass it to `Radio.committed`. `offset` is the high-water mark in bytes.
+    `causes` happen in this order and are committed together. The same comes again until its `token` is passed to `Radio.committed`; what the
+    device is answered leaves only then. `offset` is the high-water mark in bytes. `held`: the device has the whole image and is told to wait with it
+    only because the update is paused.
     """
 
     update: UpdateId
     causes: tuple[Cause, ...]
     detail: str
-    token: int | None = None
+    token: int
     offset: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,7 @@ class Facts(Protocol):
 
 
 class Settings(Protocol):
-    """Small durable values of the hub itself: pinned networks, halts."""
+    """Small durable values of the hub itself: whether everything is halted."""
 
     async def get(self, key: str) -> str | None:
         """The value, or None."""

@@ -76,6 +76,7 @@ def a_full_update() -> Update:
         force=True,
         not_before=NOW.replace(microsecond=0),
         hold_activation=True,
+        activation_owed=True,
         actor="uid:1000",
         job="job-1",
         step=2,

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.controls import Controls
 from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
+from otagate.engine.halt import Halt
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -174,6 +176,7 @@ class Bench:
         try:
             await hub.registry.load()
             await hub.library.load()
+            await hub.halt.load()
             await hub.conductor.recover()
             hub.start()
             yield hub
@@ -204,9 +207,17 @@ class Hub:
         self.registry = Registry(store, self.journal, clock)
         self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
+        self.halt = Halt(store, self.journal, clock)
         policy_of = bench.policy_of
         tools = Tools(
-            store=store, ledger=self.ledger, registry=self.registry, library=self.library, clock=clock, waits=bench.waits, policy_of=policy_of
+            store=store,
+            ledger=self.ledger,
+            registry=self.registry,
+            library=self.library,
+            clock=clock,
+            waits=bench.waits,
+            halt=self.halt,
+            policy_of=policy_of,
         )
         radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
         self.conductor = Conductor(tools=tools, radios=radios)
@@ -229,6 +240,7 @@ class Hub:
             registry=self.registry,
             consultant=self.consultant,
             conductor=self.conductor,
+            halt=self.halt,
             clock=clock,
         )
         self.errands = Errands()
@@ -240,7 +252,8 @@ class Hub:
             registry=self.registry,
             library=self.library,
             consultant=self.consultant,
-            conductor=self.conductor,
+            halt=self.halt,
+            controls=Controls(tools=tools, conductor=self.conductor),
             interrogator=self.interrogator,
             refresher=self.refresher,
             readings=self.readings,

@@ -260,13 +260,14 @@ class ScriptedRadio:
             talk.parked = True
             self.say(talk, (Cause.EXPIRED if talk.phase == "offered" else Cause.STALLED,))
 
-    def say(self, talk: _Talk, causes: tuple[Cause, ...], after: Callable[[], None] = lambda: None) -> None:
+    def say(self, talk: _Talk, causes: tuple[Cause, ...], after: Callable[[], None] = lambda: None, *, held: bool = False) -> None:
         """Tell until it is committed; `after` is what leaves then."""
         if talk.patience is not None:
             talk.patience.cancel()
         lamp = self.lamps[talk.order.device]
         offset = int(lamp.offset * len(talk.order.image))
-        talk.pending = TransferAdvanced(update=talk.order.update, causes=causes, detail="scripted", token=next(self._tokens), offset=offset)
+        token = next(self._tokens)
+        talk.pending = TransferAdvanced(update=talk.order.update, causes=causes, detail="scripted", token=token, offset=offset, held=held)
         talk.after = after
         self._repeat(talk, talk.pending)
 
@@ -373,9 +374,10 @@ class ScriptedRadio:
         elif talk.phase == "activated" or lamp.goes == "leaves":
             self._reboot(lamp, talk)
         elif talk.phase == "serving":
-            hold = talk.order.hold_activation
+            held = talk.paused and not talk.order.hold_activation
+            hold = talk.order.hold_activation or held
             causes = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
-            self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk))
+            self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk), held=held)
             self._later(_END_AGAIN, self._request, lamp)
 
     def _hold(self, lamp: Lamp, talk: _Talk) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from otagate.model.lifecycle import Cause, State
-from tests.sessions.playbook import IMAGE, asked, downloads, offering, pause, resume, serve, told, transferring, unasked, withdraw
-from tests.sessions.wire import ABORT, ask, block, default, end, no_image, notify, offered, query, stop, upgrade, wait
+from tests.sessions.playbook import IMAGE, activate, asked, downloads, offering, pause, resume, serve, told, transferring, unasked, withdraw
+from tests.sessions.wire import ABORT, HOLD, REQUIRE_MORE_IMAGE, ask, block, default, end, no_image, notify, offered, query, stop, upgrade, wait
 
 SIZE = len(IMAGE)
 
@@ -59,9 +59,26 @@ def test_a_resume_without_a_pause_does_nothing() -> None:
     assert story.came_out()[-1][1].causes == (Cause.EXPIRED,)
 
 
-def test_a_device_that_has_everything_may_say_so_in_a_pause() -> None:
-    story = downloads(transferring()).orders(pause()).nothing().sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED))
-    story.commits().expects(upgrade()).stands(State.ACTIVATING)
+def test_a_device_that_has_everything_says_so_in_a_pause_and_waits_for_the_word() -> None:
+    story = downloads(transferring()).orders(pause()).nothing().sends(end()).expects(told(Cause.TRANSFERRED))
+    story.commits().expects(upgrade(HOLD)).stands(State.STAGED)
+    story.sends(end()).expects(upgrade(HOLD)).orders(resume()).nothing().sends(end()).expects(upgrade(HOLD))
+    story.orders(activate()).expects(unasked(upgrade(0, tsn=2)))
+
+
+def test_only_a_pause_that_keeps_a_device_from_its_image_is_told_as_such() -> None:
+    for order, paused, held in ((serve(), True, True), (serve(), False, False), (serve(hold_activation=True), True, False)):
+        story = downloads(transferring(order))
+        if paused:
+            story.orders(pause()).nothing()
+        story.sends(end())
+        assert [effect.held for _, effect in story.came_out()] == [held]
+
+
+def test_a_device_that_waited_for_another_image_goes_on_waiting_in_a_pause() -> None:
+    story = downloads(transferring()).sends(end(REQUIRE_MORE_IMAGE)).whatever().commits().whatever().orders(pause()).nothing()
+    story.sends(end()).expects(upgrade(HOLD)).stands(State.STAGED)
+    story.orders(resume()).nothing().sends(end()).expects(told(Cause.ACTIVATED)).commits().expects(upgrade())
 
 
 def test_a_device_may_give_up_in_a_pause() -> None:

@@ -1,6 +1,6 @@
 """Server-Sent Events: the journal as it grows, and live progress in between.
 
-`id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`) and
+`id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`, `hub`) and
 `data` the object as a GET answers it, with the fact under `fact`; where the object is gone, only its `id`. An update shows the state that the fact
 tells; everything else is as it is now. Live progress is an `update` without an id. A reader that does not keep up is disconnected and comes back
 with `Last-Event-ID`: nothing is kept for it here.
@@ -164,6 +164,8 @@ async def _subject(desk: Desk, fact: Fact) -> BaseModel | None:
             return next((rendering.radio_document(each) for each in desk.radios() if each.name == fact.subject_id), None)
         case "source":
             return next((rendering.source_document(each) for each in await desk.sources() if each.name == fact.subject_id), None)
+        case "hub":
+            return None
 
 
 def _frame(event: str, data: str, *, number: int | None = None) -> bytes:

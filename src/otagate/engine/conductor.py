@@ -9,15 +9,15 @@ from dataclasses import replace
 import structlog
 
 from otagate.engine.course import Course, Tools
-from otagate.engine.mailbox import Heard, Letter, Returned, Told
+from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
 from otagate.engine.waiting import WaitingList
 from otagate.model.devices import Component
-from otagate.model.errors import IllegalTransition, ImageError, NotCancellable, NotInState, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
-from otagate.model.lifecycle import PAUSABLE, Cause, State
-from otagate.model.orders import Park, Pause, Resume, Withdraw
+from otagate.model.lifecycle import Cause, State
+from otagate.model.orders import Order, Park, Pause, Resume, Withdraw
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
@@ -47,6 +47,7 @@ class Conductor:
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
+        tools.halt.watch(self._halted)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -70,6 +71,10 @@ class Conductor:
         """Whose update it is; None where it has ended."""
         row = self._rows.get(update)
         return None if row is None else row.device
+
+    def waits(self, update: UpdateId) -> bool:
+        """Whether an update has not ended and no task works on it."""
+        return update in self._rows and update not in self._courses
 
     def is_busy(self, device: DeviceId) -> bool:
         """Whether a running update converses with the device, so that it should not be asked other things."""
@@ -108,7 +113,7 @@ class Conductor:
         device = air.devices.get(update.device)
         there = {} if device is None else {device.id: replace(device, online=True, last_seen=self._tools.clock.now())}
         up = {name: replace(radio, up=True) for name, radio in air.radios.items()}
-        air = replace(air, radios=up, devices={**air.devices, **there})
+        air = replace(air, radios=up, devices={**air.devices, **there}, halted=False)
         running = [course.update for course in self._courses.values() if course.update.device != update.device]
         waiting = admit([update], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
         return waiting is None or waiting.reason != "radio_busy"
@@ -168,16 +173,25 @@ class Conductor:
         if before is None or (before.state, before.paused) != (update.state, update.paused):
             self.wake()
 
+    def _halted(self, on: bool) -> None:
+        """Everything stands still, or goes on: every session is told at once, and every course looks again."""
+        for course in self._courses.values():
+            if not course.update.paused:
+                course.radio.command(Pause(update=course.update.id) if on else Resume(update=course.update.id))
+            course.mailbox.put(Changed())
+        self.wake()
+
     def _forget(self, update: Update) -> None:
         self._rows.pop(update.id, None)
         self._waiting.forget(update.id)
         self._knocked.discard(update.id)
         self._benched.discard(update.id)
         if update.id in self._pinned and update.id not in self._courses:
-            self._command(update, Withdraw(update=update.id))
+            self.command(update, Withdraw(update=update.id))
         self._pinned.discard(update.id)
 
-    def _command(self, update: Update, order: Park | Pause | Resume | Withdraw) -> None:
+    def command(self, update: Update, order: Order) -> None:
+        """Hand an order to the radio of an update, where there is one."""
         radio = self._radios.get(update.radio)
         if radio is not None:
             radio.command(order)
@@ -193,7 +207,7 @@ class Conductor:
     async def _look(self) -> None:
         if self._stopping:
             return
-        queue = [self._as_knocked(each) for each in self._rows.values() if self._waits(each)]
+        queue = [self._as_knocked(each) for each in self._rows.values() if self._queues(each)]
         running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
         admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())
         self._waiting.verdicts = admission.waiting
@@ -204,7 +218,7 @@ class Conductor:
             if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
                 await self._pin(row)
 
-    def _waits(self, update: Update) -> bool:
+    def _queues(self, update: Update) -> bool:
         return update.id not in self._courses and (update.state is State.QUEUED or update.id in self._benched)
 
     def _as_knocked(self, update: Update) -> Update:
@@ -224,8 +238,9 @@ class Conductor:
             )
             for name, status in registry.radios.items()
         }
+        devices = {device.id: device for device in registry.devices()}
         paused = frozenset(each.id for each in self._rows.values() if each.paused)
-        return Air(radios=radios, devices={device.id: device for device in registry.devices()}, paused=paused)
+        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused)
 
     async def _tell_waits(self) -> None:
         now = self._tools.clock.monotonic()
@@ -291,7 +306,7 @@ class Conductor:
         except (UnknownImage, ImageError, StoreError):
             return  # fetching will say so
         now = self._rows.get(update.id)
-        if now is not None and self._waits(now):
+        if now is not None and self._queues(now):
             radio.command(serve_order(now, view, facts, adopted=ADOPTED.get(now.state, "offering")))
             radio.command(Park(update=now.id))
 
@@ -334,62 +349,3 @@ class Conductor:
         for course in self._courses_of(device):
             if course.update.component == component.id:
                 course.mailbox.put(Told(component))
-
-    # --- what operators ask -----------------------------------------------------------------------------------------------------------
-
-    async def cancel(self, update_id: UpdateId, actor: str) -> Update:
-        """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
-
-        Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable.
-        """
-        try:
-            update = await self._tools.ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
-        except IllegalTransition:
-            found = await self._tools.store.updates.get(update_id)
-            if found.ended:
-                raise NotInState(f"update {update_id} has ended: it is {found.state}") from None
-            raise NotCancellable(f"update {update_id} is {found.state}: the device has the image and the order to use it") from None
-        self._command(update, Withdraw(update=update_id))
-        return update
-
-    async def activate(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a staged image be used. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        if update_id in self._rows and update_id not in self._courses:
-            raise NotInState(f"update {update_id} does not run: {self._rows[update_id].state}")
-        return await self._move(update_id, Cause.ACTIVATED, actor, "an operator gave the word", "only a staged one can be activated")
-
-    async def approve(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._move(update_id, Cause.APPROVED, actor, "an operator approved it", "only a planned one waits for approval")
-
-    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str) -> Update:
-        try:
-            return await self._tools.ledger.advance(update_id, [cause], detail=detail, actor=actor)
-        except IllegalTransition:
-            found = await self._tools.store.updates.get(update_id)
-            raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
-
-    async def pause(self, update_id: UpdateId, actor: str) -> Update:
-        """Hold an update where it is; one that is held stays so. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        known = await self._tools.store.updates.get(update_id)
-        if known.paused and known.state in PAUSABLE:
-            return known
-        changed = await self._tools.ledger.amend(update_id, "paused", check=_require_pausable, actor=actor, paused=True, reason="paused")
-        self._command(changed, Pause(update=update_id))
-        return changed
-
-    async def resume(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a paused update go on. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        changed = await self._tools.ledger.amend(update_id, "resumed", check=_require_paused, actor=actor, paused=False, reason=None)
-        self._command(changed, Resume(update=update_id))
-        return changed
-
-
-def _require_pausable(update: Update) -> None:
-    if update.state not in PAUSABLE:
-        raise NotInState(f"update {update.id} is {update.state} and cannot be paused there")
-
-
-def _require_paused(update: Update) -> None:
-    if not update.paused:
-        raise NotInState(f"update {update.id} is not paused")

@@ -16,6 +16,7 @@ import structlog
 
 from otagate.engine.confirmation import Confirmation, Finding
 from otagate.engine.conversation import FAILED_ATTEMPT, still_to_come
+from otagate.engine.halt import Halt
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, Told
@@ -47,6 +48,7 @@ class Tools:
     library: Library
     clock: Clock
     waits: Waits
+    halt: Halt
     policy_of: Callable[[Device], PolicySettings]
 
 
@@ -143,8 +145,10 @@ class Course:
         facts = library.image(update.image).facts
         if self.update.id != update.id or self.update.ended:
             return
-        self.radio.command(serve_order(self.update, view, facts, adopted=ADOPTED.get(self.update.state) if adopted else None))
-        if self.update.paused:
+        # what stands still is not announced: that comes when it goes on
+        taken_up = ADOPTED.get(self.update.state) if adopted or self._held else None
+        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up))
+        if self._held:
             self.radio.command(Pause(update=update.id))
         self.served = True
 
@@ -179,9 +183,14 @@ class Course:
             if self._stands(state) and silence.read() >= waits.silence:
                 await self._try_again((_failure(state),), f"nothing was heard of it for {waits.silence:.0f} s")
 
+    @property
+    def _held(self) -> bool:
+        """Whether an operator wants it to stand still: this update, or everything."""
+        return self.update.paused or self.tools.halt.on
+
     def _in_charge(self) -> bool:
         """Whether silence is the device's: its radio is up and nobody told it to wait."""
-        return self.tools.registry.is_up(self.update.radio) and not self.update.paused
+        return self.tools.registry.is_up(self.update.radio) and not self._held
 
     async def _sample(self) -> None:
         with suppress(StoreError):  # the next look tries again
@@ -194,6 +203,9 @@ class Course:
         """The image is on the device; wait for the word to use it, or for the device to use it by itself."""
         await self._serve_once()
         while self._stands(State.STAGED):
+            if self.update.activation_owed and not self._held:
+                await self._advance(Cause.ACTIVATED, detail="what held it back has ended")
+                return
             letter = await self.mailbox.get(None)
             await self._take(letter)
             if self._stands(State.STAGED):
@@ -245,7 +257,7 @@ class Course:
 
     def _urge(self) -> None:
         """An image that was held needs the word; one that was not has it in the answer to its Upgrade End Request."""
-        if self.update.hold_activation:
+        if self.update.holds and not self._held:
             self.radio.command(Activate(update=self.update.id))
 
     async def _confirm(self) -> None:
@@ -344,15 +356,15 @@ class Course:
         if causes and causes[-1] in FAILED_ATTEMPT:
             await self._try_again(causes, letter.detail)
         elif causes:
-            await self._advance(*causes, detail=letter.detail, bytes_sent=max(self.update.bytes_sent, letter.offset))
-        if letter.token is not None:
-            self.radio.committed(letter.token)
+            reached = max(self.update.bytes_sent, letter.offset)
+            await self._advance(*causes, detail=letter.detail, bytes_sent=reached, activation_owed=letter.held)
+        self.radio.committed(letter.token)
 
     async def _try_again(self, causes: tuple[Cause, ...], detail: str) -> None:
         """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing."""
         now = self.tools.clock.now()
         reached = max(self.update.bytes_sent, self.progress.offset)
-        if self.update.paused:
+        if self._held:
             await self._advance(*causes, detail=detail, bytes_sent=reached)
             return
         retry = after_attempt(self.update, began_at=self._began_at, reached=reached, settings=self._policy(), now=now)

@@ -10,10 +10,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.controls import Controls
 from otagate.engine.drafting import Drafting
 from otagate.engine.errands import Errands
+from otagate.engine.halt import Halt
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
@@ -22,7 +23,7 @@ from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
-from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, Refusal, SourceView, UpdateView
+from otagate.engine.views import DeviceView, HaltView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, Refusal, SourceView, UpdateView
 from otagate.model.devices import Device
 from otagate.model.errors import NotInState, OtagateError, StoreError, UnknownRadio
 from otagate.model.facts import Fact, Scalar, Subject
@@ -47,7 +48,8 @@ class Desk:
         registry: Registry,
         library: Library,
         consultant: Consultant,
-        conductor: Conductor,
+        halt: Halt,
+        controls: Controls,
         interrogator: Interrogator,
         refresher: Refresher,
         readings: Readings,
@@ -63,7 +65,8 @@ class Desk:
         self._registry = registry
         self._library = library
         self._consultant = consultant
-        self._conductor = conductor
+        self._halt = halt
+        self._controls = controls
         self._interrogator = interrogator
         self._refresher = refresher
         self._readings = readings
@@ -183,23 +186,23 @@ class Desk:
 
     async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._do(self._conductor.cancel(update_id, actor), "cancel")
+        return await self._do(self._controls.cancel(update_id, actor), "cancel")
 
     async def pause(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._do(self._conductor.pause(update_id, actor), "pause")
+        return await self._do(self._controls.pause(update_id, actor), "pause")
 
     async def resume(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._do(self._conductor.resume(update_id, actor), "resume")
+        return await self._do(self._controls.resume(update_id, actor), "resume")
 
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._do(self._conductor.approve(update_id, actor), "approve")
+        return await self._do(self._controls.approve(update_id, actor), "approve")
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._do(self._conductor.activate(update_id, actor), "activate")
+        return await self._do(self._controls.activate(update_id, actor), "activate")
 
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """A new update like one that ended without success. Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses."""
@@ -218,6 +221,18 @@ class Desk:
         if result.refused:
             raise result.refused[0].error
         return result.updates[0]
+
+    def halted(self) -> HaltView | None:
+        """Who halted everything, when and why; None where nothing is halted."""
+        return self._halt.view
+
+    async def halt(self, *, actor: str, because: str | None = None) -> HaltView:
+        """Nothing moves on any radio until this is lifted; idempotent. Raises StoreUnavailable where a restart would forget it."""
+        return await self._errands.do(self._halt.begin(actor=actor, because=because), what="halt")
+
+    async def lift_halt(self, *, actor: str) -> None:
+        """Everything goes on; idempotent. Raises StoreUnavailable, and everything stays halted."""
+        await self._errands.do(self._halt.lift(actor=actor), what="lift halt")
 
     async def _do(self, work: Coroutine[Any, Any, Update], what: str) -> UpdateView:
         return self._readings.update_view(await self._errands.do(work, what=what))

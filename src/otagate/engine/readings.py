@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.halt import Halt
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
@@ -52,7 +53,16 @@ class Readings:
     """Reads, and changes nothing."""
 
     def __init__(
-        self, *, store: Store, journal: Journal, ledger: Ledger, registry: Registry, consultant: Consultant, conductor: Conductor, clock: Clock
+        self,
+        *,
+        store: Store,
+        journal: Journal,
+        ledger: Ledger,
+        registry: Registry,
+        consultant: Consultant,
+        conductor: Conductor,
+        halt: Halt,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -60,6 +70,7 @@ class Readings:
         self._registry = registry
         self._consultant = consultant
         self._conductor = conductor
+        self._halt = halt
         self._clock = clock
 
     # --- devices ----------------------------------------------------------------------------------------------------------------------
@@ -132,9 +143,7 @@ class Readings:
 
     def update_view(self, update: Update) -> UpdateView:
         """An update with its live progress, and for what it waits as of now."""
-        verdict = None if update.ended or update.paused else self._conductor.waits_for(update.id)
-        if verdict is not None:
-            update = replace(update, reason=verdict.reason)
+        update = replace(update, reason=self._reason(update))
         course = self._conductor.course(update.id)
         if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
             return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None)
@@ -142,6 +151,17 @@ class Readings:
         progress = course.progress
         sent = max(progress.offset, update.bytes_sent)
         return UpdateView(update=update, bytes_sent=sent, bytes_per_second=progress.rate(now), eta_seconds=progress.eta(now))
+
+    def _reason(self, update: Update) -> str | None:
+        """For what an update waits, as of now."""
+        if update.ended:
+            return update.reason
+        if update.paused:
+            return "paused"
+        if self._halt.on:
+            return "halted"
+        verdict = self._conductor.waits_for(update.id)
+        return update.reason if verdict is None else verdict.reason
 
     async def log(self, update_id: UpdateId) -> Sequence[Fact]:
         """The facts of one update, oldest first; raises UnknownUpdate."""

@@ -36,6 +36,6 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         hardware_min=facts.hardware_min,
         hardware_max=facts.hardware_max,
         allow_downgrade=update.allow_downgrade,
-        hold_activation=update.hold_activation,
+        hold_activation=update.holds,
         adopted=adopted,
     )

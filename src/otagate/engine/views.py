@@ -130,3 +130,12 @@ class Health:
     ready: bool
     store: str
     radios: tuple[RadioView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltView:
+    """Who halted everything, when, and why if that was said."""
+
+    since: datetime
+    actor: str
+    because: str | None

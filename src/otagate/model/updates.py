@@ -22,8 +22,9 @@ class Update:
     """The job that `lifecycle.TABLE` moves.
 
     `bytes_sent` is the high-water mark of the device's file offset (a durable sample: the live figure is the session's). `attempts` counts
-    attempts without progress; `completed_transfers` counts whole transfers after which the version was unchanged. `activation` is the
-    moment the device was told to use the image. `not_before` holds a queued update back (backoff or a scheduled time).
+    attempts without progress; `completed_transfers` counts whole transfers after which the version was unchanged. `not_before` holds a queued
+    update back (backoff or a scheduled time). `activation_owed`: the device finished in a pause or a halt, was told to wait with the image, and
+    gets the word to use it when that ends.
     """
 
     id: UpdateId
@@ -50,11 +51,17 @@ class Update:
     force: bool = False
     not_before: datetime | None = None
     hold_activation: bool = False
+    activation_owed: bool = False
     paused: bool = False
     actor: str = "policy"
     job: str | None = None
     step: int = 1
     steps: int = 1
+
+    @property
+    def holds(self) -> bool:
+        """Whether the device waits with a whole image for the word to use it."""
+        return self.hold_activation or self.activation_owed
 
     @property
     def ended(self) -> bool:

@@ -240,11 +240,13 @@ class Switchboard:
                     self._emit(Knocked(update=update))
 
     def _advance(self, peer: Peer, endpoint: int, effect: Advance) -> None:
-        if effect.token is not None:
-            self._held[effect.token] = (peer.id, endpoint)
-            while len(self._held) > _ANSWERS_HELD:
-                del self._held[next(iter(self._held))]
-        self._emit(TransferAdvanced(update=effect.update, causes=effect.causes, detail=effect.detail, token=effect.token, offset=effect.offset))
+        self._held[effect.token] = (peer.id, endpoint)
+        while len(self._held) > _ANSWERS_HELD:
+            del self._held[next(iter(self._held))]
+        told = TransferAdvanced(
+            update=effect.update, causes=effect.causes, detail=effect.detail, token=effect.token, offset=effect.offset, held=effect.held
+        )
+        self._emit(told)
 
     def _tell_asked(self, peer: Peer, endpoint: int, effect: Asked) -> None:
         component = Component(

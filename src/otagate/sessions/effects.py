@@ -26,7 +26,8 @@ class Announce:
 class Advance:
     """The update reached these causes, in this order; the same effect comes again, with the same token, until `committed(token)`.
 
-    What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes.
+    What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes. `held`: the device has the
+    whole image and is told to wait with it only because the update is paused.
     """
 
     update: UpdateId
@@ -34,6 +35,7 @@ class Advance:
     detail: str
     token: int
     offset: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

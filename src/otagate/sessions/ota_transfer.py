@@ -178,7 +178,7 @@ class Transfer:
         if self.parked_at is None:
             self.parked_at = now
 
-    def end_response(self, tsn: int) -> bytes:
+    def end_response(self, tsn: int, *, hold: bool = False) -> bytes:
         """The Upgrade End Response of this phase: hold the image, or use it now."""
         order = self.order
         return end_response(
@@ -186,5 +186,5 @@ class Transfer:
             manufacturer_code=order.manufacturer_code,
             image_type=order.image_type,
             file_version=order.file_version,
-            upgrade_time=WAIT_FOR_COMMAND if self.phase is Phase.HELD else 0,
+            upgrade_time=WAIT_FOR_COMMAND if hold or self.phase is Phase.HELD else 0,
         )

@@ -11,12 +11,13 @@ from otagate.sessions.ota_transfer import Phase, Transfer
 
 
 class Verdict(NamedTuple):
-    """`causes` of the lifecycle with a sentence; `phase` is entered once they are durable, `park` holds back blocks at once."""
+    """`causes` of the lifecycle with a sentence; `phase` is entered once they are durable, `park` holds back blocks; `held` as in `Advance`."""
 
     causes: tuple[Cause, ...]
     detail: str
     phase: Phase | None = None
     park: bool = False
+    held: bool = False
 
 
 GREEDY = Verdict((Cause.STALLED,), "the device asked for more than three times the bytes of the image", park=True)
@@ -43,13 +44,14 @@ def block_unasked(offset: int) -> Verdict:
 
 def end_well(transfer: Transfer) -> Verdict:
     """The device holds and has verified the whole image; the causes that are still missing follow from the phase."""
-    hold = transfer.order.hold_activation
+    hold = transfer.order.hold_activation or transfer.paused
     causes: tuple[Cause, ...] = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
     if transfer.phase is Phase.INCOMPLETE:
         causes = (Cause.ACTIVATED,)
     if transfer.phase is Phase.OFFERED:  # it had the last block before this attempt began
         causes = (Cause.ACCEPTED, *causes)
-    return Verdict(causes, "the device holds and has verified the whole image", Phase.HELD if hold else Phase.ACTIVATED)
+    held = hold and not transfer.order.hold_activation
+    return Verdict(causes, "the device holds and has verified the whole image", Phase.HELD if hold else Phase.ACTIVATED, held=held)
 
 
 def end_badly(transfer: Transfer, status: int) -> Verdict | None:

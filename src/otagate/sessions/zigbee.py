@@ -323,6 +323,8 @@ class OtaServer:
         return self._ended_well(transfer, frame, now)
 
     def _ended_well(self, transfer: Transfer, frame: bytes, now: float) -> Effects:
+        if transfer.phase is Phase.INCOMPLETE and transfer.paused:
+            return (Reply(transfer.end_response(frame[1], hold=True)),)  # it asks again (11.13.9.4)
         if transfer.phase is Phase.INCOMPLETE and transfer.order.hold_activation:
             transfer.phase = Phase.HELD
         if transfer.phase in (Phase.HELD, Phase.ACTIVATED):
@@ -388,9 +390,8 @@ class OtaServer:
             transfer.park(now)
         if Cause.TRANSFERRED in verdict.causes:
             transfer.high_water = transfer.size
-        advance = Advance(
-            update=transfer.order.update, causes=verdict.causes, detail=verdict.detail, token=next(self._tokens), offset=transfer.high_water
-        )
+        update, token, offset = transfer.order.update, next(self._tokens), transfer.high_water
+        advance = Advance(update=update, causes=verdict.causes, detail=verdict.detail, token=token, offset=offset, held=verdict.held)
         transfer.pending = Pending(advance=advance, phase=verdict.phase, told=now)
         return (advance,)
 

@@ -1,0 +1,81 @@
+"""What operators ask of single updates, and of all of them at once."""
+
+from __future__ import annotations
+
+from otagate.engine.conductor import Conductor
+from otagate.engine.course import Tools
+from otagate.model.errors import IllegalTransition, NotCancellable, NotInState, Refused
+from otagate.model.ids import UpdateId
+from otagate.model.lifecycle import PAUSABLE, Cause
+from otagate.model.orders import Pause, Resume, Withdraw
+from otagate.model.updates import Update
+
+
+class Controls:
+    """Each changes the row first; the session of the device is told what is on disk."""
+
+    def __init__(self, *, tools: Tools, conductor: Conductor) -> None:
+        self._ledger = tools.ledger
+        self._updates = tools.store.updates
+        self._halt = tools.halt
+        self._conductor = conductor
+
+    async def cancel(self, update_id: UpdateId, actor: str) -> Update:
+        """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
+
+        Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable.
+        """
+        try:
+            update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
+        except IllegalTransition:
+            found = await self._updates.get(update_id)
+            if found.ended:
+                raise NotInState(f"update {update_id} has ended: it is {found.state}") from None
+            raise NotCancellable(f"update {update_id} is {found.state}: the device has the image and the order to use it") from None
+        self._conductor.command(update, Withdraw(update=update_id))
+        return update
+
+    async def activate(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a staged image be used. Raises NotInState, Refused while everything is halted, UnknownUpdate, StoreUnavailable."""
+        if self._halt.on:
+            raise Refused("Everything is halted: lift that first.", code="policy-refused", reason="halted")
+        if self._conductor.waits(update_id):
+            raise NotInState(f"update {update_id} does not run yet; only a staged one can be activated")
+        return await self._move(update_id, Cause.ACTIVATED, actor, "an operator gave the word", "only a staged one can be activated")
+
+    async def approve(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._move(update_id, Cause.APPROVED, actor, "an operator approved it", "only a planned one waits for approval")
+
+    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str) -> Update:
+        try:
+            return await self._ledger.advance(update_id, [cause], detail=detail, actor=actor)
+        except IllegalTransition:
+            found = await self._updates.get(update_id)
+            raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
+
+    async def pause(self, update_id: UpdateId, actor: str) -> Update:
+        """Hold an update where it is; one that is held stays so. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        known = await self._updates.get(update_id)
+        if known.paused and known.state in PAUSABLE:
+            return known
+        changed = await self._ledger.amend(update_id, "paused", check=_require_pausable, actor=actor, paused=True, reason="paused")
+        self._conductor.command(changed, Pause(update=update_id))
+        return changed
+
+    async def resume(self, update_id: UpdateId, actor: str) -> Update:
+        """Let a paused update go on, once nothing else is halted either. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        changed = await self._ledger.amend(update_id, "resumed", check=_require_paused, actor=actor, paused=False, reason=None)
+        if not self._halt.on:
+            self._conductor.command(changed, Resume(update=update_id))
+        return changed
+
+
+def _require_pausable(update: Update) -> None:
+    if update.state not in PAUSABLE:
+        raise NotInState(f"update {update.id} is {update.state} and cannot be paused there")
+
+
+def _require_paused(update: Update) -> None:
+    if not update.paused:
+        raise NotInState(f"update {update.id} is not paused")
