@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
+from otagate.model.releases import Digest
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient, Terms
-from otagate.sources.effects import Digest, Expect, Limit, Request, Response, Service, Upload
+from otagate.sources.effects import Expect, Limit, Request, Response, Service, Upload
 
 SECRET = "token-4711"
 SERVICE = Service(name="service")

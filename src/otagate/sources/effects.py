@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from otagate.model.errors import SourceUnintelligible
 from otagate.model.ids import Sha256
+from otagate.model.releases import Digest
 
 METADATA_LIMIT = 8 << 20
 """Bytes of an answer that is no image, after decompression."""
@@ -123,14 +124,6 @@ class Response:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
-    """A digest that covers a file as served; `value` is lower-case hex."""
-
-    algorithm: Literal["md5", "sha256", "sha512", "sha3_256"]
-    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

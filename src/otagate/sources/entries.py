@@ -1,0 +1,77 @@
+"""Values out of somebody else's JSON: each is read as what it must be, or the entry is told to be wrong, by its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from otagate.sources.source import Skipped
+
+T = TypeVar("T")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}")
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+class BadEntry(Exception):
+    """An entry of an answer cannot be used; the text is a sentence that names the field."""
+
+
+def whole(entry: Mapping[str, Any], key: str, *, least: int = 0, most: int) -> int:
+    """An integer in a range, also where it is written as decimal text. Raises BadEntry."""
+    value = entry.get(key)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadEntry(f"{key} is no whole number")
+    if not least <= value <= most:
+        raise BadEntry(f"{key} is {value}, outside {least} to {most}")
+    return value
+
+
+def maybe_whole(entry: Mapping[str, Any], key: str, *, least: int = 0, most: int) -> int | None:
+    """The same, or None where the field is absent or null. Raises BadEntry."""
+    return None if entry.get(key) is None else whole(entry, key, least=least, most=most)
+
+
+def text(entry: Mapping[str, Any], key: str, *, longest: int = 500) -> str:
+    """Text that is not empty. Raises BadEntry."""
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise BadEntry(f"{key} is no text")
+    if len(value) > longest:
+        raise BadEntry(f"{key} is longer than {longest} characters")
+    return value
+
+
+def maybe_text(entry: Mapping[str, Any], key: str, *, longest: int = 500) -> str | None:
+    """Text, cut at `longest`; None for anything else: for what is only shown."""
+    value = entry.get(key)
+    return value[:longest] if isinstance(value, str) and value.strip() else None
+
+
+def digest(entry: Mapping[str, Any], key: str, *, digits: int) -> str:
+    """So many hex digits, made lower case. Raises BadEntry."""
+    value = text(entry, key, longest=200).strip().lower()
+    if len(value) != digits or _HEX.fullmatch(value) is None:
+        raise BadEntry(f"{key} is not {digits} hex digits")
+    return value
+
+
+def mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """A JSON object. Raises BadEntry."""
+    if not isinstance(value, dict):
+        raise BadEntry(f"{what} is no object")
+    return value
+
+
+def read_each(entries: Iterable[Any], read: Callable[[Mapping[str, Any]], T], *, what: str) -> tuple[list[T], list[Skipped]]:
+    """Read every entry; one that is wrong is skipped and named by its place, and the rest serve."""
+    good: list[T] = []
+    skipped: list[Skipped] = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            good.append(read(mapping(entry, what)))
+        except BadEntry as error:
+            skipped.append(Skipped(what=f"{what} {number}", why=str(error)))
+    return good, skipped
