@@ -18,6 +18,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order
+from otagate.model.receipts import Receipt
 from otagate.model.updates import Update
 from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
 
@@ -208,8 +209,23 @@ class Facts(Protocol):
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         """Facts with a greater number, in order."""
 
+    async def before(
+        self, number: int | None = None, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None
+    ) -> Sequence[Fact]:
+        """Facts with a smaller number, or the newest ones, newest first."""
+
     async def last_number(self) -> int:
         """The greatest number given, or 0."""
+
+
+class Receipts(Protocol):
+    """What orders with an idempotency key made, by who ordered and the key."""
+
+    async def get(self, actor: str, key: str) -> Receipt | None:
+        """One receipt, or None."""
+
+    async def put(self, receipt: Receipt, *, since: datetime, most: int) -> None:
+        """Insert or replace; receipts before `since` are forgotten, and of the others all but the `most` newest."""
 
 
 class Settings(Protocol):
@@ -229,6 +245,7 @@ class Store(Protocol):
     devices: Devices
     catalogue: Catalogue
     facts: Facts
+    receipts: Receipts
     settings: Settings
 
     def transaction(self) -> AbstractAsyncContextManager[None]:

@@ -147,3 +147,92 @@ async def test_releases_come_with_why_they_would_be_taken_or_not(hall: Hall) -> 
 async def test_names_from_devices_arrive_as_they_are(hall: Hall) -> None:
     hall.desk.known[LAMP] = device(LAMP, '<script>"\x1b[31m\u202e')
     assert (await hall.json("GET", f"/api/v1/devices/{LAMP}"))["name"] == '<script>"\x1b[31m\u202e'
+
+
+# --- what operators say of a device -----------------------------------------------------------------------------------------------------------
+
+PATH = f"/api/v1/devices/{LAMP}"
+SAID = {
+    "name": "Desk",
+    "room": "Office",
+    "groups": ["hall", "lights"],
+    "pin": 0x0102_0509,
+    "skipped": [1, 2],
+    "policy": {"default": "never", "retries": 1},
+}
+
+
+def said(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in SAID}
+
+
+async def test_what_is_given_is_taken_and_the_rest_stays(hall: Hall) -> None:
+    patch = SAID | {"groups": ["lights", "hall", "hall"], "pin": "0x01020509", "skipped": ["0x2", 1]}
+    assert said(await hall.json("PATCH", PATH, json=patch)) == SAID
+    assert said(await hall.json("PATCH", PATH, json={})) == SAID
+    assert said(await hall.json("PATCH", PATH, json={"room": "Hall"})) == SAID | {"room": "Hall"}
+    assert said(await hall.json("GET", PATH)) == SAID | {"room": "Hall"}
+    assert {actor for _, _, actor in hall.desk.orders} == {"token:admin"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "after"),
+    [
+        ({"name": None}, {"name": "LCT001"}),
+        ({"name": "  "}, {"name": "LCT001"}),
+        ({"room": None}, {"room": None}),
+        ({"room": ""}, {"room": None}),
+        ({"groups": None}, {"groups": []}),
+        ({"groups": []}, {"groups": []}),
+        ({"pin": None}, {"pin": None}),
+        ({"skipped": None}, {"skipped": []}),
+        ({"policy": None}, {"policy": None}),
+        ({"policy": {}}, {}),
+        ({"policy": {"retries": None}}, {"policy": {"default": "never", "retries": None}}),
+        ({"policy": {"default": None, "retries": None}}, {"policy": None}),
+        ({"policy": {"default": "automatic"}}, {"policy": {"default": "automatic", "retries": 1}}),
+    ],
+)
+async def test_null_clears_and_an_object_is_merged(hall: Hall, patch: dict[str, Any], after: dict[str, Any]) -> None:
+    await hall.json("PATCH", PATH, json=SAID)
+    assert said(await hall.json("PATCH", PATH, json=patch)) == SAID | after
+
+
+async def test_a_merge_patch_may_say_what_it_is(hall: Hall) -> None:
+    headers = {"Content-Type": "application/merge-patch+json"}
+    assert (await hall.json("PATCH", PATH, data=b'{"name": " Desk "}', headers=headers))["name"] == "Desk"
+    await hall.problem("POST", f"{PATH}/check", status=415, slug="unsupported-media-type", data=b"{}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"title": "x"}, "title"),
+        ({"name": "two\nlines"}, "name"),
+        ({"name": "\u202eturned"}, "name"),
+        ({"name": "x" * 65}, "name"),
+        ({"name": 7}, "name"),
+        ({"groups": "hall"}, "groups"),
+        ({"groups": ["x"] * 33}, "groups"),
+        ({"groups": [None]}, "groups.0"),
+        ({"pin": -1}, "pin"),
+        ({"pin": 0xFFFF_FFFF}, "pin"),
+        ({"pin": "0xFFFFFFFF"}, "pin"),
+        ({"pin": "1.2.3"}, "pin"),
+        ({"pin": True}, "pin"),
+        ({"skipped": [1.5]}, "skipped.0"),
+        ({"skipped": [1] * 65}, "skipped"),
+        ({"policy": "automatic"}, "policy"),
+        ({"policy": {"default": "sometimes"}}, "policy.default"),
+        ({"policy": {"retries": 21}}, "policy.retries"),
+        ({"policy": {"window": "night"}}, "policy.window"),
+    ],
+)
+async def test_a_bad_patch_is_refused_by_field_and_changes_nothing(hall: Hall, patch: dict[str, Any], field: str) -> None:
+    document = await hall.problem("PATCH", PATH, status=422, slug="invalid-request", json={"room": "Office"} | patch)
+    assert all(each["field"] == field or each["field"].startswith(f"{field}.") for each in document["errors"]), document["errors"]
+    assert hall.desk.orders == []
+
+
+async def test_nothing_can_be_said_of_a_device_that_is_not_known(hall: Hall) -> None:
+    await hall.problem("PATCH", "/api/v1/devices/zigbee-ffffffffffffffff", status=404, slug="unknown-device", json={"name": "x"})

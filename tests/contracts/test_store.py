@@ -21,6 +21,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import FINAL, State
+from otagate.model.receipts import Receipt, RefusalNote
 from otagate.model.updates import Failure, Update
 from otagate.ports import Store
 from otagate.stores import open_store
@@ -133,6 +134,18 @@ def an_image(digit: str = "a", **changes: object) -> Image:
 
 def a_fact(**changes: object) -> Fact:
     return replace(Fact(at=NOW, subject="update", subject_id="u1", kind="created"), **changes)  # type: ignore[arg-type]
+
+
+def a_receipt(key: str = "k1", **changes: object) -> Receipt:
+    note = RefusalNote(device=PLUG, code="radio-unavailable", detail="zigbee0 läuft nicht", retry="later", reason="offline")
+    plain = Receipt(actor="uid:1000", key=key, digest="ab" * 32, at=NOW, updates=(UpdateId("u1"), UpdateId("u2")), refused=(note,))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+async def keep(store: Store, *receipts: Receipt, since: datetime = NOW - timedelta(days=1), most: int = 10) -> None:
+    async with store.transaction():
+        for each in receipts:
+            await store.receipts.put(each, since=since, most=most)
 
 
 async def put(store: Store, *values: Update | Device | Image) -> None:
@@ -414,6 +427,10 @@ async def test_facts_after_a_number_come_in_order_and_stop_at_the_limit(store: S
     assert [each.number for each in await store.facts.after(-5, limit=1)] == [1]
     assert list(await store.facts.after(10)) == []
     assert list(await store.facts.after(2**70)) == []
+    assert [each.number for each in await store.facts.before(limit=3)] == [10, 9, 8]
+    assert [each.number for each in await store.facts.before(3)] == [2, 1]
+    assert [each.number for each in await store.facts.before(2**70, limit=1)] == [10]
+    assert list(await store.facts.before(1)) == list(await store.facts.before(-5)) == list(await store.facts.before(limit=0)) == []
 
 
 async def test_facts_can_be_read_of_one_subject(store: Store) -> None:
@@ -421,6 +438,33 @@ async def test_facts_can_be_read_of_one_subject(store: Store) -> None:
     assert [each.number for each in await store.facts.after(0, subject="update")] == [1, 3, 4]
     assert [each.number for each in await store.facts.after(1, subject="update", subject_id="u1")] == [4]
     assert [each.number for each in await store.facts.after(0, subject="update", subject_id="u1", limit=1)] == [1]
+    assert [each.number for each in await store.facts.before(subject="update", limit=2)] == [4, 3]
+    assert [each.number for each in await store.facts.before(4, subject="update", subject_id="u1")] == [1]
+
+
+# --- receipts --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_receipt_comes_back_as_it_was_to_who_ordered_and_to_nobody_else(store: Store) -> None:
+    await keep(store, a_receipt())
+    assert await store.receipts.get("uid:1000", "k1") == a_receipt()
+    assert await store.receipts.get("uid:1001", "k1") is None
+    assert await store.receipts.get("uid:1000", "K1") is None
+
+
+async def test_a_receipt_under_a_key_that_is_known_takes_its_place(store: Store) -> None:
+    await keep(store, a_receipt(), a_receipt(digest="cd" * 32))
+    found = await store.receipts.get("uid:1000", "k1")
+    assert found is not None
+    assert found.digest == "cd" * 32
+
+
+async def test_receipts_are_forgotten_with_age_and_by_number(store: Store) -> None:
+    await keep(store, *(a_receipt(f"k{number}", at=NOW + timedelta(hours=number)) for number in range(6)), most=4)
+    assert [await store.receipts.get("uid:1000", f"k{number}") is not None for number in range(6)] == [False, False, True, True, True, True]
+    await keep(store, a_receipt("late", at=NOW + timedelta(hours=6)), since=NOW + timedelta(hours=5))
+    known = [await store.receipts.get("uid:1000", key) is not None for key in ("k4", "k5", "late")]
+    assert known == [False, True, True]
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------------------------
@@ -474,13 +518,14 @@ async def test_another_task_that_reads_waits_for_the_commit_and_sees_it(store: S
         assert await reader == "yes"
 
 
-@pytest.mark.parametrize("table", ["updates", "devices", "catalogue", "facts", "settings", "forget a device", "forget an image"])
+@pytest.mark.parametrize("table", ["updates", "devices", "catalogue", "facts", "receipts", "settings", "forget a device", "forget an image"])
 async def test_a_write_outside_a_transaction_is_refused_and_changes_nothing(store: Store, table: str) -> None:
     writes = {
         "updates": lambda: store.updates.put(an_update()),
         "devices": lambda: store.devices.put(a_device()),
         "catalogue": lambda: store.catalogue.put(an_image()),
         "facts": lambda: store.facts.append(a_fact()),
+        "receipts": lambda: store.receipts.put(a_receipt(), since=NOW, most=1),
         "settings": lambda: store.settings.put("halt", "yes"),
         "forget a device": lambda: store.devices.delete(LAMP),
         "forget an image": lambda: store.catalogue.delete(Sha256("a" * 64)),

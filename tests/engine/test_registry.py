@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from otagate.engine.journal import Journal
+from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.registry import RadioStatus, Registry
 from otagate.model.devices import Component, Device
-from otagate.model.errors import UnknownDevice, UnknownRadio
+from otagate.model.errors import StoreUnavailable, UnknownDevice, UnknownRadio
 from otagate.model.facts import Fact
 from otagate.model.ids import RadioName, zigbee_component_id
 from otagate.ports import RadioChanged, RadioState
@@ -263,3 +265,68 @@ async def test_what_was_only_in_memory_is_written_when_everything_is_saved() -> 
     fresh = Book(book.disk)
     await fresh.registry.load()
     assert fresh.registry.device(LAMP) == book.registry.device(LAMP)
+
+
+# --- what operators say -----------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_what_an_operator_says_is_on_disk_and_told_with_who_said_it() -> None:
+    book = Book()
+    await book.registry.found(found(name="Plug", model="Plug"))
+    await book.registry.amend(LAMP, DevicePatch(name="Desk", groups=("hall",), pin=5), actor="uid:1000")
+    again = Book(book.disk)
+    await again.registry.load()
+    device = again.registry.device(LAMP)
+    assert (device.name, device.groups, device.pin) == ("Desk", ("hall",), 5)
+    fact = (await book.facts())[-1]
+    assert (fact.kind, fact.actor) == ("amended", "uid:1000")
+    assert dict(fact.data) == {"name": "Desk", "groups": "hall", "pin": "0x00000005"}
+
+
+@instantly
+async def test_what_an_operator_said_outlives_every_interview() -> None:
+    book = Book()
+    await book.registry.found(found(name="Plug", model="Plug"))
+    patch = DevicePatch(name="Desk", room="Office", groups=("hall",), pin=5, skipped=(6,), policy=PolicyPatch(default="never"))
+    said = await book.registry.amend(LAMP, patch, actor="anna")
+    await book.registry.found(found(name="Plug", model="Plug v2"))
+    assert book.registry.device(LAMP) == replace(said, model="Plug v2")
+    assert (await book.registry.amend(LAMP, DevicePatch(name=None), actor="anna")).name == "Plug v2"
+
+
+@instantly
+async def test_an_operator_who_says_nothing_new_tells_the_journal_nothing() -> None:
+    book = Book()
+    await book.registry.found(found())
+    await book.registry.amend(LAMP, DevicePatch(room="Office"), actor="anna")
+    await book.registry.amend(LAMP, DevicePatch(room="Office", pin=None), actor="anna")
+    assert await book.kinds() == ["found", "amended"]
+
+
+@instantly
+async def test_what_the_disk_refuses_was_not_said() -> None:
+    book = Book()
+    await book.registry.found(found())
+    book.store.full = True
+    with pytest.raises(StoreUnavailable):
+        await book.registry.amend(LAMP, DevicePatch(pin=5), actor="anna")
+    assert book.registry.device(LAMP).pin is None
+
+
+@instantly
+async def test_what_was_heard_while_the_disk_wrote_is_not_forgotten() -> None:
+    book = Book()
+    await book.registry.found(found(online=False))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(book.registry.amend(LAMP, DevicePatch(pin=5), actor="anna"))
+        await asyncio.sleep(0)
+        group.create_task(book.registry.seen(LAMP))
+    device = book.registry.device(LAMP)
+    assert (device.pin, device.online) == (5, True)
+
+
+@instantly
+async def test_nothing_is_said_of_a_device_that_is_not_known() -> None:
+    with pytest.raises(UnknownDevice):
+        await Book().registry.amend(LAMP, DevicePatch(pin=5), actor="anna")

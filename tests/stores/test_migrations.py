@@ -17,9 +17,10 @@ from otagate.stores.sqlite import open_sqlite_file
 from otagate.stores.sqlite_file import Migration, load_migrations
 
 NAME = "otagate.db"
-SECOND = Migration(number=2, name="0002_notes.sql", sql="CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes SELECT key FROM settings;")
-THIRD = Migration(number=3, name="0003_rename.sql", sql="ALTER TABLE notes RENAME TO remarks;")
-HALF = Migration(number=3, name="0003_half.sql", sql="DELETE FROM facts; DROP TABLE notes; CREATE TABLE facts (number INTEGER);")
+TODAY = len(load_migrations())
+SECOND = Migration(number=TODAY + 1, name="9998_notes.sql", sql="CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes SELECT key FROM settings;")
+THIRD = Migration(number=TODAY + 2, name="9999_rename.sql", sql="ALTER TABLE notes RENAME TO remarks;")
+HALF = Migration(number=TODAY + 2, name="9999_half.sql", sql="DELETE FROM facts; DROP TABLE notes; CREATE TABLE facts (number INTEGER);")
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,15 +48,28 @@ async def test_an_older_file_is_migrated_step_by_step_and_keeps_its_rows(tmp_pat
     assert (await store.facts.last_number(), await store.settings.get("halt")) == (3, "yes")
     assert await store.read("SELECT text FROM remarks") == [("halt",)]
     await store.close()
-    assert look(tmp_path / NAME, "PRAGMA user_version") == [(3,)]
+    assert look(tmp_path / NAME, "PRAGMA user_version") == [(TODAY + 2,)]
+
+
+async def test_a_file_of_every_schema_that_there_was_opens_today(tmp_path: Path) -> None:
+    for number in range(1, TODAY + 1):
+        path = tmp_path / f"{number}.db"
+        await (await open_sqlite_file(path, load_migrations()[:number])).close()
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute("INSERT INTO settings VALUES ('halt', 'yes')")
+        connection.close()
+        await a_store(path)
+        assert look(path, "PRAGMA user_version") == [(TODAY,)]
+        assert look(path, "SELECT value FROM settings") == [("yes",)]
 
 
 async def test_a_whole_copy_of_the_older_file_stays_beside_it_closed_to_others(tmp_path: Path) -> None:
     await a_store(tmp_path / NAME)
     await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
-    copy = tmp_path / f"{NAME}.schema1"
+    copy = tmp_path / f"{NAME}.schema{TODAY}"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert look(copy, "PRAGMA user_version") == [(1,)]
+    assert look(copy, "PRAGMA user_version") == [(TODAY,)]
     assert look(copy, "PRAGMA integrity_check") == [("ok",)]
     copy.rename(tmp_path / "back.db")
     store = await open_sqlite_file(tmp_path / "back.db")
@@ -73,7 +87,7 @@ async def test_a_migration_that_fails_halfway_changes_nothing_and_can_be_tried_a
     await a_store(tmp_path / NAME)
     with pytest.raises(StoreError, match="facts"):
         await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND, HALF))
-    assert look(tmp_path / NAME, "PRAGMA user_version") == [(2,)]  # the step before it stands by itself
+    assert look(tmp_path / NAME, "PRAGMA user_version") == [(TODAY + 1,)]  # the step before it stands by itself
     assert look(tmp_path / NAME, "SELECT count(*) FROM facts") == [(3,)]
     assert look(tmp_path / NAME, "SELECT text FROM notes") == [("halt",)]
     store = await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND, THIRD))
@@ -89,15 +103,15 @@ async def test_a_damaged_older_file_is_refused_before_it_is_migrated(tmp_path: P
     path.write_bytes(damaged)
     with pytest.raises(StoreCorrupt, match="is damaged"):
         await open_sqlite_file(path, (*load_migrations(), SECOND))
-    assert look(path, "PRAGMA user_version") == [(1,)]
+    assert look(path, "PRAGMA user_version") == [(TODAY,)]
 
 
 async def test_a_copy_left_unfinished_by_a_crash_is_replaced(tmp_path: Path) -> None:
     await a_store(tmp_path / NAME)
-    (tmp_path / f"{NAME}.schema1.part").write_bytes(b"half a copy")
+    (tmp_path / f"{NAME}.schema{TODAY}.part").write_bytes(b"half a copy")
     await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
-    assert not (tmp_path / f"{NAME}.schema1.part").exists()
-    assert look(tmp_path / f"{NAME}.schema1", "SELECT count(*) FROM facts") == [(3,)]
+    assert not (tmp_path / f"{NAME}.schema{TODAY}.part").exists()
+    assert look(tmp_path / f"{NAME}.schema{TODAY}", "SELECT count(*) FROM facts") == [(3,)]
 
 
 async def test_the_packaged_migrations_leave_transactions_to_the_store() -> None:

@@ -17,6 +17,7 @@ from otagate.model.devices import Device
 from otagate.model.errors import StoreCorrupt, StoreError
 from otagate.model.facts import Fact
 from otagate.model.images import Image
+from otagate.model.receipts import Receipt
 from otagate.model.updates import Update
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def storable(text: str, what: str) -> str:
 def _plain(value: object) -> object:
     """What JSON has no form for, one level down."""
     if isinstance(value, datetime):
-        return _time(value)
+        return stored_time(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, Mapping):
@@ -72,7 +73,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no stored form")
 
 
-def _time(value: datetime) -> str:
+def stored_time(value: datetime) -> str:
     """ISO 8601 in UTC with microseconds, so that text sorts as time does."""
     if value.tzinfo is None:
         raise ValueError(f"the time {value} has no zone")
@@ -83,3 +84,4 @@ UPDATES = Codec(Update, "update")
 DEVICES = Codec(Device, "device")
 IMAGES = Codec(Image, "image")
 FACTS = Codec(Fact, "fact")
+RECEIPTS = Codec(Receipt, "receipt")

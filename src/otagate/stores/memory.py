@@ -5,9 +5,11 @@ Values are kept as the same documents that go to disk, so that what would not su
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from otagate import ports
@@ -17,8 +19,9 @@ from otagate.model.facts import Fact, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.receipts import Receipt
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, UPDATES, storable
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, UPDATES, storable
 from otagate.stores.gate import Gate
 
 
@@ -30,11 +33,12 @@ class _Tables:
     devices: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     facts: list[str] = field(default_factory=list)
+    receipts: dict[tuple[str, str], str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> _Tables:
         """The same content in tables of its own."""
-        return _Tables(self.updates.copy(), self.devices.copy(), self.images.copy(), self.facts.copy(), self.settings.copy())
+        return _Tables(self.updates.copy(), self.devices.copy(), self.images.copy(), self.facts.copy(), self.receipts.copy(), self.settings.copy())
 
 
 class MemoryStore:
@@ -48,6 +52,7 @@ class MemoryStore:
         self.devices: ports.Devices = _Devices(self)
         self.catalogue: ports.Catalogue = _Catalogue(self)
         self.facts: ports.Facts = _Facts(self)
+        self.receipts: ports.Receipts = _Receipts(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -188,13 +193,42 @@ class _Facts:
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         async with self._store.reading() as tables:
-            facts = [FACTS.decode(each) for each in tables.facts[max(number, 0) :]]
-        fitting = [each for each in facts if (subject is None or each.subject == subject) and (subject_id is None or each.subject_id == subject_id)]
-        return fitting[: max(limit, 0)]
+            facts = tables.facts[max(number, 0) :]
+        return _fitting(facts, limit, subject, subject_id)
+
+    async def before(
+        self, number: int | None = None, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None
+    ) -> Sequence[Fact]:
+        async with self._store.reading() as tables:
+            facts = tables.facts if number is None else tables.facts[: max(number - 1, 0)]
+        return _fitting(reversed(facts), limit, subject, subject_id)
 
     async def last_number(self) -> int:
         async with self._store.reading() as tables:
             return len(tables.facts)
+
+
+def _fitting(documents: Iterable[str], limit: int, subject: Subject | None, subject_id: str | None) -> list[Fact]:
+    facts = (FACTS.decode(each) for each in documents)
+    fitting = (each for each in facts if subject in (None, each.subject) and subject_id in (None, each.subject_id))
+    return list(islice(fitting, max(limit, 0)))
+
+
+class _Receipts:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def get(self, actor: str, key: str) -> Receipt | None:
+        async with self._store.reading() as tables:
+            document = tables.receipts.get((actor, key))
+        return None if document is None else RECEIPTS.decode(document)
+
+    async def put(self, receipt: Receipt, *, since: datetime, most: int) -> None:
+        tables = self._store.writing()
+        tables.receipts[receipt.actor, receipt.key] = RECEIPTS.encode(receipt)
+        known = sorted((RECEIPTS.decode(each) for each in tables.receipts.values()), key=lambda each: each.at)[::-1]
+        kept = [each for each in known if each.at >= since][: max(most, 0)]
+        tables.receipts = {(each.actor, each.key): tables.receipts[each.actor, each.key] for each in kept}
 
 
 class _Settings:

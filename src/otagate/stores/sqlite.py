@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import aiosqlite
@@ -17,14 +18,16 @@ from otagate.model.facts import Fact, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import FINAL, State
+from otagate.model.receipts import Receipt
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, UPDATES, storable
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, UPDATES, storable, stored_time
 from otagate.stores.gate import Gate
 from otagate.stores.sqlite_file import FileLock, Migration, load_migrations, open_file, translate, translated
 
 Parameter = str | int
 Row = tuple[str | int, ...]
 
+_LAST = 2**63 - 1
 MAX_ROWS = 10_000
 """No read with a limit returns more rows than this: SQLite takes a negative limit for none at all."""
 
@@ -43,6 +46,7 @@ class SqliteStore:
         self.devices: ports.Devices = _Devices(self)
         self.catalogue: ports.Catalogue = _Catalogue(self)
         self.facts: ports.Facts = _Facts(self)
+        self.receipts: ports.Receipts = _Receipts(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -256,20 +260,44 @@ class _Facts:
         return replace(fact, number=int(rows[0][0]))
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
-        conditions, parameters = ["number > ?"], list[Parameter]((min(max(number, 0), 2**63 - 1),))
+        return await self._select("number > ?", "number", number, limit, subject, subject_id)
+
+    async def before(
+        self, number: int | None = None, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None
+    ) -> Sequence[Fact]:
+        return await self._select("number < ?", "number DESC", _LAST if number is None else number, limit, subject, subject_id)
+
+    async def _select(self, condition: str, order: str, number: int, limit: int, subject: Subject | None, subject_id: str | None) -> Sequence[Fact]:
+        conditions, parameters = [condition], list[Parameter]((min(max(number, 0), _LAST),))
         if subject is not None:
             conditions.append("subject = ?")
             parameters.append(subject)
         if subject_id is not None:
             conditions.append("subject_id = ?")
             parameters.append(subject_id)
-        sql = f"SELECT number, document FROM facts WHERE {' AND '.join(conditions)} ORDER BY number LIMIT ?"  # noqa: S608 - conditions of ours
+        sql = f"SELECT number, document FROM facts WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"  # noqa: S608 - conditions of ours
         rows = await self._store.read(sql, *parameters, _bounded(limit))
         return [replace(FACTS.decode(str(row[1])), number=int(row[0])) for row in rows]
 
     async def last_number(self) -> int:
         rows = await self._store.read("SELECT coalesce(max(number), 0) FROM facts")
         return int(rows[0][0])
+
+
+class _Receipts:
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def get(self, actor: str, key: str) -> Receipt | None:
+        rows = await self._store.read("SELECT document FROM receipts WHERE actor = ? AND key = ?", actor, key)
+        return RECEIPTS.decode(str(rows[0][0])) if rows else None
+
+    async def put(self, receipt: Receipt, *, since: datetime, most: int) -> None:
+        sql = "INSERT INTO receipts (document) VALUES (?) ON CONFLICT (actor, key) DO UPDATE SET document = excluded.document"
+        await self._store.write(sql, RECEIPTS.encode(receipt))
+        await self._store.write("DELETE FROM receipts WHERE at < ?", stored_time(since))
+        sql = "DELETE FROM receipts WHERE sequence NOT IN (SELECT sequence FROM receipts ORDER BY at DESC, sequence DESC LIMIT ?)"
+        await self._store.write(sql, _bounded(most))
 
 
 class _Settings:
