@@ -18,7 +18,9 @@ from otagate.stores.sqlite_file import Migration, load_migrations
 
 NAME = "otagate.db"
 TODAY = len(load_migrations())
-SECOND = Migration(number=TODAY + 1, name="9998_notes.sql", sql="CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes SELECT key FROM settings;")
+SECOND = Migration(
+    number=TODAY + 1, name="9998_notes.sql", sql="CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes SELECT key FROM settings;"
+)
 THIRD = Migration(number=TODAY + 2, name="9999_rename.sql", sql="ALTER TABLE notes RENAME TO remarks;")
 HALF = Migration(number=TODAY + 2, name="9999_half.sql", sql="DELETE FROM facts; DROP TABLE notes; CREATE TABLE facts (number INTEGER);")
 

@@ -222,7 +222,9 @@ async def test_a_newer_schema_is_refused_with_both_versions_and_the_file_and_sta
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(SchemaTooNew, match=rf"{path} was written by a newer otagate: its schema is 99, this one knows up to {len(load_migrations())}"):
+    with pytest.raises(
+        SchemaTooNew, match=rf"{path} was written by a newer otagate: its schema is 99, this one knows up to {len(load_migrations())}"
+    ):
         await open_sqlite_file(path)
     assert path.read_bytes() == before
 
