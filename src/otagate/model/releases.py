@@ -46,7 +46,6 @@ class Release:
     location: str | None = None
     digests: tuple[Digest, ...] = ()
     released: datetime | None = None
-    region: str | None = None
 
     @property
     def display_version(self) -> str:

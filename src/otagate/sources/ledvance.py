@@ -169,7 +169,6 @@ class Ledvance:
             notes=maybe_text(entry, "releaseNotes", longest=20_000),
             file_name=maybe_text(entry, "name") or (full_name or "").rpartition("/")[2] or None,
             released=_released(entry.get("released")),
-            region=maybe_text(entry, "salesRegion", longest=20),
         )
 
     def _product(self, entry: Mapping[str, Any]) -> Product:
