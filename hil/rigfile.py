@@ -45,7 +45,12 @@ class Firmware:
     @property
     def version(self) -> int:
         """The 32-bit file version."""
-        return self.facts.file_version
+        return int(self.facts.file_version or 0)
+
+    @property
+    def image_type(self) -> int:
+        """The 16-bit image type."""
+        return self.facts.image_type or 0
 
 
 # --- what one value may be ------------------------------------------------------------------------------------------------------------
@@ -166,8 +171,8 @@ class ImagePair(Section):
                 f"a is for manufacturer code 0x{a.manufacturer_code:04x}, image type 0x{a.image_type:04x}, and b for "
                 f"0x{b.manufacturer_code:04x}, 0x{b.image_type:04x}: a pair is for one device"
             )
-        if b.file_version <= a.file_version:
-            raise ValueError(f"b (0x{b.file_version:08x}) must be newer than a (0x{a.file_version:08x}): the way back is the downgrade")
+        if self.b.version <= self.a.version:
+            raise ValueError(f"b (0x{self.b.version:08x}) must be newer than a (0x{self.a.version:08x}): the way back is the downgrade")
         return self
 
 
@@ -190,7 +195,7 @@ class DeviceUnderTest(Section):
     @property
     def component(self) -> ComponentId:
         """The component that the pair is for."""
-        return zigbee_component_id(self.images.a.facts.image_type)
+        return zigbee_component_id(self.images.a.image_type)
 
 
 class Stick(RadioSettings):

@@ -46,6 +46,7 @@ async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
                 "hardware_version": None,
             }
         ],
+        "node": None,
     }
     assert release["version"] == 0x0102_0600
     assert release["display_version"] == "0x01020600"

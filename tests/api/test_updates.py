@@ -49,6 +49,7 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "job": None,
         "step": 1,
         "steps": 1,
+        "foreign": False,
     }
 
 

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from otagate.model.versions import MAX_FILE_VERSION, display_file_version, parse_file_version
+from otagate.model.versions import (
+    MAX_FILE_VERSION,
+    Version,
+    display_file_version,
+    display_version,
+    parse_dotted_version,
+    parse_file_version,
+    parse_version,
+    same_version,
+    version_key,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +48,36 @@ def test_text_that_is_no_version_is_refused_with_a_sentence(text: str) -> None:
 def test_the_wild_card_and_numbers_beyond_32_bits_are_no_versions(given: str | int) -> None:
     with pytest.raises(ValueError, match="outside the file versions"):
         parse_file_version(given)
+
+
+@pytest.mark.parametrize(("older", "newer"), [("1.6", "1.10"), ("1.6", "1.6.1"), ("1.9.9", "2.0"), (None, "0.0"), (None, 0), (1, 2), ("0.9", "1")])
+def test_versions_are_ordered_part_by_part_as_numbers(older: Version | None, newer: Version) -> None:
+    assert version_key(older) < version_key(newer)
+    assert not same_version(older, newer)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.6", "1.6.0"), ("01.06", "1.6"), (7, 7), ("0.0", "0")])
+def test_versions_that_mean_the_same_are_the_same(one: Version, other: Version) -> None:
+    assert same_version(one, other)
+    assert version_key(one) == version_key(other)
+
+
+def test_an_unknown_version_is_the_same_as_none() -> None:
+    assert not same_version(None, None)
+
+
+@pytest.mark.parametrize(("given", "version"), [("1.6", "1.6"), (" 10.32.1 ", "10.32.1"), ("7", "7"), ("1.2.3.4", "1.2.3.4")])
+def test_a_dotted_version_is_kept_as_it_is_written(given: str, version: str) -> None:
+    assert parse_dotted_version(given) == version
+    assert display_version(version) == version
+
+
+@pytest.mark.parametrize("given", ["", "v1.6", "1.", ".6", "1.6-beta", "1.2.3.4.5", "1,6", "0x0106", 6, "1" * 11])
+def test_text_that_is_no_dotted_version_is_refused_with_a_sentence(given: str | int) -> None:
+    with pytest.raises(ValueError, match="is not a firmware version"):
+        parse_dotted_version(given)
+
+
+@pytest.mark.parametrize(("given", "version"), [("1.6", "1.6"), ("0x01020509", 0x01020509), (7, 7), ("7", 7)])
+def test_an_order_may_name_a_version_of_either_kind(given: str | int, version: Version) -> None:
+    assert parse_version(given) == version

@@ -69,7 +69,7 @@ ROUTES = (
         run=amend_device,
         answers={200: documents.Device},
         scope="operate",
-        problems=("unknown-device", "store-unavailable"),
+        problems=("unknown-device", "policy-refused", "store-unavailable"),
     ),
     Route(
         method="POST",

@@ -14,6 +14,7 @@ from otagate.model import devices as nouns
 from otagate.model import facts
 from otagate.model.lifecycle import State
 from otagate.model.verdicts import Decision
+from otagate.model.versions import Version
 from otagate.ports import RadioState
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Page(Document, Generic[T]):
 class Release(Document):
     """One firmware version that one source offers for one kind of component. `size` is in bytes; `downgrade` is seen from the component."""
 
-    version: int
+    version: Version | None = Field(description="a 32-bit number for Zigbee, dotted text for Z-Wave, null where a file does not say")
     display_version: str
     source: str
     channel: str
@@ -45,8 +46,9 @@ class Release(Document):
     downgrade: bool
     changelog: str | None
     url: str | None = None
-    manufacturer_code: int
-    image_type: int
+    manufacturer_code: int | None
+    image_type: int | None
+    target: int | None = Field(default=None, description="the firmware target of a Z-Wave node")
     hardware_min: int | None
     hardware_max: int | None
     file_name: str | None
@@ -56,7 +58,7 @@ class Component(Document):
     """One separately updatable firmware inside a device."""
 
     id: str
-    version: int | None
+    version: Version | None
     display_version: str | None
     available: Release | None
     update: str | None
@@ -72,6 +74,19 @@ class PolicyOverride(Document):
     retries: int | None
 
 
+class ZwaveNode(Document):
+    """What only a Z-Wave node tells of itself."""
+
+    product_type: int | None
+    product_id: int | None
+    listening: nouns.Listening
+    long_range: bool
+    security: str | None
+    region: str | None
+    controller: bool
+    status: str | None
+
+
 class Device(Document):
     """One device with its components."""
 
@@ -81,8 +96,8 @@ class Device(Document):
     name: str
     room: str | None
     groups: tuple[str, ...]
-    pin: int | None = Field(description="the only version that policy takes")
-    skipped: tuple[int, ...] = Field(description="versions that policy does not take")
+    pin: Version | None = Field(description="the only version that policy takes")
+    skipped: tuple[Version, ...] = Field(description="versions that policy does not take")
     policy: PolicyOverride | None
     manufacturer: str | None
     model: str | None
@@ -93,6 +108,7 @@ class Device(Document):
     battery_percent: int | None
     update_status: views.UpdateStatus
     components: tuple[Component, ...]
+    node: ZwaveNode | None = None
 
 
 class CheckedDevice(Device):
@@ -118,10 +134,10 @@ class Update(Document):
     device: str
     component: str
     radio: str
-    from_version: int | None
+    from_version: Version | None
     from_display_version: str | None
-    to_version: int
-    to_display_version: str
+    to_version: Version | None
+    to_display_version: str | None
     source: str
     image: str | None
     state: State
@@ -137,6 +153,7 @@ class Update(Document):
     job: str | None
     step: int
     steps: int
+    foreign: bool = Field(description="another program began it; it is watched, and cannot be cancelled here")
 
 
 class Refusal(Document):
@@ -199,10 +216,10 @@ class Image(Document):
     file_name: str
     bytes: int
     format: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    display_version: str
+    manufacturer_code: int | None
+    image_type: int | None
+    file_version: Version | None
+    display_version: str | None
     hardware_min: int | None
     hardware_max: int | None
     header_string: str

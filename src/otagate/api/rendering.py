@@ -7,13 +7,13 @@ from dataclasses import replace
 from otagate.api import documents
 from otagate.api.problems import problem_of, problem_of_failure
 from otagate.engine import views
-from otagate.model import facts, images
+from otagate.model import devices, facts, images
 from otagate.model import releases as offered
 from otagate.model.lifecycle import State
-from otagate.model.versions import display_file_version
+from otagate.model.versions import Version, display_version, version_key
 
 
-def release_document(release: offered.Release, *, installed: int | None) -> documents.Release:
+def release_document(release: offered.Release, *, installed: Version | None) -> documents.Release:
     """The document of a release, seen from a component that runs `installed`."""
     return documents.Release(
         version=release.file_version,
@@ -22,10 +22,12 @@ def release_document(release: offered.Release, *, installed: int | None) -> docu
         channel=release.channel,
         size=release.size,
         digests={} if release.sha256 is None else {"sha256": release.sha256},
-        downgrade=installed is not None and release.file_version < installed,
+        region=release.region,
+        downgrade=release.file_version is not None and version_key(release.file_version) < version_key(installed),
         changelog=release.notes,
         manufacturer_code=release.manufacturer_code,
         image_type=release.image_type,
+        target=release.target,
         hardware_min=release.hardware_min,
         hardware_max=release.hardware_max,
         file_name=release.file_name,
@@ -68,6 +70,20 @@ def device_document(view: views.DeviceView) -> documents.Device:
         battery_percent=device.battery_percent,
         update_status=view.update_status,
         components=tuple(_component(each) for each in view.components),
+        node=None if device.node is None else _node(device.node),
+    )
+
+
+def _node(node: devices.ZwaveNode) -> documents.ZwaveNode:
+    return documents.ZwaveNode(
+        product_type=node.product_type,
+        product_id=node.product_id,
+        listening=node.listening,
+        long_range=node.long_range,
+        security=node.security,
+        region=node.region,
+        controller=node.controller,
+        status=node.status,
     )
 
 
@@ -82,7 +98,7 @@ def update_document(view: views.UpdateView) -> documents.Update:
         from_version=update.from_version,
         from_display_version=_display(update.from_version),
         to_version=update.to_version,
-        to_display_version=display_file_version(update.to_version),
+        to_display_version=_display(update.to_version),
         source=update.source,
         image=update.image,
         state=update.state,
@@ -98,6 +114,7 @@ def update_document(view: views.UpdateView) -> documents.Update:
         job=update.job,
         step=update.step,
         steps=update.steps,
+        foreign=update.foreign,
     )
 
 
@@ -143,7 +160,7 @@ def ordered_document(result: views.OrderResult, *, dry_run: bool) -> documents.O
     )
 
 
-def offer_document(offer: views.Offer, *, installed: int | None) -> documents.Offer:
+def offer_document(offer: views.Offer, *, installed: Version | None) -> documents.Offer:
     """The document of an offer, seen from a component that runs `installed`."""
     verdict = offer.verdict
     return documents.Offer(
@@ -177,7 +194,7 @@ def image_document(image: images.Image) -> documents.Image:
         manufacturer_code=told.manufacturer_code,
         image_type=told.image_type,
         file_version=told.file_version,
-        display_version=display_file_version(told.file_version),
+        display_version=_display(told.file_version),
         hardware_min=told.hardware_min,
         hardware_max=told.hardware_max,
         header_string=told.header_string,
@@ -208,5 +225,5 @@ def source_document(view: views.SourceView) -> documents.Source:
     )
 
 
-def _display(version: int | None) -> str | None:
-    return None if version is None else display_file_version(version)
+def _display(version: Version | None) -> str | None:
+    return None if version is None else display_version(version)

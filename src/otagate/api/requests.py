@@ -11,7 +11,7 @@ from otagate.engine.views import OrderRequest, UpdateStatus
 from otagate.model.devices import Mode, Protocol
 from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.lifecycle import State
-from otagate.model.versions import MAX_FILE_VERSION, parse_file_version
+from otagate.model.versions import MAX_FILE_VERSION, parse_version
 
 MAX_PAGE = 500
 MAX_ORDER = 500
@@ -35,13 +35,14 @@ Label = Annotated[
 
 
 def _readable(text: str) -> str:
-    parse_file_version(text)
+    parse_version(text)
     return text
 
 
 HexVersion = Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{1,8}$"), AfterValidator(_readable)]
-Version = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | HexVersion
-"""A 32-bit file version, as a number or as it is shown."""
+DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,10}){1,3}$"), AfterValidator(_readable)]
+Version = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | HexVersion | DottedVersion
+"""A 32-bit file version, as a number or as it is shown, or the dotted version of a Z-Wave node."""
 
 
 class Query(BaseModel):
@@ -93,7 +94,7 @@ class UpdateFilters(Paging):
 
 
 class OrderBody(Body):
-    """An order to update devices. `version` is an integer, `0x…` or the display text; null takes the newest that policy allows."""
+    """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest allowed."""
 
     devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | int | None = None
@@ -108,7 +109,7 @@ class OrderBody(Body):
     @classmethod
     def _readable_version(cls, version: str | int | None) -> str | int | None:
         if version is not None:
-            parse_file_version(version)
+            parse_version(version)
         return version
 
     def order(self) -> OrderRequest:
@@ -159,9 +160,9 @@ class DeviceBody(Body):
         if self.groups is not None:
             given["groups"] = tuple(each for each in self.groups if each)
         if self.pin is not None:
-            given["pin"] = parse_file_version(self.pin)
+            given["pin"] = parse_version(self.pin)
         if self.skipped is not None:
-            given["skipped"] = tuple(parse_file_version(each) for each in self.skipped)
+            given["skipped"] = tuple(parse_version(each) for each in self.skipped)
         if self.policy is not None:
             given["policy"] = PolicyPatch(**{name: getattr(self.policy, name) for name in self.policy.model_fields_set})
         return DevicePatch(**given)

@@ -10,7 +10,7 @@ import typer
 from otagate.cli import tables
 from otagate.cli.session import Session, command, complain
 from otagate.cli.stops import Exit, ProblemStop, worst
-from otagate.cli.words import size
+from otagate.cli.words import number, size
 
 app = typer.Typer()
 images = typer.Typer(no_args_is_help=True, help="Stored firmware images.")
@@ -98,9 +98,9 @@ async def show_image(session: Session, sha256: Digest) -> Exit:
             "file": found["file_name"],
             "size": f"{size(found['bytes'])} ({found['bytes']} bytes)",
             "format": found["format"],
-            "manufacturer": f"0x{found['manufacturer_code']:04x}",
-            "image type": f"0x{found['image_type']:04x}",
-            "version": f"{found['display_version']} ({found['file_version']})",
+            "manufacturer": number(found["manufacturer_code"]),
+            "image type": number(found["image_type"]),
+            "version": "the file does not say" if found["file_version"] is None else f"{found['display_version']} ({found['file_version']})",
             "hardware": None if found["hardware_min"] is None else f"0x{found['hardware_min']:04x} to 0x{found['hardware_max']:04x}",
             "header": found["header_string"],
             "added": tables.moment(found["added"]),

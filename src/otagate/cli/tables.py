@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otagate.cli.stops import sentence_of
-from otagate.cli.words import duration, plain, reason_words, size, yes
+from otagate.cli.words import duration, number, plain, reason_words, size, yes
 
 STYLES = {
     "succeeded": "green",
@@ -121,8 +121,8 @@ def images(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
         made.add_row(
             cell(each["sha256"] if not console.is_terminal else each["sha256"][:16]),
             cell(each["file_name"]),
-            cell(f"0x{each['manufacturer_code']:04x}"),
-            cell(f"0x{each['image_type']:04x}"),
+            cell(number(each["manufacturer_code"])),
+            cell(number(each["image_type"])),
             cell(each["display_version"]),
             cell(size(each["bytes"])),
             cell(f"failed: {', '.join(failed)}", style="red") if failed else cell("good", style="green"),

@@ -49,6 +49,11 @@ def reason_words(reason: str | None) -> str:
     return "" if reason is None else REASONS.get(reason, plain(reason))
 
 
+def number(value: int | None) -> str:
+    """A 16-bit number of a protocol, empty where there is none."""
+    return "" if value is None else f"0x{value:04x}"
+
+
 def size(count: float) -> str:
     """A number of bytes."""
     if count < 1000:

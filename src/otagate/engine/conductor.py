@@ -20,6 +20,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order, Park, Pause, Resume, Withdraw
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
+from otagate.model.versions import same_version
 from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
 from otagate.ports import Knocked, Radio, TransferAdvanced, TransferProgressed
 
@@ -271,7 +272,7 @@ class Conductor:
             return False
         component = device.component(update.component)
         fresh = device.last_checked is not None and device.last_checked > update.created
-        return fresh and component is not None and component.version == update.to_version
+        return fresh and component is not None and same_version(component.version, update.to_version)
 
     def _new_course(self, update: Update, *, adopted: bool) -> Course:
         radio = self._radios[update.radio]

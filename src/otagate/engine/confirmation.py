@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from otagate.model.lifecycle import Cause
 from otagate.model.updates import Update
-from otagate.model.versions import display_file_version
+from otagate.model.versions import Version, display_version
 from otagate.policy.retry import judge_loop
 
 _MISSES = 3
@@ -34,15 +34,15 @@ class Confirmation:
     patience: float
     settle: float
     back: bool
-    version: int | None = None
+    version: Version | None = None
     misses: int = 0
     since: float = 0.0
 
-    def told(self, version: int | None) -> None:
+    def told(self, version: Version | None) -> None:
         """The device told its version, or (None) did not answer."""
         if version is not None:
             self.version = version
-            self.misses += version != self.update.to_version
+            self.misses += not self.update.is_done_by(version)
 
     def returned(self, spent: float) -> None:
         """The device came back now."""
@@ -52,8 +52,8 @@ class Confirmation:
     def finding(self, spent: float) -> Finding | None:
         """What is certain after `spent` seconds, or None."""
         completed = self.update.completed_transfers
-        if self.version == self.update.to_version:
-            detail = f"the device tells version {display_file_version(self.update.to_version)}"
+        if self.version is not None and self.update.is_done_by(self.version):
+            detail = f"the device tells version {display_version(self.version)}"
             return Finding(cause=Cause.VERSION_MATCHES, detail=detail, completed_transfers=completed)
         settled = self.back and self.misses >= _MISSES and spent - self.since >= self.settle
         if self.version is not None and (settled or spent >= self.patience):
@@ -63,8 +63,9 @@ class Confirmation:
             return Finding(cause=Cause.EXPIRED, detail=detail, completed_transfers=completed)
         return None
 
-    def _unchanged(self, version: int, completed: int) -> Finding:
-        detail = f"the device took the image and tells version {display_file_version(version)}, not {display_file_version(self.update.to_version)}"
+    def _unchanged(self, version: Version, completed: int) -> Finding:
+        wanted = "another one" if self.update.to_version is None else display_version(self.update.to_version)
+        detail = f"the device took the image and tells version {display_version(version)}, not {wanted}"
         loop = judge_loop(completed)
         if loop.allowed:
             return Finding(cause=Cause.MISMATCH, detail=detail, completed_transfers=completed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -19,6 +20,7 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.model.versions import Version, version_key
 from otagate.policy.plan import Choice, choose
 from otagate.policy.retry import judge_loop
 from otagate.policy.settings import PolicySettings
@@ -56,7 +58,7 @@ class Consultant:
         *,
         operator: bool = False,
         image: Sha256 | None = None,
-        version: int | None = None,
+        version: Version | None = None,
         allow_downgrade: bool = False,
         force: bool = False,
     ) -> Choice:
@@ -64,7 +66,7 @@ class Consultant:
         return choose(
             device,
             component,
-            self._library.releases_for(component) if image is None else [self._library.release(image)],
+            self._library.releases_for(component) if image is None else [_named(self._library.release(image), version)],
             settings=self._policy_of(device),
             operator=operator,
             allow_downgrade=allow_downgrade,
@@ -159,7 +161,12 @@ class Consultant:
         return not judge_loop(past.completed_transfers(component, release.file_version)).allowed
 
 
+def _named(release: Release, version: Version | None) -> Release:
+    """A stored file that does not say which version it holds is the version that the order says."""
+    return release if release.file_version is not None else replace(release, file_version=version)
+
+
 def _outdated(update: Update, release: Release) -> bool:
     """Whether an update that waits, and that nobody but policy wanted, is overtaken by a newer release."""
     waits = update.state in (State.PLANNED, State.QUEUED)
-    return waits and update.actor == POLICY and release.file_version > update.to_version
+    return waits and update.actor == POLICY and version_key(release.file_version) > version_key(update.to_version)

@@ -26,9 +26,11 @@ from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.ids import image_type_of, target_of
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
+from otagate.model.versions import Version
 from otagate.policy.match import match
 from otagate.policy.retry import after_attempt
 from otagate.policy.settings import PolicySettings
@@ -123,6 +125,8 @@ class Course:
             await self._advance(Cause.REJECTED, detail=str(error), code=error.code)
             return
         release = replace(library.release(update.image), image_type=update.image_type, file_version=update.to_version, size=update.bytes_total)
+        if image_type_of(update.component) is None:
+            release = replace(release, target=target_of(update.component))
         verdict = trust(image.facts, release, sha256=update.image)
         device = self._device()
         component = device.component(update.component) if device is not None else None
@@ -217,7 +221,7 @@ class Course:
         told = letter.component.version if isinstance(letter, Told) else None
         if isinstance(letter, Returned):
             told = await self.read_version()
-        if told == self.update.to_version and self._stands(state):
+        if self.update.is_done_by(told) and self._stands(state):
             await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
 
     def _all_handed_out(self) -> bool:
@@ -247,13 +251,14 @@ class Course:
     async def _runs_new_version(self, letter: Letter | None) -> bool:
         """Whether the device tells the new version: by itself, or asked at a look; one that sleeps is asked when it is heard."""
         if isinstance(letter, Told):
-            return letter.component.version == self.update.to_version
+            return self.update.is_done_by(letter.component.version)
         if not self._invites(letter):
             return False
         version = await self.read_version()
-        if version is not None and version != self.update.to_version:
+        done = self.update.is_done_by(version)
+        if version is not None and not done:
             self._urge()
-        return version == self.update.to_version
+        return done
 
     def _urge(self) -> None:
         """An image that was held needs the word; one that was not has it in the answer to its Upgrade End Request."""
@@ -311,7 +316,7 @@ class Course:
         except UnknownDevice:
             return None
 
-    async def read_version(self) -> int | None:
+    async def read_version(self) -> Version | None:
         """The version of the component, read now; None where the device cannot be asked or does not say."""
         try:
             answer = await self._interrogate()

@@ -15,7 +15,7 @@ from otagate.model.errors import NoRelease, OtagateError, PolicyRefused, RadioUn
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import parse_file_version
+from otagate.model.versions import Version, parse_dotted_version, parse_file_version
 from otagate.policy.retry import judge_loop
 from otagate.ports import Clock, Radio
 
@@ -67,7 +67,7 @@ class Drafting:
             component,
             operator=True,
             image=request.image,
-            version=_version(request),
+            version=_version(device, request),
             allow_downgrade=request.allow_downgrade,
             force=request.force,
         )
@@ -100,9 +100,10 @@ def _not_before(request: OrderRequest) -> datetime | None:
     return request.when
 
 
-def _version(request: OrderRequest) -> int | None:
+def _version(device: Device, request: OrderRequest) -> Version | None:
+    parse = parse_file_version if device.protocol == "zigbee" else parse_dotted_version
     try:
-        return None if request.version is None else parse_file_version(request.version)
+        return None if request.version is None else parse(request.version)
     except ValueError as error:
         raise PolicyRefused(str(error)) from None
 

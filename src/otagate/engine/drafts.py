@@ -11,6 +11,7 @@ from otagate.model.ids import ComponentId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.model.versions import Version, same_version, version_key
 
 POLICY = "policy"
 """The actor of updates that nobody ordered."""
@@ -22,7 +23,7 @@ class Past:
 
     updates: Sequence[Update]
 
-    def completed_transfers(self, component: ComponentId, version: int) -> int:
+    def completed_transfers(self, component: ComponentId, version: Version | None) -> int:
         """Whole transfers of this version that left the component as it was; counted through its updates, each of which carries its predecessors'."""
         latest = self._latest(component, version)
         return 0 if latest is None or latest.state is State.SUCCEEDED else latest.completed_transfers
@@ -37,11 +38,11 @@ class Past:
             done is not None
             and done.actor != POLICY
             and done.from_version is not None
-            and done.to_version < release.file_version <= done.from_version
+            and version_key(done.to_version) < version_key(release.file_version) <= version_key(done.from_version)
         )
 
-    def _latest(self, component: ComponentId, version: int) -> Update | None:
-        return next((each for each in self._of(component) if each.to_version == version), None)
+    def _latest(self, component: ComponentId, version: Version | None) -> Update | None:
+        return next((each for each in self._of(component) if same_version(each.to_version, version)), None)
 
     def _of(self, component: ComponentId) -> Iterable[Update]:
         return (each for each in self.updates if each.component == component)

@@ -40,7 +40,8 @@ class Library:
     def _index(self) -> None:
         self._by_type = {}
         for image in self._images.values():
-            self._by_type.setdefault(image.facts.image_type, []).append(_release(image))
+            if image.facts.image_type is not None:  # a file that does not say what it is for is taken only where an order names it
+                self._by_type.setdefault(image.facts.image_type, []).append(_release(image))
 
     def images(self) -> Sequence[Image]:
         """Every image, newest first."""
@@ -60,7 +61,7 @@ class Library:
     def releases_for(self, component: Component) -> Sequence[Release]:
         """What the stored images offer for this kind of component."""
         image_type = image_type_of(component.id) if component.image_type is None else component.image_type
-        return self._by_type.get(image_type, ())
+        return () if image_type is None else self._by_type.get(image_type, ())
 
     async def map(self, sha256: Sha256) -> memoryview:
         """The bytes as sent to a device, digested away from the loop where they were not open yet.
@@ -128,9 +129,11 @@ def _release(image: Image) -> Release:
     facts = image.facts
     return Release(
         source=image.source,
+        protocol=facts.protocol,
         manufacturer_code=facts.manufacturer_code,
         image_type=facts.image_type,
         file_version=facts.file_version,
+        target=facts.target,
         size=facts.size,
         sha256=image.sha256,
         hardware_min=facts.hardware_min,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from otagate.model.devices import Device, Mode, PolicyOverride
+from otagate.model.errors import PolicyRefused
 from otagate.model.facts import Scalar
-from otagate.model.versions import display_file_version
+from otagate.model.versions import Version, display_version, version_key
 
 
 class Unset(enum.Enum):
@@ -31,24 +31,28 @@ class PolicyPatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePatch:
-    """A change of what an operator says of a device; texts are clean, versions are 32-bit file versions."""
+    """A change of what an operator says of a device; texts are clean, versions are of the device's kind."""
 
     name: str | Unset | None = UNSET
     room: str | Unset | None = UNSET
     groups: tuple[str, ...] | Unset | None = UNSET
-    pin: int | Unset | None = UNSET
-    skipped: tuple[int, ...] | Unset | None = UNSET
+    pin: Version | Unset | None = UNSET
+    skipped: tuple[Version, ...] | Unset | None = UNSET
     policy: PolicyPatch | Unset | None = UNSET
 
 
 def patched(device: Device, patch: DevicePatch) -> Device:
-    """The device with the patch merged into it; a name that is cleared is the model again."""
+    """The device with the patch merged into it; a name that is cleared is the model again. Raises PolicyRefused for versions of another kind."""
     changes = _given(patch)
+    for version in (changes.get("pin"), *(changes.get("skipped") or ())):
+        if version is not None and isinstance(version, int) != (device.protocol == "zigbee"):
+            raise PolicyRefused(f"{display_version(version)} is no version that {device.id} could run: its versions are written in another way")
     if "name" in changes:
         changes["name"] = patch.name or device.model or ""
-    for each in ("groups", "skipped"):
-        if each in changes:
-            changes[each] = _unique(changes[each] or ())
+    if "groups" in changes:
+        changes["groups"] = tuple(sorted(set(changes["groups"] or ())))
+    if "skipped" in changes:
+        changes["skipped"] = tuple(sorted(set(changes["skipped"] or ()), key=version_key))
     if isinstance(patch.policy, PolicyPatch):
         merged = replace(device.policy or PolicyOverride(), **_given(patch.policy))
         changes["policy"] = None if merged == PolicyOverride() else merged
@@ -68,17 +72,13 @@ def _given(patch: DevicePatch | PolicyPatch) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
-def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(sorted(set(values)))
-
-
 def _shown(name: str, value: Any) -> Scalar:
     match value:
         case PolicyOverride():
             return ", ".join(f"{each.name} {getattr(value, each.name)}" for each in fields(value) if getattr(value, each.name) is not None)
         case tuple():
-            return ", ".join(display_file_version(each) if name == "skipped" else str(each) for each in value)
+            return ", ".join(display_version(each) if name == "skipped" else str(each) for each in value)
         case int():
-            return display_file_version(value)
+            return display_version(value)
         case _:
             return None if value is None else str(value)

@@ -19,6 +19,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.model.versions import Version, same_version
 from otagate.ports import Clock, Store
 
 _SHOWN_AS: Mapping[State, UpdateStatus] = {
@@ -213,7 +214,7 @@ def _fits(device: Device, radio: str | None, protocol: str | None, q: str | None
     return q is None or q.casefold() in words
 
 
-def _status(latest: Update | None, running: int | None, available: int | None) -> UpdateStatus:
+def _status(latest: Update | None, running: Version | None, available: Version | None) -> UpdateStatus:
     """The last final state counts until a newer release makes the component available."""
     if latest is None:
         return "available" if available is not None else "none"
@@ -221,6 +222,6 @@ def _status(latest: Update | None, running: int | None, available: int | None) -
     if not latest.ended:
         return shown
     failed = latest.state is State.FAILED
-    if available is not None and not (failed and available == latest.to_version):
+    if available is not None and not (failed and same_version(available, latest.to_version)):
         return "available"
-    return "updated" if failed and running == latest.to_version else shown
+    return "updated" if failed and same_version(running, latest.to_version) else shown

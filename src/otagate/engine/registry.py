@@ -18,6 +18,7 @@ from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
 from otagate.model.errors import StoreError, UnknownDevice, UnknownRadio
 from otagate.model.ids import DeviceId, RadioName
+from otagate.model.versions import display_version
 from otagate.ports import Clock, RadioChanged, RadioState, Store
 
 _STORE_RETRY = 1.0
@@ -235,7 +236,7 @@ class Registry:
 def _tell(entry: Entry, device: Device, kind: str | None) -> None:
     if kind is None:
         return
-    versions = ", ".join(f"{each.id}={each.version:#010x}" for each in device.components if each.version is not None)
+    versions = ", ".join(f"{each.id}={display_version(each.version)}" for each in device.components if each.version is not None)
     data = {"name": device.name, "model": device.model, "online": device.online, "versions": versions or None}
     entry.tell("device", device.id, kind, data=data)
 

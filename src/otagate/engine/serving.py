@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
+from otagate.model.errors import NotForDevice
+from otagate.model.ids import image_type_of
 from otagate.model.images import ImageFacts
 from otagate.model.lifecycle import State
-from otagate.model.orders import Serve
+from otagate.model.orders import Adopted, Send, Serve
 from otagate.model.updates import Update
-
-Adopted = Literal["offering", "transferring", "staged", "activating"]
 
 ADOPTED: Mapping[State, Adopted] = {
     State.OFFERING: "offering",
@@ -22,8 +21,21 @@ ADOPTED: Mapping[State, Adopted] = {
 """Where the session of a device takes up an update that this process did not begin."""
 
 
-def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None) -> Serve:
-    """The order that pins an update's image."""
+def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None) -> Serve | Send:
+    """The order that pins an update's image. Raises NotForDevice where a Zigbee component would be sent what is no Zigbee image."""
+    if image_type_of(update.component) is None:
+        return Send(
+            update=update.id,
+            device=update.device,
+            component=update.component,
+            image=image,
+            from_version=update.from_version,
+            to_version=update.to_version,
+            hold_activation=update.hold_activation,
+            adopted=adopted,
+        )
+    if update.manufacturer_code is None or update.image_type is None or not isinstance(update.to_version, int):
+        raise NotForDevice(f"update {update.id} of a Zigbee component names no manufacturer code, image type and file version")
     return Serve(
         update=update.id,
         device=update.device,
@@ -32,7 +44,7 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         image_type=update.image_type,
         file_version=update.to_version,
         image=image,
-        from_version=update.from_version,
+        from_version=update.from_version if isinstance(update.from_version, int) else None,
         hardware_min=facts.hardware_min,
         hardware_max=facts.hardware_max,
         allow_downgrade=update.allow_downgrade,

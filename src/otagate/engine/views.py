@@ -66,7 +66,7 @@ class UpdateView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """What an operator asks for. `version` as text or integer (see `parse_file_version`); `image` is the sha256 of one stored image.
+    """What an operator asks for. `version` as text or integer (see `parse_version`); `image` is the sha256 of one stored image.
 
     `when`: "now", "window" or an RFC 3339 time.
     """

@@ -7,27 +7,49 @@ from datetime import datetime
 from typing import Literal
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName
+from otagate.model.versions import Version
 
 Protocol = Literal["zigbee", "zwave", "cloud"]
 Power = Literal["mains", "battery"]
 Mode = Literal["automatic", "ask", "never"]
 """How releases are taken that nobody ordered."""
+Listening = Literal["always", "frequent", "sleeping"]
+"""When a Z-Wave node can be reached: always, within a second (FLiRS), or when it wakes up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """One separately updatable firmware inside a device.
 
-    For Zigbee: `id` is the image type, `version` the current 32-bit file version (None until the device told it), `endpoint` the one that
-    carries the OTA client.
+    `version` is None until the device told it. For Zigbee: `id` is the image type, `version` the current 32-bit file version, `endpoint` the one
+    that carries the OTA client. For Z-Wave: `id` is the firmware target, `firmware_id` what the Firmware Update Meta Data CC calls it by.
     """
 
     id: ComponentId
-    version: int | None = None
+    version: Version | None = None
     manufacturer_code: int | None = None
     image_type: int | None = None
     hardware_version: int | None = None
     endpoint: int = 1
+    firmware_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZwaveNode:
+    """What only a Z-Wave node tells of itself: its product beside the manufacturer id, how it listens, and how it was included.
+
+    `region` is that of its controller's radio, in small letters (`europe`, `usa`, `usa (long range)`). `long_range`: it speaks with the controller
+    directly, on a channel of its own. `controller`: it is the controller itself.
+    """
+
+    product_type: int | None = None
+    product_id: int | None = None
+    listening: Listening = "always"
+    long_range: bool = False
+    security: str | None = None
+    region: str | None = None
+    controller: bool = False
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +62,10 @@ class PolicyOverride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One Zigbee device (or, later, one Z-Wave node) as we know it.
+    """One Zigbee device or Z-Wave node as we know it.
 
     What an operator says of it: `name` (until then the model), `room`, `groups`, `pin` (the only version that policy takes), `skipped` (versions
-    that it does not take) and `policy`.
+    that it does not take) and `policy`. `manufacturer_code` is the manufacturer id of a Z-Wave node.
     """
 
     id: DeviceId
@@ -59,12 +81,13 @@ class Device:
     last_seen: datetime | None = None
     last_checked: datetime | None = None
     battery_percent: int | None = None
-    pin: int | None = None
-    skipped: tuple[int, ...] = ()
     room: str | None = None
     groups: tuple[str, ...] = ()
     policy: PolicyOverride | None = None
+    pin: Version | None = None
+    skipped: tuple[Version, ...] = ()
     components: tuple[Component, ...] = field(default=())
+    node: ZwaveNode | None = None
 
     def component(self, component_id: ComponentId) -> Component | None:
         """The component with this id."""

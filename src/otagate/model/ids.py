@@ -8,7 +8,7 @@ from typing import NewType
 from otagate.model.errors import UnknownDevice
 
 DeviceId = NewType("DeviceId", str)
-"""`zigbee-000d6f000a9069e7`: protocol, then the address in lower-case hex, most significant byte first."""
+"""`zigbee-000d6f000a9069e7`: protocol, then the address in lower-case hex, most significant byte first; `zwave-e1b2c3d4-12`: home id, node id."""
 
 ComponentId = NewType("ComponentId", str)
 """A Zigbee image type as `0x1409`; a Z-Wave firmware target as `0`."""
@@ -22,6 +22,9 @@ Sha256 = NewType("Sha256", str)
 RadioName = NewType("RadioName", str)
 
 _ZIGBEE = re.compile(r"zigbee-([0-9a-f]{16})")
+_ZWAVE = re.compile(r"zwave-([0-9a-f]{8})-([1-9][0-9]{0,3})")
+_IMAGE_TYPE = re.compile(r"0x[0-9a-f]{4}")
+_TARGET = re.compile(r"[0-9]{1,3}")
 
 
 def zigbee_device_id(ieee: int) -> DeviceId:
@@ -42,6 +45,29 @@ def zigbee_component_id(image_type: int) -> ComponentId:
     return ComponentId(f"0x{image_type:04x}")
 
 
-def image_type_of(component: ComponentId) -> int:
-    """The 16-bit image type in a Zigbee component id."""
-    return int(component, 16)
+def image_type_of(component: ComponentId) -> int | None:
+    """The 16-bit image type in a Zigbee component id; None for any other id."""
+    return int(component, 16) if _IMAGE_TYPE.fullmatch(component) else None
+
+
+def zwave_device_id(home_id: int, node_id: int) -> DeviceId:
+    """The id of the Z-Wave node with this number in the network with this 32-bit home id."""
+    return DeviceId(f"zwave-{home_id:08x}-{node_id}")
+
+
+def node_id_of(device: DeviceId) -> int:
+    """The node id in a Z-Wave device id; raises UnknownDevice for any other id."""
+    match = _ZWAVE.fullmatch(device)
+    if match is None:
+        raise UnknownDevice(f"{device!r} is not the id of a Z-Wave node")
+    return int(match[2])
+
+
+def zwave_component_id(target: int) -> ComponentId:
+    """The id of the component with this firmware target (Firmware Update Meta Data CC: 0 to 255)."""
+    return ComponentId(str(target))
+
+
+def target_of(component: ComponentId) -> int | None:
+    """The firmware target in a Z-Wave component id; None for any other id."""
+    return int(component) if _TARGET.fullmatch(component) else None

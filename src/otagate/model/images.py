@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from otagate.model.devices import Protocol
 from otagate.model.ids import Sha256
+from otagate.model.versions import Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +22,20 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What an image says of itself. `size` is in bytes as sent to a device; hardware bounds are inclusive and both present or both None."""
+    """What an image says of itself. `size` is in bytes as sent to a device; hardware bounds are inclusive and both present or both None.
+
+    A Z-Wave image says next to nothing: no manufacturer, product or version, and its `target` only in one maker's container.
+    """
 
     format: str
     size: int
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    stack_version: int
-    header_string: str
+    protocol: Protocol = "zigbee"
+    manufacturer_code: int | None = None
+    image_type: int | None = None
+    file_version: Version | None = None
+    stack_version: int | None = None
+    header_string: str = ""
+    target: int | None = None
     hardware_min: int | None = None
     hardware_max: int | None = None
     security_credential_version: int | None = None

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from otagate.model.ids import ComponentId, DeviceId, UpdateId
+from otagate.model.versions import Version
+
+Adopted = Literal["offering", "transferring", "staged", "activating"]
+"""Where a session takes up an update that this process did not begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve:
-    """Serve this image to this device. `adopted`: the device was already being served when the process died, so nothing is announced.
+    """Serve this image to this Zigbee device. `adopted`: it was already being served when the process died, so nothing is announced.
 
     `image` is the whole file as sent, readable by slices without copying. `from_version` is what the device ran when the update was made.
     """
@@ -27,7 +31,32 @@ class Serve:
     hardware_max: int | None = None
     allow_downgrade: bool = False
     hold_activation: bool = False
-    adopted: Literal["offering", "transferring", "staged", "activating"] | None = None
+    adopted: Adopted | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Have this image sent to this firmware target of a Z-Wave node. `adopted`: the driver may be at it already, so it is asked first.
+
+    `image` is the decoded firmware, exactly the bytes that the node is sent. `to_version` is None where nobody knows which one that is.
+    """
+
+    update: UpdateId
+    device: DeviceId
+    component: ComponentId
+    image: memoryview
+    from_version: Version | None
+    to_version: Version | None
+    hold_activation: bool = False
+    adopted: Adopted | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Tell what becomes of an update that another program began at this device."""
+
+    update: UpdateId
+    device: DeviceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +94,4 @@ class Activate:
     update: UpdateId
 
 
-Order = Serve | Park | Withdraw | Pause | Resume | Activate
+Order = Serve | Send | Watch | Park | Withdraw | Pause | Resume | Activate

@@ -6,8 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from otagate.model.devices import Protocol
 from otagate.model.ids import Sha256
-from otagate.model.versions import display_file_version
+from otagate.model.versions import Version, display_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """One Z-Wave product that a release is for; the bounds are inclusive firmware versions of its target 0."""
+
+    manufacturer_id: int
+    product_type: int
+    product_id: int
+    min_version: str | None = None
+    max_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +36,29 @@ class Release:
 
     `location` is the source's own way to the file, and nobody else's: it is never shown. `digests` cover the file as served.
 
-    `model` and `manufacturer` are a second key: where the source names them, a device that contradicts is refused.
+    First keys of a Zigbee release are manufacturer code and image type; those of a Z-Wave release are one of its `fingerprints` and the firmware
+    `target`. `region` is that of the radio (a Z-Wave image is made for one). `model` and `manufacturer` are a second key: where the source names
+    them, a device that contradicts is refused. Releases with the same `bundle` are files of one: they are taken together, in the order of `step`.
+    `file_version` is None for a stored file that does not say which version it holds.
     """
 
     source: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
+    file_version: Version | None
     size: int
+    protocol: Protocol = "zigbee"
+    manufacturer_code: int | None = None
+    image_type: int | None = None
+    fingerprints: tuple[Fingerprint, ...] = ()
+    target: int | None = None
+    region: str | None = None
+    bundle: str | None = None
+    step: int = 1
     sha256: Sha256 | None = None
     hardware_min: int | None = None
     hardware_max: int | None = None
     destination: int | None = None
-    min_file_version: int | None = None
-    max_file_version: int | None = None
+    min_file_version: Version | None = None
+    max_file_version: Version | None = None
     model: str | None = None
     manufacturer: str | None = None
     channel: str = "stable"
@@ -50,4 +71,4 @@ class Release:
     @property
     def display_version(self) -> str:
         """The version for people."""
-        return display_file_version(self.file_version)
+        return "an unnamed version" if self.file_version is None else display_version(self.file_version)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.versions import Version, same_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +25,24 @@ class Update:
     `bytes_sent` is the high-water mark of the device's file offset (a durable sample: the live figure is the session's). `attempts` counts
     attempts without progress; `completed_transfers` counts whole transfers after which the version was unchanged. `not_before` holds a queued
     update back (backoff or a scheduled time). `activation_owed`: the device finished in a pause or a halt, was told to wait with the image, and
-    gets the word to use it when that ends.
+    gets the word to use it when that ends. `to_version` is None where nobody could say which version the file holds: any other than
+    `from_version` is then the right one. `foreign`: another program began it through the same controller; it is watched, and neither stopped nor
+    begun again by us.
     """
 
     id: UpdateId
     device: DeviceId
     component: ComponentId
     radio: RadioName
-    manufacturer_code: int
-    image_type: int
-    from_version: int | None
-    to_version: int
+    from_version: Version | None
+    to_version: Version | None
     source: str
     image: Sha256 | None
     state: State
     bytes_total: int
     created: datetime
+    manufacturer_code: int | None = None
+    image_type: int | None = None
     bytes_sent: int = 0
     started: datetime | None = None
     finished: datetime | None = None
@@ -57,6 +60,7 @@ class Update:
     job: str | None = None
     step: int = 1
     steps: int = 1
+    foreign: bool = False
 
     @property
     def holds(self) -> bool:
@@ -67,3 +71,9 @@ class Update:
     def ended(self) -> bool:
         """Whether the update is in a final state."""
         return self.state.final
+
+    def is_done_by(self, version: Version | None) -> bool:
+        """Whether a device that tells this version runs what the update brings."""
+        if version is None or self.to_version is not None:
+            return same_version(version, self.to_version)
+        return not same_version(version, self.from_version)

@@ -13,7 +13,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
 from otagate.model.releases import Release
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import display_file_version
+from otagate.model.versions import display_version, same_version, version_key
 from otagate.policy.match import match
 from otagate.policy.settings import PolicySettings
 
@@ -69,17 +69,17 @@ def _identity(case: _Case) -> Verdict | None:
 
 
 def _already_current(case: _Case) -> Verdict | None:
-    if case.component.version != case.release.file_version:
+    if not same_version(case.component.version, case.release.file_version):
         return None
     sentence = f"The component runs {case.release.display_version} already."
     return Verdict(decision="refuse", sentence=sentence, code="already-current", facts=_facts(case))
 
 
 def _downgrade(case: _Case) -> Verdict | None:
-    running = case.component.version
-    if running is None or case.release.file_version >= running or case.allow_downgrade:
+    running, offered = case.component.version, case.release.file_version
+    if running is None or offered is None or case.allow_downgrade or version_key(offered) >= version_key(running):
         return None
-    sentence = f"The component runs {display_file_version(running)}, and {case.release.display_version} is older."
+    sentence = f"The component runs {display_version(running)}, and {case.release.display_version} is older."
     return Verdict(decision="refuse", sentence=sentence, reason="below_floor", code="downgrade-refused", facts=_facts(case))
 
 
@@ -88,14 +88,14 @@ def _downgrade(case: _Case) -> Verdict | None:
 
 def _pin(case: _Case) -> Verdict | None:
     pin = case.device.pin
-    if case.force or pin is None or pin == case.release.file_version:
+    if case.force or pin is None or same_version(pin, case.release.file_version):
         return None
-    sentence = f"The device is pinned to {display_file_version(pin)}."
+    sentence = f"The device is pinned to {display_version(pin)}."
     return Verdict(decision="refuse", sentence=sentence, reason="pinned", facts=_facts(case) | {"pin": pin})
 
 
 def _skip(case: _Case) -> Verdict | None:
-    if case.force or case.release.file_version not in case.device.skipped:
+    if case.force or not any(same_version(each, case.release.file_version) for each in case.device.skipped):
         return None
     sentence = f"Version {case.release.display_version} is to be skipped for this device."
     return Verdict(decision="refuse", sentence=sentence, reason="skipped", facts=_facts(case))
@@ -117,9 +117,10 @@ def _doubt(case: _Case) -> Verdict | None:
 
 
 def _unknown_version(case: _Case) -> Verdict | None:
-    if case.operator or case.component.version is not None:
+    if case.operator or (case.component.version is not None and case.release.file_version is not None):
         return None
-    sentence = "The running version is not known, so nobody can say whether the release is newer."
+    whose = "running version" if case.component.version is None else "version of the file"
+    sentence = f"The {whose} is not known, so nobody can say whether the release is newer."
     return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=_facts(case))
 
 

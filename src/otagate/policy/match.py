@@ -1,7 +1,8 @@
 """Does a release fit a component of a device? Identity only: no wishes of operators, and nothing here can be forced.
 
-First keys (manufacturer code, image type, destination) must be known and equal. Second keys (hardware version, running version, model,
-manufacturer name) refuse where they contradict; where the release names one that the device has not told, an operator must be asked.
+First keys must be known and equal: protocol, and for Zigbee manufacturer code, image type and destination, for Z-Wave the product and the firmware
+target. Second keys (radio region, hardware version, running version, model, manufacturer name) refuse where they contradict; where the release names
+one that the device has not told, an operator must be asked.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
-from otagate.model.ids import ieee_of, image_type_of
-from otagate.model.releases import Release
+from otagate.model.ids import ieee_of, image_type_of, target_of
+from otagate.model.releases import Fingerprint, Release
 from otagate.model.verdicts import Verdict
+from otagate.model.versions import Version, display_version, version_key
 
 ANY_MANUFACTURER = 0xFFFF
 """A file with this manufacturer code is meant for every maker (ZCL 8, 11.4.2.5)."""
@@ -25,18 +27,20 @@ class _Finding:
 
     refuses: bool
     sentence: str
+    reason: str = "image_mismatch"
+    code: str = "incompatible-image"
 
 
 _Key = Callable[[Device, Component, Release], _Finding | None]
 
 
 def match(device: Device, component: Component, release: Release) -> Verdict:
-    """Whether the release fits: allow, refuse (`image_mismatch`, code `incompatible-image`), or ask where a second key is missing."""
+    """Whether the release fits: allow, refuse (code `incompatible-image` or `region-mismatch`), or ask where a second key is missing."""
     findings = [finding for key in _KEYS if (finding := key(device, component, release)) is not None]
     facts = _facts_used(device, component, release)
     for finding in findings:
         if finding.refuses:
-            return Verdict(decision="refuse", sentence=finding.sentence, reason="image_mismatch", code="incompatible-image", facts=facts)
+            return Verdict(decision="refuse", sentence=finding.sentence, reason=finding.reason, code=finding.code, facts=facts)
     if findings:
         sentence = " ".join(finding.sentence for finding in findings)
         return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=facts)
@@ -44,15 +48,23 @@ def match(device: Device, component: Component, release: Release) -> Verdict:
 
 
 def concerns(device: Device, component: Component, release: Release) -> bool:
-    """Whether the release is for this kind of component at all: its manufacturer code and image type are the component's."""
-    findings = (_manufacturer_code(device, component, release), _image_type(device, component, release))
+    """Whether the release is for this kind of component at all: its manufacturer code and image type, or product and target, are the component's."""
+    findings = (key(device, component, release) for key in (_protocol, _manufacturer_code, _image_type, _product, _target))
     return not any(finding is not None and finding.refuses for finding in findings)
 
 
 # --- first keys: known and equal ---------------------------------------------------------------------------------------------------------
 
 
+def _protocol(device: Device, _: Component, release: Release) -> _Finding | None:
+    if release.protocol == device.protocol:
+        return None
+    return _refusal(f"The release is for {_PROTOCOLS[release.protocol]}, the device is {_PROTOCOLS[device.protocol]}.")
+
+
 def _manufacturer_code(device: Device, component: Component, release: Release) -> _Finding | None:
+    if release.manufacturer_code is None:
+        return None if release.protocol != "zigbee" else _refusal("The release does not say whose devices it is for.")
     own = _own_manufacturer_code(device, component)
     if release.manufacturer_code == ANY_MANUFACTURER:
         return _doubt("The release is for every manufacturer, so only an operator can say that it is for this device.")
@@ -64,10 +76,42 @@ def _manufacturer_code(device: Device, component: Component, release: Release) -
 
 
 def _image_type(_: Device, component: Component, release: Release) -> _Finding | None:
+    if release.protocol != "zigbee":
+        return None
     own = _own_image_type(component)
-    if release.image_type != own:
-        return _refusal(f"The release is for image type 0x{release.image_type:04x}, the component is 0x{own:04x}.")
+    if release.image_type is None or own is None or release.image_type != own:
+        return _refusal(f"The release is for image type {_word(release.image_type)}, the component is {_word(own)}.")
     return None
+
+
+def _product(device: Device, _: Component, release: Release) -> _Finding | None:
+    """A Z-Wave product is three numbers (Manufacturer Specific CC), and sometimes the firmware that it runs."""
+    if release.protocol != "zwave":
+        return None
+    if not release.fingerprints:
+        return _doubt("The file does not say which product it is for, so only an operator can say that it is for this device.")
+    node = device.node
+    if node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None:
+        return _refusal("Manufacturer, product type and product id of the device are not known yet.")
+    own = (device.manufacturer_code, node.product_type, node.product_id)
+    named = [each for each in release.fingerprints if (each.manufacturer_id, each.product_type, each.product_id) == own]
+    if not named:
+        listed = ", ".join(_product_name(each.manufacturer_id, each.product_type, each.product_id) for each in release.fingerprints[:3])
+        return _refusal(f"The release is for the product {listed}; the device is {_product_name(*own)}.")
+    findings = [_runs(each, device) for each in named]
+    return None if None in findings else findings[0]
+
+
+def _runs(fingerprint: Fingerprint, device: Device) -> _Finding | None:
+    """Whether the device runs what the fingerprint asks for in its main firmware, target 0."""
+    main = next((each for each in device.components if target_of(each.id) == 0), None)
+    return _within(fingerprint.min_version, fingerprint.max_version, None if main is None else main.version)
+
+
+def _target(_: Device, component: Component, release: Release) -> _Finding | None:
+    if release.target is None or release.target == target_of(component.id):
+        return None
+    return _refusal(f"The release is for firmware target {release.target}, the component is {component.id}.")
 
 
 def _destination(device: Device, _: Component, release: Release) -> _Finding | None:
@@ -79,6 +123,18 @@ def _destination(device: Device, _: Component, release: Release) -> _Finding | N
 
 
 # --- second keys: a contradiction refuses, a gap asks -------------------------------------------------------------------------------------
+
+
+def _region(device: Device, _: Component, release: Release) -> _Finding | None:
+    if release.region is None:
+        return None
+    own = None if device.node is None else device.node.region
+    if own is None:
+        return _doubt(f"The release is for the region {release.region!r:.40}, and the controller does not tell its own: set `region` of the radio.")
+    if plain_region(own) != plain_region(release.region):
+        sentence = f"The release is for the region {release.region!r:.40}, the network is in {own!r:.40}."
+        return _Finding(refuses=True, sentence=sentence, reason="region_mismatch", code="region-mismatch")
+    return None
 
 
 def _hardware(_: Device, component: Component, release: Release) -> _Finding | None:
@@ -95,15 +151,22 @@ def _hardware(_: Device, component: Component, release: Release) -> _Finding | N
 
 
 def _running_version(_: Device, component: Component, release: Release) -> _Finding | None:
-    if release.min_file_version is None and release.max_file_version is None:
+    return _within(release.min_file_version, release.max_file_version, component.version)
+
+
+def _within(low: Version | None, high: Version | None, running: Version | None) -> _Finding | None:
+    if low is None and high is None:
         return None
-    low = 0 if release.min_file_version is None else release.min_file_version
-    high = 0xFFFF_FFFF if release.max_file_version is None else release.max_file_version
-    wanted = f"The release is for devices that run 0x{low:08x} to 0x{high:08x}"
-    if component.version is None:
+    bounds = [
+        word
+        for word in ("" if low is None else f"{display_version(low)} or newer", "" if high is None else f"{display_version(high)} or older")
+        if word
+    ]
+    wanted = f"The release is for devices that run {' and '.join(bounds)}"
+    if running is None:
         return _doubt(f"{wanted}, and the running version is not known.")
-    if not low <= component.version <= high:
-        return _refusal(f"{wanted}, this one runs 0x{component.version:08x}.")
+    if version_key(running) < version_key(low) or (high is not None and version_key(running) > version_key(high)):
+        return _refusal(f"{wanted}, this one runs {display_version(running)}.")
     return None
 
 
@@ -125,7 +188,19 @@ def _compare_names(key: str, wanted: str | None, own: str | None) -> _Finding | 
     return None
 
 
-_KEYS: tuple[_Key, ...] = (_manufacturer_code, _image_type, _destination, _hardware, _running_version, _model, _manufacturer)
+_KEYS: tuple[_Key, ...] = (
+    _protocol,
+    _manufacturer_code,
+    _image_type,
+    _destination,
+    _product,
+    _target,
+    _region,
+    _hardware,
+    _running_version,
+    _model,
+    _manufacturer,
+)
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------
@@ -136,7 +211,23 @@ def _own_manufacturer_code(device: Device, component: Component) -> int | None:
     return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
 
 
-def _own_image_type(component: Component) -> int:
+_PROTOCOLS = {"zigbee": "Zigbee", "zwave": "Z-Wave", "cloud": "its maker's cloud"}
+
+
+def plain_region(region: str) -> str:
+    """A region without what makes no difference to firmware: capitals, and whether Long Range is on (`USA (Long Range)` is `usa`)."""
+    return region.casefold().replace("(long range)", "").strip()
+
+
+def _product_name(manufacturer_id: int, product_type: int, product_id: int) -> str:
+    return f"0x{manufacturer_id:04x}:0x{product_type:04x}:0x{product_id:04x}"
+
+
+def _word(value: int | None) -> str:
+    return "unknown" if value is None else f"0x{value:04x}"
+
+
+def _own_image_type(component: Component) -> int | None:
     return image_type_of(component.id) if component.image_type is None else component.image_type
 
 
@@ -150,11 +241,13 @@ def _doubt(sentence: str) -> _Finding:
 
 def _facts_used(device: Device, component: Component, release: Release) -> dict[str, Scalar]:
     """The device's side of every key that the release names; the release itself stands beside the verdict wherever it is shown."""
-    facts: dict[str, Scalar] = {
-        "manufacturer_code": _own_manufacturer_code(device, component),
-        "image_type": _own_image_type(component),
-        "version": component.version,
-    }
+    facts: dict[str, Scalar] = {"manufacturer_code": _own_manufacturer_code(device, component), "version": component.version}
+    if device.node is None:
+        facts["image_type"] = _own_image_type(component)
+    else:
+        facts |= {"product_type": device.node.product_type, "product_id": device.node.product_id, "target": target_of(component.id)}
+    if release.region is not None:
+        facts["region"] = None if device.node is None else device.node.region
     if release.hardware_min is not None or release.hardware_max is not None:
         facts["hardware_version"] = component.hardware_version
     if release.model is not None:

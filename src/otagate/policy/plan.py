@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from otagate.model.devices import Component, Device
 from otagate.model.releases import Release
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import display_file_version
+from otagate.model.versions import Version, display_version, same_version, version_key
 from otagate.policy.judge import judge
 from otagate.policy.match import concerns
 from otagate.policy.settings import PolicySettings
@@ -40,7 +40,7 @@ def choose(
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
-    version: int | None = None,
+    version: Version | None = None,
     named: bool = False,
 ) -> Choice:
     """The newest release that is allowed; where none is, the newest that an operator may approve. The order of `releases` does not matter.
@@ -54,10 +54,10 @@ def choose(
             release=each,
             verdict=judge(device, component, each, settings=settings, operator=operator, allow_downgrade=allow_downgrade, force=force),
         )
-        for each in sorted(set(releases), key=_newest_first)
+        for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)
     ]
     trace = tuple(_mark_ambiguous(judged))
-    candidates = [each for each in trace if version is None or each.release.file_version == version]
+    candidates = [each for each in trace if version is None or same_version(each.release.file_version, version)]
     candidates = [each for each in candidates if named or concerns(device, component, each.release)]
     if not candidates:
         return Choice(chosen=None, verdict=_no_release(version), trace=trace)
@@ -72,27 +72,31 @@ def choose(
     return Choice(chosen=None, verdict=telling[0].verdict, trace=trace)
 
 
-def _newest_first(release: Release) -> tuple[int, str, str, int, str]:
-    """A total order: two different releases never compare equal, whatever order they came in."""
-    return (-release.file_version, release.source, release.sha256 or "", release.size, repr(release))
+def _age(release: Release) -> tuple[int, ...]:
+    return version_key(release.file_version)
+
+
+def _tie(release: Release) -> tuple[str, str, int, str]:
+    """A total order among releases of one version: two different ones never compare equal, whatever order they came in."""
+    return (release.source, release.sha256 or "", release.size, repr(release))
 
 
 def _older(judged: Judged, component: Component) -> bool:
-    return component.version is not None and judged.release.file_version < component.version
+    return component.version is not None and version_key(judged.release.file_version) < version_key(component.version)
 
 
-def _no_release(version: int | None) -> Verdict:
-    named = "" if version is None else f" of version {display_file_version(version)}"
+def _no_release(version: Version | None) -> Verdict:
+    named = "" if version is None else f" of version {display_version(version)}"
     return Verdict(decision="refuse", sentence=f"No source offers a release{named} for this component.", code="no-release")
 
 
 def _mark_ambiguous(judged: Sequence[Judged]) -> list[Judged]:
     """Refuse releases of one version whose bytes differ: nobody can say which are meant. What is refused anyway takes no part."""
-    groups: dict[tuple[int, int, int], list[Release]] = {}
+    groups: dict[tuple[object, ...], list[Release]] = {}
     for each in judged:
         if each.verdict.decision != "refuse":
-            groups.setdefault(_triple(each.release), []).append(each.release)
-    return [_against(groups.get(_triple(each.release), ()), each) for each in judged]
+            groups.setdefault(_identity(each.release), []).append(each.release)
+    return [_against(groups.get(_identity(each.release), ()), each) for each in judged]
 
 
 def _against(group: Sequence[Release], judged: Judged) -> Judged:
@@ -101,13 +105,14 @@ def _against(group: Sequence[Release], judged: Judged) -> Judged:
     rivals = [other for other in group if _differ(other, judged.release)]
     if not rivals:
         return judged
-    names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_newest_first))
+    names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_tie))
     sentence = f"Two different files claim to be {judged.release.display_version}: {names}. Order one of them by its sha256."
     return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason="ambiguous", facts={"rivals": len(rivals)}))
 
 
-def _triple(release: Release) -> tuple[int, int, int]:
-    return (release.manufacturer_code, release.image_type, release.file_version)
+def _identity(release: Release) -> tuple[object, ...]:
+    """What it is for, and which version: two that agree in it and differ in their bytes contradict each other."""
+    return (release.protocol, release.manufacturer_code, release.image_type, release.target, release.region, version_key(release.file_version))
 
 
 def _differ(one: Release, other: Release) -> bool:

@@ -9,13 +9,14 @@ from otagate.model.ids import Sha256
 from otagate.model.images import ImageFacts
 from otagate.model.releases import Release
 from otagate.model.verdicts import Verdict
+from otagate.model.versions import Version, display_version
 
 
 def trust(image: ImageFacts, release: Release, *, sha256: Sha256) -> Verdict:
     """Whether an image may be sent as this release; `sha256` is that of the bytes as sent.
 
     Refuses with code `image-corrupt` for other bytes, another length or a failed check, and with `incompatible-image` for good bytes of another
-    maker, image type or version. Nothing overrides a refusal.
+    maker, image type or version, as far as the file tells them. Nothing overrides a refusal.
     """
     facts: dict[str, Scalar] = {"sha256": sha256, "size": image.size, "file_version": image.file_version}
     for check in image.checks:
@@ -24,11 +25,13 @@ def trust(image: ImageFacts, release: Release, *, sha256: Sha256) -> Verdict:
     if release.sha256 is not None and release.sha256 != sha256:
         return _refuse(f"The release promises bytes with sha256 {release.sha256}, these have {sha256}.", "image-corrupt", facts)
     for name, promised, found in (
-        ("manufacturer code", f"0x{release.manufacturer_code:04x}", f"0x{image.manufacturer_code:04x}"),
-        ("image type", f"0x{release.image_type:04x}", f"0x{image.image_type:04x}"),
-        ("file version", f"0x{release.file_version:08x}", f"0x{image.file_version:08x}"),
+        ("protocol", release.protocol, image.protocol),
+        ("manufacturer code", _word(release.manufacturer_code), _word(image.manufacturer_code)),
+        ("image type", _word(release.image_type), _word(image.image_type)),
+        ("file version", _version(release.file_version), _version(image.file_version)),
+        ("firmware target", release.target, image.target),
     ):
-        if promised != found:
+        if found is not None and promised != found:
             return _refuse(f"The release promises {name} {promised}, the image says {found}.", "incompatible-image", facts)
     if release.size != image.size:
         return _refuse(f"The release promises {release.size} bytes, the image has {image.size}.", "image-corrupt", facts)
@@ -48,6 +51,14 @@ def narrow(release: Release, image: ImageFacts) -> Release:
         hardware_max=min(highs, default=None),
         destination=release.destination if image.destination is None else image.destination,
     )
+
+
+def _word(value: int | None) -> str | None:
+    return None if value is None else f"0x{value:04x}"
+
+
+def _version(version: Version | None) -> str | None:
+    return None if version is None else display_version(version)
 
 
 def _refuse(sentence: str, code: str, facts: dict[str, Scalar]) -> Verdict:

@@ -140,7 +140,7 @@ class Ledvance:
 
     def fetch(self, release: Release) -> Conversation[Stored]:
         """Fetch a firmware by its four numbers: with three the service has none. Raises SourceError."""
-        numbers = ".".join(str(each) for each in version_numbers(release.file_version))
+        numbers = ".".join(str(each) for each in version_numbers(int(release.file_version or 0)))
         query = (("company", str(release.manufacturer_code)), ("product", str(release.image_type)), ("version", numbers))
         request = Request(url=f"{self.url}/firmwares/download", label=f"firmware {numbers}", query=query)
         return (yield from download(request, Expect(size=release.size, digests=release.digests, vouched=bool(release.digests))))
