@@ -219,7 +219,7 @@ async def test_a_merge_patch_may_say_what_it_is(hall: Hall) -> None:
         ({"pin": -1}, "pin"),
         ({"pin": 0xFFFF_FFFF}, "pin"),
         ({"pin": "0xFFFFFFFF"}, "pin"),
-        ({"pin": "1.2.3"}, "pin"),
+        ({"pin": "v1.2.3"}, "pin"),
         ({"pin": True}, "pin"),
         ({"skipped": [1.5]}, "skipped.0"),
         ({"skipped": [1] * 65}, "skipped"),
@@ -233,6 +233,12 @@ async def test_a_bad_patch_is_refused_by_field_and_changes_nothing(hall: Hall, p
     document = await hall.problem("PATCH", PATH, status=422, slug="invalid-request", json={"room": "Office"} | patch)
     assert all(each["field"] == field or each["field"].startswith(f"{field}.") for each in document["errors"]), document["errors"]
     assert hall.desk.orders == []
+
+
+async def test_a_device_is_not_pinned_to_a_version_that_it_could_never_run(hall: Hall) -> None:
+    for patch in ({"pin": "1.2.3"}, {"skipped": ["1.2.3"]}):
+        document = await hall.problem("PATCH", PATH, status=409, slug="policy-refused", json=patch)
+        assert "1.2.3 is no version that" in document["detail"]
 
 
 async def test_nothing_can_be_said_of_a_device_that_is_not_known(hall: Hall) -> None:
