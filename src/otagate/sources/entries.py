@@ -34,6 +34,21 @@ def maybe_whole(entry: Mapping[str, Any], key: str, *, least: int = 0, most: int
     return None if entry.get(key) is None else whole(entry, key, least=least, most=most)
 
 
+def flag(entry: Mapping[str, Any], key: str) -> bool:
+    """True or false, also where it is written as text. Raises BadEntry."""
+    value = entry.get(key)
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.strip().lower())
+    if not isinstance(value, bool):
+        raise BadEntry(f"{key} is neither true nor false")
+    return value
+
+
+def maybe_flag(entry: Mapping[str, Any], key: str) -> bool | None:
+    """The same, or None where the field is absent or null. Raises BadEntry."""
+    return None if entry.get(key) is None else flag(entry, key)
+
+
 def text(entry: Mapping[str, Any], key: str, *, longest: int = 500) -> str:
     """Text that is not empty. Raises BadEntry."""
     value = entry.get(key)

@@ -1,0 +1,150 @@
+"""Commercial lighting: lists in pages, values as text, and an order whose answer says nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otagate.model.errors import SourceError, SourceUnintelligible
+from otagate.sources.effects import Response
+from otagate.sources.tuya_illume import Filters, TuyaIllume
+from otagate.sources.tuya_openapi import Account, Token, TuyaRefused
+from tests.sources.talk import NOW, body_of, reply, talk
+
+
+def _source() -> TuyaIllume:
+    token = Token(access="a", refresh="r", until=NOW + timedelta(hours=2))
+    return TuyaIllume(account=Account(url="https://openapi.tuyaeu.com", client_id="c", secret="s", token=token), project_id="145")
+
+
+def _ok(result: Any = None) -> Response:
+    return reply({"success": True, "t": int(NOW.timestamp()), "result": result})
+
+
+def _row(number: int, status: Any = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "device_id": f"d{number}",
+        "device_name": f"lamp {number}",
+        "online": True,
+        "upgrade_status": status,
+        "version": "1.2",
+        "group_type": [2],
+    } | more
+
+
+def _detail(status: int = 3, current: str = "1.2") -> dict[str, Any]:
+    return {"device_id": "d1", "current_version": current, "upgrade_status": status, "device": {"device_name": "lamp", "online": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("which", "path"), [("to-be-updated", "/ota/open/tobeupgraded"), ("updating", "/ota/open/upgrading"), ("record", "/ota/open/upgrade/record")]
+)
+def test_a_list_is_read_page_by_page_to_its_end(which: str, path: str) -> None:
+    pages = [_ok({"list": [_row(number) for number in range(start, start + 100)], "total": 250}) for start in (0, 100)]
+    asked = talk(_source().listed(which), [*pages, _ok({"list": [_row(number) for number in range(200, 250)], "total": 250})])
+    assert len(asked.result) == 250
+    assert [dict(each.query)["page"] for each in asked.requests] == ["1", "2", "3"]
+    assert {each.url for each in asked.requests} == {f"https://openapi.tuyaeu.com/v1.0/cloud/illume/devices{path}"}
+    assert dict(asked.requests[0].query)["page_size"] == "100"
+
+
+def test_a_total_that_shrinks_and_a_page_without_rows_end_the_list() -> None:
+    assert len(talk(_source().listed("record"), [_ok({"list": [_row(1)], "total": 500}), _ok({"list": [], "total": 500})]).result) == 1
+    assert len(talk(_source().listed("record"), [_ok({"list": [_row(1)], "total": 500}), _ok({"list": [_row(2)], "total": 150})]).result) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(0, "none"), (1, "available"), (2, "updating"), (3, "updated"), (4, "failed"), ("5", "waiting"), (17, "unknown")]
+)
+def test_every_state_has_its_word_and_an_unknown_one_keeps_its_number(status: Any, word: str) -> None:
+    channel = talk(_source().listed("record"), [_ok({"list": [_row(1, status)], "total": 1})]).result[0].channels[0]
+    assert (channel.status, channel.raw_status) == (word, int(status))
+
+
+def test_a_row_that_cannot_be_read_is_left_out_and_the_rest_serve() -> None:
+    rows = [_row(1, "two"), _row(2, online="maybe"), {"upgrade_status": 1}, _row(4)]
+    assert [each.device_id for each in talk(_source().listed("record"), [_ok({"list": rows, "total": 4})]).result] == ["d4"]
+
+
+def test_parameters_go_into_a_body_where_the_cloud_does_not_find_them_and_stay_there() -> None:
+    source = _source()
+    missing = reply({"success": False, "code": 1102, "msg": "project_id is null"})
+    asked = talk(source.listed("record", Filters(online=True, upgrade_status=(1, 2))), [missing, _ok({"list": [], "total": 0})])
+    assert dict(asked.requests[0].query)["upgrade_status"] == "1,2"
+    assert asked.requests[1].query == ()
+    assert body_of(asked.requests[1])["upgrade_status"] == [1, 2]
+    assert body_of(asked.requests[1])["online"] is True
+    again = talk(source.sync_room("r1"), [_ok()])
+    assert json.loads(again.requests[0].body or b"") == {"project_id": "145", "room_id": "r1"}
+    with pytest.raises(TuyaRefused):
+        talk(source.listed("record"), [missing])
+
+
+def test_an_order_that_the_cloud_accepts_is_started() -> None:
+    asked = talk(_source().start(["d1", "d2"]), [_ok(True)])
+    assert asked.result == {"d1": "started", "d2": "started"}
+    assert body_of(asked.requests[0]) == {"project_id": "145", "device_ids": ["d1", "d2"]}
+    assert not asked.requests[0].idempotent
+
+
+def test_an_order_whose_answer_says_false_is_read_back_before_anybody_is_told() -> None:
+    running = _ok({"list": [_row(1, 2)], "total": 1})
+    asked = talk(_source().start(["d1", "d2"]), [_ok(False), running, _ok(_detail(status=1) | {"device_id": "d2"})])
+    assert asked.result == {"d1": "started", "d2": "not-started"}
+    assert [each.label for each in asked.requests] == ["the order", "the list updating", "the detail of a device"]
+
+
+def test_a_hundred_devices_are_one_order() -> None:
+    asked = talk(_source().start([f"d{number}" for number in range(150)]), [_ok(True), _ok(True)])
+    assert [len(body_of(each)["device_ids"]) for each in asked.requests] == [100, 50]
+
+
+def test_the_detail_names_the_running_version() -> None:
+    device = talk(_source().detail("d1"), [_ok(_detail())]).result
+    assert (device.channels[0].current_version, device.channels[0].status, device.online) == ("1.2", "updated", True)
+
+
+def test_a_look_takes_from_each_list_what_says_most_about_now() -> None:
+    answers = [_ok({"list": [_row(1, 3), _row(2, 4)], "total": 2}), _ok({"list": [_row(1, 1)], "total": 1}), _ok({"list": [_row(2, 2)], "total": 1})]
+    found = {each.device_id: each.channels[0].status for each in talk(_source().look(), answers).result}
+    assert found == {"d1": "available", "d2": "updating"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"colour": "red"}, "colour"), ({"online": "yes"}, "online"), ({"upgrade_status": "6"}, "upgrade_status"), ({"top_categories": "zm,x"}, "x")],
+)
+def test_a_filter_that_the_service_does_not_have_is_named(given: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Filters.parse(given)
+
+
+def test_filters_are_read_from_text() -> None:
+    read = Filters.parse({"device_status": "Online,Offline", "device_types": "-1,4", "online": "false", "room_id": "7"})
+    assert read.parameters() == {"device_status": ["Online", "Offline"], "device_types": [-1, 4], "room_id": "7", "online": False}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["list", "total", "device_id", "upgrade_status", "device"]), inner),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+def test_whatever_the_cloud_says_only_a_source_error_escapes(result: Any) -> None:
+    for conversation in (_source().detail("d"), _source().start(["d"])):
+        try:
+            talk(conversation, lambda _: _ok(result))
+        except SourceError:
+            continue
+
+
+def test_an_answer_that_is_no_detail_is_unintelligible() -> None:
+    with pytest.raises(SourceUnintelligible, match="upgrade_status"):
+        talk(_source().detail("d"), [_ok({"device_id": "d"})])
