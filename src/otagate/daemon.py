@@ -199,7 +199,7 @@ def _assemble(settings: HubSettings, store: Store, pace: Pace) -> _Parts:
     tools = Tools(store=store, ledger=ledger, registry=registry, library=library, clock=clock, waits=pace.waits, halt=halt, policy_of=policy_of)
     conductor = Conductor(tools=tools, radios=named)
     intake.connect(conductor)
-    consultant = Consultant(library=library, registry=registry, ledger=ledger, store=store, clock=clock, policy_of=policy_of)
+    consultant = Consultant(library=library, registry=registry, ledger=ledger, store=store, clock=clock, policy_of=policy_of, quirk_of=quirks.load())
     interrogator = Interrogator(
         registry=registry,
         consultant=consultant,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from otagate import quirks
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
@@ -222,7 +223,9 @@ class Hub:
         radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
         self.conductor = Conductor(tools=tools, radios=radios)
         self.intake.connect(self.conductor)
-        self.consultant = Consultant(library=self.library, registry=self.registry, ledger=self.ledger, store=store, clock=clock, policy_of=policy_of)
+        self.consultant = Consultant(
+            library=self.library, registry=self.registry, ledger=self.ledger, store=store, clock=clock, policy_of=policy_of, quirk_of=quirks.load()
+        )
         self.interrogator = Interrogator(
             registry=self.registry,
             consultant=self.consultant,

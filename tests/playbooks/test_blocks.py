@@ -7,7 +7,7 @@ import pytest
 from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
 from tests.sessions.playbook import IMAGE, LAMP, SENSOR, downloads, offering, play, serve, told, transferring, unasked, withdraw
-from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, NEW, ask, block, default, end, notify, offered, picture, query, stop, wait
+from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, NEW, ask, ask_page, block, default, end, notify, offered, picture, query, stop, wait
 
 SIZE = len(IMAGE)
 
@@ -105,13 +105,30 @@ def test_blocks_become_shorter_step_by_step_while_frames_are_too_long() -> None:
     story.sends(ask(0)).expects(block(IMAGE[:40], 0))
 
 
+def test_a_request_for_48_bytes_is_answered_whole_even_where_frames_are_short() -> None:
+    """Telink's client, under many makers' codes, fails on less than it asked for."""
+    story = transferring()
+    while story.server.too_long():
+        pass
+    story.sends(ask(0, 48)).expects(block(IMAGE[:48], 0)).sends(ask(0, 49)).expects(block(IMAGE[:40], 0))
+    story.sends(ask_page(0, 48, page=96, spacing=10)).expects(block(IMAGE[:48], 0))
+
+
+def test_a_quirk_makes_longer_requests_whole() -> None:
+    story = transferring(quirk=Quirk(whole_up_to=64))
+    assert story.server.too_long()
+    story.sends(ask(0, 62)).expects(block(IMAGE[:62], 0)).sends(ask(0, 65)).expects(block(IMAGE[:50], 0))
+
+
+def test_what_a_device_cannot_take_is_never_sent_to_it_whole() -> None:
+    transferring(quirk=Quirk(block_limit=40)).sends(ask(0, 48)).expects(block(IMAGE[:40], 0))
+
+
 def test_a_quirk_bounds_the_block() -> None:
     transferring(quirk=Quirk(block_limit=40)).sends(ask(0)).expects(block(IMAGE[:40], 0))
 
 
 def test_a_quirk_bounds_the_blocks_of_a_page_too() -> None:
-    from tests.sessions.wire import ask_page
-
     story = transferring(quirk=Quirk(block_limit=40)).sends(ask_page(0, 64, page=100, spacing=10)).expects(block(IMAGE[:40], 0))
     story.passes(1.0).expects_at((0.01, block(IMAGE[40:80], 40)), (0.02, block(IMAGE[80:100], 80)))
 

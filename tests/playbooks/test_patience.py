@@ -8,7 +8,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
 from otagate.sessions.ota_transfer import Patience
 from tests.sessions.playbook import IMAGE, Playbook, asked, downloads, offering, park, play, serve, told, transferring, unasked
-from tests.sessions.wire import ABORT, ask, block, end, no_image, notify, offered, query, stop, upgrade
+from tests.sessions.wire import ABORT, IMAGE_TYPE, NEW, ask, block, end, no_image, notify, offered, query, stop, upgrade
 
 SIZE = len(IMAGE)
 
@@ -202,6 +202,31 @@ def test_an_aborting_device_finishes_after_a_dozen_offers() -> None:
     story.sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED))
 
 
+def test_a_device_whose_query_takes_long_is_not_notified_again_meanwhile() -> None:
+    story = play(quirk=Quirk(query_patience=60.0), notify_every=20.0).orders(serve()).expects(unasked(notify(tsn=1))).passes(59.0).nothing()
+    story.passes(2.0).expects_at((1.0, unasked(notify(tsn=2))))
+
+
+# --- quirks of single image types ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_image_type_of_a_device_may_need_more_time_than_another() -> None:
+    slow = Quirk(end_patience=3_600.0)
+    downloads(transferring(quirk=Quirk(by_type=((IMAGE_TYPE, slow),)))).passes(3_500.0).nothing()
+    downloads(transferring(quirk=Quirk(by_type=((IMAGE_TYPE + 1, slow),)))).passes(181.0).expects(told(Cause.STALLED))
+
+
+def test_one_image_type_of_a_device_may_need_shorter_blocks() -> None:
+    short = Quirk(block_limit=40)
+    transferring(quirk=Quirk(by_type=((IMAGE_TYPE, short),))).sends(ask(0)).expects(block(IMAGE[:40], 0))
+    transferring(quirk=Quirk(by_type=((IMAGE_TYPE + 1, short),))).sends(ask(0)).expects(block(IMAGE[:64], 0))
+
+
+def test_one_image_type_of_a_device_may_not_be_notified_for() -> None:
+    play(quirk=Quirk(by_type=((IMAGE_TYPE, Quirk(notify=False)),))).orders(serve()).nothing().passes(60.0).nothing()
+    play(quirk=Quirk(by_type=((IMAGE_TYPE + 1, Quirk(notify=False)),))).orders(serve()).expects(unasked(notify(tsn=1)))
+
+
 # --- quirks of refusal ------------------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +234,21 @@ def test_an_aborting_device_finishes_after_a_dozen_offers() -> None:
 def test_a_quirk_says_how_a_query_is_refused(status: int) -> None:
     play(quirk=Quirk(refusal_status=status)).sends(query()).expects(asked(), no_image(status))
     offering(quirk=Quirk(refusal_status=status)).sends(query(20)).whatever().commits().expects(asked(20), no_image(status))
+
+
+def test_no_may_be_said_by_no_answer() -> None:
+    play(quirk=Quirk(silent_refusal=True)).sends(query()).expects(asked()).sends(query()).nothing()
+    story = offering(quirk=Quirk(silent_refusal=True)).sends(query()).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE))
+    story.sends(query(image_type=IMAGE_TYPE + 1)).expects(asked(image_type=IMAGE_TYPE + 1))
+
+
+# --- quirks of versions -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [NEW, NEW + 1])
+def test_a_device_that_tells_a_version_that_it_does_not_run_is_served_whatever_it_tells(version: int) -> None:
+    story = offering(quirk=Quirk(tells_version=False)).sends(query(version)).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE))
+    downloads(story, stop=500).sends(query(version)).expects(offered(SIZE))
 
 
 def test_a_foreign_block_is_aborted_even_by_a_device_that_must_not_be_notified() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from otagate.model.quirks import Quirk
 from otagate.policy.judge import judge
 from otagate.policy.settings import Mode, PolicySettings
 from tests.policy.cases import component, device, release
@@ -20,6 +21,8 @@ AUTOMATIC = {"mode": "automatic"}
 OPERATOR = {"operator": True}
 FORCE = {"operator": True, "force": True}
 OLDER = {"file_version": 9}
+HARMED = {"advisory": "It dies of it"}
+LIES = {"tells_version": False}
 ALL_RIGHTS = {"operator": True, "force": True, "allow_downgrade": True}
 
 TABLE: list[Any] = [
@@ -66,6 +69,15 @@ TABLE: list[Any] = [
     row("allow", None, release={"manufacturer_code": 0xFFFF}, order=OPERATOR),
     row("ask", "awaiting_approval", release={"hardware_min": 1}, component={"hardware_version": None}, settings=AUTOMATIC),
     row("allow", None, release={"hardware_min": 1}, component={"hardware_version": None}, order=OPERATOR),
+    # a kind of device that a release has harmed
+    row("refuse", "advisory", settings=AUTOMATIC, quirk=HARMED),
+    row("refuse", "advisory", order=ALL_RIGHTS, quirk=HARMED),
+    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1}, quirk=HARMED),
+    # a version that is told and not run
+    row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES),
+    row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES, component={"version": 20}),
+    row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES, release=OLDER),
+    row("allow", None, order=OPERATOR, quirk=LIES, component={"version": 20}),
     # what speaks first when several rules have something to say
     row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1, "file_version": 9}, device={"pin": 3}),
     row("refuse", "below_floor", "downgrade-refused", release=OLDER, device={"pin": 3, "skipped": (9,)}),
@@ -81,6 +93,7 @@ def test_the_decision_table(decision: str, reason: str | None, code: str, change
         component(**changes.get("component", {})),
         release(**changes.get("release", {})),
         settings=PolicySettings(**changes.get("settings", {})),
+        quirk=Quirk(**changes.get("quirk", {})),
         **changes.get("order", {}),
     )
     assert (verdict.decision, verdict.reason, verdict.code) == (decision, reason, code)

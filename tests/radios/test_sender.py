@@ -15,6 +15,7 @@ from zigpy.exceptions import DeliveryError
 from otagate.engine.timers import SystemClock
 from otagate.model.errors import DeviceUnreachable
 from otagate.model.ids import DeviceId
+from otagate.model.quirks import PLAIN, Quirk
 from otagate.radios.peers import Peer
 from otagate.radios.sender import Sender
 from otagate.radios.silence import OURS
@@ -46,11 +47,13 @@ class _App:
 
     fails: list[Exception] = field(default_factory=list)
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
+    endpoints: list[int] = field(default_factory=list)
     ours: list[bool] = field(default_factory=list)
 
     async def request(self, device: Any, profile: int, cluster: int, src_ep: int, dst_ep: int, sequence: int, data: bytes, **options: Any) -> None:
         assert (profile, cluster, src_ep, sequence, options["expect_reply"]) == (0x0104, 0x0019, 1, data[1], False)
         self.ours.append(OURS.get())
+        self.endpoints.append(dst_ep)
         if self.fails:
             raise self.fails.pop(0)
         self.sent.append((device.nwk, data, options["ask_for_ack"]))
@@ -59,6 +62,7 @@ class _App:
 @dataclass
 class _Session:
     sleepy: bool = False
+    quirk: Quirk = PLAIN
     too_longs: int = 0
 
     def too_long(self) -> bool:
@@ -67,7 +71,7 @@ class _Session:
 
 
 def _peer(nwk: int, *, sleepy: bool = False) -> Peer:
-    return Peer(device=SimpleNamespace(nwk=nwk), id=DeviceId(f"zigbee-{nwk:016x}"), session=_Session(sleepy))  # type: ignore[arg-type]
+    return Peer(device=SimpleNamespace(nwk=nwk, endpoints={1: None, 10: None}), id=DeviceId(f"zigbee-{nwk:016x}"), session=_Session(sleepy))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -115,6 +119,16 @@ async def test_what_is_unasked_goes_zigpys_way_that_mends_routes_but_never_to_a_
         await it.until(lambda: len(it.fast.sent) + len(it.app.sent) == 2)
     assert it.app.sent == [(1, NOTIFY, True)]
     assert it.fast.sent == [(2, NOTIFY, True)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("wanted", "goes_to"), [(None, 1), (10, 10), (11, 1)])
+async def test_what_is_unasked_goes_to_the_endpoint_that_a_quirk_names_if_the_device_has_it(wanted: int | None, goes_to: int) -> None:
+    async with _bench() as it:
+        peer: Any = _peer(1)
+        peer.session.quirk = Quirk(ota_endpoint=wanted)
+        it.sender.announce(peer, NOTIFY)
+        await it.until(lambda: it.app.endpoints == [goes_to])
 
 
 @pytest.mark.asyncio

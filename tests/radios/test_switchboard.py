@@ -62,7 +62,12 @@ class Newcomer:
 
 def a_board(told: list[RadioEvent], quirk: Quirk = PLAIN) -> Switchboard:
     return Switchboard(
-        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=told.append, clock=StillClock(), quirk_of=lambda _: quirk, patience=Patience()
+        RadioName("zigbee0"),
+        sender=cast("Sender", Unsent()),
+        emit=told.append,
+        clock=StillClock(),
+        quirk_of=lambda _code, _model: quirk,
+        patience=Patience(),
     )
 
 

@@ -18,6 +18,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import IllegalTransition, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import Cause, State
+from otagate.model.quirks import QuirkOf
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.versions import Version, version_key
@@ -38,13 +39,16 @@ _AGAIN = 1.0
 class Consultant:
     """Asks the library and policy; writes only through the ledger."""
 
-    def __init__(self, *, library: Library, registry: Registry, ledger: Ledger, store: Store, clock: Clock, policy_of: PolicyOf) -> None:
+    def __init__(
+        self, *, library: Library, registry: Registry, ledger: Ledger, store: Store, clock: Clock, policy_of: PolicyOf, quirk_of: QuirkOf
+    ) -> None:
         self._library = library
         self._registry = registry
         self._ledger = ledger
         self._store = store
         self._clock = clock
         self._policy_of = policy_of
+        self._quirk_of = quirk_of
         self._owed: dict[DeviceId, None] = {}
         self._bell = asyncio.Event()
         ledger.watch(self._changed)
@@ -68,6 +72,7 @@ class Consultant:
             component,
             self._library.releases_for(component) if image is None else [_named(self._library.release(image), version)],
             settings=self._policy_of(device),
+            quirk=self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
             operator=operator,
             allow_downgrade=allow_downgrade,
             force=force,
@@ -164,6 +169,10 @@ class Consultant:
 def _named(release: Release, version: Version | None) -> Release:
     """A stored file that does not say which version it holds is the version that the order says."""
     return release if release.file_version is not None else replace(release, file_version=version)
+
+
+def _maker(device: Device, component: Component) -> int | None:
+    return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
 
 
 def _outdated(update: Update, release: Release) -> bool:

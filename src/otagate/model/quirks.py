@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirk:
-    """How one kind of device differs from the specification. Times are in seconds; `block_limit` in bytes of data a block.
+    """How one kind of device differs from the specification. Times are in seconds, sizes in bytes of data a block.
 
-    `block_limit`: never more data than this. `notify`: whether an Image Notify may be sent (some devices loop after one).
-    `refusal_status`: the ZCL status of a Query Next Image Response that says no (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT).
-    `block_patience`: how long the device may stay silent between blocks. `end_patience`: how long after the last block the end may take.
-    `stray_end_status`: the status of the Default Response to an Upgrade End Request that nobody expected.
+    `block_limit`: never more data than this. `whole_up_to`: a request for no more than this is answered with all of it, or not at all.
+    `notify`: whether an Image Notify may be sent (some devices loop after one). `ota_endpoint`: where what is unasked goes, if the device has it.
+    `query_patience`: how long the query after it may take. `refusal_status`: the ZCL status of a Query Next Image Response that says no
+    (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
+    between blocks. `end_patience`: how long after the last block the end may take. `stray_end_status`: the status of the Default Response to an
+    Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs. `advisory`: why no
+    release is sent to it, a sentence. `by_type`: the quirk of single image types, which then holds in place of this one.
     """
 
     block_limit: int | None = None
+    whole_up_to: int = 48
     notify: bool = True
+    ota_endpoint: int | None = None
+    query_patience: float = 0.0
     refusal_status: int = 0x98
+    silent_refusal: bool = False
     block_patience: float | None = None
     end_patience: float | None = None
     stray_end_status: int = 0x95
+    tells_version: bool = True
+    advisory: str | None = None
+    by_type: tuple[tuple[int, Quirk], ...] = ()
+
+    def of_type(self, image_type: int | None) -> Quirk:
+        """The quirk of one image type of the device."""
+        if not self.by_type:
+            return self
+        return next((quirk for each, quirk in self.by_type if each == image_type), self)
 
 
 PLAIN = Quirk()
+
+QuirkOf = Callable[[int | None, str | None], Quirk]
+"""Manufacturer code and model → quirk; what is not known yet is None."""

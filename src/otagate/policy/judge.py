@@ -7,10 +7,11 @@ own flag; then the operator's wishes, which `force` overrides; then how releases
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
+from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import display_version, same_version, version_key
@@ -26,6 +27,7 @@ class _Case:
     component: Component
     release: Release
     settings: PolicySettings
+    quirk: Quirk
     operator: bool
     allow_downgrade: bool
     force: bool
@@ -40,17 +42,25 @@ def judge(
     release: Release,
     *,
     settings: PolicySettings,
+    quirk: Quirk = PLAIN,
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
 ) -> Verdict:
-    """Judge one release for one component.
+    """Judge one release for one component; `quirk` is that of its image type.
 
     `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
     never identity or direction. `allow_downgrade` allows an older version and nothing else.
     """
     case = _Case(
-        device=device, component=component, release=release, settings=settings, operator=operator, allow_downgrade=allow_downgrade, force=force
+        device=device,
+        component=component if quirk.tells_version else replace(component, version=None),
+        release=release,
+        settings=settings,
+        quirk=quirk,
+        operator=operator,
+        allow_downgrade=allow_downgrade,
+        force=force,
     )
     for rule in _RULES:
         verdict = rule(case)
@@ -66,6 +76,12 @@ def judge(
 def _identity(case: _Case) -> Verdict | None:
     verdict = match(case.device, case.component, case.release)
     return verdict if verdict.decision == "refuse" else None
+
+
+def _advisory(case: _Case) -> Verdict | None:
+    if case.quirk.advisory is None:
+        return None
+    return Verdict(decision="refuse", sentence=f"{case.quirk.advisory}.", reason="advisory", facts=_facts(case))
 
 
 def _already_current(case: _Case) -> Verdict | None:
@@ -120,7 +136,8 @@ def _unknown_version(case: _Case) -> Verdict | None:
     if case.operator or (case.component.version is not None and case.release.file_version is not None):
         return None
     whose = "running version" if case.component.version is None else "version of the file"
-    sentence = f"The {whose} is not known, so nobody can say whether the release is newer."
+    why = f"The {whose} is not known" if case.quirk.tells_version else "Devices of this kind tell a version that they do not run"
+    sentence = f"{why}, so nobody can say whether the release is newer."
     return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=_facts(case))
 
 
@@ -130,7 +147,7 @@ def _approval(case: _Case) -> Verdict | None:
     return Verdict(decision="ask", sentence="Releases for this device wait for approval.", reason="awaiting_approval", facts=_facts(case))
 
 
-_RULES: tuple[_Rule, ...] = (_identity, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
+_RULES: tuple[_Rule, ...] = (_identity, _advisory, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
 
 
 def _facts(case: _Case) -> dict[str, Scalar]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from otagate.model.devices import Component, Device
+from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, display_version, same_version, version_key
@@ -37,6 +38,7 @@ def choose(
     releases: Sequence[Release],
     *,
     settings: PolicySettings,
+    quirk: Quirk = PLAIN,
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
@@ -52,7 +54,7 @@ def choose(
     judged = [
         Judged(
             release=each,
-            verdict=judge(device, component, each, settings=settings, operator=operator, allow_downgrade=allow_downgrade, force=force),
+            verdict=judge(device, component, each, settings=settings, quirk=quirk, operator=operator, allow_downgrade=allow_downgrade, force=force),
         )
         for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)
     ]

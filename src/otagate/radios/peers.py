@@ -64,12 +64,12 @@ def describe(device: ZigbeeDevice, radio: RadioName) -> Device:
     node = device.node_desc
     mains = bool(node.is_mains_powered) if node is not None else True
     sleepy = not node.is_receiver_on_when_idle if node is not None else False
-    model = _clean(device.model)
+    model = clean(device.model)
     return Device(
         id=device_id_of(device),
         radio=radio,
         name=model or "",
-        manufacturer=_clean(device.manufacturer),
+        manufacturer=clean(device.manufacturer),
         model=model,
         manufacturer_code=int(node.manufacturer_code) if node is not None else None,
         power="mains" if mains else "battery",
@@ -78,7 +78,8 @@ def describe(device: ZigbeeDevice, radio: RadioName) -> Device:
     )
 
 
-def _clean(text: Any) -> str | None:
+def clean(text: Any) -> str | None:
+    """What a device tells of itself, for people: printable, of bounded length, None where there is nothing of it."""
     if not isinstance(text, str):
         return None
     return "".join(char for char in text if char.isprintable()).strip()[:_TEXT_BOUND] or None

@@ -52,7 +52,9 @@ class Sender:
 
     def announce(self, peer: Peer, frame: bytes) -> None:
         """Say something unasked, with an acknowledgement."""
-        self._outbox.announce(peer, peer.endpoint, frame, patient=peer.session.sleepy)
+        wanted = peer.session.quirk.ota_endpoint
+        endpoint = wanted if wanted in peer.device.endpoints else peer.endpoint
+        self._outbox.announce(peer, endpoint, frame, patient=peer.session.sleepy)
         self._work.set()
 
     def waits_for(self, peer: Peer) -> bool:

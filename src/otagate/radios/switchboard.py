@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 from otagate.model.devices import Component
 from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
 from otagate.model.orders import Order, Serve, Withdraw
-from otagate.model.quirks import Quirk
+from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
-from otagate.radios.peers import Peer, describe, device_id_of, ota_endpoints
+from otagate.radios.peers import Peer, clean, describe, device_id_of, ota_endpoints
 from otagate.radios.sender import Sender
 from otagate.sessions import ota_frames as ota
 from otagate.sessions.effects import Advance, Announce, Asked, Effects, Knock, Reply
@@ -30,9 +29,6 @@ _EARLY_BOUND = 16
 _ANSWERS_HELD = 1_000
 _OVERDUE_BOUND = 1.0
 _DEVICE_ANNCE = 0x0013
-
-QuirkOf = Callable[[int | None], Quirk]
-"""Manufacturer code → quirk."""
 
 
 class Switchboard:
@@ -108,7 +104,7 @@ class Switchboard:
         """Take what the interview told, and tell it where the radio is up; else that is done when it is."""
         device = peer.device
         if device.node_desc is not None:
-            peer.session.quirk = self._quirk_of(int(device.node_desc.manufacturer_code))
+            peer.session.quirk = self._quirk_of(int(device.node_desc.manufacturer_code), clean(device.model))
             peer.session.sleepy = not device.node_desc.is_receiver_on_when_idle
         if device.is_initialized:
             peer.endpoint = next(iter(ota_endpoints(device)), peer.endpoint)

@@ -17,6 +17,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.orders import Order
+from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceGone, Emit, RadioChanged, RadioState
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
@@ -25,7 +26,7 @@ from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.peers import Peer, describe, device_id_of, read_components
 from otagate.radios.sender import Sender
-from otagate.radios.switchboard import QuirkOf, Switchboard
+from otagate.radios.switchboard import Switchboard
 from otagate.sessions import ota_frames as ota
 from otagate.sessions.ota_transfer import Patience
 
@@ -167,11 +168,12 @@ class ZigbeeRadio:
         waiter: asyncio.Future[Component] = asyncio.get_running_loop().create_future()
         peer.asked.append(waiter)
         self._sender.announce(peer, ota.image_notify(0))
+        bound = max(_ASK_BOUND, peer.session.quirk.query_patience)
         try:
-            async with asyncio.timeout(_ASK_BOUND):
+            async with asyncio.timeout(bound):
                 await asyncio.wait([waiter])
         except TimeoutError:
-            raise DeviceUnreachable(f"{peer.id} did not ask for an image within {_ASK_BOUND:.0f} s after a notify") from None
+            raise DeviceUnreachable(f"{peer.id} did not ask for an image within {bound:.0f} s after a notify") from None
         finally:
             peer.asked.remove(waiter)
         if waiter.cancelled():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from otagate.model.quirks import Quirk
 from otagate.sessions.effects import Asked
 from otagate.sessions.ota_frames import QueryRequest
 
@@ -17,6 +18,12 @@ _TYPES = 16
 def smaller_block(limit: int) -> int | None:
     """The next smaller step below `limit` octets, or None."""
     return next((step for step in BLOCK_STEPS if step < limit), None)
+
+
+def block_size(asked: int, frame: int, quirk: Quirk) -> int:
+    """How many of the octets that are asked for go into one answer, where a frame takes `frame` of them."""
+    most = asked if quirk.block_limit is None else min(asked, quirk.block_limit)
+    return asked if asked == most <= quirk.whole_up_to else min(most, frame)
 
 
 class Allowance:

@@ -50,13 +50,14 @@ class Timing:
 
     def notify_due(self, transfer: Transfer) -> float:
         """The earliest moment of the next Image Notify to a device that listens then, or NEVER."""
-        if not self.quirk.notify or not transfer.waiting:
+        quirk = self._quirk(transfer)
+        if not quirk.notify or not transfer.waiting:
             return NEVER
         last = transfer.since if transfer.notified is None else transfer.notified
         spent = transfer.notifies >= self.patience.notify_limit
         if transfer.phase is Phase.OFFERED:
             # one that sleeps misses most of them, so its limit is the offer's end
-            return NEVER if spent and not self.sleepy else last + self.patience.notify_every
+            return NEVER if spent and not self.sleepy else last + max(self.patience.notify_every, quirk.query_patience)
         if transfer.phase is not Phase.SERVING or spent or transfer.reached >= transfer.size:
             return NEVER  # a device that checks its image needs no hurry
         silent = max(self.patience.silence_notify, self._silence(transfer) / _NUDGES_A_SILENCE)
@@ -80,6 +81,10 @@ class Timing:
         return NEVER if self.sleepy else self.notify_due(transfer)
 
     def _silence(self, transfer: Transfer) -> float:
+        quirk = self._quirk(transfer)
         if transfer.reached >= transfer.size:
-            return self.quirk.end_patience or (self.patience.end_sleepy if self.sleepy else self.patience.end)
-        return self.quirk.block_patience or (self.patience.block_sleepy if self.sleepy else self.patience.block)
+            return quirk.end_patience or (self.patience.end_sleepy if self.sleepy else self.patience.end)
+        return quirk.block_patience or (self.patience.block_sleepy if self.sleepy else self.patience.block)
+
+    def _quirk(self, transfer: Transfer) -> Quirk:
+        return self.quirk.of_type(transfer.order.image_type)

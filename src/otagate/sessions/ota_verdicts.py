@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Serve
+from otagate.model.quirks import Quirk
 from otagate.sessions import ota_frames as ota
 from otagate.sessions.ota_transfer import Phase, Transfer
 
@@ -24,17 +25,22 @@ GREEDY = Verdict((Cause.STALLED,), "the device asked for more than three times t
 RUNS_IT = Verdict((Cause.REBOOTED,), "the device runs the new version without having been told to", Phase.ACTIVATED)
 
 
-def query_for(order: Serve, request: ota.QueryRequest) -> Verdict:
+def query_for(order: Serve, request: ota.QueryRequest, quirk: Quirk) -> Verdict:
     """The device asks what there is for it: ACCEPTED, ALREADY_CURRENT or DECLINED."""
     runs = f"the device runs 0x{request.file_version:08x}"
-    if request.file_version == order.file_version:
+    if runs_it(order, request, quirk):
         return Verdict((Cause.ALREADY_CURRENT,), f"the device already runs 0x{order.file_version:08x}", Phase.OVER)
-    if request.file_version > order.file_version and not order.allow_downgrade:
+    if quirk.tells_version and request.file_version > order.file_version and not order.allow_downgrade:
         return Verdict((Cause.DECLINED,), f"{runs}, newer than 0x{order.file_version:08x}, and no downgrade was allowed", Phase.OVER)
     if not _hardware_fits(order, request.hardware_version):
         detail = f"hardware version {request.hardware_version} is outside {order.hardware_min} to {order.hardware_max} of the image"
         return Verdict((Cause.DECLINED,), detail, Phase.OVER)
     return Verdict((Cause.ACCEPTED,), f"{runs} and was offered 0x{order.file_version:08x}", Phase.SERVING)
+
+
+def runs_it(order: Serve, request: ota.QueryRequest, quirk: Quirk) -> bool:
+    """Whether the device tells that it runs what the order is to bring, and can be believed."""
+    return quirk.tells_version and request.file_version == order.file_version
 
 
 def block_unasked(offset: int) -> Verdict:

@@ -17,7 +17,7 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.sessions import ota_frames as ota
 from otagate.sessions import ota_verdicts as verdicts
 from otagate.sessions.effects import NOTHING, Advance, Announce, Effects, Knock, Reply
-from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, smaller_block
+from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, block_size, smaller_block
 from otagate.sessions.ota_timing import NEVER, Timing
 from otagate.sessions.ota_transfer import MAX_PAGE, Page, Patience, Pending, Phase, Transfer, first_phase, page_of
 from otagate.sessions.ota_verdicts import Verdict
@@ -33,7 +33,7 @@ class OtaServer:
         self._tokens = tokens
         self._patience = patience
         self._transfers: dict[int, Transfer] = {}
-        self._block_limit = BLOCK_STEPS[0]
+        self._frame = BLOCK_STEPS[0]
         self._allowance = Allowance()
         self._notebook = Notebook()
         self._tsn = 0
@@ -123,8 +123,8 @@ class OtaServer:
 
     def too_long(self) -> bool:
         """A block did not fit its frame: use the next smaller size. False where there is none."""
-        smaller = smaller_block(self._limit())
-        self._block_limit = smaller or self._block_limit
+        smaller = smaller_block(min(self._frame, self.quirk.block_limit or self._frame))
+        self._frame = smaller or self._frame
         return smaller is not None
 
     def heard(self, now: float) -> Effects:
@@ -195,7 +195,7 @@ class OtaServer:
             return NOTHING
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
-        data = transfer.cut(request.offset, min(request.max_size, self._limit()))
+        data = transfer.cut(request.offset, self._size(request))
         return (Reply(ota.block_response(frame[1], request, request.offset, data)),)
 
     def _page(self, frame: bytes, now: float) -> Effects:
@@ -212,12 +212,12 @@ class OtaServer:
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
         floor = self._patience.page_floor
-        transfer.page = page_of(request, frame[1], size=transfer.size, block=self._limit(), floor=floor, now=now)
+        transfer.page = page_of(request, frame[1], size=transfer.size, block=self._size(request), floor=floor, now=now)
         return self._page_block(transfer, transfer.page, now)
 
     def _page_block(self, transfer: Transfer, page: Page, now: float) -> Effects:
         offset = page.offset
-        data = transfer.cut(offset, min(page.request.max_size, self._limit(), page.end - offset))
+        data = transfer.cut(offset, min(self._size(page.request), page.end - offset))
         page.offset += len(data)
         page.due = now + page.spacing
         transfer.heard = transfer.moved = now  # the device waits for the rest of its page
@@ -225,9 +225,8 @@ class OtaServer:
             transfer.page = None
         return (Reply(ota.block_response(page.tsn, page.request, offset, data)),)
 
-    def _limit(self) -> int:
-        quirk = self.quirk.block_limit
-        return self._block_limit if quirk is None else min(quirk, self._block_limit)
+    def _size(self, request: ota.BlockRequest | ota.PageRequest) -> int:
+        return block_size(request.max_size, self._frame, self.quirk.of_type(request.image_type))
 
     def _progresses(self, transfer: Transfer, offset: int, now: float) -> bool:
         """Whether the device has what came before: it reaches new ground, or reads on from the latest block after it began again."""
@@ -261,7 +260,7 @@ class OtaServer:
             return self._tell(transfer, verdicts.block_unasked(request.offset), now, frame=frame)
         if transfer.phase is Phase.OVER or transfer.sated:
             return (Reply(ota.block_abort(frame[1])),)
-        data = transfer.cut(request.offset, min(request.max_size, self._limit()))
+        data = transfer.cut(request.offset, self._size(request))
         return (Reply(ota.block_response(frame[1], request, request.offset, data)),)
 
     @staticmethod
@@ -277,7 +276,7 @@ class OtaServer:
         transfer = self._transfers.get(request.image_type)
         if transfer is None or transfer.order.manufacturer_code != request.manufacturer_code:
             return self._no_image(request, frame[1], now)
-        order = transfer.order
+        order, quirk = transfer.order, self.quirk.of_type(request.image_type)
         transfer.page = None
         transfer.heard = now
         if transfer.pending is not None:
@@ -287,16 +286,16 @@ class OtaServer:
             transfer.keep(frame, now)
             return (*self._notebook.note(request, now, every=self._patience.asked_every), *self._knock(transfer, now))
         if transfer.phase is Phase.OFFERED and not transfer.paused:
-            return self._tell(transfer, verdicts.query_for(order, request), now, frame=frame)
-        if request.file_version == order.file_version and transfer.phase in (Phase.SERVING, Phase.HELD, Phase.INCOMPLETE):
+            return self._tell(transfer, verdicts.query_for(order, request, quirk), now, frame=frame)
+        if verdicts.runs_it(order, request, quirk) and transfer.phase in (Phase.SERVING, Phase.HELD, Phase.INCOMPLETE):
             return self._tell(transfer, verdicts.RUNS_IT, now, frame=frame)
         if transfer.phase is Phase.SERVING:
             return (Reply(ota.query_response(frame[1], request, file_version=order.file_version, size=transfer.size)),)
         return self._no_image(request, frame[1], now)
 
     def _no_image(self, request: ota.QueryRequest, tsn: int, now: float) -> Effects:
-        asked = self._notebook.note(request, now, every=self._patience.asked_every)
-        return (*asked, Reply(ota.query_refusal(tsn, self.quirk.refusal_status)))
+        asked, quirk = self._notebook.note(request, now, every=self._patience.asked_every), self.quirk.of_type(request.image_type)
+        return asked if quirk.silent_refusal else (*asked, Reply(ota.query_refusal(tsn, quirk.refusal_status)))
 
     # --- the end of a download --------------------------------------------------------------------------------------------------------
 
@@ -304,7 +303,7 @@ class OtaServer:
         """A failed upgrade is acknowledged by a Default Response SUCCESS, never by an Upgrade End Response (11.13.9.4)."""
         request = ota.read_end(frame)
         transfer = self._transfers.get(request.image_type)
-        status = ota.SUCCESS if request.status != ota.SUCCESS else self.quirk.stray_end_status
+        status = ota.SUCCESS if request.status != ota.SUCCESS else self.quirk.of_type(request.image_type).stray_end_status
         acknowledgement = (Reply(ota.default_response(frame[1], ota.UPGRADE_END, status)),)
         if transfer is None or not transfer.matches(request):
             return acknowledgement
@@ -364,7 +363,7 @@ class OtaServer:
 
     def _notify(self, transfer: Transfer, now: float) -> Effects:
         transfer.notified = now
-        if not self.quirk.notify:
+        if not self.quirk.of_type(transfer.order.image_type).notify:
             return NOTHING
         transfer.notifies += 1
         return (Announce(ota.image_notify(self._next_tsn())),)
