@@ -81,8 +81,8 @@ class Iotaap:
         found: dict[str, Deployed] = {}
         offset = 0
         for _ in range(_MOST_PAGES):
-            query = (("offset", str(offset)), ("limit", str(_PAGE)), ("order_dir", "asc"))
-            query += (("search_value", search),) if search else ()
+            searched = (("search_value", search),) if search else ()
+            query = (("offset", str(offset)), ("limit", str(_PAGE)), ("order_dir", "asc"), *searched)
             answer = yield from self._page(query)
             rows = answer.get("otas")
             if not isinstance(rows, list):
