@@ -8,7 +8,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,11 @@ import pytest
 
 from otagate.config import load
 from otagate.daemon import running
+from otagate.model.devices import Device
+from otagate.model.errors import RadioUnavailable
+from otagate.model.facts import Fact
+from otagate.model.ids import DeviceId
+from otagate.stores import open_store
 
 
 def write_config(folder: Path, more: str = "") -> Path:
@@ -48,11 +53,16 @@ class Systemd:
         self._line.setblocking(False)
 
     async def hears(self, word: str) -> str:
+        """The next message with this word in it."""
+        return (await self.hears_until(word))[-1]
+
+    async def hears_until(self, word: str) -> list[str]:
+        """Every message up to the next one with this word in it."""
+        heard = [""]
         async with asyncio.timeout(30):
-            while True:
-                message = (await asyncio.get_running_loop().sock_recv(self._line, 4096)).decode()
-                if word in message:
-                    return message
+            while word not in heard[-1]:
+                heard.append((await asyncio.get_running_loop().sock_recv(self._line, 4096)).decode())
+        return heard[1:]
 
 
 @pytest.mark.asyncio
@@ -106,6 +116,17 @@ async def test_a_hub_without_radios_stores_images_and_is_ready(tmp_path: Path) -
 
 
 @pytest.mark.asyncio
+async def test_a_device_whose_radio_is_not_configured_any_more_cannot_be_checked_and_that_is_said(tmp_path: Path) -> None:
+    device = Device(id=DeviceId("zigbee-000d6f000a9069e7"), radio="zigbee0")
+    config = write_config(tmp_path)
+    async with open_store("sqlite:///otagate.db", tmp_path / "state") as store, store.transaction():
+        await store.devices.put(device)
+    async with running(load(config, {})) as hub:
+        with pytest.raises(RadioUnavailable, match="'zigbee0' of zigbee-000d6f000a9069e7 is not configured"):
+            await hub.desk.check(device.id, actor="test")
+
+
+@pytest.mark.asyncio
 async def test_everything_in_the_state_directory_is_for_this_user_alone(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     systemd = Systemd(tmp_path)
@@ -122,3 +143,59 @@ async def test_leaving_a_hub_leaves_no_task_behind(tmp_path: Path) -> None:
     async with running(load(write_config(tmp_path), {})):
         assert len(asyncio.all_tasks()) > len(before)
     assert asyncio.all_tasks() == before
+
+
+# --- the watchdog -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    systemd = Systemd(tmp_path)
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+    monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+    return systemd
+
+
+async def expect_starved(systemd: Systemd, because: str) -> None:
+    """The watchdog is fed no more, and says why."""
+    await systemd.hears(f"STATUS=no sign of life from {because}")
+    for _ in range(3):
+        assert [each for each in await systemd.hears_until("STATUS=no sign of life") if "WATCHDOG" in each] == []
+
+
+@pytest.mark.asyncio
+async def test_the_watchdog_starves_while_the_store_hangs_and_is_fed_again_when_it_does_not(tmp_path: Path, watched: Systemd) -> None:
+    async with running(load(write_config(tmp_path), {})) as hub:
+        await watched.hears("WATCHDOG=1")
+        async with hub.store.transaction():
+            await expect_starved(watched, "store")
+        await watched.hears("WATCHDOG=1")
+
+
+@pytest.mark.asyncio
+async def test_the_watchdog_is_fed_while_the_store_refuses_and_the_stick_is_missing(tmp_path: Path, watched: Systemd) -> None:
+    radio = f"radios: [{{name: zigbee0, type: znp, path: {tmp_path / 'no-stick'}}}]\n"
+    async with running(load(write_config(tmp_path, radio), {})) as hub:
+        events = hub.desk.events(after=0)
+        async with asyncio.timeout(30):
+            assert [fact async for fact in _until(events, lambda fact: fact.data.get("state") == "retrying")]
+        await hub.store.close()
+        for _ in range(6):
+            await watched.hears("WATCHDOG=1")
+
+
+@pytest.mark.parametrize("task", ["radio:zigbee0", "conductor"])
+@pytest.mark.asyncio
+async def test_the_watchdog_starves_when_a_task_of_the_hub_has_ended(task: str, tmp_path: Path, watched: Systemd) -> None:
+    radio = f"radios: [{{name: zigbee0, type: znp, path: {tmp_path / 'no-stick'}}}]\n"
+    async with running(load(write_config(tmp_path, radio), {})):
+        await watched.hears("WATCHDOG=1")
+        next(each for each in asyncio.all_tasks() if each.get_name() == task).cancel()
+        await expect_starved(watched, f"task {task}")
+
+
+async def _until(facts: AsyncIterator[Fact], wanted: Callable[[Fact], bool]) -> AsyncIterator[Fact]:
+    async for fact in facts:
+        yield fact
+        if wanted(fact):
+            return

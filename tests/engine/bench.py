@@ -24,6 +24,7 @@ from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
+from otagate.engine.pulse import Pulse
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
@@ -266,6 +267,7 @@ class Hub:
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
             clock=clock,
         )
+        self.pulse = Pulse(clock, every=10.0)
         self.told: list[Fact] = []
         self.states: dict[str, State] = {}
         self.killed = asyncio.Event()
@@ -289,7 +291,9 @@ class Hub:
             group.create_task(self.refresher.run())
             group.create_task(self.conductor.run())
             group.create_task(
-                supervise_radio(self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff())
+                supervise_radio(
+                    self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff(), pulse=self.pulse
+                )
             )
             group.create_task(self._tick())
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff, outcome, supervise_radio
 from otagate.model.errors import RadioInUse, RadioUnavailable, WrongNetwork
 from otagate.ports import RadioChanged, RadioEvent
@@ -33,7 +34,9 @@ async def lives(
     radio.run = run  # type: ignore[method-assign]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(seconds):
-            await supervise_radio(radio, emit=told.append, clock=clock, reattach=reattach or asyncio.Event(), backoff=BACKOFF)
+            await supervise_radio(
+                radio, emit=told.append, clock=clock, reattach=reattach or asyncio.Event(), backoff=BACKOFF, pulse=Pulse(clock, every=7.0)
+            )
     return began, [event for event in told if isinstance(event, RadioChanged)]
 
 
@@ -150,3 +153,22 @@ async def test_an_outcome_is_the_value_or_the_failure_and_never_a_swallowed_canc
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await outcome(for_ever(), what="test")
+
+
+@pytest.mark.parametrize("error", [None, RadioUnavailable("there is no stick"), RadioInUse("another program")])
+@instantly
+async def test_a_supervisor_gives_signs_of_life_whatever_its_radio_does_and_none_when_it_is_dead(error: Exception | None) -> None:
+    clock = VirtualClock()
+    pulse = Pulse(clock, every=7.0)
+    radio = ScriptedRadio({}, lambda _: None, [])
+    radio.trouble = error  # type: ignore[assignment]
+    async with asyncio.TaskGroup() as group:
+        supervisor = group.create_task(
+            supervise_radio(radio, emit=lambda _: None, clock=clock, reattach=asyncio.Event(), backoff=BACKOFF, pulse=pulse)
+        )
+        for _ in range(1_000):
+            await asyncio.sleep(11)
+            assert pulse.silent(longest=8) == []
+        supervisor.cancel()
+        await asyncio.sleep(11)
+        assert pulse.silent(longest=8) == ["the supervisor of radio zigbee0"]

@@ -80,6 +80,7 @@ class Interrogator:
             for name, lane in self._lanes.items():
                 for _ in range(_WORKERS):
                     self._tasks.create_task(self._work(lane), name=f"interrogate:{name}")
+            await asyncio.get_running_loop().create_future()  # without a radio, too, somebody owns what operators ask
 
     async def _work(self, lane: _Lane) -> None:
         while True:

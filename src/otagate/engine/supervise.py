@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
+from otagate.engine.pulse import Pulse
 from otagate.model.errors import OtagateError, RadioError, RadioInUse, WrongNetwork
 from otagate.ports import Clock, Emit, Radio, RadioChanged, RadioState
 
@@ -29,29 +30,50 @@ class Backoff:
         return min(delay * 2, self.most)
 
 
-async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: asyncio.Event, backoff: Backoff) -> None:
-    """Run a radio for ever. After an error that time does not mend (`wrong_network`, `in_use`) it stays off until `reattach` is set."""
+async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: asyncio.Event, backoff: Backoff, pulse: Pulse) -> None:
+    """Run a radio for ever. After an error that time does not mend (`wrong_network`, `in_use`) it stays off until `reattach` is set.
+
+    The signs of life are the supervisor's: a radio that is away is none of the watchdog's business, one that nobody tries any more is.
+    """
     delay = backoff.first
     while True:
         began = clock.monotonic()
         reattach.clear()
-        state, sentence, lasting = await _one_life(radio)
+        state, sentence, lasting = await _one_life(radio, pulse)
         if clock.monotonic() - began >= backoff.healthy:
             delay = backoff.first
         emit(RadioChanged(radio=radio.name, state=state, sentence=sentence))
+        called = await _rest(reattach, None if lasting else delay, beat=lambda: pulse.beat(_part(radio)), every=pulse.every)
+        delay = backoff.first if called else backoff.after(delay)
+
+
+def _part(radio: Radio) -> str:
+    return f"the supervisor of radio {radio.name}"
+
+
+async def _rest(called: asyncio.Event, seconds: float | None, *, beat: Callable[[], None], every: float) -> bool:
+    """Wait for so many seconds, or for ever, unless `called`; True where that is why it ended."""
+    while seconds is None or seconds > 0:
+        beat()
+        step = every if seconds is None else min(every, seconds)
         try:
-            async with asyncio.timeout(None if lasting else delay):
-                await reattach.wait()
-            delay = backoff.first
+            async with asyncio.timeout(step):
+                await called.wait()
         except TimeoutError:
-            delay = backoff.after(delay)
+            seconds = None if seconds is None else seconds - step
+        else:
+            return True
+    return False
 
 
-async def _one_life(radio: Radio) -> tuple[RadioState, str, bool]:
+async def _one_life(radio: Radio, pulse: Pulse) -> tuple[RadioState, str, bool]:
     """How a life ended: the radio's state, a sentence, and whether only an operator can mend it."""
     # In a task of its own: what a task group inside leaves behind in its task (Python 3.11 does not take back every cancel) dies with the life.
     async with asyncio.TaskGroup() as group:
         life = group.create_task(outcome(radio.run(), what=f"radio {radio.name}"), name=f"life:{radio.name}")
+        while not life.done():
+            pulse.beat(_part(radio))
+            await asyncio.wait([life], timeout=pulse.every)
     error = None if life.cancelled() else life.result()
     match error:
         case WrongNetwork():

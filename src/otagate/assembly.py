@@ -1,0 +1,242 @@
+"""The assembly of a hub: which adapter stands behind which port, and what each part is given; nothing runs here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from otagate import quirks
+from otagate.config import HubSettings, RadioSettings
+from otagate.engine.conductor import Conductor
+from otagate.engine.consultant import Consultant
+from otagate.engine.controls import Controls
+from otagate.engine.course import Tools
+from otagate.engine.desk import Desk
+from otagate.engine.errands import Errands
+from otagate.engine.halt import Halt
+from otagate.engine.intake import Intake
+from otagate.engine.interrogator import Interrogator
+from otagate.engine.journal import Journal
+from otagate.engine.ledger import Ledger
+from otagate.engine.library import Library
+from otagate.engine.metrics import collectors
+from otagate.engine.pulse import Pulse
+from otagate.engine.readings import Readings
+from otagate.engine.refresher import Refresher
+from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.supervise import Backoff, supervise_radio
+from otagate.engine.timers import SystemClock, Timers
+from otagate.engine.waits import Waits
+from otagate.folders.watched import WatchedFolder
+from otagate.model.ids import RadioName
+from otagate.net.cache import DiskImageCache
+from otagate.ports import Radio, Store
+from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.sessions.ota_transfer import Patience
+from otagate.systemd import watchdog_period
+
+_BEAT = 10.0
+"""Seconds between two signs of life, where the watchdog wants none more often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient the hub is; simulated hardware that lives faster is given less time. `listen` is for a coordinator on TCP, in seconds."""
+
+    patience: Patience = field(default_factory=Patience)
+    waits: Waits = field(default_factory=Waits)
+    backoff: Backoff = field(default_factory=Backoff)
+    listen: float = 3.0
+
+    @classmethod
+    def scaled(cls, factor: float) -> Pace:
+        """Everything `factor` times faster."""
+        return cls(
+            patience=Patience().scaled(factor),
+            waits=Waits().scaled(factor),
+            backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
+            listen=3.0 / factor,
+        )
+
+
+class Parts:
+    """Every part of a hub, made when it is first asked for with what it needs; nothing runs yet."""
+
+    def __init__(self, settings: HubSettings, store: Store, pace: Pace) -> None:
+        self.settings = settings
+        self.store = store
+        self.pace = pace
+        self.clock = SystemClock()
+        self.timers = Timers()
+        self.errands = Errands()
+        self.intake = Intake()
+        self.watchdog = watchdog_period()
+        self.pulse = Pulse(self.clock, every=_BEAT if self.watchdog is None else min(_BEAT, self.watchdog / 4))
+        self.reattach = {RadioName(each.name): asyncio.Event() for each in settings.radios}
+        self.policy_of = settings.policy.for_device
+        self.quirk_of = quirks.load()
+
+    # --- what is known ----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Facts, written and told."""
+        return Journal(self.store, self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Updates, moved."""
+        return Ledger(self.store, self.journal, self.clock)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Devices and radios."""
+        registry = Registry(self.store, self.journal, self.clock)
+        registry.radios = {RadioName(each.name): RadioStatus(type=each.type, parallel=each.parallel) for each in self.settings.radios}
+        return registry
+
+    @cached_property
+    def library(self) -> Library:
+        """Images."""
+        cache = DiskImageCache(self.settings.image_dir)
+        return Library(self.store, cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
+
+    @cached_property
+    def halt(self) -> Halt:
+        """Whether everything stands still."""
+        return Halt(self.store, self.journal, self.clock)
+
+    # --- what is done -----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tools(self) -> Tools:
+        """What courses work with."""
+        return Tools(
+            store=self.store,
+            ledger=self.ledger,
+            registry=self.registry,
+            library=self.library,
+            clock=self.clock,
+            waits=self.pace.waits,
+            halt=self.halt,
+            policy_of=self.policy_of,
+        )
+
+    @cached_property
+    def conductor(self) -> Conductor:
+        """Who runs."""
+        conductor = Conductor(tools=self.tools, radios=self.radios)
+        self.intake.connect(conductor)
+        return conductor
+
+    @cached_property
+    def consultant(self) -> Consultant:
+        """What there is for whom."""
+        return Consultant(
+            library=self.library,
+            registry=self.registry,
+            ledger=self.ledger,
+            store=self.store,
+            clock=self.clock,
+            policy_of=self.policy_of,
+            quirk_of=self.quirk_of,
+        )
+
+    @cached_property
+    def interrogator(self) -> Interrogator:
+        """Who runs what."""
+        return Interrogator(
+            registry=self.registry,
+            consultant=self.consultant,
+            radios=self.radios,
+            clock=self.clock,
+            every=self.settings.schedule.interrogate,
+            is_busy=self.conductor.is_busy,
+            told=self.conductor.told,
+        )
+
+    @cached_property
+    def refresher(self) -> Refresher:
+        """The sources."""
+        limit = self.settings.images.max_bytes
+        folders = [WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=limit) for each in self.settings.sources]
+        return Refresher(folders=folders, library=self.library, consultant=self.consultant, journal=self.journal, clock=self.clock)
+
+    # --- the radios -------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def radios(self) -> Mapping[RadioName, Radio]:
+        """Every configured radio."""
+        return {RadioName(each.name): self._radio(each) for each in self.settings.radios}
+
+    def _radio(self, each: RadioSettings) -> Radio:
+        zigbee = ZigbeeSettings(
+            name=RadioName(each.name),
+            type=each.type,
+            path=each.path,
+            network=each.network,
+            baudrate=each.baudrate,
+            flow_control=each.flow_control,
+            channel=each.channel,
+            listen_seconds=self.pace.listen,
+        )
+        return ZigbeeRadio(
+            zigbee,
+            state_dir=self.settings.state_dir,
+            emit=self.intake.emit,
+            clock=self.clock,
+            quirk_of=self.quirk_of,
+            patience=self.pace.patience,
+        )
+
+    def life_of(self, radio: RadioName) -> Coroutine[Any, Any, None]:
+        """What keeps a radio alive."""
+        return supervise_radio(
+            self.radios[radio],
+            emit=self.intake.emit,
+            clock=self.clock,
+            reattach=self.reattach[radio],
+            backoff=self.pace.backoff,
+            pulse=self.pulse,
+        )
+
+    # --- what is shown ----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def readings(self) -> Readings:
+        """What may be read."""
+        return Readings(
+            store=self.store,
+            journal=self.journal,
+            ledger=self.ledger,
+            registry=self.registry,
+            consultant=self.consultant,
+            conductor=self.conductor,
+            halt=self.halt,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What may be asked."""
+        return Desk(
+            store=self.store,
+            journal=self.journal,
+            ledger=self.ledger,
+            registry=self.registry,
+            library=self.library,
+            consultant=self.consultant,
+            halt=self.halt,
+            controls=Controls(tools=self.tools, conductor=self.conductor),
+            interrogator=self.interrogator,
+            refresher=self.refresher,
+            readings=self.readings,
+            errands=self.errands,
+            radios=self.radios,
+            reattach=self.reattach,
+            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
+            clock=self.clock,
+        )
