@@ -133,7 +133,7 @@ class Device:
         return zdo.Node(
             ieee=self.ieee,
             kind=self.spec.kind,
-            manufacturer_code=self.spec.manufacturer_code,
+            manufacturer_code=self.spec.manufacturer_code if self.spec.node_manufacturer_code is None else self.spec.node_manufacturer_code,
             endpoints=(endpoint,),
             nwk=self.nwk,
             parent=self.parent,
@@ -279,7 +279,8 @@ class Device:
         self.powered = True
         now = self._loop.time()
         self.polling.skip(now)
-        self._network.came_back(self)
+        if not self.spec.behaviours.returns_silently:
+            self._network.came_back(self)
         self._perform(self.ota.power_up(now * self._clock), None)
         self._changed()
 

@@ -69,6 +69,8 @@ class OtaClient:
         self._dice = dice
         self._ask_at: float | None = None
         self._retries = 0
+        self._answers = 0
+        self._strays = spec.behaviours.end_without_download
 
     @property
     def phase(self) -> Phase:
@@ -93,7 +95,12 @@ class OtaClient:
     @property
     def running(self) -> ImageId:
         """What runs now where the next image would go."""
-        return ImageId(self.spec.manufacturer_code, self._image_type, self._versions[self._image_type])
+        manufacturer_code, image_type = self.behaviours.asks_as or (self.spec.manufacturer_code, self._image_type)
+        return ImageId(manufacturer_code, image_type, self._told_version(self._image_type))
+
+    def _told_version(self, image_type: int) -> int:
+        told = self.behaviours.tells_version
+        return self._versions[image_type] if told is None else told
 
     @property
     def awaiting(self) -> bool:
@@ -112,6 +119,8 @@ class OtaClient:
 
     def receive(self, data: bytes, *, src_ep: int, unicast: bool, now: float) -> list[Effect]:
         """Take one ZCL frame of the OTA cluster."""
+        if self._misses_answer():
+            return []
         self.oracle.hear(data)
         try:
             frame = zcl.decode(data)
@@ -127,6 +136,10 @@ class OtaClient:
         if unicast and zcl.wants_default_response(frame, status):
             self.wire.out.append(Send(zcl.default_response(frame, status), request=False))
         return self.wire.flush()
+
+    def _misses_answer(self) -> bool:
+        self._answers += self.awaiting
+        return bool(self.behaviours.misses_every) and self.awaiting and self._answers % self.behaviours.misses_every == 0
 
     def tick(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""
@@ -170,7 +183,7 @@ class OtaClient:
         values = (
             (0x0000, DataType.EUI64, self.server_ieee),
             (0x0001, DataType.UINT32, 0xFFFFFFFF if download is None else download.offset),
-            (0x0002, DataType.UINT32, self.file_version),
+            (0x0002, DataType.UINT32, self._told_version(self.spec.image_type)),
             (0x0004, DataType.UINT32, staged),
             (0x0006, DataType.ENUM8, _UPGRADE_STATUS[self.wire.phase]),
             (0x0007, DataType.UINT16, self.spec.manufacturer_code),
@@ -180,7 +193,8 @@ class OtaClient:
             (0x000B, DataType.ENUM8, 0),
             (0x000C, DataType.ENUM8, 0),
         )
-        return {key: Attribute(key, kind, value) for key, kind, value in values}
+        hidden = (0x0002, 0x0007, 0x0008) if self.behaviours.without_attributes else ()
+        return {key: Attribute(key, kind, value) for key, kind, value in values if key not in hidden}
 
     # Frames
 
@@ -241,7 +255,7 @@ class OtaClient:
         if self.behaviours.ignores_notify or not (unicast or self._concerns(notify)):
             return Status.SUCCESS
         self.wire.server_endpoint = src_ep
-        if self.behaviours.end_without_download and self.wire.phase is Phase.IDLE:
+        if self._strays and self.wire.phase is Phase.IDLE:
             self._ending.report(Status.SUCCESS, self.running, now, applicable=False)
         else:
             self._query_if_idle(now)
@@ -286,7 +300,7 @@ class OtaClient:
             return Status.MALFORMED_COMMAND
         if self.oracle.answered(frame.tsn, Kind.QUERY) is None:
             return Status.SUCCESS
-        fits = self.oracle.judge_offer(response, self.spec.manufacturer_code, self._image_type)
+        fits = self.oracle.judge_offer(response, self.running.manufacturer_code, self.running.image_type)
         if self.wire.phase is not Phase.QUERYING:
             return Status.SUCCESS
         if not fits or response.image is None or response.size > MOST_IMAGE_BYTES or self.behaviours.refuses_offer:
@@ -315,6 +329,15 @@ class OtaClient:
             return
         self.received = bytes(download.data)
         self.oracle.counters.downloads_completed += 1
+        if self.behaviours.verify_seconds:
+            self.wire.at(now + self.behaviours.verify_seconds, self._verified)
+        else:
+            self._verified(now)
+
+    def _verified(self, now: float) -> None:
+        download = self.download
+        if download is None:
+            return
         forced = self.behaviours.end_status
         status = self._verify(download) if forced is None else forced
         if status == Status.SUCCESS:
@@ -354,6 +377,7 @@ class OtaClient:
 
     def _drop(self, reported: int, now: float) -> None:
         """Go back to rest; an image that failed its verification is thrown away, one that the client gave up on is kept."""
+        self._strays = False
         if reported != Status.ABORT:
             self.downloader.current = None
             self._staged.clear()

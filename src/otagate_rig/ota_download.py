@@ -29,6 +29,7 @@ class Download:
     offset: int = 0
     ahead: dict[int, int] = field(default_factory=dict)
     asked_past_the_end: bool = False
+    asked_for_the_tail: bool = False
 
     @property
     def complete(self) -> bool:
@@ -124,12 +125,22 @@ class Downloader:
         size = self._block_size()
         if download.ahead:
             size = min(size, min(download.ahead) - download.offset)
+        offset = self._next_offset(download, size)
         node = self.wire.spec.ieee if self.behaviours.request_node_address else None
-        payload = ota.block_request(download.image, download.offset, size, node, self.block_period)
+        payload = ota.block_request(download.image, offset, size, node, self.block_period)
         request = self.wire.ask(Kind.BLOCK, Command.IMAGE_BLOCK_REQUEST, payload, now, again=again)
-        request.offset, request.size = download.offset, size
+        request.offset, request.size = offset, size
         self.oracle.asked(request)
         self.oracle.counters.block_requests += 1
+
+    def _next_offset(self, download: Download, size: int) -> int:
+        if download.ahead:
+            return download.offset
+        if self.behaviours.tail_first and not download.asked_for_the_tail and download.size > size:
+            return download.size - size
+        if self.behaviours.out_of_order and download.offset + 2 * size <= download.size:
+            return download.offset + size
+        return download.offset
 
     def _ask_page(self, download: Download, now: float) -> None:
         size = self._block_size()
@@ -180,7 +191,8 @@ class Downloader:
             self.oracle.violate("malformed", str(error))
             return Status.MALFORMED_COMMAND
         if isinstance(answer, ota.Block):
-            self._block(frame.tsn, answer, now)
+            if self.behaviours.chokes_above is None or len(answer.data) <= self.behaviours.chokes_above:
+                self._block(frame.tsn, answer, now)
         elif self._answers(frame.tsn):
             if isinstance(answer, ota.Wait):
                 self._wait(answer, now)
@@ -221,11 +233,15 @@ class Downloader:
         counters.first_block_at = now if counters.first_block_at is None else counters.first_block_at
         counters.last_block_at = now
         new = download.store(block)
+        download.asked_for_the_tail = True
         counters.bytes += new
         counters.bytes_again += len(block.data) - new
         if new and self.wire.phase is Phase.DOWNLOADING:
             self._retries = 0
-            self._proceed(download, now)
+            if self.behaviours.refuses_short_blocks and len(block.data) < request.size and not download.complete:
+                self._gave_up(Status.INVALID_IMAGE, now)
+            else:
+                self._proceed(download, now)
 
     def _proceed(self, download: Download, now: float) -> None:
         if self._interrupted(download, now):

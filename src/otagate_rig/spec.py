@@ -19,10 +19,15 @@ class Behaviours:
     Fractions are shares of the image that have been received.
     """
 
+    misses_every: int = 0  # every so many answers of the server never reach the client; 0 loses none
     same_tsn: bool = False  # a retry repeats the ZCL sequence number
     duplicates: bool = False  # every OTA request goes out twice
+    out_of_order: bool = False  # asks for every second block before the one in front of it
+    tail_first: bool = False  # reads the end of the file before it begins
     overrun: bool = False  # asks once for the block at the end of the file before it ends the upgrade
     block_sizes: tuple[int, ...] = ()  # maximum data sizes used in turn, instead of the one of the device
+    chokes_above: int | None = None  # a block with more data than this is lost on it
+    refuses_short_blocks: bool = False  # ends the upgrade with INVALID_IMAGE at a block amid the file with less than it asked for
     page_size: int = 0  # bytes asked for with one Image Page Request; 0 asks block by block
     page_spacing: int = 20  # milliseconds
     page_cancels: bool = False  # asks for the next page once half of this one has come
@@ -38,17 +43,22 @@ class Behaviours:
     stall_seconds: float = 20.0
     forgets_after_timeout: bool = False  # one unanswered block request starts the download again at 0
     gives_up_at: tuple[float, ...] = ()  # ends the upgrade with ABORT there, once each; the bytes stay
+    verify_seconds: float = 0.0  # from the last block to the Upgrade End Request
     end_status: int | None = None  # reported in the Upgrade End Request whatever was verified
-    end_without_download: bool = False  # answers an Image Notify with an Upgrade End Request
+    end_without_download: bool = False  # answers an Image Notify with an Upgrade End Request, until that is refused
     lost_end_responses: int = 0  # Upgrade End Responses that never reach the client
     applies_by_itself: bool = False  # does not wait for the Upgrade End Response
     returns_with_old_version: bool = False
+    returns_silently: bool = False  # comes back without a Device_annce
     refuses_offer: bool = False  # never asks for a block of the image that it was offered
     ignores_notify: bool = False
     asks_every: float | None = None  # queries by itself
     query_loop: bool = False  # one notify starts queries without an end
     query_loop_seconds: float = 5.0
     discovers_server: bool = False  # Match_Desc before the first query
+    asks_as: tuple[int, int] | None = None  # manufacturer code and image type of its queries, where its attributes tell others
+    tells_version: int | None = None  # told in queries and attributes, whatever runs
+    without_attributes: bool = False  # tells its identity and version in queries only
     checks_in: float | None = None  # Poll Control check-in interval of a sleepy device
 
 
@@ -61,6 +71,7 @@ class DeviceSpec:
     model: str = "Plug S"
     manufacturer: str = "Rig Works"
     manufacturer_code: int = 0x1189
+    node_manufacturer_code: int | None = None  # in the node descriptor, where it is that of another brand
     image_type: int = 0x0083
     file_version: int = 0x01000000
     more_images: tuple[tuple[int, int], ...] = ()  # (image type, file version) of further processors, fetched before the upgrade (§11.13.9.2)

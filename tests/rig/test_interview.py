@@ -16,7 +16,7 @@ from otagate_rig.aps import DeviceKind
 from otagate_rig.rig import Rig
 from otagate_rig.spec import Behaviours, DeviceSpec
 
-ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=0x10, model="Plug", manufacturer="Works")
+ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=0x10, model="Plug", manufacturer="Works", node_manufacturer_code=0x1166)
 SLEEPY = DeviceSpec(
     ieee=0x00158D0000000002,
     kind=DeviceKind.SLEEPY,
@@ -76,7 +76,7 @@ async def test_devices_of_a_formed_network_are_interviewed_by_their_announcement
         assert plug.node_desc.is_mains_powered
         assert plug.node_desc.is_router
         assert not sensor.node_desc.is_receiver_on_when_idle
-        assert plug.node_desc.manufacturer_code == ROUTER.manufacturer_code
+        assert plug.node_desc.manufacturer_code == 0x1166 != ROUTER.manufacturer_code
         assert set(plug.endpoints[1].in_clusters) == {0x0000, 0x0003, 0x0004, 0x0006}
         assert set(plug.endpoints[1].out_clusters) == {0x0019}
         assert set(sensor.endpoints[1].in_clusters) == {0x0000, 0x0001, 0x0003, 0x0006, 0x0020}

@@ -361,6 +361,19 @@ def test_a_device_that_has_its_power_again_announces_itself(spec: DeviceSpec, re
     run(story())
 
 
+def test_a_device_that_returns_silently_has_its_power_and_says_nothing() -> None:
+    async def story() -> None:
+        async with network(dataclasses.replace(SLEEPY, behaviours=Behaviours(returns_silently=True))) as net, LittleServer(net, IMAGE) as server:
+            device = net.devices[SLEEPY.ieee]
+            device.power_off(10)
+            await device.wait_until(lambda it: it.powered, 12)
+            await asyncio.sleep(30)
+            assert server.seen == []
+            assert server.joined == []
+
+    run(story())
+
+
 def test_devices_announce_themselves_some_time_after_the_coordinator_came_up() -> None:
     async def story() -> None:
         async with Network([ROUTER, SLEEPY], air=QUIET, identity=IDENTITY, announce_after=2.0) as net, LittleServer(net, IMAGE) as server:
