@@ -1,4 +1,4 @@
-"""`python -m hil.bench [--quick | --smallest] [--json]`: run every row, print figures, ratios and goals."""
+"""`python -m hil.bench [--quick | --smallest] [--stack znp|ezsp] [--json]`: run every row, print figures, ratios and goals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from hil.bench.children import ChildError
 from hil.bench.measure import Transfer, WrongTransferError, measure
 from hil.bench.report import Measured, document, table
-from hil.bench.rows import HOSTS, QUICK_ROWS, ROWS, SMALLEST_ROWS, HostName, Row
+from hil.bench.rows import HOSTS, QUICK_ROWS, ROWS, SMALLEST_ROWS, STACKS, HostName, Row
 from hil.bench.session import microseconds_per_block
 
 
@@ -26,7 +26,7 @@ async def run(rows: Sequence[Row], scratch: Path) -> list[Measured]:
             pair: dict[HostName, Transfer] = {}
             for host in HOSTS:
                 pair[host] = await measure(row, host, scratch / f"{place}-{number}-{host}")
-                sys.stderr.write(f"{row.name}, {host}: {pair[host].bytes_per_second:,.0f} bytes/s\n")
+                sys.stderr.write(f"{row.stack}, {row.name}, {host}: {pair[host].bytes_per_second:,.0f} bytes/s\n")
             pairs.append(pair)
         measured.append(Measured(row=row, pairs=tuple(pairs)))
     return measured
@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hil.bench", description="The hub against zigpy's own OTA server on the same simulated radio.")
     parser.add_argument("--quick", action="store_const", const=QUICK_ROWS, default=ROWS, dest="rows", help="one short round of every row")
     parser.add_argument("--smallest", action="store_const", const=SMALLEST_ROWS, dest="rows", help="see that it works: the figures mean nothing")
+    parser.add_argument("--stack", choices=STACKS, help="the rows of one radio stack only")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     chosen = parser.parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-            measured = asyncio.run(run(chosen.rows, Path(scratch)))
+            rows = [row for row in chosen.rows if chosen.stack in (None, row.stack)]
+            measured = asyncio.run(run(rows, Path(scratch)))
     except (ChildError, WrongTransferError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

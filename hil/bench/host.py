@@ -14,8 +14,9 @@ READY_BOUND = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What a host is started for: the radio's path, the image for every device of it, how many there are, and a directory for its state."""
+    """What a host is started for: the radio's stack and path, the image for every device of it, how many there are, and a directory for its state."""
 
+    stack: str
     path: str
     image: bytes
     devices: int
@@ -23,9 +24,9 @@ class Errand:
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Errand:
-        """PATH IMAGE DEVICES STATE."""
-        path, image, devices, state = arguments
-        return cls(path=path, image=Path(image).read_bytes(), devices=int(devices), state=Path(state))
+        """STACK PATH IMAGE DEVICES STATE."""
+        stack, path, image, devices, state = arguments
+        return cls(stack=stack, path=path, image=Path(image).read_bytes(), devices=int(devices), state=Path(state))
 
 
 class Caller:

@@ -24,13 +24,20 @@ class WrongTransferError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """What one run came to. Seconds run from the first block that any device received to the last; CPU is the whole host process's in that time."""
+    """What one run came to. Seconds run from the first block that any device received to the last; CPU is the whole host process's in that time.
+
+    Turnarounds are milliseconds from a block request that reaches the coordinator to the block that it hands to the air; a request is lost where none
+    came before its device asked again.
+    """
 
     seconds: float
     cpu_seconds: float
     blocks: int
     octets: int
     timeouts: int
+    turnaround_p50_ms: float
+    turnaround_p99_ms: float
+    lost_requests: int
 
     @property
     def bytes_per_second(self) -> float:
@@ -66,14 +73,14 @@ async def measure(row: Row, host: HostName, scratch: Path) -> Transfer:
     bench = _lay_out(row, scratch)
     async with child("rig", ("otagate_rig", str(bench.scenario)), scratch) as rig:
         path = (await rig.hear("ready", _START_BOUND))["path"]
-        errand = (HOSTS[host], path, str(bench.file), str(row.devices), str(bench.state))
+        errand = (HOSTS[host], row.stack, path, str(bench.file), str(row.devices), str(bench.state))
         async with child(host, errand, scratch) as server:
             await server.hear("ready", _START_BOUND)
             await _quiet(rig)
             cpu_seconds = await _transfer(row, rig, server, len(bench.image))
             await rig.tell({"command": "state"})
             told = await rig.hear("devices", _START_BOUND)
-    return judge(row, told["devices"], cpu_seconds=cpu_seconds)
+    return judge(row, told["devices"], told["turnaround"], cpu_seconds=cpu_seconds)
 
 
 def _lay_out(row: Row, scratch: Path) -> _Bench:
@@ -86,7 +93,7 @@ def _lay_out(row: Row, scratch: Path) -> _Bench:
 
 def _scenario(row: Row, file: Path) -> dict[str, Any]:
     return {
-        "stack": "znp",
+        "stack": row.stack,
         "port": "pty",
         "formed": True,
         "air": {"speedup": row.speedup, "timers": row.clock},
@@ -128,8 +135,8 @@ async def _transfer(row: Row, rig: Child, server: Child, size: int) -> float:
     return server.cpu_seconds() - (began or 0.0)
 
 
-def judge(row: Row, devices: Mapping[str, Any], *, cpu_seconds: float) -> Transfer:
-    """What the devices, as the rig describes them, saw of a transfer. Raises WrongTransferError."""
+def judge(row: Row, devices: Mapping[str, Any], turnaround: Mapping[str, Any], *, cpu_seconds: float) -> Transfer:
+    """What the devices and the coordinator, as the rig describes them, saw of a transfer. Raises WrongTransferError."""
     for ieee, device in devices.items():
         if device["sha256"] != row.digest:
             raise WrongTransferError(f"{row.name}: device {ieee} received other bytes than the image")
@@ -143,4 +150,7 @@ def judge(row: Row, devices: Mapping[str, Any], *, cpu_seconds: float) -> Transf
         blocks=sum(each["blocks"] for each in counters),
         octets=sum(each["bytes"] for each in counters),
         timeouts=sum(each["timeouts"] for each in counters),
+        turnaround_p50_ms=turnaround["p50"] * 1_000,
+        turnaround_p99_ms=turnaround["p99"] * 1_000,
+        lost_requests=turnaround["unanswered"],
     )

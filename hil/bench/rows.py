@@ -1,18 +1,21 @@
-"""What is measured: one row is a number of devices, an image size and an air."""
+"""What is measured: one row is a stack, a number of devices, an image size and an air."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from otagate_rig.image import build_image, make_payload
+from otagate_rig.rig import Stack
 from otagate_rig.spec import DeviceSpec
 
 HostName = Literal["otagate", "zigpy"]
 
 HOSTS: dict[HostName, str] = {"otagate": "hil.bench.hub", "zigpy": "hil.bench.zigpy_host"}
 """Host → the module that runs it; ours first."""
+
+STACKS: tuple[Stack, ...] = ("znp", "ezsp")
 
 MANUFACTURER_CODE = 0x1189
 IMAGE_TYPE = 0x0083
@@ -27,6 +30,7 @@ _FIRST_IEEE = 0x000D6F0000000001
 class Row:
     """One configuration. `image_bytes` counts the whole file of each device; `speedup` is that of the air, None for no airtime; `rounds` of pairs."""
 
+    stack: Stack
     name: str
     devices: int
     image_bytes: int
@@ -61,24 +65,28 @@ class Row:
         ]
 
 
-ROWS = (
-    Row(name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=5),
-    Row(name="air off, 8 devices", devices=8, image_bytes=65_536, speedup=None, rounds=3),
-    Row(name="real time, 1 device", devices=1, image_bytes=16_384, speedup=1.0, rounds=3),
-    Row(name="real time, 8 devices", devices=8, image_bytes=8_192, speedup=1.0, rounds=2),
+def _of_each_stack(*rows: Row) -> tuple[Row, ...]:
+    return tuple(replace(row, stack=stack) for stack in STACKS for row in rows)
+
+
+ROWS = _of_each_stack(
+    Row(stack="znp", name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=5),
+    Row(stack="znp", name="air off, 8 devices", devices=8, image_bytes=65_536, speedup=None, rounds=3),
+    Row(stack="znp", name="real time, 1 device", devices=1, image_bytes=16_384, speedup=1.0, rounds=3),
+    Row(stack="znp", name="real time, 8 devices", devices=8, image_bytes=8_192, speedup=1.0, rounds=2),
 )
 """The full run."""
 
-QUICK_ROWS = (
-    Row(name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=1),
-    Row(name="air off, 8 devices", devices=8, image_bytes=16_384, speedup=None, rounds=1),
-    Row(name="real time, 1 device", devices=1, image_bytes=8_192, speedup=1.0, rounds=1),
-    Row(name="real time, 8 devices", devices=8, image_bytes=2_048, speedup=1.0, rounds=1),
+QUICK_ROWS = _of_each_stack(
+    Row(stack="znp", name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=1),
+    Row(stack="znp", name="air off, 8 devices", devices=8, image_bytes=16_384, speedup=None, rounds=1),
+    Row(stack="znp", name="real time, 1 device", devices=1, image_bytes=8_192, speedup=1.0, rounds=1),
+    Row(stack="znp", name="real time, 8 devices", devices=8, image_bytes=2_048, speedup=1.0, rounds=1),
 )
 """The same rows, short."""
 
 SMALLEST_ROWS = (
-    Row(name="air off, 1 device", devices=1, image_bytes=2_048, speedup=None, rounds=1),
-    Row(name="air off, 2 devices", devices=2, image_bytes=1_024, speedup=None, rounds=1),
+    Row(stack="znp", name="air off, 1 device", devices=1, image_bytes=2_048, speedup=None, rounds=1),
+    Row(stack="ezsp", name="air off, 2 devices", devices=2, image_bytes=1_024, speedup=None, rounds=1),
 )
 """Just enough to see that the benchmark works; its figures mean nothing."""

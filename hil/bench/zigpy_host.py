@@ -1,20 +1,22 @@
-"""The peer: zigpy and zigpy-znp as they are released, and `device.update_firmware` of every device at once."""
+"""The peer: zigpy with zigpy-znp or bellows as they are released, and `device.update_firmware` of every device at once."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
 from zigpy.ota import OtaImageWithMetadata
 from zigpy.ota.image import parse_ota_image
 from zigpy.ota.providers import BaseOtaImageMetadata
-from zigpy_znp.zigbee.application import ControllerApplication  # type: ignore[import-untyped]
 
 from hil.bench.host import READY_BOUND, Caller, Errand
 
 if TYPE_CHECKING:
     from zigpy.device import ZigbeeDevice
+
+LIBRARIES = {"znp": "zigpy_znp.zigbee.application", "ezsp": "bellows.zigbee.application"}
 
 
 def offer(image: bytes) -> OtaImageWithMetadata:
@@ -59,7 +61,7 @@ async def run(errand: Errand) -> None:
         "topology_scan_enabled": False,
     }
     caller = await Caller.connect()
-    app = await ControllerApplication.new(config, start_radio=False)
+    app = await importlib.import_module(LIBRARIES[errand.stack]).ControllerApplication.new(config, start_radio=False)
     try:
         interviews = Interviews(errand.devices)
         app.add_listener(interviews)

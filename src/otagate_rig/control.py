@@ -82,6 +82,7 @@ def describe(rig: Rig) -> dict[str, Any]:
         "devices": {f"{ieee:016x}": describe_device(device) for ieee, device in rig.devices.items()},
         "ncp": {**_plain(rig.ncp.counters), "network_is_up": rig.ncp.network_is_up},
         "air": dataclasses.asdict(rig.network.air.counters),
+        "turnaround": rig.network.turnaround.to_json(),
         "port": {"path": rig.path, "plugged": rig.port.is_plugged, "open": rig.port.is_open},
     }
 

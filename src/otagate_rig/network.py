@@ -14,6 +14,7 @@ from otagate_rig.aps import BROADCAST_ALL, BROADCAST_ROUTERS, COORDINATOR, ApsFr
 from otagate_rig.delivery import ACK_WAIT_SECONDS, APS_RETRIES, AcknowledgedDelivery, Path
 from otagate_rig.device import Device
 from otagate_rig.indirect import PERSISTENCE_SECONDS, ParentQueue
+from otagate_rig.turnaround import Turnaround
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +47,7 @@ class Network:
         """`announce_after` is when the devices announce themselves once the coordinator has come up, in seconds of the loop; None for never."""
         self.settings = air or AirSettings()
         self.air = Air(self.settings)
+        self.turnaround = Turnaround()
         self.devices: dict[int, Device] = {}
         self._loop = asyncio.get_running_loop()
         self._dice = random.Random(self.settings.seed)  # noqa: S311 - a simulation wants repeatable dice
@@ -125,6 +127,7 @@ class Network:
 
     async def transmit(self, frame: ApsFrame) -> Delivery:
         """Put one frame of the coordinator on the air; returns when its stack would confirm it."""
+        self.turnaround.left_coordinator(frame, self._loop.time())
         if self._identity is None:
             return Delivery.NO_ROUTE
         relays = len(frame.route) if frame.route else None
@@ -285,6 +288,7 @@ class Network:
 
     def _hand_up(self, device: Device, frame: ApsFrame, _: float) -> None:
         if self._coordinator is not None:
+            self.turnaround.reached_coordinator(frame, self._loop.time())
             self._coordinator.frame_received(frame, lqi=max(255 - 40 * device.spec.hops, 20))
 
     # Membership

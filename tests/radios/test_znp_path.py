@@ -61,6 +61,10 @@ class _App:
         self.sent: list[_Packet] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.numbers = itertools.cycle(range(256))
+
+    def get_sequence(self) -> int:
+        return next(self.numbers)
 
     async def send_packet(self, packet: Any) -> None:
         self.sent.append(packet)

@@ -48,19 +48,22 @@ class Lock(Protocol):
 class Exchange:
     """One request at a time, each with one answer; and the frames that were handed over, until their end is told."""
 
-    def __init__(self, lock: Callable[[], Lock]) -> None:
-        """`lock` finds the library's lock anew for every request, so that one that is gone is noticed. Raises what `CHANGED` names."""
+    def __init__(self, lock: Callable[[], Lock], *, draw: Callable[[], int]) -> None:
+        """`lock` finds the library's lock anew for every request, so that one that is gone is noticed; `draw` gives the next number of one octet.
+
+        Raises what `CHANGED` names.
+        """
         from zigpy.datastructures import ReschedulableTimeout
 
         found = lock()
         found.locked, found.acquire, found.release  # noqa: B018 -- all must exist before anything is tapped
         self._lock = lock
+        self._draw = draw
         self._overdue: ReschedulableTimeout = ReschedulableTimeout(self._is_overdue)
         self._overdue.reschedule, self._overdue.cancel  # noqa: B018
         self._answer: asyncio.Future[int] | None = None
         self._mute = 0
         self._closed = False
-        self._number = 0
         self._flights: dict[int, tuple[float, Ended]] = {}
 
     def close(self) -> None:
@@ -140,15 +143,15 @@ class Exchange:
     # --- frames by number -------------------------------------------------------------------------------------------------------------
 
     def next_number(self, besides: Container[int] = ()) -> int:
-        """One octet that is no number under way, nor one of those; the number of a frame whose end was lost stays out of use for a minute."""
+        """One that is no number under way, nor one of those; the number of a frame whose end was lost stays out of use for a minute."""
         if len(self._flights) > _MANY:
             bound = time.monotonic() - _QUARANTINE
             self._flights = {number: flight for number, flight in self._flights.items() if flight[0] > bound}
         for _ in range(256):
-            self._number = (self._number + 1) & 0xFF
-            if self._number not in self._flights and self._number not in besides:
+            number = self._draw()
+            if number not in self._flights and number not in besides:
                 break
-        return self._number
+        return number
 
     def is_under_way(self, number: int) -> bool:
         """Whether a frame of ours has this number."""

@@ -51,7 +51,7 @@ class ZnpPath:
             self._line: Any = api._uart
             self._received: Callable[[bytes], None] = self._line.data_received
             self._line.write  # noqa: B018 -- must exist before anything is tapped
-            self._exchange = Exchange(lambda: api._sync_request_lock)
+            self._exchange = Exchange(lambda: api._sync_request_lock, draw=app.get_sequence)
         except CHANGED as error:
             raise changed(error) from None
         self._app = app
