@@ -16,7 +16,7 @@ import pytest
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import NetworkIdentity
 from otagate_rig.network import Network
-from otagate_rig.rig import COORDINATOR_IEEE, Rig
+from otagate_rig.rig import COORDINATOR_IEEE, Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from otagate_rig.znp import ZnpNcp
 from tests.journeys.hub import IEEE, RADIO, assert_updated, ended, hub_at, hub_on, image_of, journey, last_number, ordered, radio_is, told
@@ -69,9 +69,10 @@ async def test_an_empty_stick_is_left_empty_unless_forming_is_asked_for(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_an_empty_stick_is_formed_where_that_is_asked_for_and_belongs_to_the_hub_from_then_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_an_empty_stick_is_formed_where_that_is_asked_for_and_belongs_to_the_hub_from_then_on(tmp_path: Path, stack: Stack) -> None:
     state, image = tmp_path / "state", image_of(2_000)
-    async with Rig(formed=False, air=FAST, devices=[DeviceSpec(ieee=IEEE)], images=[image]) as rig:
+    async with Rig(stack=stack, formed=False, air=FAST, devices=[DeviceSpec(ieee=IEEE)], images=[image]) as rig:
         async with hub_on(rig, state, network="form", channel=20) as hub:
             up = await radio_is(hub.desk, "up")
             assert "channel 20" in str(up.data["sentence"])

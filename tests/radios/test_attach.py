@@ -14,7 +14,7 @@ import zigpy.types as t
 from zigpy.exceptions import NetworkNotFormed
 
 from otagate.model.errors import RadioUnavailable, WrongNetwork
-from otagate.radios.attach import Pin, StateFiles, check_network, pin_of
+from otagate.radios.attach import Pin, StateFiles, check_network, form_where_empty, pin_of
 
 KEY = bytes.fromhex("8c6b1e0f3d5a7294b1c0e2f4a6d8907b")
 
@@ -41,8 +41,12 @@ class _App:
         self._formed = True
 
 
-async def _check(app: _App, files: StateFiles, *, may_form: bool = False) -> None:
-    await check_network(app, files, may_form=may_form)  # type: ignore[arg-type]
+async def _check(app: _App, files: StateFiles) -> None:
+    await check_network(app, files)  # type: ignore[arg-type]
+
+
+async def _form(app: _App, files: StateFiles) -> bool:
+    return await form_where_empty(app, files)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ async def test_any_other_network_is_refused_in_words_and_the_pin_stays(files: St
     await _check(_App(), files)
     pin = files.read_pin()
     with pytest.raises(WrongNetwork) as refused:
-        await _check(_App(**other), files, may_form=True)
+        await _check(_App(**other), files)
     assert all(each in str(refused.value) for each in words)
     assert KEY.hex() not in str(refused.value)
     assert files.read_pin() == pin
@@ -92,9 +96,17 @@ async def test_an_empty_stick_is_formed_only_on_demand(files: StateFiles) -> Non
     with pytest.raises(RadioUnavailable, match="`network: form`"):
         await _check(app, files)
     assert app.formations == 0
-    await _check(app, files, may_form=True)
+    assert await _form(app, files)
     assert app.formations == 1
+    await _check(app, files)
     assert files.read_pin() is not None
+
+
+@pytest.mark.asyncio
+async def test_a_network_that_is_there_is_never_formed_anew(files: StateFiles) -> None:
+    app = _App()
+    assert not await _form(app, files)
+    assert app.formations == 0
 
 
 @pytest.mark.asyncio
@@ -107,8 +119,9 @@ async def test_an_empty_stick_is_never_formed_where_we_know_a_network(files: Sta
         app.devices = {0: SimpleNamespace(nwk=0), 1: SimpleNamespace(nwk=0x1234)}
     else:
         app.backups.backups.append(object())
-    with pytest.raises(WrongNetwork, match="the coordinator is empty, but"):
-        await _check(app, files, may_form=True)
+    for way in (_form, _check):
+        with pytest.raises(WrongNetwork, match="the coordinator is empty, but"):
+            await way(app, files)
     assert app.formations == 0
 
 

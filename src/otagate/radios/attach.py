@@ -102,29 +102,46 @@ def pin_of(app: ControllerApplication) -> Pin:
     return Pin(extended_pan_id=epid, coordinator=str(node.ieee), key_fingerprint=digest[:32])
 
 
-async def check_network(app: ControllerApplication, files: StateFiles, *, may_form: bool) -> None:
-    """Read which network a connected coordinator holds; form one where that is allowed; pin it at the first attach.
+async def form_where_empty(app: ControllerApplication, files: StateFiles) -> bool:
+    """Form a network on a connected coordinator that has none; return whether that was so.
 
-    Nothing is written to the coordinator but a new network. Raises WrongNetwork, RadioUnavailable; the library's own errors pass through.
+    Raises WrongNetwork where this hub already belongs to a network; the library's own errors pass through.
     """
-    from zigpy.exceptions import NetworkNotFormed
+    if await _holds_network(app):
+        return False
+    _refuse_where_known(app, files)
+    await app.form_network()
+    return True
 
-    pinned = files.read_pin()
-    try:
-        await app.load_network_info(load_devices=False)
-    except NetworkNotFormed:
-        _may_form(app, files, pinned, may_form=may_form)
-        await app.form_network()
-        await app.load_network_info(load_devices=False)
-    found = pin_of(app)
+
+async def check_network(app: ControllerApplication, files: StateFiles) -> None:
+    """Read which network a connected coordinator holds, and pin it at the first attach; nothing is written to the coordinator.
+
+    Raises WrongNetwork, RadioUnavailable; the library's own errors pass through.
+    """
+    if not await _holds_network(app):
+        _refuse_where_known(app, files)
+        raise RadioUnavailable("the coordinator has no network; set `network: form` for this radio to let otagate form one")
+    pinned, found = files.read_pin(), pin_of(app)
     if pinned is not None and pinned != found:
         raise WrongNetwork(_difference(pinned, found, files.pin))
     if pinned is None:
         files.write_pin(found)
 
 
-def _may_form(app: ControllerApplication, files: StateFiles, pinned: Pin | None, *, may_form: bool) -> None:
-    """An empty stick: raises WrongNetwork where this hub already belongs to a network, RadioUnavailable where forming was not asked for."""
+async def _holds_network(app: ControllerApplication) -> bool:
+    from zigpy.exceptions import NetworkNotFormed
+
+    try:
+        await app.load_network_info(load_devices=False)
+    except NetworkNotFormed:
+        return False
+    return True
+
+
+def _refuse_where_known(app: ControllerApplication, files: StateFiles) -> None:
+    """An empty stick where this hub belongs to a network: raises WrongNetwork."""
+    pinned = files.read_pin()
     if pinned is not None:
         raise WrongNetwork(
             f"the coordinator is empty, but this hub belongs to network {pinned.extended_pan_id}: put the old stick back or restore its backup"
@@ -134,8 +151,6 @@ def _may_form(app: ControllerApplication, files: StateFiles, pinned: Pin | None,
         raise WrongNetwork(
             f"the coordinator is empty, but {files.database} knows a network with {others} devices: put the old stick back, or move that file away"
         )
-    if not may_form:
-        raise RadioUnavailable("the coordinator has no network; set `network: form` for this radio to let otagate form one")
 
 
 def _difference(pinned: Pin, found: Pin, file: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,9 +13,9 @@ from otagate.model.errors import RadioInUse, RadioUnavailable
 from otagate.model.ids import RadioName
 from otagate.ports import Clock
 from otagate.radios import stacks
-from otagate.radios.attach import StateFiles, check_network
+from otagate.radios.attach import StateFiles, check_network, form_where_empty
 from otagate.radios.library import in_our_words, opening, plain
-from otagate.radios.listening import LISTEN_SECONDS, listen_first
+from otagate.radios.listening import LET_GO_SECONDS, LISTEN_SECONDS, listen_first
 from otagate.radios.silence import silence
 
 if TYPE_CHECKING:
@@ -68,9 +67,18 @@ class Connection:
             raise
 
     async def load(self) -> ControllerApplication:
-        """Make the application and read its devices; the line stays closed. Raises RadioUnavailable."""
-        settings = self._settings
+        """Make the application and read its devices; the line stays closed. Raises RadioUnavailable, and what `_form` raises."""
         self._files.prepare()
+        if self._settings.network == "form" and self._files.read_pin() is None:
+            await self._form()
+        self._app = await self._new()
+        silence(self._app)
+        self._lost.clear()
+        self._started = self._was_reset = False
+        return self._app
+
+    async def _new(self) -> ControllerApplication:
+        settings = self._settings
         application = stacks.application_class(settings.type)
         config = stacks.zigpy_config(
             settings.type,
@@ -81,18 +89,29 @@ class Connection:
             channel=settings.channel,
         )
         with in_our_words(opening(str(self._files.database))):
-            self._app = await application.new(config, start_radio=False)
-        silence(self._app)
-        self._lost.clear()
-        self._started = self._was_reset = False
-        return self._app
+            return await application.new(config, start_radio=False)
+
+    async def _form(self) -> None:
+        """On an empty stick, in a life of its own: forming resets it, and bellows registers endpoints only when it connects.
+
+        Raises WrongNetwork, RadioUnavailable.
+        """
+        app = await self._new()
+        formed = False
+        try:
+            with in_our_words(opening(self._settings.path)):
+                await app.connect()
+                formed = await form_where_empty(app, self._files)
+        finally:
+            await self._shut(app, stop=formed)
+        await asyncio.sleep(LET_GO_SECONDS)
 
     async def start(self) -> None:
         """Open the line, check that the network is ours, and run it. Raises WrongNetwork, RadioUnavailable; nothing is written before the check."""
         settings, app = self._settings, self._loaded()
         with in_our_words(opening(settings.path)):
             await app.connect()
-            await check_network(app, self._files, may_form=settings.network == "form")
+            await check_network(app, self._files)
             self._files.mark_running()
             await app.initialize(auto_form=False)
         self._started = True
@@ -135,13 +154,19 @@ class Connection:
         if app is None:
             return
         stop = self._started and not self._lost.is_set()
-        with suppress(TimeoutError):
+        if await self._shut(app, stop=stop) and stop and stacks.STACKS[self._settings.type].stops:
+            self._files.mark_stopped()
+
+    async def _shut(self, app: ControllerApplication, *, stop: bool) -> bool:
+        """Close the line, after a word to the coordinator where it is to `stop`; return whether that was done in time."""
+        try:
             async with asyncio.timeout(_CLOSE_BOUND):
                 if not stop:
                     await stacks.let_go(self._settings.type, app)
                 await app.shutdown()
-                if stop and stacks.STACKS[self._settings.type].stops:
-                    self._files.mark_stopped()
+        except TimeoutError:
+            return False
+        return True
 
     def _loaded(self) -> ControllerApplication:
         if self._app is None:

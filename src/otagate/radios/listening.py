@@ -19,9 +19,11 @@ from otagate.model.errors import RadioInUse, RadioUnavailable
 LISTEN_SECONDS = 3.0
 """This long nobody else may be heard on the line before we send the first byte."""
 
+LET_GO_SECONDS = 0.05
+"""A bridge for one host needs a moment to notice that it is free."""
+
 _CONNECT_BOUND = 5.0
 _HEARD_BOUND = 65_536
-_LET_GO = 0.05
 
 
 class Heard(enum.IntEnum):
@@ -100,7 +102,7 @@ async def listen_first(path: str, seconds: float, *, judge: Judge, left_running:
             f"another program drives {path}: it was heard before we sent a byte; stop it, or switch the coordinator off and on "
             "where none runs any more, then reattach the radio"
         )
-    await asyncio.sleep(_LET_GO)  # a bridge for one host needs a moment to notice that it is free
+    await asyncio.sleep(LET_GO_SECONDS)
 
 
 async def _hear(reader: asyncio.StreamReader, path: str, seconds: float) -> bytes:
