@@ -32,23 +32,28 @@ async def run(rows: Sequence[Row], scratch: Path) -> list[Measured]:
     return measured
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every byte arrived as it should; goals are told, they do not change the status."""
+def options(arguments: Sequence[str] | None = None) -> tuple[tuple[Row, ...], bool]:
+    """The rows to run, and whether to print JSON. Exits where the arguments are wrong."""
     parser = argparse.ArgumentParser(prog="python -m hil.bench", description="The hub against zigpy's own OTA server on the same simulated radio.")
     parser.add_argument("--quick", action="store_const", const=QUICK_ROWS, default=ROWS, dest="rows", help="one short round of every row")
     parser.add_argument("--smallest", action="store_const", const=SMALLEST_ROWS, dest="rows", help="see that it works: the figures mean nothing")
     parser.add_argument("--stack", choices=STACKS, help="the rows of one radio stack only")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     chosen = parser.parse_args(arguments)
+    return tuple(row for row in chosen.rows if chosen.stack in (None, row.stack)), chosen.json
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every byte arrived as it should; goals are told, they do not change the status."""
+    rows, as_json = options(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-            rows = [row for row in chosen.rows if chosen.stack in (None, row.stack)]
             measured = asyncio.run(run(rows, Path(scratch)))
     except (ChildError, WrongTransferError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     found = document(measured, microseconds_per_block())
-    print(json.dumps(found, indent=2) if chosen.json else table(found))
+    print(json.dumps(found, indent=2) if as_json else table(found))
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hil.bench.__main__ import options
 from hil.bench.children import ChildError, child
 from hil.bench.measure import Transfer, WrongTransferError, judge
 from hil.bench.report import Measured, document, table
@@ -19,7 +21,19 @@ ROW = SMALLEST_ROWS[0]
 
 
 def run_of(*, seconds: float, cpu_seconds: float) -> Transfer:
-    return Transfer(seconds=seconds, cpu_seconds=cpu_seconds, blocks=1_000, octets=50_000, timeouts=0)
+    return Transfer(
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        blocks=1_000,
+        octets=50_000,
+        timeouts=0,
+        turnaround_p50_ms=1.0,
+        turnaround_p99_ms=2.0,
+        lost_requests=0,
+    )
+
+
+TURNAROUND = {"count": 32, "p50": 0.001, "p99": 0.004, "unanswered": 2}
 
 
 def device(**changes: object) -> dict[str, object]:
@@ -32,22 +46,33 @@ def test_the_smallest_run_has_every_row_with_both_hosts_and_every_byte_verified(
     ran = subprocess.run([sys.executable, "-m", "hil.bench", "--smallest", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=170)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert [row["name"] for row in found["rows"]] == [row.name for row in SMALLEST_ROWS]
+    assert [(row["stack"], row["name"]) for row in found["rows"]] == [(row.stack, row.name) for row in SMALLEST_ROWS]
     for row in found["rows"]:
         for host in ("otagate", "zigpy"):
             assert row[host]["bytes_per_second"] > 0
             assert row[host]["cpu_ms_per_1000_blocks"] > 0
+            assert 0 < row[host]["turnaround_p50_ms"] <= row[host]["turnaround_p99_ms"]
+            assert row[host]["lost_requests"] == 0
         assert set(row["ratios"]) == {"bytes_per_second", "cpu_ms_per_1000_blocks", "cpu_ms_per_mebibyte"}
     assert found["session"]["microseconds_per_block"] > 0
     assert len(found["goals"]) == len(SMALLEST_ROWS) + 1
 
 
 @pytest.mark.parametrize("rows", [ROWS, QUICK_ROWS])
-def test_one_and_eight_devices_are_measured_with_and_without_airtime(rows: tuple) -> None:
-    assert {(row.devices, row.real_time) for row in rows} == {(1, False), (8, False), (1, True), (8, True)}
+def test_one_and_eight_devices_are_measured_with_and_without_airtime_over_both_stacks(rows: tuple) -> None:
+    expected = itertools.product(("znp", "ezsp"), (1, 8), (False, True))
+    assert {(row.stack, row.devices, row.real_time) for row in rows} == set(expected)
     for row in rows:
         assert len(row.image()) == row.image_bytes
         assert len({spec.ieee for spec in row.specs()}) == row.devices
+
+
+def test_the_rows_of_one_stack_can_be_run_alone() -> None:
+    rows, as_json = options(["--quick", "--stack", "ezsp", "--json"])
+    assert rows == tuple(row for row in QUICK_ROWS if row.stack == "ezsp")
+    assert len(rows) == 4
+    assert as_json
+    assert options([]) == (ROWS, False)
 
 
 def test_a_ratio_is_the_median_over_pairs_and_a_missed_goal_is_told() -> None:
@@ -61,8 +86,17 @@ def test_a_ratio_is_the_median_over_pairs_and_a_missed_goal_is_told() -> None:
 
 def test_seconds_run_from_the_first_block_of_any_device_to_the_last_of_all_on_the_clock_of_the_machine() -> None:
     late = {"blocks": 32, "bytes": 2_048, "timeouts": 1, "first_block_at": 30.0, "last_block_at": 60.0}
-    found = judge(ROW, {"a": device(), "b": device(counters=late)}, cpu_seconds=0.5)
-    assert found == Transfer(seconds=40.0 / ROW.clock, cpu_seconds=0.5, blocks=64, octets=4_096, timeouts=1)
+    found = judge(ROW, {"a": device(), "b": device(counters=late)}, TURNAROUND, cpu_seconds=0.5)
+    assert found == Transfer(
+        seconds=40.0 / ROW.clock,
+        cpu_seconds=0.5,
+        blocks=64,
+        octets=4_096,
+        timeouts=1,
+        turnaround_p50_ms=1.0,
+        turnaround_p99_ms=4.0,
+        lost_requests=2,
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +109,7 @@ def test_seconds_run_from_the_first_block_of_any_device_to_the_last_of_all_on_th
 )
 def test_a_figure_from_wrong_bytes_or_a_broken_rule_is_none(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(WrongTransferError, match=sentence):
-        judge(ROW, {"a": device(), "b": device(**wrong)}, cpu_seconds=0.5)
+        judge(ROW, {"a": device(), "b": device(**wrong)}, TURNAROUND, cpu_seconds=0.5)
 
 
 @pytest.mark.asyncio
