@@ -23,8 +23,9 @@ FITS: list[Any] = [
     pytest.param({"min_file_version": 10}, {}, {}, id="running version with a lower bound only"),
     pytest.param({"max_file_version": 10}, {}, {}, id="running version with an upper bound only"),
     pytest.param({"destination": IEEE}, {}, {}, id="for this device alone"),
-    pytest.param({"model": "Lamp 1", "manufacturer": "Lumière"}, {}, {}, id="second keys equal"),
-    pytest.param({"model": " lamp 1"}, {}, {"model": "LAMP 1\t"}, id="second key in other letters"),
+    pytest.param({"models": ("Lamp 1",), "manufacturers": ("Lumière",)}, {}, {}, id="second keys equal"),
+    pytest.param({"models": ("Lamp 9", "Lamp 1")}, {}, {}, id="one of several models"),
+    pytest.param({"models": (" lamp 1",)}, {}, {"model": "LAMP 1\t"}, id="second key in other letters"),
 ]
 REFUSED: list[Any] = [
     pytest.param({"manufacturer_code": 0x117D}, {}, {}, "manufacturer 0x117d, the component is of 0x117c", id="other maker"),
@@ -45,18 +46,18 @@ REFUSED: list[Any] = [
         "is for Zigbee, the device is",
         id="for a Zigbee device, and this is none",
     ),
-    pytest.param({"model": "Lamp 2"}, {}, {}, "model 'Lamp 2', the device is 'Lamp 1'", id="other model"),
-    pytest.param({"manufacturer": "Other"}, {}, {}, "manufacturer 'Other', the device is 'Lumière'", id="other manufacturer"),
+    pytest.param({"models": ("Lamp 2",)}, {}, {}, "model 'Lamp 2', the device is 'Lamp 1'", id="other model"),
+    pytest.param({"manufacturers": ("Other",)}, {}, {}, "manufacturer 'Other', the device is 'Lumière'", id="other manufacturer"),
     pytest.param({"manufacturer_code": 0xFFFF, "image_type": 1}, {}, {}, "image type 0x0001", id="any maker, other image type"),
-    pytest.param({"model": "Lamp 2", "hardware_min": 0}, {"hardware_version": None}, {}, "model 'Lamp 2'", id="a doubt and a contradiction"),
+    pytest.param({"models": ("Lamp 2",), "hardware_min": 0}, {"hardware_version": None}, {}, "model 'Lamp 2'", id="a doubt and a contradiction"),
 ]
 ASKED: list[Any] = [
     pytest.param({"manufacturer_code": 0xFFFF}, {}, {}, "for every manufacturer", id="any maker"),
     pytest.param({"manufacturer_code": 0xFFFF}, {"manufacturer_code": None}, {"manufacturer_code": None}, "every", id="any maker, own unknown"),
     pytest.param({"hardware_min": 0, "hardware_max": 9}, {"hardware_version": None}, {}, "has not told its own", id="hardware version unknown"),
     pytest.param({"max_file_version": 99}, {"version": None}, {}, "the running version is not known", id="running version unknown"),
-    pytest.param({"model": "Lamp 1"}, {}, {"model": None}, "model 'Lamp 1', and the device has not told", id="model unknown"),
-    pytest.param({"manufacturer": "Lumière"}, {}, {"manufacturer": " "}, "has not told its own", id="manufacturer blank"),
+    pytest.param({"models": ("Lamp 1",)}, {}, {"model": None}, "model 'Lamp 1', and the device has not told", id="model unknown"),
+    pytest.param({"manufacturers": ("Lumière",)}, {}, {"manufacturer": " "}, "has not told its own", id="manufacturer blank"),
 ]
 
 
@@ -81,13 +82,13 @@ def test_a_missing_second_key_asks(of_release: Changes, of_component: Changes, o
 
 
 def test_every_doubt_is_told() -> None:
-    verdict = match(device(model=None), component(hardware_version=None), release(model="Lamp 1", hardware_min=1, hardware_max=2))
+    verdict = match(device(model=None), component(hardware_version=None), release(models=("Lamp 1",), hardware_min=1, hardware_max=2))
     assert "hardware versions 1 to 2" in verdict.sentence
     assert "model 'Lamp 1'" in verdict.sentence
 
 
 def test_the_verdict_carries_the_facts_of_the_device_that_it_used() -> None:
-    verdict = match(device(), component(), release(hardware_min=1, model="Lamp 1", manufacturer="Other"))
+    verdict = match(device(), component(), release(hardware_min=1, models=("Lamp 1",), manufacturers=("Other",)))
     assert verdict.facts == {
         "manufacturer_code": 0x117C,
         "image_type": 0x1409,
@@ -99,7 +100,7 @@ def test_the_verdict_carries_the_facts_of_the_device_that_it_used() -> None:
 
 
 def test_long_names_do_not_make_long_sentences() -> None:
-    assert len(match(device(model="x" * 9000), component(), release(model="y" * 9000)).sentence) < 300
+    assert len(match(device(model="x" * 9000), component(), release(models=("y" * 9000,))).sentence) < 300
 
 
 @pytest.mark.parametrize(

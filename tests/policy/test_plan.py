@@ -137,7 +137,7 @@ def test_an_ambiguous_version_leaves_an_older_clear_one_to_choose() -> None:
         pytest.param(release(source="index"), id="the same bytes"),
         pytest.param(release(source="index", sha256=None), id="no digest, the same length"),
         pytest.param(release(source="index", sha256=DIGEST_B, hardware_min=9), id="other bytes for other hardware"),
-        pytest.param(release(source="index", sha256=DIGEST_B, model="Lamp 2"), id="other bytes for another model"),
+        pytest.param(release(source="index", sha256=DIGEST_B, models=("Lamp 2",)), id="other bytes for another model"),
     ],
 )
 def test_what_cannot_be_mistaken_is_not_ambiguous(other: Release) -> None:

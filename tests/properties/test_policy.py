@@ -33,7 +33,7 @@ RELEASES = st.builds(
     sha256=st.sampled_from([None, DIGEST_A, DIGEST_B]),
     hardware_max=st.sampled_from([None, 3]),
     min_file_version=st.none() | VERSIONS,
-    model=st.sampled_from([None, "lamp 1"]),
+    models=st.sampled_from([(), ("lamp 1",), ("x", "Lamp 1")]),
     destination=st.sampled_from([None, None, IEEE, 1]),
 )
 SETTINGS = st.builds(PolicySettings, mode=st.sampled_from(["automatic", "ask", "never"]))

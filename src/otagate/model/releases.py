@@ -37,9 +37,9 @@ class Release:
     `location` is the source's own way to the file, and nobody else's: it is never shown. `digests` cover the file as served.
 
     First keys of a Zigbee release are manufacturer code and image type; those of a Z-Wave release are one of its `fingerprints` and the firmware
-    `target`. `region` is that of the radio (a Z-Wave image is made for one). `model` and `manufacturer` are a second key: where the source names
-    them, a device that contradicts is refused. Releases with the same `bundle` are files of one: they are taken together, in the order of `step`.
-    `file_version` is None for a stored file that does not say which version it holds.
+    `target`. `region` is that of the radio (a Z-Wave image is made for one). `models` and `manufacturers` are a second key: where the source
+    names some, a device that is none of them is refused. Releases with the same `bundle` are files of one: they are taken together, in the order
+    of `step`. `file_version` is None for a stored file that does not say which version it holds.
     """
 
     source: str
@@ -59,8 +59,8 @@ class Release:
     destination: int | None = None
     min_file_version: Version | None = None
     max_file_version: Version | None = None
-    model: str | None = None
-    manufacturer: str | None = None
+    models: tuple[str, ...] = ()
+    manufacturers: tuple[str, ...] = ()
     channel: str = "stable"
     notes: str | None = None
     file_name: str | None = None

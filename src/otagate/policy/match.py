@@ -171,20 +171,21 @@ def _within(low: Version | None, high: Version | None, running: Version | None) 
 
 
 def _model(device: Device, _: Component, release: Release) -> _Finding | None:
-    return _compare_names("model", release.model, device.model)
+    return _compare_names("model", release.models, device.model)
 
 
 def _manufacturer(device: Device, _: Component, release: Release) -> _Finding | None:
-    return _compare_names("manufacturer", release.manufacturer, device.manufacturer)
+    return _compare_names("manufacturer", release.manufacturers, device.manufacturer)
 
 
-def _compare_names(key: str, wanted: str | None, own: str | None) -> _Finding | None:
-    if wanted is None:
+def _compare_names(key: str, wanted: tuple[str, ...], own: str | None) -> _Finding | None:
+    if not wanted:
         return None
+    named = " or ".join(f"{each!r:.80}" for each in wanted[:3])
     if not own or not own.strip():
-        return _doubt(f"The release is for {key} {wanted!r:.80}, and the device has not told its own.")
-    if wanted.strip().casefold() != own.strip().casefold():
-        return _refusal(f"The release is for {key} {wanted!r:.80}, the device is {own!r:.80}.")
+        return _doubt(f"The release is for {key} {named}, and the device has not told its own.")
+    if own.strip().casefold() not in {each.strip().casefold() for each in wanted}:
+        return _refusal(f"The release is for {key} {named}, the device is {own!r:.80}.")
     return None
 
 
@@ -250,8 +251,8 @@ def _facts_used(device: Device, component: Component, release: Release) -> dict[
         facts["region"] = None if device.node is None else device.node.region
     if release.hardware_min is not None or release.hardware_max is not None:
         facts["hardware_version"] = component.hardware_version
-    if release.model is not None:
+    if release.models:
         facts["model"] = device.model
-    if release.manufacturer is not None:
+    if release.manufacturers:
         facts["manufacturer"] = device.manufacturer
     return facts
