@@ -15,8 +15,11 @@ from otagate.engine.patches import DevicePatch, patched
 from otagate.engine.views import (
     ComponentView,
     DeviceView,
+    HaltView,
     Health,
+    JournalFilter,
     Offer,
+    OrderKey,
     OrderRequest,
     OrderResult,
     Page,
@@ -114,7 +117,10 @@ class Counterfoil:
         self.known: dict[DeviceId, Device] = {LAMP: device(LAMP), PLUG: device(PLUG, "Plug")}
         self.jobs: dict[UpdateId, Update] = {}
         self.stored: dict[Sha256, Image] = {}
-        self.journal: list[Fact] = []
+        self.facts: list[Fact] = []
+        self.halt_view: HaltView | None = None
+        self.replay = False
+        self.keys: list[OrderKey | None] = []
         self.orders: list[tuple[str, object, str]] = []
         self.trouble: dict[str, BaseException] = {}
         self.ready = True
@@ -133,11 +139,13 @@ class Counterfoil:
         if what in self.trouble:
             raise self.trouble[what]
 
-    async def record(self, subject: str, subject_id: str, kind: str = "state", data: dict[str, object] | None = None) -> Fact:
+    async def record(
+        self, subject: str, subject_id: str, kind: str = "state", data: dict[str, object] | None = None, *, actor: str = "otagate"
+    ) -> Fact:
         """Append to the journal and wake its readers."""
-        fact = Fact(at=NOON, subject=subject, subject_id=subject_id, kind=kind, data=data or {}, number=len(self.journal) + 1)
+        fact = Fact(at=NOON, subject=subject, subject_id=subject_id, kind=kind, actor=actor, data=data or {}, number=len(self.facts) + 1)
         async with self.changed:
-            self.journal.append(fact)
+            self.facts.append(fact)
             self.changed.notify_all()
         return fact
 
@@ -149,12 +157,10 @@ class Counterfoil:
         update_status: str | None = None,
         q: str | None = None,
         limit: int = 100,
-        cursor: str | None = None,
+        after: str = "",
     ) -> Page[DeviceView]:
         if "devices" in self.trouble:
             raise self.trouble["devices"]
-        if cursor is not None and cursor not in self.known:
-            raise ValueError("the cursor is not one of this hub's")
         views = [self._device_view(each) for each in sorted(self.known.values(), key=lambda each: each.id)]
         views = [
             each
@@ -163,9 +169,9 @@ class Counterfoil:
             and protocol in {None, each.device.protocol}
             and update_status in {None, each.update_status}
             and (q or "").lower() in f"{each.device.id} {each.device.name}".lower()
-            and (cursor is None or each.device.id > cursor)
+            and each.device.id > after
         ]
-        return Page(items=views[:limit], next_cursor=views[limit - 1].device.id if len(views) > limit else None)
+        return Page(items=views[:limit], last=views[limit - 1].device.id if len(views) > limit else None)
 
     def _device_view(self, of: Device) -> DeviceView:
         running = next((each.id for each in self.jobs.values() if each.device == of.id and not each.ended), None)
@@ -197,13 +203,13 @@ class Counterfoil:
         return await self.device(device_id)
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
     ) -> Page[UpdateView]:
         if "updates" in self.trouble:
             raise self.trouble["updates"]
         found = [each for each in reversed(self.jobs.values()) if (states is None or each.state in states) and device in {None, each.device}]
-        found = [each for each in found if cursor is None or each.id < cursor]
-        return Page(items=[view(each) for each in found[:limit]], next_cursor=found[limit - 1].id if len(found) > limit else None)
+        found = [each for each in found if before is None or each.id < before]
+        return Page(items=[view(each) for each in found[:limit]], last=found[limit - 1].id if len(found) > limit else None)
 
     async def update(self, update_id: UpdateId) -> UpdateView:
         self.reads += 1
@@ -211,13 +217,38 @@ class Counterfoil:
             raise UnknownUpdate(f"no update has the id {update_id!r}")
         return view(self.jobs[update_id])
 
-    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
+    async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
         if update_id not in self.jobs:
             raise UnknownUpdate(f"no update has the id {update_id!r}")
-        return [each for each in self.journal if each.subject_id == update_id]
+        found = [each for each in self.facts if each.subject_id == update_id and each.number > after]
+        return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
 
-    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
+    async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
+        found = [
+            each
+            for each in reversed(self.facts)
+            if wanted.fits(each)
+            and wanted.subject in {None, each.subject}
+            and wanted.subject_id in {None, each.subject_id}
+            and (before is None or each.number < before)
+        ]
+        return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
+
+    def halted(self) -> HaltView | None:
+        return self.halt_view
+
+    async def halt(self, *, actor: str, because: str | None = None) -> HaltView:
+        self._note("halt", because, actor)
+        self.halt_view = self.halt_view or HaltView(since=NOON, actor=actor, because=because)
+        return self.halt_view
+
+    async def lift_halt(self, *, actor: str) -> None:
+        self._note("lift_halt", None, actor)
+        self.halt_view = None
+
+    async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
         self._note("order", request, actor)
+        self.keys.append(key)
         made, refused = [], []
         for each in request.devices:
             if (error := self._objection(each)) is not None:
@@ -227,7 +258,7 @@ class Counterfoil:
             made.append(new)
         if not request.dry_run:
             self.jobs |= {each.id: each for each in made}
-        return OrderResult(updates=tuple(view(each) for each in made), refused=tuple(refused))
+        return OrderResult(updates=tuple(view(each) for each in made), refused=tuple(refused), replayed=self.replay)
 
     def _objection(self, device_id: DeviceId) -> OtagateError | None:
         if device_id not in self.known:
@@ -290,6 +321,7 @@ class Counterfoil:
             file_version=0x0102_0600,
             stack_version=2,
             header_string="A19 RGBW",
+            inner_format="silabs-gbl",
             checks=(Check(name="header", result="pass", detail="every length fits"),),
         )
         self.stored[sha256] = Image(sha256=sha256, file_name=file_name, facts=told, added=NOON)
@@ -337,13 +369,13 @@ class Counterfoil:
         return self.registry
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
-        number = len(self.journal) if after is None else after
+        number = len(self.facts) if after is None else after
         self.readers += 1
         try:
             while True:
                 async with self.changed:
-                    await self.changed.wait_for(lambda known=number: self.stopped or len(self.journal) > known)
-                    fresh = self.journal[number:]
+                    await self.changed.wait_for(lambda known=number: self.stopped or len(self.facts) > known)
+                    fresh = self.facts[number:]
                 for fact in fresh:
                     number = fact.number
                     yield fact

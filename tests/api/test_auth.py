@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from otagate.api.auth import TokenFile, load_tokens
-from otagate.api.openapi import ROUTES
 from otagate.model.errors import ConfigError
-from tests.api.conftest import Hall, Open
-from tests.api.counter import LAMP
-
-CLOSED = [route for route in ROUTES if route.scope is not None]
+from tests.api.conftest import Hall
 
 
 def test_the_admin_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -74,19 +70,6 @@ def test_a_further_token_must_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("route", CLOSED, ids=lambda route: f"{route.method} {route.path}")
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic YWRtaW46YWRtaW4=", "{token}", "Bearer {token}x"])
-async def test_without_the_token_nothing_is_told_or_done(hall: Hall, route: object, header: str | None) -> None:
-    path = route.path.replace("{device_id}", LAMP).replace("{update_id}", "u1").replace("{sha256}", "ab" * 32).replace("{name}", "zigbee0")
-    headers = {} if header is None else {"Authorization": header.format(token=hall.token)}
-    hall.client.headers.popall("Authorization", None)
-    document = await hall.problem(route.method, path, status=401, slug="unauthorized", headers=headers)
-    assert document["_headers"]["WWW-Authenticate"].startswith("Bearer")
-    assert hall.token not in str(document)
-    assert hall.desk.orders == []
-
-
-@pytest.mark.asyncio
 async def test_even_what_does_not_exist_is_told_to_token_holders_only(hall: Hall) -> None:
     await hall.problem("GET", "/api/v1/nothing", status=401, slug="unauthorized", headers={"Authorization": "none"})
     await hall.problem("GET", "/api/v1/nothing", status=404, slug="not-found")
@@ -110,33 +93,3 @@ async def test_nothing_beside_the_probes_is_open(hall: Hall, path: str) -> None:
 @pytest.mark.asyncio
 async def test_the_scheme_is_read_in_any_case(hall: Hall) -> None:
     await hall.json("GET", "/api/v1/devices", headers={"Authorization": f"bearer {hall.token}"})
-
-
-async def _with_scopes(open_hall: Open, tmp_path: Path, *scopes: str) -> Hall:
-    file = tmp_path / "panel"
-    file.write_text("panel-token-of-the-hall\n")
-    file.chmod(0o600)
-    hall: Hall = await open_hall(tokens=(TokenFile(name="panel", file=file, scopes=frozenset(scopes)),))
-    hall.client.headers["Authorization"] = "Bearer panel-token-of-the-hall"
-    return hall
-
-
-@pytest.mark.asyncio
-async def test_a_reading_token_reads_and_orders_nothing(open_hall: Open, tmp_path: Path) -> None:
-    hall = await _with_scopes(open_hall, tmp_path, "read")
-    for route in ROUTES:
-        path = route.path.replace("{device_id}", LAMP).replace("{update_id}", "u1").replace("{sha256}", "ab" * 32).replace("{name}", "zigbee0")
-        if route.method != "GET":
-            await hall.problem(route.method, path, status=403, slug="scope-missing")
-    assert hall.desk.orders == []
-    await hall.json("GET", "/api/v1/devices")
-
-
-@pytest.mark.asyncio
-async def test_an_operating_token_neither_forces_nor_downgrades(open_hall: Open, tmp_path: Path) -> None:
-    hall = await _with_scopes(open_hall, tmp_path, "read", "operate")
-    await hall.problem("POST", "/api/v1/updates", status=403, slug="scope-missing", json={"devices": [LAMP], "force": True})
-    await hall.problem("POST", "/api/v1/updates", status=403, slug="scope-missing", json={"devices": [LAMP], "allow_downgrade": True})
-    await hall.problem("POST", "/api/v1/radios/zigbee0/permit-join", status=403, slug="scope-missing")
-    await hall.json("POST", "/api/v1/updates", status=202, json={"devices": [LAMP]})
-    assert [actor for _, _, actor in hall.desk.orders] == ["token:panel"]

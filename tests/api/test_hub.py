@@ -1,10 +1,12 @@
-"""Calls about radios, sources and health, over a real connection."""
+"""Calls about radios, sources, health, the journal and the halt, over a real connection."""
 
 from __future__ import annotations
 
 import pytest
 
+from otagate.model.errors import StoreUnavailable
 from tests.api.conftest import Hall
+from tests.api.counter import LAMP
 
 pytestmark = pytest.mark.asyncio
 
@@ -72,3 +74,60 @@ async def test_metrics_are_prometheus_text(hall: Hall) -> None:
     async with hall.client.get(f"{hall.base}/metrics") as response:
         assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert "otagate_updates_finished_total 3.0" in await response.text()
+
+
+# --- the halt ---------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_everything_is_halted_until_that_is_lifted(hall: Hall) -> None:
+    nothing = {"halted": False, "since": None, "actor": None, "because": None}
+    assert await hall.json("GET", "/api/v1/halt") == nothing
+    halted = await hall.json("POST", "/api/v1/halt", json={"because": "a lamp smells"})
+    assert halted == {"halted": True, "since": "2026-05-01T12:00:00Z", "actor": "token:admin", "because": "a lamp smells"}
+    assert await hall.json("POST", "/api/v1/halt") == halted
+    assert await hall.json("GET", "/api/v1/halt") == halted
+    await hall.json("DELETE", "/api/v1/halt", status=204)
+    await hall.json("DELETE", "/api/v1/halt", status=204)
+    assert await hall.json("GET", "/api/v1/halt") == nothing
+    assert [(what, actor) for what, _, actor in hall.desk.orders] == [("halt", "token:admin")] * 2 + [("lift_halt", "token:admin")] * 2
+
+
+@pytest.mark.parametrize("body", [{"because": ""}, {"because": "two\nlines"}, {"because": "x" * 501}, {"reason": "x"}, {"because": 7}])
+async def test_a_reason_that_is_none_halts_nothing(hall: Hall, body: dict[str, object]) -> None:
+    await hall.problem("POST", "/api/v1/halt", status=422, slug="invalid-request", json=body)
+    assert hall.desk.orders == []
+
+
+async def test_a_halt_that_a_restart_would_forget_says_so(hall: Hall) -> None:
+    hall.desk.trouble["halt"] = StoreUnavailable("everything is halted, but that could not be written down")
+    document = await hall.problem("POST", "/api/v1/halt", status=503, slug="store-unavailable")
+    assert "everything is halted" in document["detail"]
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_journal_is_read_backwards_in_pages_and_filtered(hall: Hall) -> None:
+    for number in range(1, 6):
+        await hall.desk.record("update", f"u{number:04d}", "created", actor="token:panel" if number % 2 else "policy")
+    await hall.desk.record("device", LAMP, "amended", {"name": "Desk"}, actor="uid:1000")
+
+    async def numbers(query: str) -> list[int]:
+        return [each["number"] for each in (await hall.json("GET", f"/api/v1/journal?{query}"))["items"]]
+
+    assert await numbers("") == [6, 5, 4, 3, 2, 1]
+    first = await hall.json("GET", "/api/v1/journal?limit=4")
+    assert await numbers(f"limit=4&cursor={first['next_cursor']}") == [2, 1]
+    assert await numbers("subject=device") == [6]
+    assert await numbers("id=u0002") == [2]
+    assert await numbers("kind=created&actor=token:panel") == [5, 3, 1]
+    assert await numbers("since=2026-05-01T12:00:00Z") == [6, 5, 4, 3, 2, 1]
+    assert await numbers("since=2026-05-01T12:00:01Z") == await numbers("until=2026-05-01T11:59:59Z") == []
+    (line,) = (await hall.json("GET", "/api/v1/journal?subject=device"))["items"]
+    assert (line["actor"], line["kind"], line["data"]) == ("uid:1000", "amended", {"name": "Desk"})
+
+
+@pytest.mark.parametrize("query", ["subject=lamp", "since=yesterday", "since=2026-05-01T12:00:00", "limit=501", "cursor=j", "cursor=u31", "actor="])
+async def test_a_bad_filter_of_the_journal_is_refused_by_name(hall: Hall, query: str) -> None:
+    document = await hall.problem("GET", f"/api/v1/journal?{query}", status=422, slug="invalid-request")
+    assert [each["field"] for each in document["errors"]] == [query.partition("=")[0]]

@@ -33,6 +33,7 @@ async def test_an_image_is_stored_under_the_digest_of_its_bytes(hall: Hall) -> N
         "file_name": "A19.ota",
         "bytes": len(FILE),
         "format": "zigbee-ota",
+        "inner_format": "silabs-gbl",
         "manufacturer_code": 0x1189,
         "image_type": 0x1409,
         "file_version": 0x0102_0600,
@@ -202,3 +203,16 @@ async def test_a_hostile_file_name_becomes_plain_text(hall: Hall) -> None:
 )
 def test_a_file_name_is_its_last_part_printable_and_short(sent: str | None, kept: str) -> None:
     assert plain_name(sent) == kept
+
+
+@pytest.mark.asyncio
+async def test_images_come_in_pages_that_neither_skip_nor_repeat_when_some_come_and_go(hall: Hall) -> None:
+    stored = [(await hall.json("POST", PATH, status=201, data=form(IMAGE_MAGIC + bytes([number]))))["sha256"] for number in range(6)]
+    wanted = sorted(stored, reverse=True)  # all of one age
+    first = await hall.json("GET", f"{PATH}?limit=3")
+    assert [each["sha256"] for each in first["items"]] == wanted[:3]
+    await hall.json("DELETE", f"{PATH}/{wanted[2]}", status=204)
+    await hall.json("DELETE", f"{PATH}/{wanted[0]}", status=204)
+    rest = await hall.json("GET", f"{PATH}?limit=3&cursor={first['next_cursor']}")
+    assert [each["sha256"] for each in rest["items"]] == wanted[3:]
+    assert rest["next_cursor"] is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import OrderRequest
+from otagate.model.errors import KeyReused
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, PLUG, device, failed, update
@@ -46,6 +47,11 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "reason": None,
         "attempts": 0,
         "actor": "token:admin",
+        "allow_downgrade": False,
+        "force": False,
+        "override": [],
+        "because": None,
+        "hold_activation": False,
         "job": None,
         "step": 1,
         "steps": 1,
@@ -62,6 +68,9 @@ async def test_an_order_carries_every_switch_to_the_hub(hall: Hall) -> None:
         "when": "2026-06-01T03:00:00+02:00",
         "allow_downgrade": True,
         "force": True,
+        "override": ["battery_low", "pinned", "battery_low"],
+        "because": "Anna changed the battery.",
+        "hold_activation": True,
         "dry_run": True,
     }
     await hall.json("POST", PATH, json=body)
@@ -74,8 +83,40 @@ async def test_an_order_carries_every_switch_to_the_hub(hall: Hall) -> None:
         when=datetime(2026, 6, 1, 1, 0, tzinfo=UTC),
         allow_downgrade=True,
         force=True,
+        override=("battery_low", "pinned"),
+        because="Anna changed the battery.",
+        hold_activation=True,
         dry_run=True,
     )
+
+
+async def test_an_order_under_a_key_carries_the_key_and_what_is_ordered_however_it_is_written(hall: Hall) -> None:
+    headers = {"Idempotency-Key": "7f3c-1"}
+    plain = f'{{"devices":["{LAMP}"],"when":"2026-06-01T03:00:00+02:00"}}'.encode()
+    wordy = f'{{ "when": "2026-06-01T03:00:00+02:00", "dry_run": false, "devices": ["{LAMP}"] }}'.encode()
+    other = f'{{"devices":["{LAMP}"],"when":"2026-06-01T03:00:01+02:00"}}'.encode()
+    for data in (plain, wordy, other):
+        await hall.json("POST", PATH, status=202, data=data, headers=headers | {"Content-Type": "application/json"})
+    keys = [each for each in hall.desk.keys if each is not None]
+    assert [each.key for each in keys] == ["7f3c-1"] * 3
+    assert keys[0].digest == keys[1].digest != keys[2].digest
+    await hall.json("POST", PATH, status=202, json={"devices": [LAMP]})
+    assert hall.desk.keys[-1] is None
+
+
+@pytest.mark.parametrize("key", ["two words", "x" * 256, "schlüssel", "tab\tkey"])
+async def test_a_key_that_is_none_is_refused(hall: Hall, key: str) -> None:
+    document = await hall.problem("POST", PATH, status=422, slug="invalid-request", json={"devices": [LAMP]}, headers={"Idempotency-Key": key})
+    assert [(each["field"], each["in"]) for each in document["errors"]] == [("Idempotency-Key", "header")]
+    assert hall.desk.orders == []
+
+
+async def test_an_order_that_was_made_before_says_so(hall: Hall) -> None:
+    hall.desk.replay = True
+    async with hall.client.post(hall.base + PATH, json={"devices": [LAMP]}, headers={"Idempotency-Key": "k"}) as response:
+        assert (response.status, response.headers["Idempotency-Replayed"]) == (202, "true")
+    hall.desk.trouble["order"] = KeyReused("the key 'k' was given with another order")
+    await hall.problem("POST", PATH, status=422, slug="idempotency-key-reused", json={"devices": [PLUG]}, headers={"Idempotency-Key": "k"})
 
 
 async def test_a_dry_run_plans_and_changes_nothing(hall: Hall) -> None:
@@ -105,12 +146,17 @@ async def test_what_is_wrong_with_one_device_does_not_stop_the_others(hall: Hall
         ({"devices": [LAMP], "forse": True}, "forse"),
         ({"devices": [LAMP], "force": "yes"}, "force"),
         ({"devices": [LAMP], "dry_run": 1}, "dry_run"),
-        ({"devices": [LAMP], "version": "latest"}, "version"),
+        ({"devices": [LAMP], "version": ""}, "version"),
+        ({"devices": [LAMP], "version": 1.5}, "version"),
         ({"devices": [LAMP], "version": -1}, "version"),
         ({"devices": [LAMP], "version": 0xFFFF_FFFF}, "version"),
         ({"devices": [LAMP], "image": "../../etc/passwd"}, "image"),
         ({"devices": [LAMP], "image": "AB" * 32}, "image"),
         ({"devices": [LAMP], "component": ""}, "component"),
+        ({"devices": [LAMP], "override": ["pinned"]}, ""),
+        ({"devices": [LAMP], "override": ["pinned"], "because": " "}, "because"),
+        ({"devices": [LAMP], "override": ["image_mismatch"], "because": "x"}, "override"),
+        ({"devices": [LAMP], "override": "pinned", "because": "x"}, "override"),
         ({"devices": [LAMP], "when": "tomorrow"}, "when"),
         ({"devices": [LAMP], "when": "2026-06-01T03:00:00"}, "when"),
         ({"devices": [LAMP], "when": 7}, "when"),
@@ -213,9 +259,9 @@ async def test_an_act_takes_no_body_but_an_empty_object(hall: Hall) -> None:
     await hall.problem("POST", f"{PATH}/u0001/pause", status=422, slug="invalid-request", json={"until": "noon"})
 
 
-async def test_a_cursor_of_another_list_is_refused(hall: Hall) -> None:
-    hall.desk.trouble["updates"] = ValueError("the cursor is not one of this hub's")
-    document = await hall.problem("GET", f"{PATH}?cursor=nonsense", status=422, slug="invalid-request")
+@pytest.mark.parametrize("cursor", ["nonsense", "", "u", "u00", "ud3", "U7a", "u7", f"u{'7a' * 129}", "d7a696762"])
+async def test_what_is_no_cursor_of_this_list_is_refused(hall: Hall, cursor: str) -> None:
+    document = await hall.problem("GET", f"{PATH}?cursor={cursor}", status=422, slug="invalid-request")
     assert [each["field"] for each in document["errors"]] == ["cursor"]
 
 
@@ -229,3 +275,13 @@ async def test_a_call_without_filters_takes_no_query_string(hall: Hall) -> None:
     hall.desk.jobs["u0001"] = update(1)
     document = await hall.problem("GET", f"{PATH}/u0001?verbose=1", status=422, slug="invalid-request")
     assert [each["field"] for each in document["errors"]] == ["verbose"]
+
+
+async def test_a_long_log_comes_in_pages(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    for _ in range(5):
+        await hall.desk.record("update", "u0001", "progress")
+    page = await hall.json("GET", f"{PATH}/u0001/log?limit=3")
+    rest = await hall.json("GET", f"{PATH}/u0001/log?limit=3&cursor={page['next_cursor']}")
+    assert [each["number"] for each in (*page["items"], *rest["items"])] == [1, 2, 3, 4, 5]
+    assert rest["next_cursor"] is None

@@ -225,12 +225,12 @@ async def test_what_is_known_already_is_not_shown_as_it_was_before(hall: Hall) -
     hall.desk.jobs["u0001"] = update(1)
     original = hall.desk.log
 
-    async def busy(update_id: str) -> object:
+    async def busy(update_id: str, **page: int) -> object:
         if hall.desk.reads == 0:
             await move(hall, "u0001", State.FETCHING)
             await move(hall, "u0001", State.OFFERING)
             await move(hall, "u0001", State.TRANSFERRING)
-        return await original(update_id)
+        return await original(update_id, **page)
 
     hall.desk.log = busy
     console = paper()

@@ -63,7 +63,7 @@ async def test_a_hub_that_cannot_write_is_exit_1(hall: Hall) -> None:
 
 
 async def test_a_version_that_is_none_is_exit_2(hall: Hall) -> None:
-    outcome = await at(hall, "update", LAMP, "--version", "latest")
+    outcome = await at(hall, "update", LAMP, "--version", "")
     assert outcome.code == 2
     assert "version" in outcome.err
 

@@ -328,9 +328,11 @@ async def test_a_limit_of_nothing_gives_nothing(store: Store, limit: int) -> Non
     assert list(await store.facts.after(0, limit=limit)) == []
 
 
-async def test_a_cursor_that_was_never_given_ends_the_list(store: Store) -> None:
-    await put(store, an_update())
-    assert list(await store.updates.page(before=UpdateId("never"))) == []
+async def test_a_page_goes_on_where_the_last_row_of_the_one_before_is_gone(store: Store) -> None:
+    await put(store, *(an_update(f"u{number:02}") for number in (1, 2, 4, 5)))
+    assert ids(await store.updates.page(before=UpdateId("u03"))) == ["u02", "u01"]
+    assert ids(await store.updates.page(before=UpdateId("u00"))) == []
+    assert ids(await store.updates.page(before=UpdateId("u99"))) == ["u05", "u04", "u02", "u01"]
 
 
 async def test_the_latest_update_of_a_component_is_the_one_made_last_even_when_the_clock_stepped_back(store: Store) -> None:

@@ -89,6 +89,7 @@ class FickleStore:
         self.commits = 0
         self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
+        self.receipts = inner.receipts
         self.facts = _Noting(inner)
 
     @asynccontextmanager
@@ -115,7 +116,7 @@ class _Noting:
     def __init__(self, inner: MemoryStore) -> None:
         self.noted: list[Fact] = []
         self._inner = inner.facts
-        self.after, self.last_number = self._inner.after, self._inner.last_number
+        self.after, self.before, self.last_number = self._inner.after, self._inner.before, self._inner.last_number
 
     async def append(self, fact: Fact) -> Fact:
         stored = await self._inner.append(fact)

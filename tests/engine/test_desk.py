@@ -88,7 +88,7 @@ async def test_what_cannot_be_ordered_is_refused_with_its_reason() -> None:
         assert await refusals(hub, force=True) == [("downgrade-refused", "below_floor")]
         await hub.add_image(NEW)
         assert await refusals(hub) == [("already-current", None)]
-        assert await refusals(hub, version="soon") == [("policy-refused", None)]
+        assert await refusals(hub, version="soon") == [("no-release", None)]
         assert await refusals(hub, version=NEWER) == [("no-release", None)]
         assert await refusals(hub, component=ComponentId("0x9999")) == [("no-release", None)]
         assert await refusals(hub, image=Sha256("0" * 64)) == [("unknown-image", None)]
@@ -185,7 +185,7 @@ async def test_what_policy_had_queued_is_withdrawn_when_an_operator_no_longer_wa
         await hub.desk.amend(waiting.device, DevicePatch(pin=OLD), actor="anna")
         gone = await hub.until_ended(waiting.id)
         assert gone.state is State.SUPERSEDED
-        log = await hub.desk.log(waiting.id)
+        log = (await hub.desk.log(waiting.id)).items
         assert "pinned to" in str(log[-1].data["detail"])
         await hub.desk.amend(waiting.device, DevicePatch(pin=None), actor="anna")
         await hub.until(lambda: all(lamp.version == NEW for lamp in bench.lamps.values()))

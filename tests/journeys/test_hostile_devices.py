@@ -135,7 +135,7 @@ async def test_frames_that_no_client_sends_do_not_disturb_the_line(tmp_path: Pat
         done = await ended(run.desk, update)
         assert done.state == "succeeded", done.error
         assert_updated(run.device(), IMAGE)
-        assert len([each for each in await run.desk.log(update) if each.data.get("state") == "transferring" and each.kind == "accepted"]) == 1
+        assert len([each for each in (await run.desk.log(update)).items if each.data.get("state") == "transferring" and each.kind == "accepted"]) == 1
 
 
 @pytest.mark.asyncio

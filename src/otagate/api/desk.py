@@ -9,7 +9,20 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from otagate.engine.patches import DevicePatch
-from otagate.engine.views import DeviceView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, SourceView, UpdateView
+from otagate.engine.views import (
+    DeviceView,
+    HaltView,
+    Health,
+    JournalFilter,
+    Offer,
+    OrderKey,
+    OrderRequest,
+    OrderResult,
+    Page,
+    RadioView,
+    SourceView,
+    UpdateView,
+)
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
@@ -27,9 +40,9 @@ class Readings(Protocol):
         update_status: str | None = None,
         q: str | None = None,
         limit: int = 100,
-        cursor: str | None = None,
+        after: str = "",
     ) -> Page[DeviceView]:
-        """One page of devices by id; ValueError where the cursor is none of ours."""
+        """One page of devices by id, of those after an id."""
 
     async def device(self, device_id: DeviceId) -> DeviceView:
         """One device; raises UnknownDevice."""
@@ -38,15 +51,18 @@ class Readings(Protocol):
         """Every release that a source offers for the device, newest first; raises UnknownDevice."""
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
     ) -> Page[UpdateView]:
-        """One page of updates, newest first; ValueError where the cursor is none of ours."""
+        """One page of updates, newest first, of those made before one."""
 
     async def update(self, update_id: UpdateId) -> UpdateView:
         """One update; raises UnknownUpdate."""
 
-    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
-        """The facts of one update, oldest first; raises UnknownUpdate."""
+    async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
+        """One page of the facts of one update, oldest first; raises UnknownUpdate."""
+
+    async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
+        """One page of the journal, newest first. It may hold less than `limit` though more follows."""
 
     async def images(self) -> Sequence[Image]:
         """Every stored image, newest first."""
@@ -70,6 +86,9 @@ class Readings(Protocol):
     def metrics(self) -> CollectorRegistry:
         """What Prometheus reads."""
 
+    def halted(self) -> HaltView | None:
+        """Who halted everything, when and why; None where nothing is halted."""
+
     def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
         """Facts with a greater number, then live ones, without gap or duplicate; ends when the hub stops or the reader is too slow."""
 
@@ -86,8 +105,8 @@ class Orders(Protocol):
     async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> DeviceView:
         """Change what an operator says of a device; raises UnknownDevice."""
 
-    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
-        """Make updates, or only plan them; what is wrong with single devices is in `refused`."""
+    async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
+        """Make updates, or only plan them; what is wrong with single devices is in `refused`. Raises KeyReused."""
 
     async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotCancellable, NotInState, UnknownUpdate."""
@@ -106,6 +125,12 @@ class Orders(Protocol):
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate."""
+
+    async def halt(self, *, actor: str, because: str | None = None) -> HaltView:
+        """Nothing moves on any radio until this is lifted; idempotent. Raises StoreUnavailable where a restart would forget it."""
+
+    async def lift_halt(self, *, actor: str) -> None:
+        """Everything goes on; idempotent. Raises StoreUnavailable, and everything stays halted."""
 
     async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
         """Store an image; idempotent. Raises Malformed, TooLarge, IntegrityMismatch."""

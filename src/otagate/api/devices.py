@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from otagate.api import documents, rendering
-from otagate.api.problems import invalid
+from otagate.api import documents, paging, rendering
 from otagate.api.requests import DeviceBody, DeviceFilters
 from otagate.api.router import Call, Reply, Route
 from otagate.engine.views import DeviceView
@@ -14,11 +13,9 @@ from otagate.model.ids import DeviceId
 
 async def list_devices(call: Call, query: DeviceFilters) -> documents.Page[documents.Device]:
     """Every device, a page at a time, by id."""
-    try:
-        page = await call.desk.devices(**query.model_dump())
-    except ValueError as error:
-        raise invalid("cursor", "query", str(error)) from None
-    return documents.Page[documents.Device](items=tuple(rendering.device_document(each) for each in page.items), next_cursor=page.next_cursor)
+    page = await call.desk.devices(**query.model_dump(exclude={"cursor"}), after=paging.DEVICES.read(query.cursor) or "")
+    items = tuple(rendering.device_document(each) for each in page.items)
+    return documents.Page[documents.Device](items=items, next_cursor=paging.DEVICES.write(page.last))
 
 
 async def show_device(call: Call, device_id: str) -> documents.Device:

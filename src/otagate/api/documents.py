@@ -13,7 +13,7 @@ from otagate.engine import views
 from otagate.model import devices as nouns
 from otagate.model import facts
 from otagate.model.lifecycle import State
-from otagate.model.verdicts import Decision
+from otagate.model.verdicts import Decision, Guard
 from otagate.model.versions import Version
 from otagate.ports import RadioState
 
@@ -150,6 +150,11 @@ class Update(Document):
     reason: str | None
     attempts: int
     actor: str
+    allow_downgrade: bool
+    force: bool
+    override: tuple[Guard, ...]
+    because: str | None
+    hold_activation: bool
     job: str | None
     step: int
     steps: int
@@ -216,6 +221,7 @@ class Image(Document):
     file_name: str
     bytes: int
     format: str
+    inner_format: str | None = Field(description="what is inside, silicon's maker first, as in `silabs-gbl`; null where nobody can tell")
     manufacturer_code: int | None
     image_type: int | None
     file_version: Version | None
@@ -259,6 +265,15 @@ class Source(Document):
     next_refresh: datetime | None = None
     quota_left: int | None = None
     releases: int
+
+
+class Halt(Document):
+    """Whether everything stands still: since when, who said so and why."""
+
+    halted: bool
+    since: datetime | None
+    actor: str | None
+    because: str | None
 
 
 class Alive(Document):

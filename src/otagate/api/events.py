@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,8 +18,8 @@ from pydantic import BaseModel
 
 from otagate.api import documents, rendering
 from otagate.api.desk import Desk
-from otagate.api.problems import RequestError, invalid
-from otagate.api.router import Call, Hub, Route
+from otagate.api.problems import RequestError
+from otagate.api.router import Call, Header, Hub, Route
 from otagate.model.errors import NotFound
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
@@ -35,7 +34,7 @@ LIVE_BACKLOG = 256
 PATIENCE = 30.0
 """Seconds that one reader may take to accept what is sent."""
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
+LAST_EVENT_ID = Header(name="Last-Event-ID", pattern="[0-9]{1,18}", about="the number of an event of this hub")
 
 
 class Mailbox:
@@ -84,12 +83,8 @@ async def stream_events(call: Call) -> web.StreamResponse:
 
 
 def _last_event_id(request: web.Request) -> int | None:
-    text = request.headers.get("Last-Event-ID", "").strip()
-    if not text:
-        return None
-    if not _NUMBER.fullmatch(text):
-        raise invalid("Last-Event-ID", "header", "the number of an event of this hub")
-    return int(text)
+    text = LAST_EVENT_ID.read(request)
+    return None if text is None else int(text)
 
 
 async def _serve(call: Call, after: int | None) -> web.StreamResponse:
@@ -174,5 +169,13 @@ def _frame(event: str, data: str, *, number: int | None = None) -> bytes:
 
 
 ROUTES = (
-    Route(method="GET", path="/api/v1/events", run=stream_events, answers={200: "text/event-stream"}, problems=("too-many-streams",), timeout=0),
+    Route(
+        method="GET",
+        path="/api/v1/events",
+        run=stream_events,
+        answers={200: "text/event-stream"},
+        problems=("too-many-streams",),
+        timeout=0,
+        headers=(LAST_EVENT_ID,),
+    ),
 )

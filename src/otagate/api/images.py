@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from otagate.api import documents, rendering
+from otagate.api import documents, paging, rendering
 from otagate.api.problems import RequestError, invalid
+from otagate.api.requests import ImageFilters
 from otagate.api.router import Call, Reply, Route
 from otagate.model.errors import TooLarge, UnknownImage
 from otagate.model.ids import Sha256
+from otagate.model.images import Image
 
 PATH = "/api/v1/images"
 ENVELOPE = 16 * 1024
@@ -23,9 +26,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-async def list_images(call: Call) -> documents.Page[documents.Image]:
-    """Every stored image, newest first."""
-    return documents.Page[documents.Image](items=tuple(rendering.image_document(each) for each in await call.desk.images()))
+async def list_images(call: Call, query: ImageFilters) -> documents.Page[documents.Image]:
+    """Every stored image, a page at a time, newest first."""
+    newest_first = sorted(await call.desk.images(), key=_age, reverse=True)
+    items, last = paging.cut(newest_first, key=_age, limit=query.limit, after=paging.IMAGES.read(query.cursor))
+    return documents.Page[documents.Image](items=tuple(rendering.image_document(each) for each in items), next_cursor=paging.IMAGES.write(last))
+
+
+def _age(image: Image) -> str:
+    return f"{image.added.astimezone(UTC).isoformat(timespec='microseconds')} {image.sha256}"
 
 
 async def add_image(call: Call) -> Reply:

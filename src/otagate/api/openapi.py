@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from otagate import __version__
-from otagate.api import devices, events, health, images, radios, sources, updates
+from otagate.api import devices, events, health, hub, images, radios, sources, updates
 from otagate.api.problems import KINDS, MEDIA_TYPE, Problem
 from otagate.api.router import MERGE_PATCH, Call, Reply, Route
 
@@ -45,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *images.ROUTES,
     *sources.ROUTES,
+    *hub.ROUTES,
 )
 """Every call of the API."""
 
@@ -122,8 +123,9 @@ def _parameters(route: Route) -> list[Json]:
         schema = query.model_json_schema(ref_template=REFERENCE)
         for name, field in schema["properties"].items():
             found.append({"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field})
-    if route.path.endswith("/events"):
-        found.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"}})
+    for each in route.headers:
+        schema = {"type": "string", "pattern": f"^{each.pattern}$"}
+        found.append({"name": each.name, "in": "header", "required": False, "description": each.about, "schema": schema})
     return found
 
 

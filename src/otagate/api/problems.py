@@ -47,6 +47,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "unsupported-media-type": _kind(415, "The body is of the wrong type"),
         "host-refused": _kind(421, "This host name is not served"),
         "invalid-request": _kind(422, "The request is not valid"),
+        "idempotency-key-reused": _kind(422, "The key was given with another order"),
         # images
         "image-unusable": _kind(422, "The image cannot be used"),
         "image-corrupt": _kind(422, "The image is damaged"),

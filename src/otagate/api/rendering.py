@@ -111,6 +111,11 @@ def update_document(view: views.UpdateView) -> documents.Update:
         reason=update.reason,
         attempts=update.attempts,
         actor=update.actor,
+        allow_downgrade=update.allow_downgrade,
+        force=update.force,
+        override=update.override,
+        because=update.because,
+        hold_activation=update.hold_activation,
         job=update.job,
         step=update.step,
         steps=update.steps,
@@ -191,6 +196,7 @@ def image_document(image: images.Image) -> documents.Image:
         file_name=image.file_name,
         bytes=told.size,
         format=told.format,
+        inner_format=told.inner_format,
         manufacturer_code=told.manufacturer_code,
         image_type=told.image_type,
         file_version=told.file_version,
@@ -223,6 +229,13 @@ def source_document(view: views.SourceView) -> documents.Source:
     return documents.Source(
         name=view.name, type=view.type, state=view.state, sentence=view.sentence, last_success=view.last_success, releases=view.releases
     )
+
+
+def halt_document(view: views.HaltView | None) -> documents.Halt:
+    """The document of the halt, or of there being none."""
+    if view is None:
+        return documents.Halt(halted=False, since=None, actor=None, because=None)
+    return documents.Halt(halted=True, since=view.since, actor=view.actor, because=view.because)
 
 
 def _display(version: Version | None) -> str | None:

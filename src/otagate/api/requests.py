@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import hashlib
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from otagate.api import paging
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, UpdateStatus
 from otagate.model.devices import Mode, Protocol
+from otagate.model.facts import Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.lifecycle import State
+from otagate.model.verdicts import Guard
 from otagate.model.versions import MAX_FILE_VERSION, parse_version
 
 MAX_PAGE = 500
@@ -24,14 +28,15 @@ MAX_SKIPPED = 64
 """Versions that one device skips."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Label = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        max_length=64,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$",  # nothing that moves a cursor or turns a line around
-    ),
-]
+_UNSAFE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""What no text may hold: it moves a cursor or turns a line around."""
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=rf"^[^{_UNSAFE}]*$")]
+Sentence = Annotated[str, StringConstraints(max_length=500, pattern=rf"^[^{_UNSAFE}]*[^\s{_UNSAFE}][^{_UNSAFE}]*$")]
+_OVERRIDE_NEEDS_BECAUSE: dict[str, Any] = {
+    "if": {"required": ["override"], "properties": {"override": {"minItems": 1}}},
+    "then": {"required": ["because"], "properties": {"because": {"type": "string"}}},
+}
 
 
 def _readable(text: str) -> str:
@@ -57,35 +62,60 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Paging(Query):
-    """Which part of a list."""
+_STATES = "|".join(State)
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
+DeviceCursor = Annotated[str, StringConstraints(pattern=paging.DEVICES.pattern)]
+UpdateCursor = Annotated[str, StringConstraints(pattern=paging.UPDATES.pattern)]
+ImageCursor = Annotated[str, StringConstraints(pattern=paging.IMAGES.pattern)]
+LogCursor = Annotated[str, StringConstraints(pattern=paging.LOG.pattern)]
+JournalCursor = Annotated[str, StringConstraints(pattern=paging.JOURNAL.pattern)]
 
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
-    cursor: Annotated[str, StringConstraints(max_length=512)] | None = None
 
-
-class DeviceFilters(Paging):
-    """Which devices. `q` is looked for in id, name, manufacturer and model."""
+class DeviceFilters(Query):
+    """Which devices. `q` is looked for in id, name, manufacturer, model, room and groups."""
 
     radio: Name | None = None
     protocol: Protocol | None = None
     update_status: UpdateStatus | None = None
     q: Name | None = None
+    limit: Limit = 100
+    cursor: DeviceCursor | None = None
 
 
-class UpdateFilters(Paging):
+class ImageFilters(Query):
+    """Which part of the stored images."""
+
+    limit: Limit = MAX_PAGE
+    cursor: ImageCursor | None = None
+
+
+class LogFilters(Query):
+    """Which part of the log of an update."""
+
+    limit: Limit = MAX_PAGE
+    cursor: LogCursor | None = None
+
+
+class JournalFilters(Query):
+    """Which lines of the journal. `since` and `until` are inclusive times."""
+
+    subject: Subject | None = None
+    id: Name | None = None
+    kind: Name | None = None
+    actor: Name | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    limit: Limit = 100
+    cursor: JournalCursor | None = None
+
+
+class UpdateFilters(Query):
     """Which updates. `state` is one state or several, separated by commas."""
 
-    state: Annotated[str, StringConstraints(max_length=256)] | None = None
+    state: Annotated[str, StringConstraints(pattern=rf"^(?:{_STATES})(?:,(?:{_STATES})){{0,{len(State) - 1}}}$")] | None = None
     device: Name | None = None
-
-    @field_validator("state")
-    @classmethod
-    def _known_states(cls, text: str | None) -> str | None:
-        for word in (text or "").split(",") if text is not None else ():
-            if word not in set(State):
-                raise ValueError(f"{word!r} is not a state of an update")
-        return text
+    limit: Limit = 100
+    cursor: UpdateCursor | None = None
 
     @property
     def states(self) -> frozenset[State] | None:
@@ -94,23 +124,36 @@ class UpdateFilters(Paging):
 
 
 class OrderBody(Body):
-    """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest allowed."""
+    """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
+
+    `override` overrules guards one by one, and needs `because`; `force` overrules them all. `hold_activation` brings the image to the device and
+    leaves it there unused until the update is activated.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
 
     devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)]
-    version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | int | None = None
+    version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | None = None
     component: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
     image: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     when: Literal["now", "window"] | AwareDatetime = "now"
     allow_downgrade: bool = False
     force: bool = False
+    override: Annotated[tuple[Guard, ...], Field(max_length=len(get_args(Guard)), strict=False)] = ()
+    because: Sentence | None = None
+    hold_activation: bool = False
     dry_run: bool = False
 
-    @field_validator("version")
-    @classmethod
-    def _readable_version(cls, version: str | int | None) -> str | int | None:
-        if version is not None:
-            parse_version(version)
-        return version
+    @model_validator(mode="after")
+    def _says_why(self) -> OrderBody:
+        if self.override and self.because is None:
+            raise ValueError("an override needs a reason: say it in `because`")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """What is ordered, in 64 hex digits: the same for two bodies that mean the same."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def order(self) -> OrderRequest:
         """The same in the hub's words; a device named twice counts once."""
@@ -122,6 +165,9 @@ class OrderBody(Body):
             when=self.when,
             allow_downgrade=self.allow_downgrade,
             force=self.force,
+            override=tuple(dict.fromkeys(self.override)),
+            because=self.because,
+            hold_activation=self.hold_activation,
             dry_run=self.dry_run,
         )
 
@@ -166,3 +212,9 @@ class DeviceBody(Body):
         if self.policy is not None:
             given["policy"] = PolicyPatch(**{name: getattr(self.policy, name) for name in self.policy.model_fields_set})
         return DevicePatch(**given)
+
+
+class HaltBody(Body):
+    """Why everything is to stand still."""
+
+    because: Sentence | None = None

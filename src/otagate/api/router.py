@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,25 @@ class Reply:
     media: str = "application/json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A request header field that a call reads: `pattern` (a regular expression of ECMA 262 and Python alike) is all that it may be."""
+
+    name: str
+    pattern: str
+    about: str
+
+    def read(self, request: web.Request) -> str | None:
+        """Its value, or None where it is absent or empty. Raises RequestError `invalid-request`."""
+        values = request.headers.getall(self.name, [])
+        text = values[0].strip() if len(values) == 1 else ""
+        if not text and len(values) < 2:
+            return None
+        if not re.fullmatch(self.pattern, text):
+            raise invalid(self.name, "header", self.about)
+        return text
+
+
 class Nothing(BaseModel):
     """The body of a call that takes none: absent, or an empty object."""
 
@@ -87,6 +107,7 @@ class Route:
 
     `scope` is what the caller must hold; None leaves the call open to everybody. `problems` are the slugs to expect beside the common ones.
     `timeout` None means the settings' own; 0 means no bound, for streams and uploads that bound themselves. `multipart` names the one file field.
+    `headers` are those that the coroutine reads.
     """
 
     method: Method
@@ -97,6 +118,7 @@ class Route:
     problems: tuple[str, ...] = ()
     timeout: float | None = None
     multipart: str | None = None
+    headers: tuple[Header, ...] = ()
 
     @property
     def parameters(self) -> Mapping[str, type]:

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from otagate.api import documents, rendering
+from otagate.api import documents, paging, rendering
 from otagate.api.auth import Scope
-from otagate.api.problems import invalid
-from otagate.api.requests import OrderBody, UpdateFilters
-from otagate.api.router import Call, Reply, Route
+from otagate.api.requests import LogFilters, OrderBody, UpdateFilters
+from otagate.api.router import Call, Header, Reply, Route
+from otagate.engine.views import OrderKey
 from otagate.model.ids import DeviceId, UpdateId
 
 PATH = "/api/v1/updates"
+IDEMPOTENCY_KEY = Header(
+    name="Idempotency-Key", pattern="[!-~]{1,255}", about="1 to 255 printable ASCII characters without a space, new for every new order"
+)
 
 
 async def order_updates(call: Call, body: OrderBody) -> Reply:
     """Order updates of devices; with `dry_run`, tell exactly what an order would make and change nothing.
 
-    What is wrong with single devices is in `refused`; the others go on.
+    What is wrong with single devices is in `refused`; the others go on. The same order sent again under its `Idempotency-Key` within a day is not
+    made again: its updates are answered as they are now, with `Idempotency-Replayed: true`.
     """
     if body.allow_downgrade and not body.dry_run:
         call.require("downgrade")
-    if body.force and not body.dry_run:
+    if (body.force or body.override) and not body.dry_run:
         call.require("approve")
-    result = await call.desk.order(body.order(), actor=call.actor)
-    return Reply(document=rendering.ordered_document(result, dry_run=body.dry_run), status=200 if body.dry_run else 202)
+    text = IDEMPOTENCY_KEY.read(call.request)
+    key = None if text is None else OrderKey(key=text, digest=body.digest)
+    result = await call.desk.order(body.order(), actor=call.actor, key=key)
+    return Reply(
+        document=rendering.ordered_document(result, dry_run=body.dry_run),
+        status=200 if body.dry_run else 202,
+        headers={"Idempotency-Replayed": "true"} if result.replayed else {},
+    )
 
 
 async def list_updates(call: Call, query: UpdateFilters) -> documents.Page[documents.Update]:
     """Every update, a page at a time, newest first."""
     device = None if query.device is None else DeviceId(query.device)
-    try:
-        page = await call.desk.updates(states=query.states, device=device, limit=query.limit, cursor=query.cursor)
-    except ValueError as error:
-        raise invalid("cursor", "query", str(error)) from None
-    return documents.Page[documents.Update](items=tuple(rendering.update_document(each) for each in page.items), next_cursor=page.next_cursor)
+    last = paging.UPDATES.read(query.cursor)
+    page = await call.desk.updates(states=query.states, device=device, limit=query.limit, before=None if last is None else UpdateId(last))
+    items = tuple(rendering.update_document(each) for each in page.items)
+    return documents.Page[documents.Update](items=items, next_cursor=paging.UPDATES.write(page.last))
 
 
 async def show_update(call: Call, update_id: str) -> documents.Update:
@@ -42,10 +51,11 @@ async def show_update(call: Call, update_id: str) -> documents.Update:
     return rendering.update_document(await call.desk.update(UpdateId(update_id)))
 
 
-async def show_log(call: Call, update_id: str) -> documents.Page[documents.Fact]:
-    """Everything that happened to one update, oldest first."""
-    facts = await call.desk.log(UpdateId(update_id))
-    return documents.Page[documents.Fact](items=tuple(rendering.fact_document(each) for each in facts))
+async def show_log(call: Call, update_id: str, query: LogFilters) -> documents.Page[documents.Fact]:
+    """Everything that happened to one update, oldest first, a page at a time."""
+    page = await call.desk.log(UpdateId(update_id), limit=query.limit, after=int(paging.LOG.read(query.cursor) or 0))
+    items = tuple(rendering.fact_document(each) for each in page.items)
+    return documents.Page[documents.Fact](items=items, next_cursor=paging.LOG.write(page.last))
 
 
 async def cancel_update(call: Call, update_id: str) -> documents.Update:
@@ -93,7 +103,15 @@ def _act(
 
 
 ROUTES = (
-    Route(method="POST", path=PATH, run=order_updates, answers={200: documents.Ordered, 202: documents.Ordered}, scope="operate"),
+    Route(
+        method="POST",
+        path=PATH,
+        run=order_updates,
+        answers={200: documents.Ordered, 202: documents.Ordered},
+        scope="operate",
+        problems=("idempotency-key-reused", "store-unavailable"),
+        headers=(IDEMPOTENCY_KEY,),
+    ),
     Route(method="GET", path=PATH, run=list_updates, answers={200: documents.Page[documents.Update]}),
     Route(method="GET", path=f"{PATH}/{{update_id}}", run=show_update, answers={200: documents.Update}, problems=("unknown-update",)),
     Route(method="GET", path=f"{PATH}/{{update_id}}/log", run=show_log, answers={200: documents.Page[documents.Fact]}, problems=("unknown-update",)),

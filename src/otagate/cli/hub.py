@@ -97,7 +97,7 @@ async def show_image(session: Session, sha256: Digest) -> Exit:
             "sha256": found["sha256"],
             "file": found["file_name"],
             "size": f"{size(found['bytes'])} ({found['bytes']} bytes)",
-            "format": found["format"],
+            "format": found["format"] if found["inner_format"] is None else f"{found['format']} ({found['inner_format']} inside)",
             "manufacturer": number(found["manufacturer_code"]),
             "image type": number(found["image_type"]),
             "version": "the file does not say" if found["file_version"] is None else f"{found['display_version']} ({found['file_version']})",

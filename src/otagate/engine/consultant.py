@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import QuirkOf
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, version_key
 from otagate.policy.plan import Choice, choose
 from otagate.policy.retry import judge_loop
@@ -65,6 +66,7 @@ class Consultant:
         version: Version | None = None,
         allow_downgrade: bool = False,
         force: bool = False,
+        override: Iterable[Guard] = (),
     ) -> Choice:
         """The best release for a component with the verdict on every one of its kind. Raises UnknownImage for an `image` that is not stored."""
         return choose(
@@ -76,6 +78,7 @@ class Consultant:
             operator=operator,
             allow_downgrade=allow_downgrade,
             force=force,
+            override=override,
             version=version,
             named=image is not None,
         )

@@ -12,20 +12,33 @@ from prometheus_client import CollectorRegistry
 
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
-from otagate.engine.drafting import Drafting
 from otagate.engine.errands import Errands
 from otagate.engine.halt import Halt
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
+from otagate.engine.ordering import Ordering
 from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
-from otagate.engine.views import DeviceView, HaltView, Health, Offer, OrderRequest, OrderResult, Page, RadioView, Refusal, SourceView, UpdateView
+from otagate.engine.views import (
+    DeviceView,
+    HaltView,
+    Health,
+    JournalFilter,
+    Offer,
+    OrderKey,
+    OrderRequest,
+    OrderResult,
+    Page,
+    RadioView,
+    SourceView,
+    UpdateView,
+)
 from otagate.model.devices import Device
-from otagate.model.errors import NotInState, OtagateError, StoreError, UnknownRadio
+from otagate.model.errors import NotInState, StoreError, UnknownRadio
 from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
@@ -61,7 +74,6 @@ class Desk:
     ) -> None:
         self._store = store
         self._journal = journal
-        self._ledger = ledger
         self._registry = registry
         self._library = library
         self._consultant = consultant
@@ -74,7 +86,7 @@ class Desk:
         self._radios = radios
         self._reattach = reattach
         self._metrics = metrics
-        self._drafting = Drafting(registry=registry, consultant=consultant, ledger=ledger, radios=radios, clock=clock)
+        self._ordering = Ordering(store=store, registry=registry, consultant=consultant, ledger=ledger, readings=readings, radios=radios, clock=clock)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -86,10 +98,10 @@ class Desk:
         update_status: str | None = None,
         q: str | None = None,
         limit: int = 100,
-        cursor: str | None = None,
+        after: str = "",
     ) -> Page[DeviceView]:
-        """One page of devices by id; ValueError where the cursor is none of ours."""
-        return await self._readings.devices(radio=radio, protocol=protocol, update_status=update_status, q=q, limit=limit, cursor=cursor)
+        """One page of devices by id, of those after an id."""
+        return await self._readings.devices(radio=radio, protocol=protocol, update_status=update_status, q=q, limit=limit, after=after)
 
     async def device(self, device_id: DeviceId) -> DeviceView:
         """One device; raises UnknownDevice."""
@@ -100,18 +112,22 @@ class Desk:
         return await self._readings.offers(device_id)
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
     ) -> Page[UpdateView]:
-        """One page of updates, newest first; ValueError where the cursor is none of ours."""
-        return await self._readings.updates(states=states, device=device, limit=limit, cursor=cursor)
+        """One page of updates, newest first, of those made before one."""
+        return await self._readings.updates(states=states, device=device, limit=limit, before=before)
 
     async def update(self, update_id: UpdateId) -> UpdateView:
         """One update; raises UnknownUpdate."""
         return await self._readings.update(update_id)
 
-    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
-        """The facts of one update, oldest first; raises UnknownUpdate."""
-        return await self._readings.log(update_id)
+    async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
+        """One page of the facts of one update, oldest first; raises UnknownUpdate."""
+        return await self._readings.log(update_id, limit=limit, after=after)
+
+    async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
+        """One page of the journal, newest first. It may hold less than `limit` though more follows."""
+        return await self._readings.journal(wanted, limit=limit, before=before)
 
     def radios(self) -> Sequence[RadioView]:
         """Every configured radio."""
@@ -160,29 +176,9 @@ class Desk:
         await self._note("device", device_id, "checked", actor)
         return await self._readings.device_view(device)
 
-    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
-        """Make updates, or only plan them; what is wrong with single devices is in `refused`. Raises StoreUnavailable."""
-        return await self._errands.do(self._order(request, actor), what="order")
-
-    async def _order(self, request: OrderRequest, actor: str) -> OrderResult:
-        drafts: list[Update] = []
-        refused: list[Refusal] = []
-        for device_id in dict.fromkeys(request.devices):
-            try:
-                drafts += await self._drafting.draft(device_id, request, actor)
-            except StoreError:
-                raise
-            except OtagateError as error:
-                refused.append(_refusal(device_id, error))
-        if not request.dry_run and drafts:
-            made: list[Update] = []
-            for draft, result in zip(drafts, await self._ledger.create(drafts), strict=True):
-                if isinstance(result, Update):
-                    made.append(result)
-                else:  # another order was faster
-                    refused.append(_refusal(draft.device, result))
-            drafts = made
-        return OrderResult(updates=tuple(map(self._readings.update_view, drafts)), refused=tuple(refused))
+    async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
+        """Make updates, or only plan them; what is wrong with single devices is in `refused`. Raises KeyReused, StoreUnavailable."""
+        return await self._errands.do(self._ordering.order(request, actor=actor, key=key), what="order")
 
     async def cancel(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable."""
@@ -216,6 +212,9 @@ class Desk:
             version=update.to_version,
             allow_downgrade=update.allow_downgrade,
             force=update.force,
+            override=update.override,
+            because=update.because,
+            hold_activation=update.hold_activation,
         )
         result = await self.order(request, actor=actor)
         if result.refused:
@@ -292,7 +291,3 @@ class Desk:
         view = await self._errands.do(self._refresher.refresh(source), what="refresh")
         await self._note("source", source, "refreshed", actor)
         return view
-
-
-def _refusal(device: DeviceId, error: OtagateError) -> Refusal:
-    return Refusal(device=device, error=error, reason=getattr(error, "reason", None))

@@ -70,6 +70,7 @@ class Drafting:
             version=_version(device, request),
             allow_downgrade=request.allow_downgrade,
             force=request.force,
+            override=request.override,
         )
         if choice.chosen is None:
             raise refusal(choice.verdict)
@@ -82,7 +83,10 @@ class Drafting:
             past=past,
             allow_downgrade=request.allow_downgrade,
             force=request.force,
+            override=request.override,
+            because=request.because,
             not_before=not_before,
+            hold_activation=request.hold_activation,
         )
         loop = judge_loop(made.completed_transfers)
         if not loop.allowed:
@@ -105,7 +109,7 @@ def _version(device: Device, request: OrderRequest) -> Version | None:
     try:
         return None if request.version is None else parse(request.version)
     except ValueError as error:
-        raise PolicyRefused(str(error)) from None
+        raise NoRelease(str(error)) from None
 
 
 def refusal(verdict: Verdict) -> Refused:

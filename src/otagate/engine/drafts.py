@@ -11,6 +11,7 @@ from otagate.model.ids import ComponentId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version, version_key
 
 POLICY = "policy"
@@ -58,6 +59,8 @@ def draft(
     past: Past,
     allow_downgrade: bool = False,
     force: bool = False,
+    override: Sequence[Guard] = (),
+    because: str | None = None,
     not_before: datetime | None = None,
     hold_activation: bool = False,
 ) -> Update:
@@ -80,6 +83,8 @@ def draft(
         completed_transfers=0 if force else past.completed_transfers(component.id, release.file_version),
         allow_downgrade=allow_downgrade,
         force=force,
+        override=tuple(override),
+        because=because,
         not_before=not_before,
         hold_activation=hold_activation,
         actor=actor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ Watcher = Callable[[Update], None]
 """Is told of every row that has changed, after it is on disk and before anybody else goes on."""
 
 Obstacle = AlreadyUpdating | UnknownImage
+Within = Callable[[Sequence[Update | Obstacle]], Awaitable[None]]
+"""Is told inside of the transaction what it makes, and may write more; what it raises undoes all."""
 
 
 class Ledger:
@@ -55,7 +57,9 @@ class Ledger:
 
     # --- changes ------------------------------------------------------------------------------------------------------------------------
 
-    async def create(self, drafts: Sequence[Update], *, superseding: Sequence[UpdateId] = ()) -> list[Update | Obstacle]:
+    async def create(
+        self, drafts: Sequence[Update], *, superseding: Sequence[UpdateId] = (), within: Within | None = None
+    ) -> list[Update | Obstacle]:
         """Insert updates, and end those that they take the place of; each draft gives its update, or what stood in its way.
 
         An id is made of the number of the update's own `created` fact, so ids are unique and sort by creation. The transaction decides who was
@@ -78,6 +82,8 @@ class Ledger:
                 unfinished[update.device, update.component] = update
                 changed.append(update)
                 results.append(update)
+            if within is not None:
+                await within(results)
         self._changed(*changed)
         return results
 
@@ -220,6 +226,8 @@ class Ledger:
             "detail": detail,
             "error": update.error.code if update.error else None,
         }
+        if kind == "created" and (update.force or update.override):
+            data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
 
 

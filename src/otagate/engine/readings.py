@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from otagate.engine.halt import Halt
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
-from otagate.engine.views import ComponentView, DeviceView, Health, Offer, Page, RadioView, UpdateStatus, UpdateView
+from otagate.engine.views import ComponentView, DeviceView, Health, JournalFilter, Offer, Page, RadioView, UpdateStatus, UpdateView
 from otagate.model.devices import Device
 from otagate.model.errors import StoreError
 from otagate.model.facts import Fact
@@ -34,20 +33,9 @@ _RANK: Sequence[UpdateStatus] = ("updating", "waiting", "available", "failed", "
 """A device with several components shows what most needs a look."""
 
 
-def encode_cursor(key: str) -> str:
-    """An opaque cursor that ends a page with this key."""
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> str:
-    """The key in a cursor; raises ValueError where it is none of ours."""
-    try:
-        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except ValueError:
-        key = ""
-    if not key or encode_cursor(key) != cursor:  # the decoder passes over what it does not know
-        raise ValueError(f"{cursor[:40]!r} is not a cursor of this API")
-    return key
+_CHUNK = 500
+_SCANNED = 5_000
+"""Facts that one page of the journal looks through at most; a page that finds less than it may hold goes on where it stopped."""
 
 
 class Readings:
@@ -84,10 +72,9 @@ class Readings:
         update_status: str | None = None,
         q: str | None = None,
         limit: int = 100,
-        cursor: str | None = None,
+        after: str = "",
     ) -> Page[DeviceView]:
-        """One page of devices by id; ValueError where the cursor is none of ours."""
-        after = decode_cursor(cursor) if cursor else ""
+        """One page of devices by id, of those after an id."""
         items: list[DeviceView] = []
         for device in self._registry.devices():
             if device.id <= after or not _fits(device, radio, protocol, q):
@@ -96,7 +83,7 @@ class Readings:
             if update_status is not None and view.update_status != update_status:
                 continue
             if len(items) == limit:
-                return Page(items=items, next_cursor=encode_cursor(items[-1].device.id))
+                return Page(items=items, last=items[-1].device.id)
             items.append(view)
         return Page(items=items)
 
@@ -130,13 +117,12 @@ class Readings:
     # --- updates ----------------------------------------------------------------------------------------------------------------------
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, cursor: str | None = None
+        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
     ) -> Page[UpdateView]:
-        """One page of updates, newest first; ValueError where the cursor is none of ours."""
-        before = UpdateId(decode_cursor(cursor)) if cursor else None
+        """One page of updates, newest first, of those made before one."""
         rows = list(await self._store.updates.page(states=states, device=device, limit=limit + 1, before=before))
-        more = encode_cursor(rows[limit - 1].id) if len(rows) > limit else None
-        return Page(items=[self.update_view(row) for row in rows[:limit]], next_cursor=more)
+        last = rows[limit - 1].id if len(rows) > limit else None
+        return Page(items=[self.update_view(row) for row in rows[:limit]], last=last)
 
     async def update(self, update_id: UpdateId) -> UpdateView:
         """One update; raises UnknownUpdate."""
@@ -164,10 +150,26 @@ class Readings:
         verdict = self._conductor.waits_for(update.id)
         return update.reason if verdict is None else verdict.reason
 
-    async def log(self, update_id: UpdateId) -> Sequence[Fact]:
-        """The facts of one update, oldest first; raises UnknownUpdate."""
+    async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
+        """One page of the facts of one update, oldest first; raises UnknownUpdate."""
         await self._store.updates.get(update_id)
-        return await self._store.facts.after(0, limit=5_000, subject="update", subject_id=update_id)
+        facts = await self._store.facts.after(after, limit=limit + 1, subject="update", subject_id=update_id)
+        return Page(items=facts[:limit], last=str(facts[limit - 1].number) if len(facts) > limit else None)
+
+    async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
+        """One page of the journal, newest first. It may hold less than `limit` though more follows."""
+        found: list[Fact] = []
+        for _ in range(0, _SCANNED, _CHUNK):
+            facts = await self._store.facts.before(before, limit=_CHUNK, subject=wanted.subject, subject_id=wanted.subject_id)
+            for fact in facts:
+                before = fact.number
+                if wanted.fits(fact):
+                    found.append(fact)
+                    if len(found) == limit:
+                        return Page(items=found, last=str(before))
+            if len(facts) < _CHUNK:
+                return Page(items=found)
+        return Page(items=found, last=str(before))
 
     def moving(self) -> Sequence[UpdateView]:
         """The updates whose transfer runs now."""
@@ -210,8 +212,10 @@ def _fits(device: Device, radio: str | None, protocol: str | None, q: str | None
         return False
     if protocol is not None and device.protocol != protocol:
         return False
-    words = f"{device.id} {device.name} {device.manufacturer or ''} {device.model or ''}".casefold()
-    return q is None or q.casefold() in words
+    if q is None:
+        return True
+    words = (device.id, device.name, device.manufacturer or "", device.model or "", device.room or "", *device.groups)
+    return q.casefold() in " ".join(words).casefold()
 
 
 def _status(latest: Update | None, running: Version | None, available: Version | None) -> UpdateStatus:

@@ -9,10 +9,11 @@ from typing import Generic, Literal, TypeVar
 
 from otagate.model.devices import Component, Device
 from otagate.model.errors import OtagateError
+from otagate.model.facts import Fact, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Guard, Verdict
 from otagate.ports import RadioState
 
 UpdateStatus = Literal["none", "available", "updating", "updated", "failed", "waiting"]
@@ -21,10 +22,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """One page of a list; `next_cursor` is opaque, None at the end."""
+    """One page of a list; `last` is the key after which the next page goes on, None at the end."""
 
     items: Sequence[T]
-    next_cursor: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalFilter:
+    """Which facts; what is None does not matter. `since` and `until` are inclusive."""
+
+    subject: Subject | None = None
+    subject_id: str | None = None
+    kind: str | None = None
+    actor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, fact: Fact) -> bool:
+        """Whether the fact is meant, as far as the store has not chosen already."""
+        return (
+            self.kind in (None, fact.kind)
+            and self.actor in (None, fact.actor)
+            and (self.since is None or fact.at >= self.since)
+            and (self.until is None or fact.at <= self.until)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +90,8 @@ class UpdateView:
 class OrderRequest:
     """What an operator asks for. `version` as text or integer (see `parse_version`); `image` is the sha256 of one stored image.
 
-    `when`: "now", "window" or an RFC 3339 time.
+    `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `hold_activation`: bring the
+    image to the device and wait for the word to use it.
     """
 
     devices: tuple[DeviceId, ...]
@@ -78,7 +101,18 @@ class OrderRequest:
     when: Literal["now", "window"] | datetime = "now"
     allow_downgrade: bool = False
     force: bool = False
+    override: tuple[Guard, ...] = ()
+    because: str | None = None
+    hold_activation: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderKey:
+    """The idempotency key of an order, and the SHA-256 of what is ordered, in hex."""
+
+    key: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +126,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderResult:
-    """What an order made (or, for a dry run, would make)."""
+    """What an order made (or, for a dry run, would make). `replayed`: it was made before under the same key; its updates are told as they are now."""
 
     updates: tuple[UpdateView, ...]
     refused: tuple[Refusal, ...]
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

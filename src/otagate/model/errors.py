@@ -199,10 +199,17 @@ class PolicyRefused(UpdateError):
 class Refused(PolicyRefused):
     """A verdict as an error: more exact than its class, it carries the verdict's own code and reason word."""
 
-    def __init__(self, sentence: str, *, code: str, reason: str | None) -> None:
+    def __init__(self, sentence: str, *, code: str, reason: str | None, retry: Retry = "never") -> None:
         super().__init__(sentence)
         self.code = code  # type: ignore[misc]
+        self.retry = retry  # type: ignore[misc]
         self.reason = reason
+
+
+class KeyReused(UpdateError):
+    """The idempotency key was given before, with another order."""
+
+    code: ClassVar[str] = "idempotency-key-reused"
 
 
 class NotFound(OtagateError):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version
 
 
@@ -27,7 +28,7 @@ class Update:
     update back (backoff or a scheduled time). `activation_owed`: the device finished in a pause or a halt, was told to wait with the image, and
     gets the word to use it when that ends. `to_version` is None where nobody could say which version the file holds: any other than
     `from_version` is then the right one. `foreign`: another program began it through the same controller; it is watched, and neither stopped nor
-    begun again by us.
+    begun again by us. `override` are the guards that its order overruled one by one, and `because` is what the operator said of it.
     """
 
     id: UpdateId
@@ -52,6 +53,8 @@ class Update:
     completed_transfers: int = 0
     allow_downgrade: bool = False
     force: bool = False
+    override: tuple[Guard, ...] = ()
+    because: str | None = None
     not_before: datetime | None = None
     hold_activation: bool = False
     activation_owed: bool = False

@@ -6,14 +6,14 @@ own flag; then the operator's wishes, which `force` overrides; then how releases
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import display_version, same_version, version_key
 from otagate.policy.match import match
 from otagate.policy.settings import PolicySettings
@@ -31,6 +31,11 @@ class _Case:
     operator: bool
     allow_downgrade: bool
     force: bool
+    override: frozenset[Guard]
+
+    def overrules(self, guard: Guard) -> bool:
+        """Whether the order is made against this guard."""
+        return self.force or guard in self.override
 
 
 _Rule = Callable[[_Case], Verdict | None]
@@ -46,11 +51,12 @@ def judge(
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
+    override: Iterable[Guard] = (),
 ) -> Verdict:
     """Judge one release for one component; `quirk` is that of its image type.
 
     `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
-    never identity or direction. `allow_downgrade` allows an older version and nothing else.
+    `override` those that it names; neither overrides identity or direction. `allow_downgrade` allows an older version and nothing else.
     """
     case = _Case(
         device=device,
@@ -61,6 +67,7 @@ def judge(
         operator=operator,
         allow_downgrade=allow_downgrade,
         force=force,
+        override=frozenset(override),
     )
     for rule in _RULES:
         verdict = rule(case)
@@ -104,14 +111,14 @@ def _downgrade(case: _Case) -> Verdict | None:
 
 def _pin(case: _Case) -> Verdict | None:
     pin = case.device.pin
-    if case.force or pin is None or same_version(pin, case.release.file_version):
+    if case.overrules("pinned") or pin is None or same_version(pin, case.release.file_version):
         return None
     sentence = f"The device is pinned to {display_version(pin)}."
     return Verdict(decision="refuse", sentence=sentence, reason="pinned", facts=_facts(case) | {"pin": pin})
 
 
 def _skip(case: _Case) -> Verdict | None:
-    if case.force or not any(same_version(each, case.release.file_version) for each in case.device.skipped):
+    if case.overrules("skipped") or not any(same_version(each, case.release.file_version) for each in case.device.skipped):
         return None
     sentence = f"Version {case.release.display_version} is to be skipped for this device."
     return Verdict(decision="refuse", sentence=sentence, reason="skipped", facts=_facts(case))
@@ -142,7 +149,7 @@ def _unknown_version(case: _Case) -> Verdict | None:
 
 
 def _approval(case: _Case) -> Verdict | None:
-    if case.operator or case.force or case.settings.mode == "automatic":
+    if case.operator or case.overrules("awaiting_approval") or case.settings.mode == "automatic":
         return None
     return Verdict(decision="ask", sentence="Releases for this device wait for approval.", reason="awaiting_approval", facts=_facts(case))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from otagate.model.devices import Component, Device
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import Version, display_version, same_version, version_key
 from otagate.policy.judge import judge
 from otagate.policy.match import concerns
@@ -42,6 +43,7 @@ def choose(
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
+    override: Iterable[Guard] = (),
     version: Version | None = None,
     named: bool = False,
 ) -> Choice:
@@ -51,13 +53,18 @@ def choose(
     component is told as such and not as "nobody offers one". Going back without naming a version is possible only where no source offers the
     running one: a device that has the newest release is not sent back because somebody may.
     """
-    judged = [
-        Judged(
-            release=each,
-            verdict=judge(device, component, each, settings=settings, quirk=quirk, operator=operator, allow_downgrade=allow_downgrade, force=force),
-        )
-        for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)
-    ]
+    ask = partial(
+        judge,
+        device,
+        component,
+        settings=settings,
+        quirk=quirk,
+        operator=operator,
+        allow_downgrade=allow_downgrade,
+        force=force,
+        override=frozenset(override),
+    )
+    judged = [Judged(release=each, verdict=ask(each)) for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)]
     trace = tuple(_mark_ambiguous(judged))
     candidates = [each for each in trace if version is None or same_version(each.release.file_version, version)]
     candidates = [each for each in candidates if named or concerns(device, component, each.release)]

@@ -123,7 +123,9 @@ class _Updates:
         everything = await self._all()
         if before is not None:
             ids = [each.id for each in everything]
-            everything = everything[: ids.index(before)] if before in ids else []
+            # ids sort by creation, so a row that is gone meanwhile still has its place
+            end = ids.index(before) if before in ids else max((number + 1 for number, each in enumerate(ids) if each < before), default=0)
+            everything = everything[:end]
         fitting = [each for each in everything if (states is None or each.state in states) and (device is None or each.device == device)]
         return fitting[::-1][: max(limit, 0)]
 

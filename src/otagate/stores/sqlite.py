@@ -193,8 +193,10 @@ class _Updates:
             conditions.append("device = ?")
             parameters.append(device)
         if before is not None:
-            conditions.append("sequence < (SELECT sequence FROM updates WHERE id = ?)")
-            parameters.append(before)
+            # ids sort by creation, so a row that is gone meanwhile still has its place
+            own, gone = "SELECT sequence FROM updates WHERE id = ?", "SELECT max(sequence) + 1 FROM updates WHERE id < ?"
+            conditions.append(f"sequence < coalesce(({own}), ({gone}))")
+            parameters.extend((before, before))
         return await self._select(f"{' AND '.join(conditions)} ORDER BY sequence DESC LIMIT ?", *parameters, _bounded(limit))
 
     async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:

@@ -1,0 +1,142 @@
+"""Orders: what an operator wants for many devices at once, made into updates, or told again where it was ordered before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from otagate.engine.consultant import Consultant
+from otagate.engine.drafting import Drafting
+from otagate.engine.ledger import Ledger, Obstacle
+from otagate.engine.readings import Readings
+from otagate.engine.registry import Registry
+from otagate.engine.views import OrderKey, OrderRequest, OrderResult, Refusal
+from otagate.model.errors import KeyReused, OtagateError, Refused, StoreError, UnknownUpdate
+from otagate.model.ids import DeviceId, RadioName, UpdateId
+from otagate.model.receipts import Receipt, RefusalNote
+from otagate.model.updates import Update
+from otagate.ports import Clock, Radio, Store
+
+KEPT_FOR = timedelta(hours=24)
+"""So long an order can be sent again under its key without being made again."""
+
+MOST_RECEIPTS = 10_000
+"""Receipts that are kept at most, the newest ones."""
+
+
+class Ordering:
+    """Drafts, made into rows in one transaction with the receipt of the order."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        consultant: Consultant,
+        ledger: Ledger,
+        readings: Readings,
+        radios: Mapping[RadioName, Radio],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._readings = readings
+        self._clock = clock
+        self._drafting = Drafting(registry=registry, consultant=consultant, ledger=ledger, radios=radios, clock=clock)
+
+    async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
+        """Make updates, or only plan them; what is wrong with single devices is in `refused`. A plan takes no key.
+
+        Raises StoreUnavailable with nothing made, and KeyReused where the key was given with another order.
+        """
+        if request.dry_run:
+            drafts, refused = await self._draft(request, actor)
+            return self._result(drafts, refused)
+        if key is not None and (receipt := await self._store.receipts.get(actor, key.key)) is not None:
+            return await self._told_again(receipt, key)
+        drafts, refused = await self._draft(request, actor)
+        if not drafts and key is None:
+            return self._result((), refused)
+        try:
+            return await self._make(drafts, refused, actor, key)
+        except _OrderedMeanwhile as known:
+            return await self._told_again(known.receipt, known.key)
+
+    async def _draft(self, request: OrderRequest, actor: str) -> tuple[list[Update], list[Refusal]]:
+        drafts: list[Update] = []
+        refused: list[Refusal] = []
+        for device_id in dict.fromkeys(request.devices):
+            try:
+                drafts += await self._drafting.draft(device_id, request, actor)
+            except StoreError:
+                raise
+            except OtagateError as error:
+                refused.append(_refusal(device_id, error))
+        return drafts, refused
+
+    async def _make(self, drafts: Sequence[Update], refused: list[Refusal], actor: str, key: OrderKey | None) -> OrderResult:
+        made: list[Update] = []
+
+        async def settle(results: Sequence[Update | Obstacle]) -> None:
+            for draft, result in zip(drafts, results, strict=True):
+                if isinstance(result, Update):
+                    made.append(result)
+                else:  # another order was faster
+                    refused.append(_refusal(draft.device, result))
+            if key is not None:
+                await self._keep(key, actor, made, refused)
+
+        await self._ledger.create(drafts, within=settle)
+        return self._result(made, refused)
+
+    async def _keep(self, key: OrderKey, actor: str, made: Sequence[Update], refused: Sequence[Refusal]) -> None:
+        """Inside of the transaction: of two orders under one key at once, the one that commits first is the order."""
+        known = await self._store.receipts.get(actor, key.key)
+        if known is not None:
+            raise _OrderedMeanwhile(known, key)
+        now = self._clock.now()
+        receipt = Receipt(
+            actor=actor,
+            key=key.key,
+            digest=key.digest,
+            at=now,
+            updates=tuple(each.id for each in made),
+            refused=tuple(
+                RefusalNote(device=each.device, code=each.error.code, detail=str(each.error), retry=each.error.retry, reason=each.reason)
+                for each in refused
+            ),
+        )
+        await self._store.receipts.put(receipt, since=now - KEPT_FOR, most=MOST_RECEIPTS)
+
+    async def _told_again(self, receipt: Receipt, key: OrderKey) -> OrderResult:
+        if receipt.digest != key.digest:
+            raise KeyReused(f"the key {key.key!r:.80} was given with another order at {receipt.at.isoformat(timespec='seconds')}: take a new one")
+        found = [await self._found(each) for each in receipt.updates]
+        refused = [
+            Refusal(device=each.device, error=Refused(each.detail, code=each.code, reason=each.reason, retry=each.retry), reason=each.reason)
+            for each in receipt.refused
+        ]
+        return replace(self._result([each for each in found if each is not None], refused), replayed=True)
+
+    async def _found(self, update_id: UpdateId) -> Update | None:
+        try:
+            return await self._store.updates.get(update_id)
+        except UnknownUpdate:
+            return None
+
+    def _result(self, updates: Sequence[Update], refused: Sequence[Refusal]) -> OrderResult:
+        return OrderResult(updates=tuple(self._readings.update_view(each) for each in updates), refused=tuple(refused))
+
+
+class _OrderedMeanwhile(Exception):
+    """The same key was taken by another order while this one was made."""
+
+    def __init__(self, receipt: Receipt, key: OrderKey) -> None:
+        super().__init__(key.key)
+        self.receipt = receipt
+        self.key = key
+
+
+def _refusal(device: DeviceId, error: OtagateError) -> Refusal:
+    return Refusal(device=device, error=error, reason=getattr(error, "reason", None))

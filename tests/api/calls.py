@@ -1,0 +1,67 @@
+"""Every call that the API promises and the scope that it wants, written down apart from the code; and a real address for each."""
+
+from __future__ import annotations
+
+from otagate.api.auth import Scope
+from otagate.api.router import Route
+from tests.api.counter import LAMP
+
+UPDATE = "u0001"
+IMAGE = "ab" * 32
+ACTS: dict[str, Scope] = {
+    "cancel": "operate",
+    "pause": "operate",
+    "resume": "operate",
+    "retry": "operate",
+    "approve": "approve",
+    "activate": "operate",
+}
+PROMISED: dict[tuple[str, str], Scope | None] = {
+    ("GET", "/api/v1/openapi.json"): "read",
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+    ("GET", "/metrics"): "read",
+    ("GET", "/api/v1/radios"): "read",
+    ("POST", "/api/v1/radios/{}/permit-join"): "admin",
+    ("POST", "/api/v1/radios/{}/reattach"): "admin",
+    ("GET", "/api/v1/devices"): "read",
+    ("GET", "/api/v1/devices/{}"): "read",
+    ("PATCH", "/api/v1/devices/{}"): "operate",
+    ("POST", "/api/v1/devices/{}/check"): "operate",
+    ("GET", "/api/v1/devices/{}/releases"): "read",
+    ("POST", "/api/v1/updates"): "operate",
+    ("GET", "/api/v1/updates"): "read",
+    ("GET", "/api/v1/updates/{}"): "read",
+    ("GET", "/api/v1/updates/{}/log"): "read",
+    **{("POST", f"/api/v1/updates/{{}}/{verb}"): scope for verb, scope in ACTS.items()},
+    ("GET", "/api/v1/events"): "read",
+    ("GET", "/api/v1/images"): "read",
+    ("POST", "/api/v1/images"): "operate",
+    ("GET", "/api/v1/images/{}"): "read",
+    ("GET", "/api/v1/images/{}/content"): "read",
+    ("DELETE", "/api/v1/images/{}"): "operate",
+    ("GET", "/api/v1/sources"): "read",
+    ("POST", "/api/v1/sources/{}/refresh"): "operate",
+    ("GET", "/api/v1/journal"): "read",
+    ("GET", "/api/v1/halt"): "read",
+    ("POST", "/api/v1/halt"): "operate",
+    ("DELETE", "/api/v1/halt"): "operate",
+}
+
+_NAMES = {"device_id": LAMP, "update_id": UPDATE, "sha256": IMAGE}
+
+
+def anonymous(path: str) -> str:
+    """A path of the route table as it stands in `PROMISED`."""
+    return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
+
+
+def address(route: Route, *, image: str = IMAGE) -> str:
+    """A path that the counter knows."""
+    named = _NAMES | {"sha256": image, "name": "directory" if "/sources/" in route.path else "zigbee0"}
+    return route.path.format(**named)
+
+
+def title(route: Route) -> str:
+    """What a test of this route is called."""
+    return f"{route.method} {route.path}"
