@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,11 +34,31 @@ import logging, structlog
 from otagate import logs
 logs.set_up(level="debug", form="json")
 structlog.get_logger("otagate").warning("network", key="{KEY}", device="zigbee-00124b000de30001")
+structlog.get_logger("otagate").warning("networks", keys=["{KEY}"], of={{"zigbee0": ("{KEY}",)}})
 logging.getLogger("zigpy.backups").warning("restored %s", "{KEY}")
 logging.getLogger("zigpy.application").debug("Network info: everything")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert KEY not in done.stderr
     assert "zigbee-00124b000de30001" in done.stderr
-    assert done.stderr.count("[key]") == 2
+    assert done.stderr.count("[key]") == 4
     assert "Network info" not in done.stderr
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_line_for_the_journal_begins_with_its_priority_and_any_other_line_does_not(tmp_path: Path, ours: bool) -> None:
+    script = """
+import logging, structlog
+from otagate import logs
+logs.set_up(level="debug", form="json")
+for level in ("debug", "info", "warning", "error", "critical"):
+    getattr(structlog.get_logger("otagate"), level)(level)
+logging.getLogger("zigpy").error("two\\nlines")
+"""
+    with (tmp_path / "journal").open("wb") as journal:
+        stream = os.fstat(journal.fileno())
+        environ = os.environ | {"JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino + (not ours)}"}
+        subprocess.run([sys.executable, "-c", script], stderr=journal, timeout=30, check=True, env=environ)
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert [line[:3] for line in lines] == (["<7>", "<6>", "<4>", "<3>", "<2>", "<3>"] if ours else ['{"e'] * 6)
+    assert [json.loads(line.removeprefix(line[:3]) if ours else line)["event"] for line in lines][-1] == "two\nlines"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
@@ -11,6 +12,8 @@ from typing import Any, Literal
 import structlog
 
 _KEY = re.compile(r"(?i)(?:[0-9a-f]{2}[:\s,-]?){15}[0-9a-f]{2}(?![0-9a-f])")
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+"""Level of Python → priority of syslog."""
 _LIBRARIES = ("zigpy", "zigpy_znp", "bellows", "apscheduler", "aiosqlite", "aiohttp")
 
 
@@ -25,7 +28,34 @@ def _masked(match: re.Match[str]) -> str:
 
 
 def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: mask_keys(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked_within(value) for key, value in event.items()}
+
+
+def _masked_within(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_keys(value)
+    if isinstance(value, (list, tuple)):
+        return [_masked_within(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _masked_within(each) for key, each in value.items()}
+    return value
+
+
+class _ForJournal(structlog.stdlib.ProcessorFormatter):
+    """Each line begins with its priority, which the journal takes off again (sd-daemon(3)): `journalctl -p warning` finds it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next(each for level, each in _PRIORITIES if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
+
+
+def _to_journal() -> bool:
+    """Whether stderr leads into the journal of systemd (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
 def set_up(*, level: Literal["debug", "info", "warning", "error"], form: Literal["auto", "json", "console"]) -> None:
@@ -48,9 +78,8 @@ def set_up(*, level: Literal["debug", "info", "warning", "error"], form: Literal
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
     plain: list[Any] = [structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared], processors=plain)
-    )
+    formatter = _ForJournal if _to_journal() else structlog.stdlib.ProcessorFormatter
+    handler.setFormatter(formatter(foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared], processors=plain))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(threshold)

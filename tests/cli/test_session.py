@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from otagate.cli import session
 from tests.api.conftest import Hall, Open
 from tests.api.counter import LAMP, PLUG, device
 from tests.cli.conftest import at, otagate
@@ -28,6 +29,20 @@ async def test_a_daemon_that_is_not_there_is_exit_3() -> None:
         outcome = await otagate("devices", "--url", url)
     assert (outcome.code, outcome.out) == (3, "")
     assert outcome.err == f"otagate: cannot reach the daemon at {url}: Connection refused; is it running?\n"
+
+
+def test_a_daemon_that_nobody_named_is_looked_for_at_the_socket_of_its_unit_and_then_on_loopback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTAGATE_TOKEN_FILE", raising=False)
+    monkeypatch.setattr(session, "DEFAULT_SOCKET", tmp_path / "otagate.sock")
+    assert session.usual_url(None) == "http://127.0.0.1:8377"
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "otagate.sock"))
+        assert session.usual_url(None) == f"unix:{tmp_path}/otagate.sock"
+        assert session.usual_url(tmp_path / "panel.token") == "http://127.0.0.1:8377", "whoever gives a token wants to be known by it"
+        monkeypatch.setenv("OTAGATE_TOKEN_FILE", "panel.token")
+        assert session.usual_url(None) == "http://127.0.0.1:8377"
 
 
 @pytest.mark.asyncio

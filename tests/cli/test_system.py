@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from otagate.cli.app import app
 from otagate.cli.client import Client
 from otagate.cli.stops import Stop
 from tests.cli.conftest import otagate
@@ -53,6 +56,18 @@ async def test_a_configuration_that_is_not_there_is_exit_78(tmp_path: Path) -> N
     outcome = await otagate("check-config", str(tmp_path / "none.yaml"))
     assert outcome.code == 78
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("check-config",), ("run", "--config")])
+def test_a_configuration_that_may_not_be_read_is_exit_78(config: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")  # root would be let in
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "open", refuse)
+    outcome = CliRunner().invoke(app, [*arguments, str(config)])
+    assert (outcome.exit_code, outcome.stdout) == (78, "")
+    assert outcome.stderr == f"otagate: {config}: cannot be read: Permission denied: give --config the file of the hub\n"
 
 
 @pytest.mark.asyncio

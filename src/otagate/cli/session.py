@@ -25,6 +25,8 @@ if typing.TYPE_CHECKING:
     from otagate.cli.client import Client
 
 DEFAULT_URL = "http://127.0.0.1:8377"
+DEFAULT_SOCKET = Path("/run/otagate/otagate.sock")
+"""Where the packaged unit lets the group otagate in without a token."""
 DEFAULT_TOKEN_FILE = Path("/var/lib/otagate/api-token")
 MAX_TOKEN = 4096
 PLAIN_WIDTH = 400
@@ -126,9 +128,15 @@ def _with_options(run: Callable[..., Awaitable[Exit]]) -> Callable[..., None]:
 async def _converse(wishes: Wishes, run: Callable[[Session], Awaitable[Exit]]) -> Exit:
     from otagate.cli.client import Client  # here, not above: `--help` and wrong usage need no HTTP
 
-    url = wishes.url or os.environ.get("OTAGATE_URL") or DEFAULT_URL
+    url = wishes.url or os.environ.get("OTAGATE_URL") or usual_url(wishes.token_file)
     async with Client(url, read_token(wishes.token_file)) as client:
         return await run(Session(client=client, as_json=wishes.as_json))
+
+
+def usual_url(token_file: Path | None) -> str:
+    """Where a daemon is that nobody named: at the socket of the packaged unit where we may open it and gave no token, else on loopback."""
+    with_token = token_file is not None or os.environ.get("OTAGATE_TOKEN_FILE")
+    return DEFAULT_URL if with_token or not os.access(DEFAULT_SOCKET, os.R_OK | os.W_OK) else f"unix:{DEFAULT_SOCKET}"
 
 
 def read_token(given: Path | None) -> str | None:

@@ -15,7 +15,7 @@ app = typer.Typer()
 
 
 @app.command()
-def run(config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration.", show_default=False)]) -> None:
+def run(config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The configuration.", show_default=False)]) -> None:
     """Run the daemon in the foreground."""
     raise typer.Exit(settle(lambda: _run(config)))
 
@@ -37,7 +37,7 @@ def _run(file: Path) -> Exit:
 
 
 @app.command("check-config")
-def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]) -> None:
+def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, show_default=False)]) -> None:
     """Validate a configuration and print what is in force, secrets masked. Secrets that only the service may see are taken on trust."""
     raise typer.Exit(settle(lambda: _check_config(file)))
 
