@@ -85,7 +85,7 @@ async def test_rules_of_single_devices_are_theirs_alone() -> None:
     assert [row.device for row in await bench.rows()] == [LAMP]
 
 
-@pytest.mark.parametrize("traits", [{"boots": "old"}, {"goes": "declines"}, {"goes": "rejects"}, {"asks": False}], ids=str)
+@pytest.mark.parametrize("traits", [{"boots": "old"}, {"goes": "declines"}, {"goes": "rejects"}, {"goes": "stalls"}], ids=str)
 @instantly
 async def test_what_failed_is_not_tried_again_by_policy_alone(traits: dict[str, object]) -> None:
     bench = automatic(**traits)

@@ -160,15 +160,28 @@ async def test_an_image_that_the_device_no_longer_fits_is_not_sent() -> None:
 
 
 @instantly
-async def test_a_device_that_does_not_ask_is_offered_the_image_again_after_growing_pauses_until_retries_are_spent() -> None:
+async def test_a_device_that_does_not_ask_is_offered_the_image_again_after_growing_pauses_and_for_two_weeks_at_most() -> None:
     bench = a_bench(asks=False)
-    update = await the_end(bench)
+    update = await the_end(bench, within=20 * DAY)
     offers = [fact.at for fact in await bench.facts("verified")]
     gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(offers)]
-    assert len(offers) == 4
-    assert gaps == sorted(gaps)
+    assert gaps[:4] == sorted(gaps[:4])
+    assert all(6 * 3_600 <= gap <= 8 * 3_600 for gap in gaps[3:])
+    assert 14 * DAY <= sum(gaps) <= 18 * DAY
     assert update.error is not None
-    assert (update.state, update.error.code, update.attempts) == (State.FAILED, "retries-spent", 4)
+    assert (update.state, update.error.code) == (State.FAILED, "retries-spent")
+
+
+@instantly
+async def test_a_device_that_heeds_no_notification_is_served_when_it_asks_by_itself_a_day_later() -> None:
+    bench = a_bench(asks=False)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.pass_time(days=1)
+        assert (await hub.store.updates.get(update.id)).state is State.QUEUED
+        bench.lamp.asks = True
+        hub.radio.wake(LAMP)
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
 
 
 @instantly

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from otagate.policy.retry import FIRST_PAUSE, LONGEST_PAUSE, after_attempt, judge_loop, progressed
+from otagate.policy.retry import FIRST_PAUSE, LONGEST_PAUSE, UNASKED_PAUSE, after_attempt, judge_loop, progressed
 from otagate.policy.settings import PolicySettings
 from tests.policy.cases import NOW, update
 
@@ -69,6 +70,24 @@ def test_attempts_are_spent_after_the_first_and_its_retries(retries: int, attemp
     assert retry.spent is spent
     assert (retry.verdict.code == "retries-spent") is spent
     assert retry.attempts == attempts + 1
+
+
+def test_an_offer_that_nobody_takes_stands_for_two_weeks_and_is_seldom_repeated() -> None:
+    job, now = update(), NOW
+    while True:
+        retry = after_attempt(job, began_at=0, reached=0, settings=SETTINGS, now=now, unasked=True)
+        if retry.not_before is None:
+            break
+        if job.attempts >= SETTINGS.retries:
+            assert retry.not_before - now >= UNASKED_PAUSE
+            assert "asks by itself" in retry.verdict.sentence
+        job, now = replace(job, attempts=retry.attempts), retry.not_before
+    assert timedelta(days=14) <= now - NOW <= timedelta(days=18)
+    assert retry.verdict.code == "retries-spent"
+
+
+def test_where_no_retry_is_wanted_an_offer_that_nobody_takes_is_the_end() -> None:
+    assert after_attempt(update(), began_at=0, reached=0, settings=PolicySettings(retries=0), now=NOW, unasked=True).spent
 
 
 def test_a_device_that_gives_up_every_two_percent_finishes_with_no_retry_left() -> None:

@@ -196,7 +196,7 @@ class PolicyRules(Section):
     default: Mode = "ask"
     """How releases are taken that nobody ordered: automatic, ask (an operator approves each) or never."""
     retries: Annotated[Whole, Field(ge=0, le=20)] = 3
-    """Attempts without progress before an update has failed."""
+    """Attempts without progress before an update has failed. A device that heeds no notification is served for two weeks when it asks by itself."""
     rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
     """Other settings for some devices; the first rule that fits wins."""
 

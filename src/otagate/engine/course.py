@@ -372,7 +372,8 @@ class Course:
         if self._held:
             await self._advance(*causes, detail=detail, bytes_sent=reached)
             return
-        retry = after_attempt(self.update, began_at=self._began_at, reached=reached, settings=self._policy(), now=now)
+        unasked = causes[-1] is Cause.EXPIRED
+        retry = after_attempt(self.update, began_at=self._began_at, reached=reached, settings=self._policy(), now=now, unasked=unasked)
         if retry.not_before is None:
             code, attempts = retry.verdict.code, retry.attempts
             detail = f"{detail}. {retry.verdict.sentence}"

@@ -1,7 +1,8 @@
 """When a failed attempt is made again, and when it is enough.
 
 Some devices give up every few percent and finish after a dozen notifications, so what is counted is attempts that got nowhere. Others take a
-whole image again and again without ever using it, so what is counted there is whole transfers.
+whole image again and again without ever using it, so what is counted there is whole transfers. Others again heed no notification and ask by
+themselves once a day: to them the offer stands for days.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ COMPLETED_TRANSFERS = 2
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
+UNASKED_PAUSE = timedelta(hours=6)
+UNASKED_OFFERS = 56
+"""An offer that nobody takes is made so many times more, which is two weeks; a device that asks meanwhile is served at once."""
+
 _SPREAD = 0.2  # devices that failed together (a radio was gone) shall not all come back at the same moment
 
 
@@ -42,11 +47,11 @@ def progressed(began_at: int, reached: int, total: int) -> bool:
     return total > 0 and (reached - began_at) * 100 >= total
 
 
-def after_attempt(update: Update, *, began_at: int, reached: int, settings: PolicySettings, now: datetime) -> Retry:
+def after_attempt(update: Update, *, began_at: int, reached: int, settings: PolicySettings, now: datetime, unasked: bool = False) -> Retry:
     """Decide after an attempt that stalled, expired, was aborted by the device or could not fetch.
 
     `began_at` and `reached` are the high-water marks in bytes at its beginning and end. An attempt that progressed begins the count anew; a
-    fixed pause then keeps the pace of devices that need many notifications.
+    fixed pause then keeps the pace of devices that need many notifications. `unasked`: the device did not even ask for the image.
     """
     loop = judge_loop(update.completed_transfers)
     if not loop.allowed:
@@ -54,6 +59,9 @@ def after_attempt(update: Update, *, began_at: int, reached: int, settings: Poli
     if progressed(began_at, reached, update.bytes_total):
         return _again(0, _spread(FIRST_PAUSE, update.id, 0), "The attempt made progress; the next begins", now)
     attempts = update.attempts + 1
+    if unasked and 0 < settings.retries < attempts <= settings.retries + UNASKED_OFFERS:
+        sentence = "The device heeds no notification; it is served when it asks by itself, and notified again"
+        return _again(attempts, _spread(UNASKED_PAUSE, update.id, attempts), sentence, now)
     if attempts > settings.retries:
         sentence = f"{attempts} attempts in a row made no progress; {settings.retries} retries are allowed."
         return Retry(attempts=attempts, not_before=None, verdict=Verdict(decision="refuse", sentence=sentence, code="retries-spent"))
