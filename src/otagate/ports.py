@@ -121,6 +121,19 @@ RadioEvent = RadioChanged | DeviceFound | DeviceSeen | DeviceReturned | DeviceGo
 Emit = Callable[[RadioEvent], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioBackup:
+    """A copy of a radio's network in a file that only its owner reads. `size` in bytes; `devices` that the copy knows by key or address."""
+
+    radio: RadioName
+    path: Path
+    format: str
+    sha256: str
+    size: int
+    devices: int
+    created: datetime
+
+
 class Radio(Protocol):
     """One coordinator. Emits typed events; never writes to the store."""
 
@@ -142,6 +155,9 @@ class Radio(Protocol):
 
     async def permit_joining(self, seconds: int) -> None:
         """Open the network for new devices for 0 to 254 seconds. Raises RadioUnavailable."""
+
+    async def back_up(self) -> RadioBackup:
+        """Copy the network to a file below the state directory. Raises RadioUnavailable."""
 
 
 # --- the store: four small ports over one connection -----------------------------------------------------------------------------------

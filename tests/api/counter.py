@@ -50,6 +50,7 @@ from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
+from otagate.ports import RadioBackup
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LAMP = DeviceId("zigbee-000d6f000a9069e7")
@@ -346,6 +347,13 @@ class Counterfoil:
             raise UnknownRadio(f"no radio is named {radio!r}")
         if not self.ready:
             raise RadioUnavailable("zigbee0 is not up")
+
+    async def back_up(self, radio: str, *, actor: str) -> RadioBackup:
+        self._note("back_up", radio, actor)
+        if radio != "zigbee0":
+            raise UnknownRadio(f"no radio is named {radio!r}")
+        path = self.folder / "backups" / "zigbee0-20260501T120000Z.json"
+        return RadioBackup(radio=RadioName(radio), path=path, format="open-coordinator-backup", sha256="cd" * 32, size=2_000, devices=2, created=NOON)
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         self._note("reattach", radio, actor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otagate.model.errors import StoreUnavailable
+from otagate.model.errors import RadioUnavailable, StoreUnavailable
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP
 
@@ -131,3 +131,22 @@ async def test_the_journal_is_read_backwards_in_pages_and_filtered(hall: Hall) -
 async def test_a_bad_filter_of_the_journal_is_refused_by_name(hall: Hall, query: str) -> None:
     document = await hall.problem("GET", f"/api/v1/journal?{query}", status=422, slug="invalid-request")
     assert [each["field"] for each in document["errors"]] == [query.partition("=")[0]]
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_backup_answers_where_it_is_and_not_what_is_in_it(hall: Hall) -> None:
+    answer = await hall.json("POST", "/api/v1/radios/zigbee0/backup", status=201)
+    assert answer == {
+        "radio": "zigbee0",
+        "path": str(hall.desk.folder / "backups" / "zigbee0-20260501T120000Z.json"),
+        "format": "open-coordinator-backup",
+        "sha256": "cd" * 32,
+        "bytes": 2000,
+        "devices": 2,
+        "created": "2026-05-01T12:00:00Z",
+    }
+    await hall.problem("POST", "/api/v1/radios/other/backup", status=404, slug="unknown-radio")
+    hall.desk.trouble["back_up"] = RadioUnavailable("the coordinator did not tell all of its network")
+    await hall.problem("POST", "/api/v1/radios/zigbee0/backup", status=503, slug="radio-unavailable")

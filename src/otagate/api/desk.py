@@ -27,6 +27,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.ports import RadioBackup
 
 
 class Readings(Protocol):
@@ -140,6 +141,9 @@ class Orders(Protocol):
 
     async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
         """Open the network for new devices; raises UnknownRadio, RadioUnavailable."""
+
+    async def back_up(self, radio: str, *, actor: str) -> RadioBackup:
+        """Copy a radio's network to a file of the hub's; raises UnknownRadio, RadioUnavailable."""
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""

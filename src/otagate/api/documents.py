@@ -247,6 +247,18 @@ class Radio(Document):
     parallel: int
 
 
+class RadioBackup(Document):
+    """A copy of a radio's network: where the hub keeps it, and the SHA-256 of the file. `devices` are those that the copy knows."""
+
+    radio: str
+    path: str
+    format: str
+    sha256: str
+    bytes: int
+    devices: int
+    created: datetime
+
+
 class PermitJoin(Document):
     """A network that is open for new devices."""
 

@@ -21,6 +21,11 @@ async def permit_join(call: Call, name: str, body: PermitJoinBody) -> documents.
     return documents.PermitJoin(radio=name, seconds=body.seconds)
 
 
+async def back_up_radio(call: Call, name: str) -> Reply:
+    """Copy the radio's network to a file that only the hub's user reads. The file holds the network key; this answer does not."""
+    return Reply(document=rendering.backup_document(await call.desk.back_up(name, actor=call.actor)), status=201)
+
+
 async def reattach_radio(call: Call, name: str) -> Reply:
     """Try a radio again now that the operator has settled why it was left alone (`in_use`, `wrong_network`)."""
     await call.desk.reattach(name, actor=call.actor)
@@ -39,6 +44,15 @@ ROUTES = (
         answers={200: documents.PermitJoin},
         scope="admin",
         problems=("unknown-radio", "radio-unavailable"),
+    ),
+    Route(
+        method="POST",
+        path=f"{PATH}/{{name}}/backup",
+        run=back_up_radio,
+        answers={201: documents.RadioBackup},
+        scope="admin",
+        problems=("unknown-radio", "radio-unavailable"),
+        timeout=120,
     ),
     Route(
         method="POST",

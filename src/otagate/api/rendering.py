@@ -11,6 +11,7 @@ from otagate.model import devices, facts, images
 from otagate.model import releases as offered
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
+from otagate.ports import RadioBackup
 
 
 def release_document(release: offered.Release, *, installed: Version | None) -> documents.Release:
@@ -221,6 +222,19 @@ def radio_document(view: views.RadioView) -> documents.Radio:
         devices=view.devices,
         transfers=view.transfers,
         parallel=view.parallel,
+    )
+
+
+def backup_document(backup: RadioBackup) -> documents.RadioBackup:
+    """The document of a copy of a network."""
+    return documents.RadioBackup(
+        radio=backup.radio,
+        path=str(backup.path),
+        format=backup.format,
+        sha256=backup.sha256,
+        bytes=backup.size,
+        devices=backup.devices,
+        created=backup.created,
     )
 
 

@@ -44,7 +44,7 @@ from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.ports import Clock, Radio, Store
+from otagate.ports import Clock, Radio, RadioBackup, Store
 
 _LIVE_EVERY = 0.5
 
@@ -273,6 +273,15 @@ class Desk:
             raise UnknownRadio(f"there is no radio {radio!r}")
         await self._errands.do(found.permit_joining(seconds), what="permit join")
         await self._note("radio", radio, "permit_join", actor, {"seconds": seconds})
+
+    async def back_up(self, radio: str, *, actor: str) -> RadioBackup:
+        """Copy a radio's network to a file of the hub's; raises UnknownRadio, RadioUnavailable."""
+        found = self._radios.get(RadioName(radio))
+        if found is None:
+            raise UnknownRadio(f"there is no radio {radio!r}")
+        backup = await self._errands.do(found.back_up(), what="backup")
+        await self._note("radio", radio, "backed_up", actor, {"file": backup.path.name, "sha256": backup.sha256, "devices": backup.devices})
+        return backup
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""

@@ -36,12 +36,18 @@ class StateFiles:
     database: Path
     pin: Path
     running: Path
+    backups: Path
 
     @classmethod
     def of(cls, state_dir: Path, radio: str) -> StateFiles:
-        """`zigbee-<radio>.db`, `zigbee-<radio>.pin.json` and `zigbee-<radio>.running`."""
+        """`zigbee-<radio>.db`, `zigbee-<radio>.pin.json` and `zigbee-<radio>.running`; copies of every radio's network are below `backups`."""
         stem = f"zigbee-{radio}"
-        return cls(database=state_dir / f"{stem}.db", pin=state_dir / f"{stem}.pin.json", running=state_dir / f"{stem}.running")
+        return cls(
+            database=state_dir / f"{stem}.db",
+            pin=state_dir / f"{stem}.pin.json",
+            running=state_dir / f"{stem}.running",
+            backups=state_dir / "backups",
+        )
 
     def prepare(self) -> None:
         """Create the database with its mode before the radio library does so with another. Raises RadioUnavailable."""

@@ -18,9 +18,10 @@ from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDev
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.orders import Order
 from otagate.model.quirks import QuirkOf
-from otagate.ports import Clock, DeviceGone, Emit, RadioChanged, RadioState
+from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioState
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
+from otagate.radios.backup import back_up
 from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.library import failing, in_our_words
@@ -47,7 +48,10 @@ class ZigbeeRadio:
     ) -> None:
         self._settings = settings
         self._emit = emit
-        self._connection = Connection(settings, StateFiles.of(state_dir, settings.name), clock)
+        self._clock = clock
+        self._files = StateFiles.of(state_dir, settings.name)
+        self._copying = asyncio.Lock()
+        self._connection = Connection(settings, self._files, clock)
         self._sender = Sender(clock, room=stacks.STACKS[settings.type].room, left=self._reply_left, fast_path_broke=self._fast_path_broke)
         self._switchboard = Switchboard(
             settings.name, sender=self._sender, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
@@ -143,6 +147,12 @@ class ZigbeeRadio:
         """See `ports.Radio.permit_joining`."""
         with in_our_words(failing(f"radio {self.name} did not open its network")):
             await self._up().permit(seconds)
+
+    async def back_up(self) -> RadioBackup:
+        """See `ports.Radio.back_up`."""
+        async with self._copying:
+            with in_our_words(failing(f"the network of radio {self.name} could not be copied")):
+                return await back_up(self._up(), self._files.backups, radio=self.name, now=self._clock.now())
 
     async def interrogate(self, device: DeviceId) -> Device:
         """See `ports.Radio.interrogate`."""

@@ -1,0 +1,80 @@
+"""A copy of a Zigbee network, as a file that only its owner reads: what a new stick needs to become the old one.
+
+The file is an Open Coordinator Backup (the JSON that zigpy, zigbee2mqtt and others restore). It holds the network key, so it goes nowhere else: not
+into an answer, not into a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otagate.model.errors import RadioUnavailable
+from otagate.model.ids import RadioName
+from otagate.ports import RadioBackup
+
+if TYPE_CHECKING:
+    from zigpy.application import ControllerApplication
+
+FORMAT = "open-coordinator-backup"
+KEPT = 20
+"""Copies of one radio that are kept; a further one takes the place of the oldest."""
+
+_READ_BOUND = 90.0
+
+
+async def back_up(app: ControllerApplication, folder: Path, *, radio: RadioName, now: datetime) -> RadioBackup:
+    """Read the network from the coordinator and write it below `folder`, durably.
+
+    Raises RadioUnavailable; what the library raises passes through.
+    """
+    try:
+        async with asyncio.timeout(_READ_BOUND):
+            backup = await app.backups.create_backup(load_devices=True)
+    except TimeoutError:
+        raise RadioUnavailable(f"the coordinator did not tell its network within {_READ_BOUND:.0f} s") from None
+    if not backup.is_complete():
+        raise RadioUnavailable("the coordinator did not tell all of its network: a copy of that would be of no use")
+    told = backup.as_open_coordinator_json()
+    data = json.dumps(told, indent=2, sort_keys=True).encode() + b"\n"
+    path = await asyncio.to_thread(_write, folder, f"{radio}-{now:%Y%m%dT%H%M%S.%fZ}", data)
+    await asyncio.to_thread(_forget_oldest, folder, radio)
+    return RadioBackup(
+        radio=radio,
+        path=path,
+        format=FORMAT,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        devices=len(told.get("devices", ())),
+        created=now,
+    )
+
+
+def _write(folder: Path, stem: str, data: bytes) -> Path:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        aside = folder / f".{stem}.part"
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path = folder / f"{stem}.json"
+        aside.rename(path)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RadioUnavailable(f"the copy of the network cannot be written to {folder}: {error.strerror}") from None
+    return path
+
+
+def _forget_oldest(folder: Path, radio: RadioName) -> None:
+    for each in sorted(folder.glob(f"{radio}-????????T??????.??????Z.json"))[:-KEPT]:
+        each.unlink(missing_ok=True)
