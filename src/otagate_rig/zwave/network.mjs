@@ -1,0 +1,145 @@
+// A simulated Z-Wave network behind a TCP port that a driver opens as its serial port: a stock mock controller, and nodes of ours.
+//
+// usage: node network.mjs SCENARIO.json. Lines of JSON go in and out as in `python -m otagate_rig`: `{"ready": true, "path": …}` first, then each
+// command is answered with `ok` and its `id`. It ends when its input closes.
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import * as cc from "@zwave-js/cc";
+import { CommandClass } from "@zwave-js/cc";
+import { Faucet, FunctionType, ZWaveSerialFrameType } from "@zwave-js/serial";
+import { createAndOpenMockedZWaveSerialPort } from "@zwave-js/serial/mock";
+import { MockController, MockNode } from "@zwave-js/testing";
+import { createDefaultMockControllerBehaviors, createDefaultMockNodeBehaviors } from "zwave-js/Testing";
+import { SimulatedNode, capabilities, describeSpec } from "./node.mjs";
+
+// The driver's library knows this command class only as its sender does. What reaches our nodes stays bytes; the driver is another process.
+for (const name of ["MetaDataGet", "RequestGet", "Report", "ActivationSet", "PrepareGet"]) {
+    cc[`FirmwareUpdateMetaDataCC${name}`].from = (raw, context) =>
+        new CommandClass({ nodeId: context.sourceNodeId, ccId: raw.ccId, ccCommand: raw.ccCommand, payload: raw.payload });
+}
+
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+// A controller of the 700 series tells its region (Serial API Setup, in bytes); one of the 500 series does not know the question.
+const SOF = 0x01, RESPONSE = 0x01, SERIAL_API_SETUP = 0x0b, SUPPORTED_COMMANDS = 0x01, RF_REGION = 0x20;
+
+const regional = (region) => ({
+    onHostData(controller, data) {
+        if (data[0] !== SOF || data[3] !== SERIAL_API_SETUP) return false;
+        const told = { [SUPPORTED_COMMANDS]: SUPPORTED_COMMANDS | RF_REGION, [RF_REGION]: region }[data[4]];
+        if (told == undefined) return false;
+        controller.ackHostMessage(); // its acknowledgement comes through here too, so nothing waits for it
+        const body = [5, RESPONSE, SERIAL_API_SETUP, data[4], told];
+        void controller.sendToHost(Uint8Array.from([SOF, ...body, body.reduce((sum, byte) => sum ^ byte, 0xff)]));
+        return true;
+    },
+});
+
+// TCP cuts the line where it likes; the mock controller takes one frame at a time.
+function* frames(line) {
+    while (line.bytes.length) {
+        const length = line.bytes[0] === SOF ? 2 + (line.bytes[1] ?? Infinity) : 1;
+        if (line.bytes.length < length) return;
+        yield line.bytes.subarray(0, length);
+        line.bytes = line.bytes.subarray(length);
+    }
+}
+
+async function build(scenario) {
+    const { serial, port: mockPort } = await createAndOpenMockedZWaveSerialPort();
+    const controller = await MockController.create({ homeId: scenario.homeId ?? 0xe1b2c3d4, ownNodeId: 1, mockPort, serial });
+    controller.defineBehavior(...createDefaultMockControllerBehaviors());
+    if (scenario.region != undefined) {
+        controller.capabilities.supportedFunctionTypes.push(FunctionType.SerialAPISetup);
+        controller.defineBehavior(regional(scenario.region));
+    }
+    const nodes = new Map();
+    for (const given of scenario.nodes ?? []) {
+        const spec = describeSpec(given);
+        const mock = await MockNode.create({ id: spec.id, controller, capabilities: capabilities(spec) });
+        mock.defineBehavior(...createDefaultMockNodeBehaviors());
+        controller.addNode(mock);
+        nodes.set(spec.id, new SimulatedNode(spec, mock, scenario.txDelay ?? 0));
+    }
+    // Records of every frame would grow for ever; nobody reads them here.
+    setInterval(() => {
+        controller.clearReceivedHostMessages();
+        for (const node of nodes.values()) {
+            node.mock.clearReceivedControllerFrames();
+            node.mock.clearSentControllerFrames();
+        }
+    }, 1000).unref();
+    return { serial, controller, nodes };
+}
+
+function listen(serial) {
+    const faucet = new Faucet(serial.readable);
+    const server = createServer((socket) => {
+        socket.setNoDelay(true);
+        const writable = new WritableStream({
+            write(chunk) {
+                if (chunk.type === ZWaveSerialFrameType.SerialAPI && !socket.destroyed) {
+                    socket.write(typeof chunk.data === "number" ? Uint8Array.from([chunk.data]) : chunk.data);
+                }
+            },
+        });
+        faucet.connect(writable);
+        socket.on("error", () => socket.destroy());
+        socket.on("close", () => {
+            faucet.disconnect();
+            writable.close().catch(() => undefined);
+        });
+        const line = { bytes: Buffer.alloc(0) };
+        socket.on("data", (chunk) => {
+            line.bytes = Buffer.concat([line.bytes, chunk]);
+            for (const frame of frames(line)) serial.writeAsync(frame).catch(() => undefined);
+        });
+    });
+    server.maxConnections = 1;
+    return new Promise((resolve, reject) => {
+        server.on("error", reject);
+        server.listen({ host: "127.0.0.1", port: 0 }, () => resolve(server.address().port));
+    });
+}
+
+const COMMANDS = {
+    describe: ({ nodes }) => ({ nodes: Object.fromEntries([...nodes].map(([id, node]) => [id, node.describe()])) }),
+    // Fields of a node's spec, and of its faults, from now on.
+    change: (_, node, { spec = {}, faults = {} }) => {
+        Object.assign(node.spec, spec);
+        for (const [name, value] of Object.entries(faults)) {
+            if (value === null) delete node.spec.faults[name];
+            else node.spec.faults[name] = value;
+        }
+        node.listen();
+        return {};
+    },
+    wake: async (_, node) => (await node.wake(), {}),
+    sleep: (_, node) => (node.sleep(), {}),
+    // Answers when the node has received so many bytes of the image that is on its way.
+    reached: async (_, node, { bytes }) => (await node.firmware.reached(bytes), {}),
+};
+
+async function obey(network, line) {
+    let id;
+    try {
+        const order = JSON.parse(line);
+        id = order.id;
+        const command = COMMANDS[order.command];
+        if (!command) throw new Error(`there is no command ${order.command}`);
+        const node = network.nodes.get(order.node);
+        if (!node && order.command !== "describe") throw new Error(`there is no node ${order.node}`);
+        say({ id, ok: true, ...(await command(network, node, order)) });
+    } catch (error) {
+        say({ id, ok: false, error: String(error.message ?? error) });
+    }
+}
+
+const network = await build(JSON.parse(readFileSync(process.argv[2], "utf8")));
+const port = await listen(network.serial);
+const input = createInterface({ input: process.stdin });
+input.on("line", (line) => void obey(network, line));
+input.on("close", () => process.exit(0));
+say({ ready: true, path: `tcp://127.0.0.1:${port}` });
