@@ -11,8 +11,6 @@ const ACTIVATION_SET = 0x08, ACTIVATION_REPORT = 0x09, PREPARE_GET = 0x0a, PREPA
 const OK = 255, WAITING_FOR_ACTIVATION = 253, CHECKSUM_ERROR = 0, UNABLE_TO_RECEIVE = 1;
 const REFUSED = { ids: 0, authentication: 1, fragmentSize: 2, notUpgradable: 3, hardware: 4, inProgress: 5, battery: 6 };
 
-const TRIES = 10;
-
 export function crc16(bytes, crc = 0x1d0f) {
     for (const byte of bytes) {
         crc ^= byte << 8;
@@ -43,11 +41,7 @@ export class FirmwareReceiver {
         this.staged = undefined;
     }
 
-    get share() {
-        return this.transfer?.share ?? (this.counters.completed ? 1 : 0);
-    }
-
-    // Resolves when so much of the image that is on its way has arrived; `size` is what the watcher knows of it.
+    // Resolves when so much of the image that is on its way has arrived.
     reached(bytes) {
         return new Promise((resolve) => {
             this.watchers.push({ bytes, resolve });
@@ -117,7 +111,7 @@ export class FirmwareReceiver {
         const report = (status) => this.send(REQUEST_REPORT, this.spec.ccVersion >= 8 ? [status, 0] : [status]);
         if (refused != undefined) return report(refused);
         this.staged = undefined;
-        this.transfer = { ...request, chunks: [], length: 0, next: 1, asked: 0, tries: 0, share: 0 };
+        this.transfer = { ...request, chunks: [], length: 0, next: 1, asked: 0, heard: Date.now() };
         const sent = report(OK);
         setTimeout(() => this.ask(), this.spec.eraseMs);
         return sent;
@@ -127,7 +121,7 @@ export class FirmwareReceiver {
         const transfer = this.transfer;
         if (!transfer) return;
         clearTimeout(this.timer);
-        if (++transfer.tries > TRIES) return this.fail(UNABLE_TO_RECEIVE);
+        if (Date.now() - transfer.heard > this.spec.patienceMs) return this.fail(UNABLE_TO_RECEIVE);
         this.timer = setTimeout(() => this.ask(), this.spec.retryMs);
         const first = this.faults.outOfBoundsAt === transfer.next ? 0x7ff0 : transfer.next;
         transfer.asked = transfer.next + this.spec.reportsPerGet - 1;
@@ -158,7 +152,7 @@ export class FirmwareReceiver {
         transfer.chunks.push(Buffer.from(data));
         transfer.length += data.length;
         transfer.next++;
-        transfer.tries = 0;
+        transfer.heard = Date.now();
         this.tell();
         if (last) return this.end();
         if (this.faultAt(transfer)) return;

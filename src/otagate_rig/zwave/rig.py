@@ -78,13 +78,11 @@ class ZwaveRig:
             await self.start_driver()
         except BaseException:
             await self._end()
-            await self._tasks.__aexit__(None, None, None)
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._end()
-        await self._tasks.__aexit__(kind, error, trace)
 
     async def _end(self) -> None:
         await self.kill_driver()
@@ -92,6 +90,7 @@ class ZwaveRig:
             await _stop(self._network)
         if self._reader is not None:
             self._reader.cancel()
+        await self._tasks.__aexit__(None, None, None)  # an error of the block is the block's own
         self._folder.cleanup()
 
     # --- the network ------------------------------------------------------------------------------------------------------------------
