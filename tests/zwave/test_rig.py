@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -36,6 +37,13 @@ class Program:
             if answer.get("type") == "event":
                 self.events.append(answer["event"])
 
+    async def ready(self, *nodes: int) -> None:
+        """Wait until the driver has interviewed these nodes."""
+        async with asyncio.timeout(60):
+            for node in nodes:
+                while not (await self.ask("node.get_state", nodeId=node))["result"]["state"]["ready"]:
+                    await asyncio.sleep(0.1)
+
     async def update(self, node: int, image: bytes, target: int = 0) -> dict[str, Any]:
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
@@ -58,6 +66,7 @@ async def program_at(rig: ZwaveRig) -> AsyncIterator[Program]:
 async def test_nodes_of_every_version_of_the_command_class_receive_an_image_byte_for_byte() -> None:
     image = make_firmware("1.7", 3_001)
     async with ZwaveRig([{"id": 1 + version, "ccVersion": version} for version in (1, 2, 3, 5, 7)]) as rig, program_at(rig) as program:
+        await program.ready(2, 3, 4, 6, 8)
         for node in (2, 3, 4, 6, 8):
             answer = await program.update(node, image)
             assert answer["success"], answer
@@ -71,6 +80,7 @@ async def test_nodes_of_every_version_of_the_command_class_receive_an_image_byte
 async def test_lost_and_repeated_fragments_change_nothing_of_the_image() -> None:
     image = make_firmware("1.7", 2_000)
     async with ZwaveRig([{"id": 2, "retryMs": 100, "faults": {"dropEvery": 7, "repeatEvery": 5}}]) as rig, program_at(rig) as program:
+        await program.ready(2)
         answer = await program.update(2, image)
         assert answer["result"]["result"]["success"], answer
         state = await rig.node(2)
@@ -82,6 +92,7 @@ async def test_lost_and_repeated_fragments_change_nothing_of_the_image() -> None
 @pytest.mark.asyncio
 async def test_a_node_refuses_what_its_battery_or_a_wrong_target_forbids() -> None:
     async with ZwaveRig([{"id": 2, "battery": 10}, {"id": 3}]) as rig, program_at(rig) as program:
+        await program.ready(2, 3)
         weak = await program.update(2, make_firmware("1.7", 500))
         assert (weak["zwaveErrorCode"], "battery" in weak["zwaveErrorMessage"]) == (1503, True)
         beside = await program.update(3, make_firmware("1.7", 500), target=1)

@@ -138,7 +138,7 @@ export class FirmwareReceiver {
             return this.violate(`fragment ${number}: wrong checksum`);
         }
         this.counters.fragments++;
-        if (this.mishap(number)) return;
+        if (this.mishap(number, last)) return;
         if (number < transfer.next) {
             this.counters.repeated++;
             return;
@@ -159,10 +159,11 @@ export class FirmwareReceiver {
         if (number === transfer.asked || this.faults.impatient) this.ask();
     }
 
-    // What the air or the node's own radio does to single fragments; true where the fragment is lost.
-    mishap(number) {
+    // What the node's own radio does to single fragments after their acknowledgement; true where the fragment is lost. zwave-js answers no request
+    // after the last fragment, so a node that loses that one loses the update: a fault of its own.
+    mishap(number, last) {
         const count = this.counters.fragments;
-        if (this.faults.dropEvery && count % this.faults.dropEvery === 0) {
+        if (last ? this.faults.dropLast : this.faults.dropEvery && count % this.faults.dropEvery === 0) {
             this.counters.dropped++;
             return true;
         }
