@@ -13,6 +13,16 @@ import pytest
 DATA = Path(os.environ.get("OTAGATE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
+MISSING = f"no real images in {DATA}: set OTAGATE_TEST_DATA"
+
+
+def manifest(folder: str) -> list[dict[str, Any]]:
+    """What is known to be true of the files in this folder; nothing where it is not here."""
+    file = DATA / folder / "manifest.json"
+    found: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
+    return found
+
+
 @dataclass(frozen=True)
 class RealImage:
     """One file with what is known to be true of it."""
@@ -34,9 +44,7 @@ def real_images(*folders: str, truncated: bool = True) -> list[Any]:
     found = [
         pytest.param(RealImage(path=DATA / folder / entry["file"], truth=entry), id=entry["file"][:40])
         for folder in folders
-        if (DATA / folder / "manifest.json").is_file()
-        for entry in json.loads((DATA / folder / "manifest.json").read_text())
+        for entry in manifest(folder)
         if truncated or entry.get("sha256_of_ota", entry.get("sha256")) is not None
     ]
-    missing = pytest.mark.skip(reason=f"no real images in {DATA}: set OTAGATE_TEST_DATA")
-    return found or [pytest.param(None, marks=missing, id="missing")]
+    return found or [pytest.param(None, marks=pytest.mark.skip(reason=MISSING), id="missing")]

@@ -6,7 +6,10 @@ import io
 import json
 import struct
 import sys
+import time
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -199,6 +202,31 @@ def test_the_costliest_files_that_are_allowed_cost_less_than_a_line_per_eight_by
     data = hostile(kind, size)
     assert len(data) <= LIMIT
     assert lines_run(data) < LIMIT / 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_file_makes_the_formats_hold_more_than_a_sliver_of_it(kind: str) -> None:
+    data = hostile(kind, LIMIT - 40_000)
+    tracemalloc.start()
+    try:
+        identify(data, LIMIT)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < LIMIT / 8
+
+
+@pytest.mark.night
+@pytest.mark.parametrize(("kind", "size"), [*((kind, LIMIT - 40_000) for kind in KINDS), ("a hash", integrity.SIZE_LIMIT - 100)])
+def test_the_costliest_files_that_are_allowed_cost_less_than_a_second_of_a_processor(
+    kind: str, size: int, record_property: Callable[[str, object], None]
+) -> None:
+    data = hostile(kind, size)
+    begun = time.process_time()
+    identify(data, LIMIT)
+    seconds = time.process_time() - begun
+    record_property("seconds", round(seconds, 3))
+    assert seconds < 1.0
 
 
 # --- real files --------------------------------------------------------------------------------------------------------------------------

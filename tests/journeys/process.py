@@ -28,8 +28,8 @@ ENDED_WITHIN = 60.0
 class Daemon:
     """One configured hub, started any number of times on the same state."""
 
-    def __init__(self, folder: Path, path: str, *, stack: str = "znp") -> None:
-        """`path` is where its one radio is, `stack` of which type."""
+    def __init__(self, folder: Path, path: str | None, *, stack: str = "znp") -> None:
+        """`path` is where its one radio is, `stack` of which type; None for a hub without radios."""
         self.state = folder / "state"
         self._config = folder / "otagate.yaml"
         self._config.write_text(
@@ -37,7 +37,7 @@ class Daemon:
                 {
                     "state_dir": str(self.state),
                     "api": {"listen": "127.0.0.1:0"},
-                    "radios": [{"name": "zigbee0", "type": stack, "path": path}],
+                    "radios": [] if path is None else [{"name": "zigbee0", "type": stack, "path": path}],
                 }
             )
         )
@@ -93,6 +93,11 @@ class Daemon:
         """What it has written so far."""
         return self._log.read_text(errors="replace")
 
+    @property
+    def base(self) -> str:
+        """The address of its API."""
+        return self._base
+
     # --- its API ----------------------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -106,6 +111,12 @@ class Daemon:
         async with self._client() as client, client.get(f"/api/v1{path}") as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
+
+    async def content(self, sha256: str) -> bytes:
+        """The bytes of an image."""
+        async with self._client() as client, client.get(f"/api/v1/images/{sha256}/content") as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.read()
 
     async def post(self, path: str, **body: Any) -> Any:
         """Order something."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,9 @@ from otagate.formats.identify import identify
 from otagate.model.errors import ImageError
 from tests.formats.images import build, samples
 from tests.formats.inner import encrypted_ebl, gbl, inner_samples, telink
+from tests.formats.mutations import layout, mutate
 
 LIMIT = 1 << 20
-WORDS = (0, 1, 4, 55, 56, 57, 60, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFF)
 
 
 def read_to_the_end(data: bytes) -> bool:
@@ -39,33 +40,12 @@ def read_to_the_end(data: bytes) -> bool:
 FILES = {f"wrapped and plain {number}": data for number, data in enumerate(samples())} | inner_samples()
 
 
-def mutate(data: bytes, dice: random.Random) -> bytes:
-    """One to four injuries: a byte, a word at an interesting value, a cut, an insertion, a run moved elsewhere; most of them in a header."""
-    wounded = bytearray(data)
-    for _ in range(dice.randint(1, 4)):
-        reach = dice.choice((80, 80, 240, len(wounded)))
-        place = dice.randrange(min(len(wounded), reach)) if wounded and reach else 0
-        match dice.randrange(5):
-            case 0:
-                wounded[place : place + 1] = bytes([dice.randrange(256)])
-            case 1:
-                size = dice.choice((2, 4))
-                wounded[place : place + size] = (dice.choice(WORDS) % (1 << 8 * size)).to_bytes(size, "little")
-            case 2:
-                del wounded[place:]
-            case 3:
-                wounded[place:place] = dice.randbytes(dice.randint(1, 9))
-            case _:
-                wounded[place : place + 8] = wounded[-8:]
-    return bytes(wounded)
-
-
 def mutation_run(data: bytes, rounds: int) -> int:
     """Mutate a file with fixed dice; how many were accepted. Every tenth keeps its OTA header, so that what is inside is reached."""
-    dice = random.Random(20_240_817)
+    dice, found = random.Random(20_240_817), layout(data)
     accepted = 0
     for round_ in range(rounds):
-        wounded = mutate(data, dice)
+        wounded = mutate(data, found, dice)
         accepted += read_to_the_end(data[:62] + wounded[62:].ljust(len(data) - 62, b"\0") if round_ % 10 == 0 else wounded)
     return accepted
 
@@ -76,6 +56,51 @@ def test_mutated_images_of_each_format_raise_only_image_errors(name: str) -> Non
     accepted = mutation_run(FILES[name], rounds)
     assert accepted > rounds / 20, "the run hardly reached the code behind the header"
     assert accepted < rounds * 0.9, "the run hardly damaged anything"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_injuries_know_where_every_number_of_a_file_is(name: str) -> None:
+    data, found = FILES[name], layout(FILES[name])
+    places = [place for number in found.numbers for place in range(number.at, number.at + number.size)]
+    assert max(places) < len(data)
+    assert len(found.numbers) >= 8 + 2 * len(found.elements)
+    assert all(found.header + 56 <= start < end <= len(data) for start, end in found.elements)
+
+
+REACHED = {
+    "gbl": ("contents", {"pass", "fail", "unknown"}),
+    "ebl": ("contents", {"pass", "fail", "unknown"}),
+    "encrypted ebl": ("contents", {"pass", "fail", "unknown"}),
+    "telink": ("contents", {"pass", "fail", "unknown"}),
+    "telink risc-v": ("contents", {"pass", "fail", "unknown"}),
+    "integrity": ("integrity", {"pass", "fail", "unknown"}),
+    "integrity behind": ("integrity", {"pass", "fail", "unknown"}),
+    "ikea": ("container", {"pass", "fail", "unknown"}),
+}
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_the_injuries_reach_every_outcome_of_the_check_inside(name: str) -> None:
+    (check, outcomes), data = REACHED[name], FILES[name]
+    dice, found = random.Random(5), layout(data)
+    seen = set()
+    for _ in range(1_000):
+        with suppress(ImageError):
+            seen |= {each.result for each in identify(mutate(data, found, dice), LIMIT).facts.checks if each.name == check}
+    assert seen == outcomes
+
+
+def test_the_injuries_reach_every_refusal_of_the_header() -> None:
+    words = ("truncated", "header version", "header length", "field control", "minimum hardware", "no OTA upgrade file identifier")
+    missing = set(words)
+    dice, data = random.Random(5), build(hardware=(1, 2))
+    found = layout(data)
+    for _ in range(2_000):
+        try:
+            identify(mutate(data, found, dice), LIMIT)
+        except ImageError as refused:
+            missing -= {word for word in words if word in str(refused)}
+    assert not missing
 
 
 @pytest.mark.night
