@@ -7,17 +7,14 @@ ends ours. At most one is under way, as the library has it.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otagate.model.errors import DeviceUnreachable
 from otagate.radios import ash
 from otagate.radios.exchange import Lock
-
-if TYPE_CHECKING:
-    import asyncio
 
 _MOST_FRAME = 1_024
 _ATTEMPTS = 5
@@ -38,6 +35,7 @@ class AshLink:
         self._not_acked: type[Exception] = importlib.import_module("bellows.ash").NotAcked
         self._gave_up: Any = importlib.import_module("bellows.types").NcpResetCode.ERROR_EXCEEDED_MAXIMUM_ACK_TIMEOUT_COUNT
         self._overdue = ReschedulableTimeout(self._is_overdue)
+        self._loop = asyncio.get_running_loop()
         self._line = line
         self._take = take
         self._received: Callable[[bytes], None] = line.data_received
@@ -126,7 +124,7 @@ class AshLink:
 
     def _put(self, frame: _Unacknowledged, flag: int) -> None:
         line = self._line
-        frame.sent_at = time.monotonic()
+        frame.sent_at = self._loop.time()
         self._overdue.reschedule(line._t_rx_ack)
         line._transport.write(ash.pack(frame.number << 4 | flag | line._rx_seq, frame.data))
 
@@ -155,7 +153,7 @@ class AshLink:
 
     def was_acknowledged(self, frame: _Unacknowledged) -> None:
         """The time that it took adapts the wait, as for the library's frames (UG101, T_RX_ACK)."""
-        self._line._change_ack_timeout(7 / 8 * self._line._t_rx_ack + 0.5 * (time.monotonic() - frame.sent_at))
+        self._line._change_ack_timeout(7 / 8 * self._line._t_rx_ack + 0.5 * (self._loop.time() - frame.sent_at))
         self.ended(frame)
 
     def ended(self, frame: _Unacknowledged) -> None:

@@ -6,7 +6,6 @@ A request is handed over when the coordinator has answered it; how its frame end
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,6 +56,7 @@ class Exchange:
 
         found = lock()
         found.locked, found.acquire, found.release  # noqa: B018 -- all must exist before anything is tapped
+        self._loop = asyncio.get_running_loop()
         self._lock = lock
         self._draw = draw
         self._overdue: ReschedulableTimeout = ReschedulableTimeout(self._is_overdue)
@@ -80,7 +80,7 @@ class Exchange:
 
         Raises DeviceUnreachable, FastPathUnavailable, and what `write` raises.
         """
-        self._flights[number] = (time.monotonic(), ended)
+        self._flights[number] = (self._loop.time(), ended)
         status = -1
         try:
             status = await self._ask(write)
@@ -113,7 +113,7 @@ class Exchange:
         """A timer of its own for every frame would cost as much as the frame: one is put off again and again."""
         if self._closed:
             raise DeviceUnreachable("the radio is closed")
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[int] = self._loop.create_future()
         self._answer = answer
         self._overdue.reschedule(ANSWER_BOUND)
         try:
@@ -145,7 +145,7 @@ class Exchange:
     def next_number(self, besides: Container[int] = ()) -> int:
         """One that is no number under way, nor one of those; the number of a frame whose end was lost stays out of use for a minute."""
         if len(self._flights) > _MANY:
-            bound = time.monotonic() - _QUARANTINE
+            bound = self._loop.time() - _QUARANTINE
             self._flights = {number: flight for number, flight in self._flights.items() if flight[0] > bound}
         for _ in range(256):
             number = self._draw()
