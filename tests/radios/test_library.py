@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from bellows.ash import NcpFailure
+from bellows.types import NcpResetCode
 
 from otagate.model.errors import RadioUnavailable, WrongNetwork
-from otagate.radios.library import failing, in_our_words, opening
+from otagate.radios.library import failing, in_our_words, opening, plain
 
 
 def _raised(error: Exception) -> str:
@@ -36,3 +38,24 @@ def test_our_own_errors_and_cancellation_pass() -> None:
         raise WrongNetwork("another network")
     with pytest.raises(asyncio.CancelledError), in_our_words(failing("x")):
         raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (NcpResetCode.RESET_WATCHDOG, "the coordinator reset itself: watchdog"),
+        (NcpResetCode.RESET_SOFTWARE, "another program"),
+        (NcpResetCode.ERROR_EXCEEDED_MAXIMUM_ACK_TIMEOUT_COUNT, "repeated and not acknowledged"),
+        (NcpResetCode(0x77), "the coordinator failed (code 0x77)"),
+        (0x51, "repeated and not acknowledged"),
+        ("Transport is closed, cannot send frame", "Transport is closed"),
+    ],
+)
+def test_why_an_emberznet_coordinator_failed_is_told_in_words(code: object, words: str) -> None:
+    assert words in plain(NcpFailure(code=code))
+    assert words in _raised(NcpFailure(code=code))
+
+
+def test_every_code_that_the_library_knows_has_its_words() -> None:
+    told = {plain(NcpFailure(code=code)) for code in NcpResetCode if code != NcpResetCode.ERROR_UNKNOWN_EM3XX_ERROR}
+    assert not any("code" in words for words in told)

@@ -53,6 +53,10 @@ class _Api:
         self._uart = line
         self._sync_request_lock = PriorityLock()
 
+    def callback_for_response(self, response: object, callback: object) -> None: ...
+
+    def disconnect(self) -> None: ...
+
 
 class _App:
     def __init__(self) -> None:

@@ -135,10 +135,8 @@ class Connection:
 
     def lose(self, error: BaseException | None) -> None:
         """The line is gone; only the first reason counts."""
-        if stacks.STACKS[self._settings.type].is_reset(error):
-            self._reset()
-        else:
-            self._end(plain(error) if error is not None else "the connection was closed", was_reset=False)
+        why = plain(error) if error is not None else "the connection was closed"
+        self._end(why, was_reset=stacks.STACKS[self._settings.type].is_reset(error))
 
     def _reset(self) -> None:
         self._end("the coordinator reset itself", was_reset=True)

@@ -107,8 +107,8 @@ class EzspPath:
             self._layout = _layout_of(ezsp.ezsp_version)
             self._link = AshLink(_line_of(ezsp), take=self._is_ours)
             turn = Turn(lambda: ezsp._protocol._send_semaphore, self._link)
+            turn.locked(), ezsp._protocol._seq & 0xFF  # must work before anything is tapped
             self._exchange = Exchange(lambda: turn, draw=app.get_sequence)
-            ezsp._protocol._seq & 0xFF
         except CHANGED as error:
             raise changed(error) from None
         self._ezsp = ezsp

@@ -19,9 +19,25 @@ def in_our_words(sentence: Callable[[Exception], str]) -> Iterator[None]:
         raise RadioUnavailable(sentence(error)) from error
 
 
+_NCP_CODES = {
+    0x00: "the coordinator reset itself for an unknown reason",
+    0x01: "the coordinator was reset by its reset pin",
+    0x02: "the coordinator reset itself: power came on",
+    0x03: "the coordinator reset itself: watchdog",
+    0x06: "the coordinator reset itself: assertion in its firmware",
+    0x09: "the coordinator reset itself: boot loader",
+    0x0B: "the coordinator was reset by software, perhaps for another program",
+    0x51: "the line to the coordinator failed: frames were repeated and not acknowledged",
+}
+"""Reset and error codes of EmberZNet coordinators (Silicon Labs UG101), which bellows tells as `NcpFailure.code`."""
+
+
 def plain(error: BaseException) -> str:
-    """The error's own words, or its name where it has none."""
-    return str(error) or type(error).__name__
+    """The error's own words, the meaning of its code, or its name where it has neither."""
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        return _NCP_CODES.get(code, f"the coordinator failed (code 0x{code:02x})")
+    return str(error) or (code if isinstance(code, str) else type(error).__name__)
 
 
 def failing(deed: str) -> Callable[[Exception], str]:

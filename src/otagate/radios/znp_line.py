@@ -14,22 +14,34 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger("otagate.radio")
 
 
+def connection_of(app: ControllerApplication) -> tuple[str, Any] | None:
+    """The attribute that holds the library's connection, and the connection: found by what it does, because its name is private; None without one."""
+    for name, value in vars(app).items():
+        if hasattr(value, "callback_for_response") and hasattr(value, "disconnect"):
+            return name, value
+    return None
+
+
 def watch_resets(app: ControllerApplication, restarted: Callable[[], None]) -> None:
     """See `stacks.WatchResets`; after the library's own resets at the start."""
+    found = connection_of(app)
     try:
+        if found is None:
+            raise AttributeError(f"{type(app).__name__} has no connection that takes callbacks")
         commands = importlib.import_module("zigpy_znp.commands")
-        api: Any = app._znp  # type: ignore[attr-defined]
-        api.callback_for_response(commands.SYS.ResetInd.Callback(partial=True), lambda _: restarted())
+        found[1].callback_for_response(commands.SYS.ResetInd.Callback(partial=True), lambda _: restarted())
     except (AttributeError, TypeError, ImportError) as error:
         LOG.warning("resets of the coordinator are not noticed", error=str(error))
 
 
 async def let_go(app: ControllerApplication) -> None:
     """Disconnect without the reset that the library sends; where its inside has changed, `shutdown()` will send it."""
+    found = connection_of(app)
+    if found is None:
+        return
+    name, connection = found
     try:
-        api: Any = app._znp  # type: ignore[attr-defined]
-        if api is not None:
-            app._znp = None  # type: ignore[attr-defined]
-            await api.disconnect()
+        setattr(app, name, None)
+        await connection.disconnect()
     except (AttributeError, TypeError) as error:
         LOG.warning("line not closed quietly", error=str(error))

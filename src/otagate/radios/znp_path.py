@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from otagate.model.errors import DeviceUnreachable
 from otagate.radios.exchange import CHANGED, Exchange, changed
 from otagate.radios.stacks import TOO_LONG, Busy, Ended, FastPathUnavailable, Fate, Take
+from otagate.radios.znp_line import connection_of
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -47,7 +48,10 @@ class ZnpPath:
     def __init__(self, app: ControllerApplication, *, take: Take) -> None:
         """Tap the serial protocol of a started application. Raises FastPathUnavailable, with nothing changed, where a private name is missing."""
         try:
-            api = app._znp  # type: ignore[attr-defined]
+            found = connection_of(app)
+            if found is None:
+                raise AttributeError(f"{type(app).__name__} has no connection")
+            api = found[1]
             self._line: Any = api._uart
             self._received: Callable[[bytes], None] = self._line.data_received
             self._line.write  # noqa: B018 -- must exist before anything is tapped
