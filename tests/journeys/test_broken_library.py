@@ -5,9 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bellows.ezsp.protocol
+import bellows.uart
+import bellows.zigbee.application
 import pytest
 import zigpy.datastructures
 import zigpy_znp.api
@@ -42,23 +46,37 @@ def _annotations() -> int:
     return __future__.annotations.compiler_flag
 
 
-def _install(monkeypatch: pytest.MonkeyPatch, which: str) -> None:
-    application = zigpy_znp.zigbee.application
-    if which == "_znp":
-        monkeypatch.setattr(application, "ControllerApplication", _another_release(application.ControllerApplication, _znp="_radio"))
-    elif which == "ReschedulableTimeout":
+CHANGES = [
+    ("znp", "_uart"),
+    ("znp", "_sync_request_lock"),
+    ("znp", "ReschedulableTimeout"),
+    ("ezsp", "_ezsp"),
+    ("ezsp", "_obj"),
+    ("ezsp", "_rx_seq"),
+    ("ezsp", "_send_data_frame_semaphore"),
+    ("ezsp", "ReschedulableTimeout"),
+]
+
+
+def _install(monkeypatch: pytest.MonkeyPatch, stack: str, which: str) -> None:
+    if which == "ReschedulableTimeout":
         monkeypatch.delattr(zigpy.datastructures, which)
+    elif stack == "znp":
+        monkeypatch.setattr(zigpy_znp.zigbee.application, "ZNP", _another_release(zigpy_znp.api.ZNP, **{which: "_renamed"}))
     else:
-        monkeypatch.setattr(application, "ZNP", _another_release(zigpy_znp.api.ZNP, **{which: "_renamed"}))
+        module, name = {"_ezsp": (bellows.zigbee.application, "ControllerApplication"), "_obj": (bellows.uart, "ThreadsafeProxy")}.get(
+            which, (bellows.uart, "AshProtocol")
+        )
+        monkeypatch.setattr(module, name, _another_release(getattr(module, name), **{which: "_renamed"}))
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["_znp", "_uart", "_sync_request_lock", "ReschedulableTimeout"])
+@pytest.mark.parametrize(("stack", "name"), CHANGES)
 async def test_a_library_without_the_names_that_we_use_serves_ota_through_its_public_interface(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, name: str
 ) -> None:
-    _install(monkeypatch, name)
-    async with journey(tmp_path, images=[IMAGE]) as run:
+    _install(monkeypatch, stack, name)
+    async with journey(tmp_path, images=[IMAGE], stack=stack) as run:
         up = await radio_is(run.desk, "up")
         assert "public interface, because its inside has changed" in str(up.data["sentence"])
         update = await ended(run.desk, await run.order())
@@ -67,32 +85,64 @@ async def test_a_library_without_the_names_that_we_use_serves_ota_through_its_pu
 
 
 @pytest.mark.asyncio
-async def test_a_sleeping_device_is_served_through_the_public_interface_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _install(monkeypatch, "_uart")
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=DeviceKind.SLEEPY, poll_interval=1.0), images=[SMALL]) as run:
+async def test_a_connection_under_another_name_is_found_and_its_resets_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    application = zigpy_znp.zigbee.application
+    monkeypatch.setattr(application, "ControllerApplication", _another_release(application.ControllerApplication, _znp="_radio"))
+    async with journey(tmp_path, images=[IMAGE]) as run:
+        up = await radio_is(run.desk, "up")
+        assert "public" not in str(up.data["sentence"])
+        update = await run.order()
+        await reached(run.device(), 0.2)
+        run.rig.ncp.reset_unexpectedly()
+        lost = await radio_is(run.desk, "retrying", after=up.number)
+        assert "reset itself" in str(lost.data["sentence"])
+        done = await ended(run.desk, update)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), IMAGE)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("stack", "name"), [("znp", "_uart"), ("ezsp", "_rx_seq")])
+async def test_a_sleeping_device_is_served_through_the_public_interface_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, name: str
+) -> None:
+    _install(monkeypatch, stack, name)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, kind=DeviceKind.SLEEPY, poll_interval=1.0), images=[SMALL], stack=stack) as run:
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), SMALL)
 
 
-@pytest.mark.asyncio
-async def test_a_fast_path_that_breaks_in_mid_transfer_is_given_up_and_the_update_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _break_later(monkeypatch: pytest.MonkeyPatch, stack: str) -> Callable[[], None]:
+    """The library's lock around its requests has a new name, and the old one as well until what is returned is called."""
+    owner, old = {"znp": (zigpy_znp.api.ZNP, "_sync_request_lock"), "ezsp": (bellows.ezsp.protocol.ProtocolHandler, "_send_semaphore")}[stack]
+    changed = _another_release(owner, **{old: "_renamed"})
     made: list[Any] = []
-    changed = _another_release(zigpy_znp.api.ZNP, _sync_request_lock="_renamed")
 
-    def make(*args: Any) -> Any:
-        made.append(changed(*args))
-        made[-1]._sync_request_lock = made[-1]._renamed  # still there, for now
-        return made[-1]
+    def init(self: Any, *args: Any) -> None:
+        changed.__init__(self, *args)
+        setattr(self, old, self._renamed)
+        made.append(self)
 
-    monkeypatch.setattr(zigpy_znp.zigbee.application, "ZNP", make)
-    async with journey(tmp_path, images=[IMAGE]) as run:
+    for name, method in vars(changed).items():
+        if inspect.isfunction(method) and name in vars(owner):
+            monkeypatch.setattr(owner, name, init if name == "__init__" else method)
+    return lambda: delattr(made[-1], old)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_fast_path_that_breaks_in_mid_transfer_is_given_up_and_the_update_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str
+) -> None:
+    break_now = _break_later(monkeypatch, stack)
+    async with journey(tmp_path, images=[IMAGE], stack=stack) as run:
         up = await radio_is(run.desk, "up")
         assert "public" not in str(up.data["sentence"])
         update = await run.order()
         await reached(run.device(), 0.4)
         now = await last_number(run.hub)
-        del made[-1]._sync_request_lock
+        break_now()
         said = await fact(run.desk, lambda each: each.subject == "radio", after=now)
         assert said.data["state"] == "up"
         assert "public interface, because its inside has changed" in str(said.data["sentence"])

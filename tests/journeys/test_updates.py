@@ -71,3 +71,17 @@ async def test_a_sleeping_device_is_notified_when_it_wakes(tmp_path: Path) -> No
         done = await ended(run.desk, update, within=60)
         assert done.state == "succeeded", done.error
         assert_updated(run.device(), image)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_device_at_the_end_of_a_source_route_gets_blocks_that_fit_their_frame(tmp_path: Path, stack: str) -> None:
+    """It asks for 64 octets, and the route in the frame leaves room for 57."""
+    image = image_of(5_000)
+    far = DeviceSpec(ieee=IEEE, hops=4, records_route=True, max_data_size=64)
+    async with journey(tmp_path, far, images=[image], stack=stack) as run:
+        update = await ended(run.desk, await run.order())
+        assert update.state == "succeeded", update.error
+        assert_updated(run.device(), image)
+        assert run.device().counters.downloads_completed == 1
+        assert run.device().counters.timeouts <= 3, "a block that does not fit was sent again and again"

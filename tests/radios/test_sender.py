@@ -19,8 +19,9 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.radios.peers import Peer
 from otagate.radios.sender import Sender
 from otagate.radios.silence import OURS
-from otagate.radios.stacks import Busy, FastPathUnavailable, Fate
+from otagate.radios.stacks import Busy, FastPathUnavailable, Fate, Stack
 
+STACK = Stack(module="", room=8)
 BLOCK = b"\x19\x01\x05\x00"
 OFFER = b"\x19\x02\x02\x00"
 NOTIFY = b"\x19\x03\x00\x00"
@@ -92,7 +93,7 @@ class _Bench:
 async def _bench(*, fast: bool = True) -> AsyncIterator[_Bench]:
     left: list[Peer] = []
     broke: list[Exception] = []
-    sender = Sender(SystemClock(), room=8, left=left.append, fast_path_broke=broke.append)
+    sender = Sender(SystemClock(), stack=STACK, left=left.append, fast_path_broke=broke.append)
     bench = _Bench(sender, _Fast(), _App(), left, broke)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(sender.run(bench.app, bench.fast if fast else None))  # type: ignore[arg-type]
@@ -204,7 +205,7 @@ async def test_whatever_a_library_raises_the_sender_goes_on(error: Exception) ->
 
 @pytest.mark.asyncio
 async def test_what_was_queued_before_the_radio_was_up_is_sent_when_it_is_and_forgotten_when_it_goes() -> None:
-    sender = Sender(SystemClock(), room=8, left=lambda _: None, fast_path_broke=lambda _: None)
+    sender = Sender(SystemClock(), stack=STACK, left=lambda _: None, fast_path_broke=lambda _: None)
     kept, gone, fast = _peer(1), _peer(2), _Fast()
     sender.reply(gone, 1, BLOCK)
     sender.forget()

@@ -18,7 +18,7 @@ from otagate.radios.library import failing, in_our_words
 from otagate.radios.outbox import Outbox, Outgoing
 from otagate.radios.peers import Peer
 from otagate.radios.silence import OURS
-from otagate.radios.stacks import TOO_LONG, Busy, FastPath, FastPathUnavailable, Fate
+from otagate.radios.stacks import Busy, FastPath, FastPathUnavailable, Fate, Stack
 from otagate.sessions import ota_frames as ota
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ _ZHA = 0x0104
 class Sender:
     """Sends for as long as `run` runs; what is queued before waits."""
 
-    def __init__(self, clock: Clock, *, room: int, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
-        """`room` as in `stacks.Stack`. `left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
+    def __init__(self, clock: Clock, *, stack: Stack, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
+        """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
         self._clock = clock
         self._left = left
         self._fast_path_broke = fast_path_broke
-        self._outbox: Outbox[Peer] = Outbox(room=room)
+        self._outbox: Outbox[Peer] = Outbox(room=stack.room)
+        self._too_long = stack.too_long
         self._work = asyncio.Event()
         self._app: ControllerApplication | None = None
         self._fast: FastPath | None = None
@@ -158,7 +159,7 @@ class Sender:
             delivered = True
         except RadioError as error:
             LOG.debug(str(error))
-            if getattr(error.__cause__, "status", None) in TOO_LONG:
+            if getattr(error.__cause__, "status", None) in self._too_long:
                 item.peer.session.too_long()
         finally:
             self._outbox.settled(ticket, delivered=delivered)

@@ -33,9 +33,6 @@ class Fate(enum.Enum):
     TOO_LONG = "too long"
 
 
-TOO_LONG = frozenset({0xA0, 0xE5})
-"""Statuses of a frame that does not fit: APS ASDU too long, MAC frame too long."""
-
 Take = Callable[[int, int, int, int, bytes], bool]
 """(source network address, source endpoint, destination endpoint, LQI, ZCL frame) → whether it was taken. Must not raise."""
 
@@ -84,7 +81,8 @@ class Stack:
     `fast_path` (`Tap`), `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the
     next `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
-    `room` is how many frames of ours it may have under way; what the library wants for itself comes on top.
+    `room` is how many frames of ours it may have under way; what the library wants for itself comes on top. `too_long` are the statuses of a frame
+    that does not fit, as the library tells them: by default those of APS and MAC themselves (ASDU too long, frame too long).
     """
 
     module: str
@@ -96,6 +94,7 @@ class Stack:
     is_reset: Callable[[BaseException | None], bool] = _never
     stops: bool = False
     room: int = 6
+    too_long: frozenset[int] = frozenset({0xA0, 0xE5})
     config: dict[str, Any] | None = None
 
 
@@ -115,6 +114,7 @@ STACKS: dict[str, Stack] = {
         judge=judge_ash,
         is_reset=_says_reset,
         room=8,
+        too_long=frozenset({0x38}),  # bellows speaks sl_status, whatever the coordinator does
         config={"use_thread": False},
     ),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),

@@ -52,7 +52,7 @@ class ZigbeeRadio:
         self._files = StateFiles.of(state_dir, settings.name)
         self._copying = asyncio.Lock()
         self._connection = Connection(settings, self._files, clock)
-        self._sender = Sender(clock, room=stacks.STACKS[settings.type].room, left=self._reply_left, fast_path_broke=self._fast_path_broke)
+        self._sender = Sender(clock, stack=stacks.STACKS[settings.type], left=self._reply_left, fast_path_broke=self._fast_path_broke)
         self._switchboard = Switchboard(
             settings.name, sender=self._sender, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import DeviceUnreachable
 from otagate.radios.exchange import CHANGED, Exchange, changed
-from otagate.radios.stacks import TOO_LONG, Busy, Ended, FastPathUnavailable, Fate, Take
+from otagate.radios.stacks import Busy, Ended, FastPathUnavailable, Fate, Take
 from otagate.radios.znp_line import connection_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _RADIUS = 30
 _MAX_BODY = 250
 _BUSY = frozenset({0x10, 0x11, 0x1A})  # MEM_ERROR, BUFFER_FULL, MAC_NO_RESOURCES
 _NO_ROUTE = 0xCD
+_TOO_LONG = frozenset({0xA0, 0xE5})
 _INVALID_PARAMETER = 0x02
 _SURELY_FITS = 60
 _HALVES = (1024, 512, 256, 128, 64, 32, 16, 8)
@@ -183,7 +184,7 @@ class ZnpPath:
 def _fate(status: int) -> Fate:
     if status == 0:
         return Fate.DELIVERED
-    if status in TOO_LONG:
+    if status in _TOO_LONG:
         return Fate.TOO_LONG
     return Fate.NO_ROUTE if status == _NO_ROUTE else Fate.LOST
 

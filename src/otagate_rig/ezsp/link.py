@@ -79,6 +79,7 @@ class AshLink:
         self.mute = False
         self.corrupt_frames = 0
         self.drop_frames = 0
+        self.misheard_frames = 0
         self._start_over()
 
     @property
@@ -102,7 +103,11 @@ class AshLink:
     def feed(self, data: bytes) -> None:
         """Take bytes from the host."""
         for body in self._parser.feed(data):
-            self._take(body)
+            if self.misheard_frames:
+                self.misheard_frames -= 1
+                self._take(ash.DAMAGED)
+            else:
+                self._take(body)
 
     def forget_partial_frame(self) -> None:
         """Drop an incomplete frame."""

@@ -268,6 +268,10 @@ class EzspNcp:
         """Lose the next `count` ASH frames to the host on the line."""
         self._link.drop_frames += count
 
+    def mishear_next(self, count: int = 1) -> None:
+        """Read the next `count` ASH frames of the host as damaged."""
+        self._link.misheard_frames += count
+
     def _host_reset(self) -> None:
         self._restart(ResetCode.SOFTWARE)
 

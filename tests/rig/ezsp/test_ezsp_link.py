@@ -161,6 +161,16 @@ async def test_a_damaged_command_is_asked_for_again(ncp: EzspNcp, host: RawHost)
 
 
 @on_virtual_time
+async def test_a_command_that_is_misheard_is_asked_for_again(ncp: EzspNcp, host: RawHost) -> None:
+    before = len(host.bodies)
+    ncp.mishear_next()
+    assert host.tell(ECHO, b"\x00") == []
+    assert host.bodies[before:] == [bytes((ash.NAK | (host.next - 1) & 7,))]
+    host.data(frames.HEADER.pack(host.sequence, 0, frames.FORMAT_1, ECHO) + b"\x00", number=(host.next - 1) & 7, flags=ash.RETRANSMITTED)
+    assert host.heard[-1][0] == ECHO
+
+
+@on_virtual_time
 async def test_an_acknowledgement_for_a_frame_that_was_never_sent_is_refused(ncp: EzspNcp, host: RawHost) -> None:
     before = len(host.bodies)
     host.put(bytes((ash.ACK | (host.expected + 3) & 7,)))
