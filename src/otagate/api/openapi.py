@@ -21,6 +21,7 @@ from otagate.api.router import MERGE_PATCH, Call, Reply, Route
 
 COPY = Path(__file__).with_name("openapi.json")
 COMMON = ("malformed-request", "invalid-request", "unauthorized", "scope-missing", "host-refused", "origin-refused", "internal", "too-slow")
+CHANGING = ("shutting-down", "unsupported-media-type", "body-too-large", "request-timeout")
 REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
@@ -134,7 +135,8 @@ def _request_body(route: Route, references: Mapping[type[BaseModel], Json]) -> J
         schema = {
             "type": "object",
             "required": [route.multipart],
-            "properties": {route.multipart: {"type": "string", "contentMediaType": "application/octet-stream"}},
+            "properties": {route.multipart: {"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}},
+            "additionalProperties": False,
         }
         return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     body = route.parameters.get("body")
@@ -156,7 +158,7 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
         responses[str(status)] = response
     if route.scope is not None:
         slugs: dict[int, list[str]] = {}
-        for slug in (*COMMON, *route.problems, *(("shutting-down",) if route.method != "GET" else ())):
+        for slug in (*COMMON, *route.problems, *(CHANGING if route.method != "GET" else ())):
             slugs.setdefault(KINDS[slug].status, []).append(slug)
         for status, words in sorted(slugs.items()):
             content = {MEDIA_TYPE: {"schema": references[Problem]}}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from otagate.api import paging
 from otagate.engine.patches import DevicePatch, PolicyPatch
@@ -27,6 +28,7 @@ MAX_GROUPS = 32
 MAX_SKIPPED = 64
 """Versions that one device skips."""
 
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 _UNSAFE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """What no text may hold: it moves a cursor or turns a line around."""
@@ -39,6 +41,17 @@ _OVERRIDE_NEEDS_BECAUSE: dict[str, Any] = {
 }
 
 
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 60.0 is the integer 60 (JSON Schema 2020-12, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _rfc3339(value: object) -> object:
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise ValueError("write a time with its zone, as in 2026-05-01T03:00:00+02:00")
+    return value
+
+
 def _readable(text: str) -> str:
     parse_version(text)
     return text
@@ -46,8 +59,13 @@ def _readable(text: str) -> str:
 
 HexVersion = Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{1,8}$"), AfterValidator(_readable)]
 DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,10}){1,3}$"), AfterValidator(_readable)]
-Version = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | HexVersion | DottedVersion
+FileVersion = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION), BeforeValidator(_whole)]
+Version = FileVersion | HexVersion | DottedVersion
 """A 32-bit file version, as a number or as it is shown, or the dotted version of a Z-Wave node."""
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc3339)]
+"""A time as RFC 3339 writes it."""
 
 
 class Query(BaseModel):
@@ -103,8 +121,8 @@ class JournalFilters(Query):
     id: Name | None = None
     kind: Name | None = None
     actor: Name | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     limit: Limit = 100
     cursor: JournalCursor | None = None
 
@@ -133,10 +151,10 @@ class OrderBody(Body):
     model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
 
     devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)]
-    version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | Annotated[int, Field(ge=0, le=MAX_FILE_VERSION)] | None = None
+    version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | FileVersion | None = None
     component: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
     image: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    when: Literal["now", "window"] | AwareDatetime = "now"
+    when: Literal["now", "window"] | Moment = "now"
     allow_downgrade: bool = False
     force: bool = False
     override: Annotated[tuple[Guard, ...], Field(max_length=len(get_args(Guard)), strict=False)] = ()
@@ -175,14 +193,14 @@ class OrderBody(Body):
 class PermitJoinBody(Body):
     """How long the network stays open, in seconds; 0 closes it."""
 
-    seconds: Annotated[int, Field(ge=0, le=254)] = 60
+    seconds: Annotated[int, Field(ge=0, le=254), BeforeValidator(_whole)] = 60
 
 
 class PolicyBody(Body):
     """How releases for one device are taken, whatever the rules say; null leaves it to them."""
 
     default: Mode | None = None
-    retries: Annotated[int, Field(ge=0, le=20)] | None = None
+    retries: Annotated[int, Field(ge=0, le=20), BeforeValidator(_whole)] | None = None
 
 
 class DeviceBody(Body):

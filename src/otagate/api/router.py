@@ -81,14 +81,13 @@ class Header:
     about: str
 
     def read(self, request: web.Request) -> str | None:
-        """Its value, or None where it is absent or empty. Raises RequestError `invalid-request`."""
+        """Its value, or None where it is absent. Raises RequestError `invalid-request`."""
         values = request.headers.getall(self.name, [])
-        text = values[0].strip() if len(values) == 1 else ""
-        if not text and len(values) < 2:
+        if not values:
             return None
-        if not re.fullmatch(self.pattern, text):
+        if len(values) > 1 or not re.fullmatch(self.pattern, values[0]):
             raise invalid(self.name, "header", self.about)
-        return text
+        return values[0]
 
 
 class Nothing(BaseModel):
@@ -191,7 +190,7 @@ def _query(kind: type, request: web.Request) -> BaseModel:
     try:
         return _model(kind).model_validate(dict(request.query))
     except ValidationError as error:
-        raise _refusal(error, "query") from None
+        raise _refusal(error, _model(kind), "query") from None
 
 
 async def _body(kind: type, request: web.Request, patience: float) -> BaseModel:
@@ -207,7 +206,7 @@ async def _body(kind: type, request: web.Request, patience: float) -> BaseModel:
     except ValidationError as error:
         if any(each["type"] == "json_invalid" for each in error.errors(include_url=False, include_context=False, include_input=False)):
             raise RequestError("malformed-request", "the body is not JSON") from None
-        raise _refusal(error, "body") from None
+        raise _refusal(error, _model(kind), "body") from None
 
 
 def _model(kind: type) -> type[BaseModel]:
@@ -216,8 +215,29 @@ def _model(kind: type) -> type[BaseModel]:
     return kind
 
 
-def _refusal(error: ValidationError, location: Literal["body", "query"]) -> RequestError:
-    found = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-    errors = [field_error(".".join(str(part) for part in each["loc"]), location, each["msg"].removeprefix("Value error, ")) for each in found]
+def _refusal(error: ValidationError, kind: type[BaseModel], location: Literal["body", "query"]) -> RequestError:
+    """One error for each field, in words for whoever wrote the request: of a field that may be several things, what it is not is told once."""
+    words: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
+        place = ".".join(_place(kind, each["loc"], known=each["type"] != "extra_forbidden"))
+        words.setdefault(place, []).append(each["msg"].removeprefix("Value error, "))
+    innermost = {place: said for place, said in words.items() if not any(other.startswith(f"{place}.") for other in words)}
+    errors = [field_error(place, location, " or ".join(dict.fromkeys(said))) for place, said in innermost.items()]
     first = errors[0]
     return RequestError("invalid-request", f"{first.field or location}: {first.detail}", errors=errors)
+
+
+def _place(kind: type[BaseModel] | None, path: tuple[int | str, ...], *, known: bool) -> list[str]:
+    """The part of an error's path that the request itself has; behind it come the branches that the validator tried."""
+    place: list[str] = []
+    for part in path:
+        if isinstance(part, str) and known and (kind is None or part not in kind.model_fields):
+            break
+        place.append(str(part))
+        if isinstance(part, str) and kind is not None and part in kind.model_fields:
+            kind = next((each for each in typing.get_args(kind.model_fields[part].annotation) if _is_model(each)), None)
+    return place
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
