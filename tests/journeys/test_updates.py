@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+import zigpy_znp.zigbee.application
 
+from otagate.radios import stacks
 from otagate_rig.aps import DeviceKind
 from otagate_rig.spec import Behaviours, DeviceSpec
-from tests.journeys.hub import IEEE, NEW, assert_updated, device_id, ended, fact, image_of, journey, state_is, told
+from tests.journeys.hub import IEEE, NEW, assert_updated, device_id, ended, fact, image_of, journey, radio_is, state_is, told
 
 
 @pytest.mark.asyncio
@@ -33,6 +36,22 @@ async def test_a_device_gets_new_firmware_and_tells_its_version(tmp_path: Path, 
         view = await run.desk.device(update.device)
         assert [each.component.version for each in view.components] == [NEW]
         assert view.update_status == "updated"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["deconz", "xbee", "zigate"])
+async def test_a_radio_of_any_zigpy_library_is_driven_through_its_public_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By its name; under that name stands a library for which there is a coordinator here."""
+    monkeypatch.setitem(sys.modules, stacks.STACKS[name].module, zigpy_znp.zigbee.application)
+    image = image_of(5_000)
+    async with journey(tmp_path, images=[image], radio={"type": name}) as run:
+        up = await radio_is(run.desk, "up")
+        assert str(up.data["sentence"]).endswith("; OTA over the library's public interface")
+        update = await ended(run.desk, await run.order())
+        assert update.state == "succeeded", update.error
+        assert_updated(run.device(), image)
 
 
 @pytest.mark.asyncio
