@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,6 +72,8 @@ class Device:
         self.parent = 0xFFFE
         self.powered = True
         self.commands: deque[CommandSeen] = deque(maxlen=MOST_COMMANDS_KEPT)
+        self.zdo_answers: Counter[int] = Counter()
+        """Requests to its ZDO that it answered, by request cluster: an interview leaves its trace here."""
         self._network = network
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -161,6 +163,7 @@ class Device:
         reply = zdo.answer(self.node(), frame.cluster, frame.data, unicast=unicast)
         if reply is None:
             return
+        self.zdo_answers[frame.cluster] += 1
         self._send(0, 0, zdo.ZDO_PROFILE, reply.cluster, reply.payload, at)
         if reply.leaves:
             self._network.left(self, rejoin=reply.rejoins)

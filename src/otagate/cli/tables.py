@@ -63,6 +63,15 @@ def devices(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def adopted(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Devices that were, or would be, taken over from another program."""
+    made = table(console, "Device", "Name", "Room", "Groups", "Model", "Outcome")
+    for each in items:
+        told = [each["id"], each["name"], each["room"], ", ".join(each["groups"]), _model(each), each["outcome"]]
+        made.add_row(*(cell(value) for value in told))
+    return made
+
+
 def _model(device: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in (device["manufacturer"], device["model"]) if part)
 

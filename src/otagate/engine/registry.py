@@ -7,9 +7,10 @@ is owed to it, and a fact is published only once it is durable. What operators s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import structlog
 
@@ -32,6 +33,10 @@ _HEARD_LATELY = timedelta(seconds=60)
 
 _COMPONENTS = 8
 """No device has more components than this; one that tells of more invents them."""
+
+
+Adopted = Literal["new", "changed", "unchanged"]
+"""What taking over what another program knows of a device made of it."""
 
 
 @dataclass(slots=True)
@@ -175,6 +180,27 @@ class Registry:
             self._devices[device_id] = patched(self.device(device_id), patch)  # what was heard meanwhile stays
             return self._devices[device_id]
 
+    async def adopt(
+        self, devices: Sequence[Device], *, actor: str, reword: Callable[[Device], Device], settle: Callable[[], Awaitable[None]]
+    ) -> Mapping[DeviceId, Adopted]:
+        """Take devices as another program of their network knows them: on disk first, in one commit with what `settle` does, then here.
+
+        What was asked, ordered or heard here stays; `reword` puts in what people called them there. Raises StoreError, and what `settle` raises.
+        """
+        async with self._saving:
+            before = {each.id: self._devices.get(each.id) for each in devices}
+            rows = [reword(_adopted(each, before[each.id])) for each in devices]
+            outcome = {each.id: _outcome(each, before[each.id]) for each in rows}
+            async with self._journal.commit() as entry:
+                for row in rows:
+                    await self._store.devices.put(row)
+                    if outcome[row.id] != "unchanged":
+                        data = {"name": row.name, "model": row.model, "room": row.room, "groups": ", ".join(row.groups) or None}
+                        entry.tell("device", row.id, "adopted", actor=actor, data=data)
+                await settle()
+            self._devices.update((row.id, row) for row in rows)
+            return outcome
+
     # --- to disk ------------------------------------------------------------------------------------------------------------------------
 
     async def _take(self, device: Device, kind: str | None) -> None:
@@ -260,6 +286,19 @@ def _known_better(device: Device, known: Device) -> Device:
         groups=known.groups or device.groups,
         policy=known.policy,
     )
+
+
+def _adopted(device: Device, known: Device | None) -> Device:
+    if known is None:
+        return device
+    heard = max((each for each in (device.last_seen, known.last_seen) if each is not None), default=None)
+    return replace(_known_better(device, known), last_seen=heard)
+
+
+def _outcome(device: Device, known: Device | None) -> Adopted:
+    if known is None:
+        return "new"
+    return "changed" if _differs(device, known) else "unchanged"
 
 
 def _differs(device: Device, known: Device | None) -> bool:

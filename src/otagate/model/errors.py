@@ -142,6 +142,13 @@ class TransferStalled(RadioError):
     code: ClassVar[str] = "transfer-stalled"
 
 
+class AdoptionError(OtagateError):
+    """What another program knows of a network cannot be taken over; nothing was changed."""
+
+    code: ClassVar[str] = "cannot-adopt"
+    retry: ClassVar[Retry] = "never"
+
+
 class SessionError(OtagateError):
     """A conversation with a device went wrong."""
 
@@ -259,6 +266,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be written now (disk full, read-only, locked by another process)."""
 
     code: ClassVar[str] = "store-unavailable"
+
+
+class StoreInUse(StoreUnavailable):
+    """Another process holds the store."""
 
 
 class StoreCorrupt(StoreError):

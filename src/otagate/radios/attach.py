@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import RadioUnavailable, WrongNetwork
+from otagate.model.networks import NetworkIdentity, spell_ieee
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -59,7 +60,7 @@ class StateFiles:
 
     @property
     def left_running(self) -> bool:
-        """Whether our last life ended without stopping the coordinator, so that it may be heard talking to us."""
+        """Whether our last life, or the program whose network we took over, left the coordinator running, so that it may be heard talking."""
         return self.running.exists()
 
     def mark_running(self) -> None:
@@ -103,9 +104,17 @@ class StateFiles:
 def pin_of(app: ControllerApplication) -> Pin:
     """The pin of the network that the coordinator holds now."""
     network, node = app.state.network_info, app.state.node_info
-    epid = str(network.extended_pan_id)
-    digest = hashlib.sha256(b"otagate network pin\0" + epid.encode() + bytes(network.network_key.key.serialize())).hexdigest()
-    return Pin(extended_pan_id=epid, coordinator=str(node.ieee), key_fingerprint=digest[:32])
+    return _pin(str(network.extended_pan_id), str(node.ieee), bytes(network.network_key.key.serialize()))
+
+
+def pin_for(identity: NetworkIdentity) -> Pin:
+    """The pin of a network that another program tells of."""
+    return _pin(spell_ieee(identity.extended_pan_id), spell_ieee(identity.coordinator), identity.key)
+
+
+def _pin(epid: str, coordinator: str, key: bytes) -> Pin:
+    digest = hashlib.sha256(b"otagate network pin\0" + epid.encode() + key).hexdigest()
+    return Pin(extended_pan_id=epid, coordinator=coordinator, key_fingerprint=digest[:32])
 
 
 async def form_where_empty(app: ControllerApplication, files: StateFiles) -> bool:
@@ -130,7 +139,10 @@ async def check_network(app: ControllerApplication, files: StateFiles) -> None:
         raise RadioUnavailable("the coordinator has no network; set `network: form` for this radio to let otagate form one")
     pinned, found = files.read_pin(), pin_of(app)
     if pinned is not None and pinned != found:
-        raise WrongNetwork(_difference(pinned, found, files.pin))
+        raise WrongNetwork(
+            f"the coordinator holds another network than before: {difference(pinned, found)}. "
+            f"Put the old stick back, or move {files.pin} away to accept this one"
+        )
     if pinned is None:
         files.write_pin(found)
 
@@ -159,7 +171,8 @@ def _refuse_where_known(app: ControllerApplication, files: StateFiles) -> None:
         )
 
 
-def _difference(pinned: Pin, found: Pin, file: Path) -> str:
+def difference(pinned: Pin, found: Pin) -> str:
+    """What tells two networks apart, in words; of their keys only that they differ."""
     words: dict[str, str] = {"extended_pan_id": "extended PAN id", "coordinator": "coordinator address", "key_fingerprint": "network key"}
     was: dict[str, Any] = asdict(pinned)
     now: dict[str, Any] = asdict(found)
@@ -168,4 +181,4 @@ def _difference(pinned: Pin, found: Pin, file: Path) -> str:
         for key, word in words.items()
         if was[key] != now[key]
     ]
-    return f"the coordinator holds another network than before: {', '.join(shown)}. Put the old stick back, or move {file} away to accept this one"
+    return ", ".join(shown)

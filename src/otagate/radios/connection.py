@@ -79,7 +79,6 @@ class Connection:
 
     async def _new(self) -> ControllerApplication:
         settings = self._settings
-        application = stacks.application_class(settings.type)
         config = stacks.zigpy_config(
             settings.type,
             path=settings.path,
@@ -89,7 +88,7 @@ class Connection:
             channel=settings.channel,
         )
         with in_our_words(opening(str(self._files.database))):
-            return await application.new(config, start_radio=False)
+            return await stacks.load(settings.type, config)
 
     async def _form(self) -> None:
         """On an empty stick, in a life of its own: forming resets it, and bellows registers endpoints only when it connects.

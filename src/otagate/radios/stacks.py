@@ -136,6 +136,23 @@ def application_class(radio_type: str) -> type[ControllerApplication]:
     return chosen
 
 
+async def load(radio_type: str, config: dict[str, Any]) -> ControllerApplication:
+    """The application with the devices of its database; the line stays closed. The library's own errors pass through.
+
+    As its `new` does without starting the radio; but `new` leaves a database open that it cannot read, and its thread keeps the process alive.
+    """
+    app = application_class(radio_type)(config)
+    loaded = False
+    try:
+        await app._load_db()
+        loaded = True
+    finally:
+        if not loaded:
+            await let_go(radio_type, app)
+            await app.shutdown()
+    return app
+
+
 def tap(radio_type: str, app: ControllerApplication, *, take: Take) -> FastPath | None:
     """Begin the fast path of a started application, or None where its library has none. Raises FastPathUnavailable, with nothing changed."""
     name = STACKS[radio_type].fast_path

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable
+from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreInUse, StoreUnavailable
 
 APPLICATION_ID = 0x4F544147  # "OTAG"; written by migration 1
 OLDEST_SQLITE = (3, 38, 0)  # STRICT tables came with 3.37, JSON functions are always built in since 3.38
@@ -102,7 +102,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock without waiting; raises StoreUnavailable where another store object, here or in another process, has it."""
+        """Take the lock without waiting; raises StoreInUse where another store object, here or in another process, has it."""
         with translated(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
         try:
@@ -112,7 +112,7 @@ class FileLock:
         except BlockingIOError as error:
             owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise StoreUnavailable(
+            raise StoreInUse(
                 f"two daemons on one store: {self._store} is open in process {owner}: stop that one, or give this one a state_dir of its own"
             ) from error
         except OSError as error:

@@ -1,0 +1,139 @@
+"""zigbee-herdsman as zigbee2mqtt uses it: installed from npm, pinned, into a cache outside of the source tree; steered over its driver."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import yaml
+
+_SOURCE = Path(__file__).parent.parent / "herdsman"
+_OLDEST_NODE = (20, 19)
+_INSTALL_WITHIN = 300.0
+_ANSWER_WITHIN = 60.0
+
+PAN_ID = 0x1A62
+NETWORK_KEY = bytes(range(3, 19))
+
+
+def installed() -> Path:
+    """The folder that holds herdsman's node_modules; skips the test where there is no node, no npm, or no registry that npm reaches."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(int(each) for each in version.removeprefix("v").split(".")) < _OLDEST_NODE:
+        pytest.skip(f"node {version} is too old for zigbee-herdsman, which needs {'.'.join(map(str, _OLDEST_NODE))}")
+    cache = Path(os.environ.get("OTAGATE_RIG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otagate-rig")
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"herdsman-{hashlib.sha256((_SOURCE / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
+    with (cache / "herdsman.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # workers of one run install once
+        if not folder.exists():
+            _install(npm, folder)
+    return folder
+
+
+def _install(npm: str, folder: Path) -> None:
+    aside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(_SOURCE / name, aside)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    done = subprocess.run(command, cwd=aside, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
+    if done.returncode:
+        pytest.skip(f"zigbee-herdsman cannot be installed: npm ci said {done.stderr.strip()[-300:]}")
+    aside.replace(folder)
+
+
+class Herdsman:
+    """One life of the program on a coordinator; its files are in `data`, where zigbee2mqtt would have them."""
+
+    def __init__(self, program: Path, data: Path, *, path: str, adapter: str) -> None:
+        self._program = program
+        self._data = data
+        self._path = path.replace("socket://", "tcp://")
+        self._adapter = adapter
+        self._process: asyncio.subprocess.Process
+        self._events: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> Self:
+        self._data.mkdir(exist_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            "node", str(_SOURCE / "driver.js"), str(self._program),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
+        )  # fmt: skip
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    async def _hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        assert line, "herdsman has ended"
+        return json.loads(line)
+
+    async def ask(self, what: str, **fields: Any) -> dict[str, Any]:
+        """Give one command; returns its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": what} | fields).encode() + b"\n")
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            while "interviewed" in (answer := await self._hear()):
+                self._events.append(answer)
+        assert "error" not in answer, answer
+        return answer
+
+    async def start(self) -> str:
+        """Start on the coordinator as zigbee2mqtt does; returns what became of its network: `reset` is a new one, `resumed` the same."""
+        options = {
+            "network": {"panID": PAN_ID, "extendedPanID": [0xDD] * 8, "channelList": [15], "networkKey": list(NETWORK_KEY)},
+            "transport": {"path": self._path, "adapter": self._adapter, "baudRate": 115200, "rtscts": False},
+            "databasePath": str(self._data / "database.db"),
+            "databaseBackupPath": str(self._data / "database.db.backup"),
+            "backupPath": str(self._data / "coordinator_backup.json"),
+            "adapter": {"disableLED": False},
+        }
+        return str((await self.ask("start", options=options))["started"])
+
+    async def interviews(self, count: int) -> None:
+        """Wait until so many devices have been interviewed, all of them with success."""
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            while len(self._events) < count:
+                self._events.append(await self._hear())
+        assert [each["status"] for each in self._events] == ["successful"] * count
+
+    async def read_model(self, ieee: int, endpoint: int = 1) -> dict[str, Any]:
+        """Ask a device for its model and software build, over the air."""
+        return dict((await self.ask("read", ieee=f"0x{ieee:016x}", endpoint=endpoint))["read"])
+
+    async def stop(self) -> None:
+        """Stop as zigbee2mqtt does at its end: everything is written."""
+        await self.ask("stop")
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            await self._process.wait()
+
+
+def write_configuration(data: Path, *, devices: dict[int, str], groups: dict[int, str]) -> None:
+    """What zigbee2mqtt keeps beside herdsman's files."""
+    document = {
+        "mqtt": {"base_topic": "zigbee2mqtt", "server": "mqtt://localhost"},
+        "advanced": {"pan_id": PAN_ID, "network_key": list(NETWORK_KEY), "channel": 15},
+        "devices": {f"0x{ieee:016x}": {"friendly_name": name} for ieee, name in devices.items()},
+        "groups": {str(number): {"friendly_name": name} for number, name in groups.items()},
+    }
+    (data / "configuration.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
