@@ -8,7 +8,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
 from otagate.sessions.ota_transfer import Patience
 from tests.sessions.playbook import IMAGE, Playbook, asked, downloads, offering, park, play, serve, told, transferring, unasked
-from tests.sessions.wire import ABORT, IMAGE_TYPE, NEW, ask, block, end, no_image, notify, offered, query, stop, upgrade
+from tests.sessions.wire import ABORT, IMAGE_TYPE, MANUFACTURER, NEW, ask, block, end, no_image, notify, offered, query, stop, upgrade
 
 SIZE = len(IMAGE)
 
@@ -37,6 +37,29 @@ def test_an_end_of_patience_that_is_not_heard_is_told_again() -> None:
 def test_an_expired_offer_begins_anew() -> None:
     story = offering().passes(121.0).whatever().commits().whatever().orders(park()).whatever().passes(300.0).nothing()
     story.orders(serve()).expects(unasked(notify(tsn=6))).sends(query()).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE))
+
+
+@pytest.mark.parametrize("other", [{"image_type": IMAGE_TYPE + 1}, {"manufacturer": MANUFACTURER + 1}])
+def test_a_device_that_asks_for_something_else_again_and_again_declines_what_is_offered(other: dict[str, int]) -> None:
+    story = offering()
+    for _ in range(3):
+        story.passes(20.0).whatever().sends(query(**other)).whatever()
+    identity = f"0x{other.get('manufacturer', MANUFACTURER):04x} and image type 0x{other.get('image_type', IMAGE_TYPE):04x}"
+    story.passes(59.0).whatever().passes(2.0).expects_at((1.0, told(Cause.DECLINED, words=identity)))
+    story.commits().nothing().stands(State.FAILED)
+
+
+def test_a_device_that_asks_for_each_of_its_images_in_turn_is_offered_the_one_that_there_is() -> None:
+    story = offering()
+    for _ in range(3):
+        story.sends(query(image_type=IMAGE_TYPE + 1)).whatever()
+    story.sends(query()).expects(told(Cause.ACCEPTED)).commits().expects(offered(SIZE))
+
+
+def test_two_queries_for_something_else_are_no_proof() -> None:
+    offering().sends(query(image_type=IMAGE_TYPE + 1)).whatever().sends(query(image_type=IMAGE_TYPE + 1)).whatever().passes(119.0).whatever().passes(
+        2.0
+    ).expects_at((1.0, told(Cause.EXPIRED)))
 
 
 def test_a_lost_notify_is_never_fatal() -> None:

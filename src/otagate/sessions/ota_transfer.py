@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otagate.model.orders import Serve
 from otagate.sessions.effects import Advance
-from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, end_response
+from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, QueryRequest, end_response
 
 MAX_PAGE = 4_096
 """Largest page that is served, in bytes; a larger one is malformed (the specification sets no bound, and 65,535 is an attack)."""
 
 MAX_PAGE_BLOCKS = 32
 """Most frames that one page request is worth; a client fetches the rest of its page by block requests, as it does after loss."""
+
+FALSE_QUERIES = 3
+"""So many queries for something else, and none for what is offered, are no accident: the device is another than it told."""
 
 _NEVER = float("-inf")
 _SENT_FACTOR = 3
@@ -115,6 +118,7 @@ class Transfer:
     back_at: float = _NEVER  # until when the device was told to wait
     notified: float | None = None
     notifies: int = 0
+    others: list[QueryRequest] = field(default_factory=list)  # queries for something else while this was offered, few of them
     knocked: float = _NEVER
     page: Page | None = None
     pending: Pending | None = None
@@ -158,6 +162,11 @@ class Transfer:
             self.reached = end
         return self.order.image[offset:end]
 
+    def asked_for_another(self, request: QueryRequest) -> None:
+        """The device asks for an image that nobody offers."""
+        if self.phase is Phase.OFFERED and len(self.others) < FALSE_QUERIES:
+            self.others.append(request)
+
     def keep(self, frame: bytes, now: float) -> None:
         """Keep a request that cannot be answered yet; only the newest counts, because a device that asks again has given up the one before."""
         self.unanswered, self.unanswered_at = frame, now
@@ -171,6 +180,7 @@ class Transfer:
         """Count every patience from `now`."""
         self.since = self.heard = self.moved = now
         self.notifies = 0
+        self.others.clear()
 
     def park(self, now: float) -> None:
         """Serve no more for now; the image stays pinned."""

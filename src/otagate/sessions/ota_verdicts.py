@@ -8,7 +8,7 @@ from otagate.model.lifecycle import Cause
 from otagate.model.orders import Serve
 from otagate.model.quirks import Quirk
 from otagate.sessions import ota_frames as ota
-from otagate.sessions.ota_transfer import Phase, Transfer
+from otagate.sessions.ota_transfer import FALSE_QUERIES, Phase, Transfer
 
 
 class Verdict(NamedTuple):
@@ -73,8 +73,13 @@ def end_badly(transfer: Transfer, status: int) -> Verdict | None:
     return Verdict((Cause.ABORTED_BY_DEVICE,), detail, park=True)
 
 
-def offer_over(seconds: float) -> Verdict:
-    """Nobody asked."""
+def offer_over(transfer: Transfer, seconds: float) -> Verdict:
+    """Nobody asked; or the device asked for something else, so that what it told of itself before is not true."""
+    if len(transfer.others) >= FALSE_QUERIES:
+        other, order = transfer.others[-1], transfer.order
+        asks = f"the device asks for manufacturer 0x{other.manufacturer_code:04x} and image type 0x{other.image_type:04x}"
+        detail = f"{asks}, and not for the 0x{order.manufacturer_code:04x} and 0x{order.image_type:04x} that it told before"
+        return Verdict((Cause.DECLINED,), detail, Phase.OVER)
     return Verdict((Cause.EXPIRED,), f"the device did not ask for the image within {seconds:.0f} s", park=True)
 
 

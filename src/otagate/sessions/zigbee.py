@@ -275,6 +275,8 @@ class OtaServer:
         request = ota.read_query(frame)
         transfer = self._transfers.get(request.image_type)
         if transfer is None or transfer.order.manufacturer_code != request.manufacturer_code:
+            for each in self._transfers.values():
+                each.asked_for_another(request)
             return self._no_image(request, frame[1], now)
         order, quirk = transfer.order, self.quirk.of_type(request.image_type)
         transfer.page = None
@@ -348,7 +350,7 @@ class OtaServer:
             transfer.pending.told = now
             return (transfer.pending.advance,)
         if transfer.phase is Phase.OFFERED and timing.offer_ends(transfer) <= now:
-            return self._tell(transfer, verdicts.offer_over(timing.offer()), now)
+            return self._tell(transfer, verdicts.offer_over(transfer, timing.offer()), now)
         if transfer.phase is Phase.SERVING and timing.silence_ends(transfer) <= now:
             return self._tell(transfer, verdicts.progress_over(transfer, self.last_refusal), now)
         return self._notify(transfer, now)
