@@ -148,7 +148,7 @@ class Parts:
     @cached_property
     def interrogator(self) -> Interrogator:
         """Who runs what."""
-        return Interrogator(
+        interrogator = Interrogator(
             registry=self.registry,
             consultant=self.consultant,
             radios=self.radios,
@@ -157,6 +157,8 @@ class Parts:
             is_busy=self.conductor.is_busy,
             told=self.conductor.told,
         )
+        self.library.watch(interrogator.image_added)
+        return interrogator
 
     @cached_property
     def refresher(self) -> Refresher:

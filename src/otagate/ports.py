@@ -147,6 +147,12 @@ class Radio(Protocol):
     async def interrogate(self, device: DeviceId) -> Device:
         """Ask the device which firmware it runs, now. Raises DeviceUnreachable, DeviceRefused, RadioUnavailable, UnknownDevice."""
 
+    async def notify(self, device: DeviceId) -> Component:
+        """Let the device ask what there is for it, now, and return what it tells by that: some tell their hardware, or all, in no other way.
+
+        Raises DeviceUnreachable where it must not be notified or does not ask, RadioUnavailable, UnknownDevice.
+        """
+
     def command(self, order: Order) -> None:
         """Hand an order to the session of its device; idempotent; survives a restart of the radio."""
 

@@ -18,6 +18,8 @@ def test_the_demo_updates_every_device_that_it_should_refuses_one_with_its_reaso
     assert done.returncode == 0, done.stdout + done.stderr
     for device in ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimmer"):
         assert re.search(rf"{device} 0x010\d to 0x01020003: succeeded", done.stdout)
-    assert "hardware version 1 is outside 2 to 4 of the image" in done.stdout
+    assert (
+        "zigbee-00124b000de30005: The image is for another device: The release is for hardware versions 2 to 4, the component has 1." in done.stderr
+    )
     assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1", done.stdout)
     assert "no device saw a protocol error" in done.stdout

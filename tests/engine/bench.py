@@ -237,6 +237,7 @@ class Hub:
             is_busy=self.conductor.is_busy,
             told=self.conductor.told,
         )
+        self.library.watch(self.interrogator.image_added)
         self.refresher = Refresher(folders=bench.folders, library=self.library, consultant=self.consultant, journal=self.journal, clock=clock)
         self.readings = Readings(
             store=store,

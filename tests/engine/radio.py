@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -64,7 +64,9 @@ class Lamp:
     boots: Literal["new", "old", "never"] = "new"
     seconds: float = 60.0
     reboot: float = 5.0
+    hardware: int | None = None  # told only when it asks for an image
     interrogations: int = 0
+    notifies: int = 0
     downloads: int = 0
     offset: float = 0.0
     busy: Literal["", "downloading", "ending", "rebooting"] = ""
@@ -201,6 +203,19 @@ class ScriptedRadio:
             raise RadioUnavailable("there is no stick")
         created = datetime(2026, 5, 1, tzinfo=UTC)
         return RadioBackup(radio=self.name, path=Path("/b/zigbee0.json"), format="x", sha256="ab" * 32, size=1, devices=1, created=created)
+
+    async def notify(self, device: DeviceId) -> Component:
+        if not self.up:
+            raise RadioUnavailable("the radio is not up")
+        lamp = self.lamps[device]
+        lamp.notifies += 1
+        await asyncio.sleep(0.5 if lamp.there and lamp.asks else 20.0)
+        if not lamp.there or not lamp.asks:
+            raise DeviceUnreachable(f"{device} did not ask")
+        (component,) = lamp.describe(interrogated=True).components
+        told = replace(component, hardware_version=lamp.hardware)
+        self.emit(DeviceAsked(device=device, component=told))
+        return told
 
     async def permit_joining(self, seconds: int) -> None:
         if not self.up:

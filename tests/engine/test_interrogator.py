@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from otagate.engine.views import OrderRequest
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, zigbee_device_id
 from otagate.model.lifecycle import State
-from tests.engine.bench import DAY, Bench
+from tests.engine.bench import DAY, Bench, Hub
 from tests.engine.radio import LAMP, NEW, Lamp
 from tests.virtual_time import instantly
 
@@ -193,3 +195,104 @@ async def test_checks_are_answered_and_known_while_the_disk_is_full() -> None:
         hub.store.full = False
         await hub.until(lambda: not hub.registry.owes, within=30)
     assert (await bench.disk.devices.get(LAMP)).components[0].version == NEW
+
+
+# --- the hardware version -----------------------------------------------------------------------------------------------------------------
+
+
+async def refusals(hub: Hub, *devices: DeviceId) -> list[str]:
+    """What is wrong with an order, before anything is sent."""
+    result = await hub.desk.order(OrderRequest(devices=devices or (LAMP,), dry_run=True), actor="test")
+    return [each.error.code for each in result.refused]
+
+
+@pytest.mark.parametrize("first", ["the device", "the image"])
+@instantly
+async def test_where_an_image_is_for_some_hardware_only_the_device_is_asked_for_its_own_and_an_order_refused_up_front(first: str) -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=9)})
+    async with bench.hub() as hub:
+        if first == "the device":
+            await hub.ready()
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.until(lambda: bench.lamp.notifies, within=60)
+        await hub.pass_time(seconds=5)
+        assert hub.registry.device(LAMP).components[0].hardware_version == 9
+        assert await refusals(hub) == ["incompatible-image"]
+        await hub.pass_time(days=1)
+        assert bench.lamp.notifies == 1
+
+
+@instantly
+async def test_automatic_updates_of_devices_with_fitting_hardware_wait_for_nobody() -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=3)}, mode="automatic")
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.until(lambda: bench.lamp.version == NEW)
+
+
+@pytest.mark.parametrize(
+    "image", [{}, {"hardware": (2, 4), "image_type": 0x99}, {"hardware": (2, 4), "manufacturer_code": 0x1234}], ids=["any", "type", "maker"]
+)
+@instantly
+async def test_no_device_is_notified_for_an_image_that_asks_nothing_of_it(image: dict[str, Any]) -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=3)})
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.add_image(NEW, **image)
+        await hub.pass_time(days=1)
+    assert bench.lamp.notifies == 0
+
+
+@instantly
+async def test_a_device_that_runs_the_image_already_is_not_notified_for_it() -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=3, version=NEW)})
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.pass_time(days=1)
+    assert bench.lamp.notifies == 0
+
+
+@instantly
+async def test_a_device_that_does_not_heed_the_question_is_known_all_the_same_and_asked_no_oftener_than_for_its_version() -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=3, asks=False)}, every=timedelta(hours=6))
+    async with bench.hub() as hub:
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.ready()
+        assert hub.registry.device(LAMP).online
+        assert await refusals(hub) == []
+        await hub.pass_time(days=2)
+    assert 4 <= bench.lamp.notifies <= bench.lamp.interrogations <= 10
+
+
+@instantly
+async def test_a_sleeping_device_is_asked_for_its_hardware_when_it_is_heard() -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True, hardware=9)})
+    async with bench.hub() as hub:
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.wake(LAMP)
+        await hub.ready()
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.pass_time(hours=1)
+        assert bench.lamp.notifies == 0
+        hub.radio.wake(LAMP)
+        await hub.until(lambda: hub.registry.device(LAMP).components[0].hardware_version == 9, within=60)
+        assert await refusals(hub) == ["incompatible-image"]
+        for _ in range(10):
+            hub.radio.wake(LAMP)
+            await hub.pass_time(hours=1)
+        assert bench.lamp.notifies == 1
+
+
+@instantly
+async def test_a_device_that_was_busy_or_away_when_the_image_came_is_asked_later() -> None:
+    bench = Bench(lamps={LAMP: Lamp(hardware=9)}, every=timedelta(days=30))
+    async with bench.hub() as hub:
+        await hub.ready()
+        hub.radio.unplug()
+        await hub.pass_time(seconds=5)
+        await hub.add_image(NEW, hardware=(2, 4))
+        await hub.pass_time(hours=1)
+        hub.radio.plug_in()
+        await hub.until(lambda: bench.lamp.notifies == 1, within=600)

@@ -137,8 +137,7 @@ async def _mend(story: Story) -> None:
     story.hub.store.full = False
     story.hub.radio.plug_in()
     for lamp in story.bench.lamps.values():
-        lamp.goes, lamp.boots, lamp.there, lamp.asks = "well", "new", True, True
-        lamp.busy = "" if lamp.busy == "rebooting" else lamp.busy
+        lamp.goes, lamp.boots, lamp.there, lamp.asks, lamp.busy = "well", "new", True, True, ""  # and switched off and on
         story.hub.radio.announce(lamp.id)
     await story.hub.pass_time(seconds=60)
     for row in await story.bench.rows():

@@ -122,8 +122,13 @@ def _is_up(radios: list[Json]) -> bool:
 
 
 def _all_known(devices: list[Json]) -> bool:
-    told = [device for device in devices if device["components"] and all(each["version"] is not None for each in device["components"])]
+    told = [device for device in devices if device["components"] and all(map(_is_known, device["components"]))]
     return len(told) == len(CAST)
+
+
+def _is_known(component: Json) -> bool:
+    """Whether a component has told its version and, where an image asks for it, its hardware."""
+    return component["version"] is not None and (component["image_type"] != DIMMER or component["hardware_version"] is not None)
 
 
 def _cast_table(console: Console, devices: list[Json]) -> Any:

@@ -23,6 +23,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, version_key
+from otagate.policy.match import wants_hardware
 from otagate.policy.plan import Choice, choose
 from otagate.policy.retry import judge_loop
 from otagate.policy.settings import PolicySettings
@@ -86,6 +87,10 @@ class Consultant:
     def offers(self, device: Device) -> Sequence[tuple[Component, Choice]]:
         """Every component with its choice."""
         return [(component, self.consult(device, component)) for component in device.components]
+
+    def wants_hardware(self, device: Device) -> bool:
+        """Whether a stored image is for some hardware versions only, and which one the device has is not known."""
+        return any(wants_hardware(device, each, self._library.releases_for(each)) for each in device.components)
 
     async def past(self, device: DeviceId) -> Past:
         """What became of the device's updates."""

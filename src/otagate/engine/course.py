@@ -320,12 +320,12 @@ class Course:
         """The version of the component, read now; None where the device cannot be asked or does not say."""
         try:
             answer = await self._interrogate()
+            await self.tools.registry.interrogated(answer)
+            component = answer.component(self.update.component) or await self.radio.notify(self.update.device)
         except OtagateError as error:
             LOG.debug("version not read", update=self.update.id, error=str(error))
             return None
-        await self.tools.registry.interrogated(answer)
-        component = answer.component(self.update.component)
-        return component.version if component is not None else None
+        return component.version if component.id == self.update.component else None
 
     async def _interrogate(self) -> Device:
         async with self.questions:

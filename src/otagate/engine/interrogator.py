@@ -15,6 +15,7 @@ from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, OtagateError, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, RadioName
+from otagate.model.images import Image
 from otagate.ports import Clock, Radio
 
 LOG = structlog.get_logger("otagate.interrogator")
@@ -71,6 +72,7 @@ class Interrogator:
         self._told = told
         self._lanes = {name: _Lane() for name in radios}
         self._misses: dict[DeviceId, _Misses] = {}
+        self._wanted: set[DeviceId] = set()  # asked when that is possible, due or not
         self._running: dict[DeviceId, asyncio.Task[Device | Exception]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -111,7 +113,8 @@ class Interrogator:
     def post_due(self) -> None:
         """Ask every device whose answer is older than the period; a sleeping one only when it is heard, a silent one less and less often."""
         for device in self._registry.devices():
-            if not device.sleepy and self._due(device, self._every) and self._rested(device.id, heard=False):
+            due = device.id in self._wanted or self._due(device, self._every)
+            if not device.sleepy and due and self._rested(device.id, heard=False):
                 self.post(device.id)
 
     def heard(self, device_id: DeviceId) -> None:
@@ -122,8 +125,18 @@ class Interrogator:
             return
         due = device.last_checked is None or (device.sleepy and self._due(device, max(self._every, _SLEEPY_EVERY)))
         overdue = device_id in self._misses and self._due(device, self._every)
-        if (due or overdue) and self._rested(device_id, heard=True):
+        if (due or overdue or device_id in self._wanted) and self._rested(device_id, heard=True):
             self.post(device_id)
+
+    def image_added(self, image: Image) -> None:
+        """An image is here: devices that it may or may not fit are asked for their hardware, soon or when they are heard."""
+        if image.facts.hardware_min is None and image.facts.hardware_max is None:
+            return
+        for device in self._registry.devices():
+            if self._consultant.wants_hardware(device):
+                self._wanted.add(device.id)
+                if not device.sleepy:
+                    self.post(device.id)
 
     def _due(self, device: Device, period: timedelta) -> bool:
         return device.last_checked is None or self._clock.now() - device.last_checked >= period
@@ -188,5 +201,17 @@ class Interrogator:
         checked = await self._registry.interrogated(answer)
         for component in answer.components:
             self._told(device_id, component)
+        if self._consultant.wants_hardware(checked):
+            checked = await self._ask_hardware(radio, checked)
+        self._wanted.discard(device_id)
         self._consultant.post(device_id)
         return checked
+
+    async def _ask_hardware(self, radio: Radio, device: Device) -> Device:
+        """The hardware version is in Query Next Image alone (ZCL 8, 11.13.4); without it, what does not fit is declined only when it is offered."""
+        try:
+            component = await radio.notify(device.id)
+        except RadioError as error:
+            LOG.info("hardware version not told", device=device.id, error=str(error))
+            return device
+        return await self._registry.asked(device.id, component) or device

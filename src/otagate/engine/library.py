@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
 from otagate.ports import Clock, ImageCache, Store
+
+Watcher = Callable[[Image], None]
 
 _NAME_BOUND = 200
 
@@ -31,6 +33,11 @@ class Library:
         self._images: dict[Sha256, Image] = {}
         self._by_type: dict[int, list[Release]] = {}
         self._lock = asyncio.Lock()
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher` with every image that is added from now on."""
+        self._watchers.append(watcher)
 
     async def load(self) -> None:
         """Read the images that are known from before."""
@@ -94,6 +101,8 @@ class Library:
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": shown, "source": source, "bytes": image.facts.size})
             self._images[sha256] = image
             self._index()
+        for watcher in self._watchers:
+            watcher(image)
         return image
 
     async def hand_over(self, sha256: Sha256, *, source: str) -> None:

@@ -7,7 +7,7 @@ one that the device has not told, an operator must be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from otagate.model.devices import Component, Device
@@ -15,7 +15,7 @@ from otagate.model.facts import Scalar
 from otagate.model.ids import ieee_of, image_type_of, target_of
 from otagate.model.releases import Fingerprint, Release
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version, display_version, version_key
+from otagate.model.versions import Version, display_version, same_version, version_key
 
 ANY_MANUFACTURER = 0xFFFF
 """A file with this manufacturer code is meant for every maker (ZCL 8, 11.4.2.5)."""
@@ -51,6 +51,14 @@ def concerns(device: Device, component: Component, release: Release) -> bool:
     """Whether the release is for this kind of component at all: its manufacturer code and image type, or product and target, are the component's."""
     findings = (key(device, component, release) for key in (_protocol, _manufacturer_code, _image_type, _product, _target))
     return not any(finding is not None and finding.refuses for finding in findings)
+
+
+def wants_hardware(device: Device, component: Component, releases: Iterable[Release]) -> bool:
+    """Whether only the hardware version, which is not known yet, can tell if one of the releases fits."""
+    if component.hardware_version is not None:
+        return False
+    others = (each for each in releases if not same_version(each.file_version, component.version))
+    return any(_names_hardware(each) and concerns(device, component, each) for each in others)
 
 
 # --- first keys: known and equal ---------------------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ def _region(device: Device, _: Component, release: Release) -> _Finding | None:
 
 
 def _hardware(_: Device, component: Component, release: Release) -> _Finding | None:
-    if release.hardware_min is None and release.hardware_max is None:
+    if not _names_hardware(release):
         return None
     low = 0 if release.hardware_min is None else release.hardware_min
     high = 0xFFFF if release.hardware_max is None else release.hardware_max
@@ -232,6 +240,10 @@ def _own_image_type(component: Component) -> int | None:
     return image_type_of(component.id) if component.image_type is None else component.image_type
 
 
+def _names_hardware(release: Release) -> bool:
+    return release.hardware_min is not None or release.hardware_max is not None
+
+
 def _refusal(sentence: str) -> _Finding:
     return _Finding(refuses=True, sentence=sentence)
 
@@ -249,7 +261,7 @@ def _facts_used(device: Device, component: Component, release: Release) -> dict[
         facts |= {"product_type": device.node.product_type, "product_id": device.node.product_id, "target": target_of(component.id)}
     if release.region is not None:
         facts["region"] = None if device.node is None else device.node.region
-    if release.hardware_min is not None or release.hardware_max is not None:
+    if _names_hardware(release):
         facts["hardware_version"] = component.hardware_version
     if release.models:
         facts["model"] = device.model

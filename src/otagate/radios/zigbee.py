@@ -156,10 +156,7 @@ class ZigbeeRadio:
 
     async def interrogate(self, device: DeviceId) -> Device:
         """See `ports.Radio.interrogate`."""
-        self._up()
-        peer = self._switchboard.peers.get(device)
-        if peer is None:
-            raise UnknownDevice(f"radio {self.name} does not know {device}")
+        peer = self._peer(device)
         if not peer.device.is_initialized:
             peer.device.schedule_initialize()
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
@@ -167,14 +164,15 @@ class ZigbeeRadio:
             told = await read_components(peer.device)
         components = [each for each in told if each.image_type is not None]
         if len(components) < len(told):
-            asked = await self._ask_by_notify(peer)
+            asked = await self.notify(device)  # a client without the attributes
             components = [*(each for each in components if each.id != asked.id), asked]
         return replace(describe(peer.device, self.name), components=tuple(components))
 
-    async def _ask_by_notify(self, peer: Peer) -> Component:
-        """A client without the attributes tells its identity only in Query Next Image."""
+    async def notify(self, device: DeviceId) -> Component:
+        """See `ports.Radio.notify`."""
+        peer = self._peer(device)
         if not peer.session.quirk.notify:
-            raise DeviceUnreachable(f"{peer.id} does not tell its image type and must not be notified; it is known when it asks by itself")
+            raise DeviceUnreachable(f"{device} must not be notified; what it tells of itself only when it asks for an image is known when it does")
         waiter: asyncio.Future[Component] = asyncio.get_running_loop().create_future()
         peer.asked.append(waiter)
         self._sender.announce(peer, ota.image_notify(0))
@@ -189,6 +187,13 @@ class ZigbeeRadio:
         if waiter.cancelled():
             raise RadioUnavailable(f"radio {self.name} was lost meanwhile")
         return waiter.result()
+
+    def _peer(self, device: DeviceId) -> Peer:
+        self._up()
+        peer = self._switchboard.peers.get(device)
+        if peer is None:
+            raise UnknownDevice(f"radio {self.name} does not know {device}")
+        return peer
 
     def _up(self) -> ControllerApplication:
         if self._app is None:

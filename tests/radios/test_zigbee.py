@@ -1,0 +1,76 @@
+"""A device that is let to ask what there is for it, so that it tells what it tells in no other way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDevice
+from otagate.model.ids import DeviceId, RadioName
+from otagate.model.quirks import PLAIN, Quirk
+from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from tests.radios.test_switchboard import QUERY, Newcomer
+from tests.virtual_time import VirtualClock, instantly
+
+
+class Interviewed(Newcomer):
+    """Stands for a zigpy device after its interview: no line is open here, so nothing could be asked of a real one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_initialized = True
+        self.node_desc: Any = SimpleNamespace(manufacturer_code=0x117A, is_mains_powered=True, is_receiver_on_when_idle=True)
+
+
+def a_radio(quirk: Quirk = PLAIN) -> tuple[ZigbeeRadio, DeviceId]:
+    """A radio that is up as far as it knows, with one device."""
+    settings = ZigbeeSettings(name=RadioName("zigbee0"), type="znp", path="/nowhere")
+    radio: Any = ZigbeeRadio(settings, state_dir=Path("/nowhere"), emit=lambda _: None, clock=VirtualClock(), quirk_of=lambda _code, _model: quirk)
+    radio._app = SimpleNamespace()
+    return radio, radio._switchboard.adopt(Interviewed()).id
+
+
+def asks(radio: Any, after: float) -> None:
+    """The device asks for an image some seconds from now."""
+    asyncio.get_running_loop().call_later(after, radio._switchboard.take, 0x1234, 1, 1, 200, QUERY)
+
+
+@instantly
+async def test_what_a_device_tells_when_it_asks_after_a_notify_is_returned() -> None:
+    radio, device = a_radio()
+    asks(radio, 5.0)
+    component = await radio.notify(device)
+    assert (component.manufacturer_code, component.image_type, component.version, component.hardware_version) == (0x1189, 0x0083, 0x01000000, 3)
+
+
+@instantly
+async def test_a_device_that_does_not_ask_is_waited_for_no_longer_than_it_may_take() -> None:
+    for quirk, after, told in ((PLAIN, 21.0, False), (Quirk(query_patience=60.0), 59.0, True), (Quirk(query_patience=60.0), 61.0, False)):
+        radio, device = a_radio(quirk)
+        asks(radio, after)
+        if told:
+            assert (await radio.notify(device)).hardware_version == 3
+        else:
+            with pytest.raises(DeviceUnreachable, match="did not ask"):
+                await radio.notify(device)
+
+
+@instantly
+async def test_a_device_that_must_not_be_notified_is_not() -> None:
+    radio, device = a_radio(Quirk(notify=False))
+    with pytest.raises(DeviceUnreachable, match="must not be notified"):
+        await radio.notify(device)
+
+
+@instantly
+async def test_nobody_is_notified_who_is_not_known_or_while_the_radio_is_away() -> None:
+    radio, device = a_radio()
+    with pytest.raises(UnknownDevice):
+        await radio.notify(DeviceId("zigbee-00000000000000ff"))
+    radio._app = None
+    with pytest.raises(RadioUnavailable):
+        await radio.notify(device)
