@@ -36,6 +36,7 @@ from otagate.net.cache import DiskImageCache
 from otagate.ports import Radio, Store
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.ota_transfer import Patience
+from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
 
 _BEAT = 10.0
@@ -103,6 +104,11 @@ class Parts:
         """Images."""
         cache = DiskImageCache(self.settings.image_dir)
         return Library(self.store, cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
+
+    @cached_property
+    def copies(self) -> CopyFolder:
+        """Copies of the store for the worst case."""
+        return CopyFolder(self.settings.state_dir / "backups", self.clock)
 
     @cached_property
     def halt(self) -> Halt:

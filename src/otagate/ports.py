@@ -134,7 +134,17 @@ class RadioBackup:
     created: datetime
 
 
-class Radio(Protocol):
+class Network(Protocol):
+    """The network behind a coordinator: who may join it, and how it moves to another stick."""
+
+    async def permit_joining(self, seconds: int) -> None:
+        """Open the network for new devices for 0 to 254 seconds. Raises RadioUnavailable."""
+
+    async def back_up(self) -> RadioBackup:
+        """Copy the network to a file below the state directory. Raises RadioUnavailable."""
+
+
+class Radio(Network, Protocol):
     """One coordinator. Emits typed events; never writes to the store."""
 
     @property
@@ -158,12 +168,6 @@ class Radio(Protocol):
 
     def committed(self, token: int) -> None:
         """What `TransferAdvanced` told is on disk: the held answer may leave."""
-
-    async def permit_joining(self, seconds: int) -> None:
-        """Open the network for new devices for 0 to 254 seconds. Raises RadioUnavailable."""
-
-    async def back_up(self) -> RadioBackup:
-        """Copy the network to a file below the state directory. Raises RadioUnavailable."""
 
 
 # --- the store: four small ports over one connection -----------------------------------------------------------------------------------
@@ -273,8 +277,33 @@ class Store(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[None]:
         """All or nothing, durable when the block ends; one at a time, others wait. Raises StoreUnavailable and rolls back when the disk refuses."""
 
+    async def copy_to(self, path: Path) -> None:
+        """Write everything as of the last commit into a file of mode 0600, durably; a file of that name is replaced.
+
+        Raises StoreUnavailable where the disk refuses, or where there is nothing that could be put back from a file.
+        """
+
     async def close(self) -> None:
         """Close; idempotent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCopy:
+    """A copy of the store that is kept: where, since when, and its size in bytes."""
+
+    path: Path
+    made: datetime
+    size: int
+
+
+class StoreCopies(Protocol):
+    """Copies of the store for the worst case; the newest few. They hold what the store holds, so they are files for their owner alone."""
+
+    async def latest(self) -> StoreCopy | None:
+        """The newest, by the time in its name."""
+
+    async def keep(self, store: Store, *, most: int) -> StoreCopy:
+        """Keep a copy, and the `most` newest. Raises StoreUnavailable."""
 
 
 # --- images ----------------------------------------------------------------------------------------------------------------------------

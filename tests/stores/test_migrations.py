@@ -110,10 +110,22 @@ async def test_a_damaged_older_file_is_refused_before_it_is_migrated(tmp_path: P
 
 async def test_a_copy_left_unfinished_by_a_crash_is_replaced(tmp_path: Path) -> None:
     await a_store(tmp_path / NAME)
-    (tmp_path / f"{NAME}.schema{TODAY}.part").write_bytes(b"half a copy")
+    (tmp_path / f".new-{NAME}.schema{TODAY}-x1").write_bytes(b"half a copy")
+    (tmp_path / f".new-{NAME[:-1]}").write_bytes(b"not ours")
     await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
-    assert not (tmp_path / f"{NAME}.schema{TODAY}.part").exists()
+    assert {each.name for each in tmp_path.glob(".*")} == {f".new-{NAME[:-1]}"}
     assert look(tmp_path / f"{NAME}.schema{TODAY}", "SELECT count(*) FROM facts") == [(3,)]
+
+
+async def test_the_last_three_copies_from_before_a_migration_stay(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    (tmp_path / f"{NAME}.schema-by-hand").write_bytes(b"an operator's own")
+    migrations = list(load_migrations())
+    for _ in range(12):
+        migrations.append(Migration(number=len(migrations) + 1, name="more.sql", sql="DELETE FROM receipts;"))
+        await (await open_sqlite_file(tmp_path / NAME, migrations)).close()
+    kept = {each.name.removeprefix(f"{NAME}.schema") for each in tmp_path.glob(f"{NAME}.schema*")}
+    assert kept == {"-by-hand", *(str(TODAY + each) for each in (9, 10, 11))}
 
 
 async def test_the_packaged_migrations_leave_transactions_to_the_store() -> None:

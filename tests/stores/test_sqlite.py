@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable, UnknownDevice
+from otagate.model.errors import LocalProtocolError, SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable, UnknownDevice
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId
 from otagate.stores import open_store
@@ -233,7 +233,7 @@ async def test_a_newer_schema_is_refused_with_both_versions_and_the_file_and_sta
 async def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"not a database at all\n" * 500)
-    with pytest.raises(StoreCorrupt, match=r"is damaged .*put a copy in its place"):
+    with pytest.raises(StoreCorrupt, match=r"is damaged .*put the newest copy"):
         await open_sqlite_file(path)
     assert path.read_bytes() == b"not a database at all\n" * 500
 
@@ -394,4 +394,65 @@ async def test_a_disk_that_refuses_at_any_write_of_a_commit_leaves_all_of_it_or_
     await store.close()
     store = await open_sqlite_file(tmp_path / NAME)
     assert [each.number for each in await store.facts.after(0)] == list(range(1, expected + 1))
+    await store.close()
+
+
+# --- copies ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_a_copy_holds_every_commit_and_no_more_and_is_its_owners_alone(tmp_path: Path) -> None:
+    store = await open_sqlite_file(tmp_path / NAME)
+    await append(store, 3)
+    (tmp_path / "copy.db").write_text("the one before")
+    async with asyncio.TaskGroup() as group:
+        async with store.transaction():
+            await store.facts.append(a_fact())
+            copying = group.create_task(store.copy_to(tmp_path / "copy.db"))
+            await asyncio.sleep(0)
+            await store.facts.append(a_fact())
+        await copying
+    await append(store)
+    await store.close()
+    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
+    copy = await open_sqlite_file(tmp_path / "copy.db")
+    assert await copy.facts.last_number() == 5
+    await copy.close()
+
+
+@pytest.mark.asyncio
+async def test_a_copy_that_the_disk_refuses_leaves_nothing_and_the_store_goes_on(tmp_path: Path) -> None:
+    store = await open_sqlite_file(tmp_path / NAME)
+    await append(store, 3)
+    with pytest.raises(StoreUnavailable):
+        await store.copy_to(tmp_path / "no-folder" / "copy.db")
+    with _files_end_at(8_192), pytest.raises(StoreError):
+        await store.copy_to(tmp_path / "copy.db")
+    await append(store)
+    await store.close()
+    assert {each.name for each in tmp_path.iterdir()} == {NAME, f"{NAME}.lock"}
+
+
+@pytest.mark.asyncio
+async def test_a_copy_that_nobody_waits_for_any_more_disturbs_nothing(tmp_path: Path) -> None:
+    store = await open_sqlite_file(tmp_path / NAME)
+    await append(store, 500, padding=500)
+    for turns in range(4):
+        async with asyncio.TaskGroup() as group:
+            copying = group.create_task(store.copy_to(tmp_path / "copy.db"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            copying.cancel()
+        await append(store)
+    assert await store.facts.last_number() == 504
+    await store.close()
+    assert not list(tmp_path.glob(".new-*"))
+
+
+@pytest.mark.asyncio
+async def test_a_copy_inside_a_transaction_would_wait_for_itself_and_is_refused(tmp_path: Path) -> None:
+    store = await open_sqlite_file(tmp_path / NAME)
+    with pytest.raises(LocalProtocolError):
+        async with store.transaction():
+            await store.copy_to(tmp_path / "copy.db")
     await store.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import socket
 import struct
@@ -18,6 +17,7 @@ from typing import Literal
 
 from otagate.config.kinds import TOKEN
 from otagate.config.secrets import read_secret
+from otagate.files import write_durably
 from otagate.model.errors import ConfigError
 
 Scope = Literal["read", "operate", "approve", "downgrade", "admin"]
@@ -72,17 +72,9 @@ def _admin_token(file: Path) -> str:
     if file.exists():
         return _read(file)
     token = secrets.token_urlsafe(32)
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
-        # written aside and renamed: a crash in between must not leave an empty token behind
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(token + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.rename(file)
+        write_durably(file, f"{token}\n".encode())
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise ConfigError(f"api.token_file: cannot make {file}: {error.strerror}") from error
     return token
 

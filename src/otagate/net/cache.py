@@ -11,16 +11,14 @@ import hashlib
 import mmap
 import os
 import re
-import tempfile
 import weakref
 from pathlib import Path
 
+from otagate.files import clear_unfinished, make_folder, sync, write_durably
 from otagate.model.errors import IntegrityMismatch, StoreUnavailable, UnknownImage
 from otagate.model.ids import Sha256
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ASIDE = ".new-"
-"""How the name of a file begins that is still being written; nothing else in the tree begins with a dot."""
 
 
 class DiskImageCache:
@@ -35,10 +33,9 @@ class DiskImageCache:
         # Keyed to the map, not to a view of it: a reader's slice of a slice keeps the map alive, and the last reader's end unmaps it.
         self._mapped: weakref.WeakValueDictionary[Sha256, mmap.mmap] = weakref.WeakValueDictionary()
         try:
-            _make_directory(root)
-            _make_directory(root / "sha256")
-            for leftover in (root / "sha256").glob(f"??/??/{_ASIDE}*"):
-                leftover.unlink(missing_ok=True)
+            make_folder(root)
+            make_folder(root / "sha256")
+            clear_unfinished(root / "sha256", below="??/??/")
         except OSError as error:
             raise StoreUnavailable(f"the image cache {root} cannot be used: {_reason(error)}") from error
 
@@ -90,9 +87,9 @@ class DiskImageCache:
         try:
             if _digest_of(path) == sha256:
                 return sha256, False
-            _make_directory(path.parent.parent)
-            _make_directory(path.parent)
-            _write_durably(path, data)
+            make_folder(path.parent.parent)
+            make_folder(path.parent)
+            write_durably(path, data)
         except OSError as error:
             raise StoreUnavailable(f"an image of {len(data)} bytes cannot be stored in {self._root}: {_reason(error)}") from error
         return sha256, True
@@ -102,7 +99,7 @@ class DiskImageCache:
         try:
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _sync_directory(path.parent)
+                sync(path.parent)
         except OSError as error:
             raise StoreUnavailable(f"the image {sha256} cannot be deleted: {_reason(error)}") from error
 
@@ -134,35 +131,6 @@ def _digest_of(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
-
-
-def _write_durably(path: Path, data: bytes | memoryview) -> None:
-    """Write aside, sync, rename, sync the directory; on any failure no file is left."""
-    descriptor, aside = tempfile.mkstemp(prefix=_ASIDE, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        Path(aside).replace(path)
-    finally:
-        Path(aside).unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _make_directory(path: Path) -> None:
-    """Make a private directory whose entry in its parent survives a power cut."""
-    if not path.is_dir():
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

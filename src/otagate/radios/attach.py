@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otagate.files import write_durably
 from otagate.model.errors import RadioUnavailable, WrongNetwork
 from otagate.model.networks import NetworkIdentity, spell_ieee
 
@@ -84,19 +84,9 @@ class StateFiles:
             raise WrongNetwork(f"{self.pin} is damaged ({error}): restore it, or delete it to accept the network on the stick") from None
 
     def write_pin(self, pin: Pin) -> None:
-        """Durably, by a file beside and a rename. Raises RadioUnavailable."""
-        aside = self.pin.with_suffix(".new")
+        """Durably. Raises RadioUnavailable."""
         try:
-            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(asdict(pin), file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self.pin)
-            directory = os.open(self.pin.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            write_durably(self.pin, json.dumps(asdict(pin)).encode())
         except OSError as error:
             raise RadioUnavailable(f"{self.pin} cannot be written: {error.strerror}") from None
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otagate.files import make_folder, write_durably
 from otagate.model.errors import RadioUnavailable
 from otagate.model.ids import RadioName
 from otagate.ports import RadioBackup
@@ -56,20 +56,10 @@ async def back_up(app: ControllerApplication, folder: Path, *, radio: RadioName,
 
 
 def _write(folder: Path, stem: str, data: bytes) -> Path:
+    path = folder / f"{stem}.json"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        aside = folder / f".{stem}.part"
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        path = folder / f"{stem}.json"
-        aside.rename(path)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        make_folder(folder)
+        write_durably(path, data)
     except OSError as error:
         raise RadioUnavailable(f"the copy of the network cannot be written to {folder}: {error.strerror}") from None
     return path

@@ -69,6 +69,10 @@ class MemoryStore:
                 if not committed:
                     self._tables = before
 
+    async def copy_to(self, path: Path) -> None:
+        """There is nothing to put back into: this store ends with the process."""
+        raise StoreUnavailable(f"the store is in memory, and nothing is written to {path}")
+
     async def close(self) -> None:
         """Close; idempotent. Waits for the transaction of another task; raises LocalProtocolError inside one of its own."""
         if self._gate.owned:

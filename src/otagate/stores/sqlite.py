@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 import aiosqlite
 
 from otagate import ports
+from otagate.files import sync, written_aside
 from otagate.model.devices import Device
 from otagate.model.errors import LocalProtocolError, StoreError, StoreUnavailable, UnknownDevice, UnknownImage, UnknownUpdate
 from otagate.model.facts import Fact, Subject
@@ -69,6 +71,21 @@ class SqliteStore:
             finally:
                 if not committed:
                     await self._roll_back()
+
+    async def copy_to(self, path: Path) -> None:
+        """VACUUM INTO: a whole file without free pages. Readers and writers wait meanwhile. Raises LocalProtocolError inside a transaction."""
+        if self._gate.owned:
+            raise LocalProtocolError("the store cannot be copied inside a transaction")
+        async with self._gate.reading():
+            self._require_open()
+            with translated(path), written_aside(path) as aside:
+                try:
+                    await self._execute("VACUUM INTO ?", str(aside))
+                except asyncio.CancelledError:  # the connection's thread goes on: it must let go of the file before that is deleted
+                    await self._connection.interrupt()
+                    await self._execute("SELECT 1")
+                    raise
+                await asyncio.to_thread(sync, aside)
 
     async def close(self) -> None:
         """Close the file and let go of it; idempotent. Waits for the transaction of another task; raises LocalProtocolError inside its own."""

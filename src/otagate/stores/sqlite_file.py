@@ -6,6 +6,7 @@ Everything here is plain `sqlite3`. The order: lock, create, is it ours, is it t
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
 import sqlite3
@@ -15,11 +16,15 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from otagate.files import clear_unfinished, sync, written_aside
 from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreInUse, StoreUnavailable
 
 APPLICATION_ID = 0x4F544147  # "OTAG"; written by migration 1
 OLDEST_SQLITE = (3, 38, 0)  # STRICT tables came with 3.37, JSON functions are always built in since 3.38
 LOCK_SUFFIX = ".lock"
+_OLD = ".schema"
+_OLD_KEPT = 3
+"""So many copies from before a migration stay."""
 PRIVATE = 0o600
 
 # One connection holds the file alone: a second one, even a reader's, is what the WAL-reset bug of SQLite before 3.51.3 needs to do harm.
@@ -76,10 +81,18 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     family = None if code is None else code & 0xFF
     if family in _CORRUPT:
-        return StoreCorrupt(f"{path} is damaged ({error}): stop otagate, move the file away and put a copy in its place, or begin with an empty one")
+        return damaged(path, error)
     if family in _UNAVAILABLE:
         return StoreUnavailable(f"{path}: {_UNAVAILABLE[family]} ({error})")
     return StoreError(f"{path}: {error}")
+
+
+def damaged(path: Path, said: object) -> StoreCorrupt:
+    """What to do about a damaged file: what is left in its log belongs to it and must not be applied to another."""
+    return StoreCorrupt(
+        f"{path} is damaged ({said}): stop otagate, move it and {path.name}-wal away, and put the newest copy from the folder backups beside it "
+        "in its place, or begin with an empty one"
+    )
 
 
 @contextmanager
@@ -159,7 +172,7 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         return
     os.close(descriptor)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _set(connection: sqlite3.Connection, pragmas: Sequence[str]) -> None:
@@ -184,7 +197,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path, migrations: Se
     pending = migrations[version:]
     _check(connection, path, "integrity_check" if pending else "quick_check")
     if pending and version > 0:
-        _copy(connection, path, version)
+        _copy_before_migration(connection, path, version)
     for migration in pending:
         _migrate(connection, migration)
 
@@ -196,32 +209,24 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 def _check(connection: sqlite3.Connection, path: Path, check: str) -> None:
     said = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if said != "ok":
-        raise StoreCorrupt(f"{path} is damaged ({said}): stop otagate, move the file away and put a copy in its place, or begin with an empty one")
+        raise damaged(path, said)
 
 
-def _copy(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """The whole store as it was, beside it, on disk before anything changes."""
-    target = path.with_name(f"{path.name}.schema{version}")
-    aside = path.with_name(f"{target.name}.part")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)  # VACUUM INTO accepts an empty file, and keeps its mode
-    try:
-        connection.execute("VACUUM INTO ?", (str(aside),))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    aside.replace(target)
-    _sync_folder(path.parent)
+def copy(connection: sqlite3.Connection, target: Path) -> None:
+    """The whole store as the last commit left it, without its free pages; on disk when this returns. Raises sqlite3.Error, OSError."""
+    with written_aside(target) as aside:
+        connection.execute("VACUUM INTO ?", (str(aside),))  # accepts an empty file, and keeps its mode
+
+
+def _copy_before_migration(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """The store as it was, beside it, on disk before anything changes; of these copies only the newest are kept."""
+    clear_unfinished(path.parent, f"{path.name}{_OLD}")
+    copy(connection, path.with_name(f"{path.name}{_OLD}{version}"))
+    versions = (each.name.rpartition(_OLD)[2] for each in path.parent.glob(f"{glob.escape(path.name)}{_OLD}*"))
+    for old in sorted(int(each) for each in versions if each.isdecimal())[:-_OLD_KEPT]:
+        path.with_name(f"{path.name}{_OLD}{old}").unlink(missing_ok=True)
 
 
 def _migrate(connection: sqlite3.Connection, migration: Migration) -> None:
     # A step that fails is undone when `open_file` closes the connection.
     connection.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}\nPRAGMA user_version = {migration.number};\nCOMMIT;")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
