@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from otagate import __version__
-from otagate.cli import adopt, hub, system, updates
+from otagate.cli import adopt, detect, hub, system, updates
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
@@ -15,11 +15,10 @@ app = typer.Typer(
     help="Brings firmware to Zigbee and Z-Wave devices. Exit codes: 0 done, 1 the update failed, 2 wrong usage, 3 the daemon cannot be reached, "
     "4 refused by policy or compatibility, 78 wrong configuration.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (system.app, updates.app, hub.app, adopt.app):
+for family in (system.app, updates.app, hub.app, adopt.app, detect.app):
     app.add_typer(family)
 
 

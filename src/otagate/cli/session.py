@@ -65,8 +65,13 @@ class Session:
     def tell(self, document: Mapping[str, Any]) -> None:
         """Print one JSON object on one line; nothing outside of JSON mode."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
-            sys.stdout.flush()
+            print_json(document)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON object on one line."""
+    sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
 
 
 class Paper(Console):
@@ -162,7 +167,7 @@ def settle(run: Callable[[], Exit], *, as_json: bool = False) -> int:
         return int(run())
     except Stop as stop:
         if as_json and isinstance(stop, ProblemStop):
-            sys.stdout.write(json.dumps({"problem": dict(stop.problem)}, separators=(",", ":")) + "\n")
+            print_json({"problem": dict(stop.problem)})
         complain(hint(stop))
         return int(stop.code)
     except KeyboardInterrupt:
