@@ -152,7 +152,7 @@ def _power_desc(node: Node, _: bytes) -> bytes:
 
 def _simple_desc(node: Node, data: bytes) -> bytes:
     wanted = data[0]
-    if not 1 <= wanted <= 240:
+    if not 1 <= wanted <= 254:
         return struct.pack("<BHB", INVALID_EP, node.nwk, 0)
     for endpoint in node.endpoints:
         if endpoint.id == wanted:

@@ -21,10 +21,10 @@ def test_the_network_and_its_stick_are_read() -> None:
     assert read() == NetworkIdentity(extended_pan_id=COORDINATOR, coordinator=COORDINATOR, key=KEY, pan_id=0x1A62, channel=15)
 
 
-def test_the_extended_pan_id_of_an_embernet_stick_is_written_the_other_way_round() -> None:
-    identity = read(stack_specific={"ezsp": {"hashed_tclk": "00"}}, extended_pan_id="d5c3a129004b1200")
+def test_the_backup_of_an_emberznet_stick_is_written_the_other_way_round() -> None:
+    identity = read(stack_specific={"ezsp": {"hashed_tclk": "00"}}, extended_pan_id="a001020304050607", coordinator_ieee="d5c3a129004b1200")
     assert identity is not None
-    assert (identity.extended_pan_id, identity.coordinator) == (COORDINATOR, COORDINATOR)
+    assert (identity.extended_pan_id, identity.coordinator) == (0x07060504030201A0, COORDINATOR)
 
 
 def test_a_short_pan_id_is_written_without_leading_zeros() -> None:

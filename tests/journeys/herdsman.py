@@ -22,6 +22,7 @@ _INSTALL_WITHIN = 300.0
 _ANSWER_WITHIN = 60.0
 
 PAN_ID = 0x1A62
+EXTENDED_PAN_ID = bytes.fromhex("a001020304050607")
 NETWORK_KEY = bytes(range(3, 19))
 
 
@@ -99,7 +100,7 @@ class Herdsman:
     async def start(self) -> str:
         """Start on the coordinator as zigbee2mqtt does; returns what became of its network: `reset` is a new one, `resumed` the same."""
         options = {
-            "network": {"panID": PAN_ID, "extendedPanID": [0xDD] * 8, "channelList": [15], "networkKey": list(NETWORK_KEY)},
+            "network": {"panID": PAN_ID, "extendedPanID": list(EXTENDED_PAN_ID), "channelList": [15], "networkKey": list(NETWORK_KEY)},
             "transport": {"path": self._path, "adapter": self._adapter, "baudRate": 115200, "rtscts": False},
             "databasePath": str(self._data / "database.db"),
             "databaseBackupPath": str(self._data / "database.db.backup"),
@@ -132,7 +133,7 @@ def write_configuration(data: Path, *, devices: dict[int, str], groups: dict[int
     """What zigbee2mqtt keeps beside herdsman's files."""
     document = {
         "mqtt": {"base_topic": "zigbee2mqtt", "server": "mqtt://localhost"},
-        "advanced": {"pan_id": PAN_ID, "network_key": list(NETWORK_KEY), "channel": 15},
+        "advanced": {"pan_id": PAN_ID, "ext_pan_id": list(EXTENDED_PAN_ID), "network_key": list(NETWORK_KEY), "channel": 15},
         "devices": {f"0x{ieee:016x}": {"friendly_name": name} for ieee, name in devices.items()},
         "groups": {str(number): {"friendly_name": name} for number, name in groups.items()},
     }

@@ -6,13 +6,17 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from zigpy.application import ControllerApplication
+from zigpy.types import EUI64
 
-from otagate.daemon import Hub
+from otagate.radios.stacks import application_class
 from otagate_rig import zdo
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
@@ -52,17 +56,29 @@ async def adopt(folder: Path, rig: Rig, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(out))
 
 
-def _interviews(rig: Rig) -> int:
-    """Questions of an interview that devices have answered so far."""
-    return sum(device.zdo_answers[each] for device in rig.devices.values() for each in INTERVIEW)
+def _state_of(rig: Rig) -> object:
+    """The network, each device's place in it, and how many questions of an interview it has answered: none of it may change."""
+    interviews = {ieee: sum(device.zdo_answers[each] for each in INTERVIEW) for ieee, device in rig.devices.items()}
+    return rig.ncp.network, {ieee: (device.nwk, device.identity) for ieee, device in rig.devices.items()}, interviews
 
 
-async def _names(hub: Hub) -> dict[int, str]:
-    return {ieee: (await hub.desk.device(device_id(ieee))).device.name for ieee in NAMES}
+async def _updated(folder: Path, rig: Rig, image: bytes) -> None:
+    """A hub on the adopted network knows every device by its name, and one of them gets new firmware."""
+    async with hub_on(rig, folder / "state") as hub:
+        await radio_is(hub.desk, "up")
+        for ieee in NAMES:
+            await told(hub.desk, ieee)
+        await hub.desk.add_image(image, file_name="x.ota", actor="test")
+        update = await ended(hub.desk, await ordered(hub.desk))
+        assert update.state == "succeeded", update.error
+        devices = [(await hub.desk.device(device_id(ieee))).device for ieee in NAMES]
+        assert [each.name for each in devices] == list(NAMES.values())
+        assert [each.groups for each in devices] == [("hall",), (), ()]
+    assert_updated(rig.device(IEEE), image)
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("stack", "adapter"), [("znp", "zstack")])
+@pytest.mark.parametrize(("stack", "adapter"), [("znp", "zstack"), ("ezsp", "ember")])
 async def test_a_network_of_zigbee2mqtt_is_adopted_updated_and_given_back(tmp_path: Path, stack: str, adapter: str) -> None:
     program, data, image = installed(), tmp_path / "zigbee2mqtt", image_of(5_000)
     air = AirSettings(speedup=None)
@@ -75,27 +91,14 @@ async def test_a_network_of_zigbee2mqtt_is_adopted_updated_and_given_back(tmp_pa
             await herdsman.ask("group", number=HALL, ieee=f"0x{IEEE:016x}", endpoint=1)
             await herdsman.stop()
         write_configuration(data, devices=NAMES, groups={HALL: "hall"})
-        interviews, network, addresses = _interviews(rig), rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}
+        before = _state_of(rig)
 
         report = await adopt(tmp_path, rig, str(data), "--from", "z2m")
         assert {each["id"]: each["name"] for each in report["devices"]} == {device_id(ieee): name for ieee, name in NAMES.items()}
         assert report["pinned"] is True
         assert report["left_out"] == report["remarks"] == []
-
-        async with hub_on(rig, tmp_path / "state") as hub:
-            await radio_is(hub.desk, "up")
-            for ieee in NAMES:
-                await told(hub.desk, ieee)
-            assert await _names(hub) == NAMES
-            assert (await hub.desk.device(device_id(IEEE))).device.groups == ("hall",)
-            await hub.desk.add_image(image, file_name="x.ota", actor="test")
-            update = await ended(hub.desk, await ordered(hub.desk))
-            assert update.state == "succeeded", update.error
-            assert await _names(hub) == NAMES
-        assert_updated(rig.device(IEEE), image)
-        assert _interviews(rig) == interviews
-        assert rig.ncp.network == network
-        assert {ieee: device.nwk for ieee, device in rig.devices.items()} == addresses
+        await _updated(tmp_path, rig, image)
+        assert _state_of(rig) == before
 
         async with Herdsman(program, data, path=rig.path, adapter=adapter) as herdsman:
             assert await herdsman.start() == "resumed"
@@ -104,3 +107,87 @@ async def test_a_network_of_zigbee2mqtt_is_adopted_updated_and_given_back(tmp_pa
                 assert answer == {"modelId": device.spec.model, "swBuildId": f"{device.file_version:08x}"}
             await herdsman.stop()
         assert [device.violations for device in rig.devices.values()] == [[]] * len(NAMES)
+
+
+# --- ZHA: zigpy itself, with its own database -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _zigpy(rig: Rig, database: Path) -> AsyncIterator[ControllerApplication]:
+    """zigpy as ZHA runs it, without ZHA's quirks; it forms a network where there is none."""
+    config = {
+        "device": {"path": rig.path},
+        "database_path": str(database),
+        "ota": {"enabled": False, "providers": []},
+        "topology_scan_enabled": False,
+    }
+    app = await application_class(rig.stack).new(config | ({"use_thread": False} if rig.stack == "ezsp" else {}), auto_form=True)
+    try:
+        yield app
+    finally:
+        await app.shutdown()
+
+
+class _Interviews:
+    """Listens to zigpy until every device is known, and kept in its database."""
+
+    def __init__(self, app: ControllerApplication) -> None:
+        self._missing = set(NAMES)
+        self._done = asyncio.Event()
+        app.add_listener(self)
+
+    def device_initialized(self, device: Any) -> None:
+        self._missing.discard(int.from_bytes(device.ieee.serialize(), "little"))
+        if not self._missing:
+            self._done.set()
+
+    async def wait(self) -> None:
+        async with asyncio.timeout(WITHIN):
+            await self._done.wait()
+
+
+def _eui64(ieee: int) -> EUI64:
+    return EUI64(ieee.to_bytes(8, "little"))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("stack", "port"), [("znp", "pty"), ("ezsp", "pty")])
+async def test_a_network_of_zha_is_adopted_updated_and_given_back(tmp_path: Path, stack: str, port: str) -> None:
+    home, image = tmp_path / "home", image_of(5_000)
+    home.mkdir()
+    air = AirSettings(speedup=None)
+    async with Rig(stack=stack, port=port, formed=False, devices=_devices(), images=[image], air=air, announce_after=0.1) as rig:
+        async with _zigpy(rig, home / "zigbee.db"):
+            pass  # a life to form it: EmberZNet forgets the host's endpoints by that
+        async with _zigpy(rig, home / "zigbee.db") as app:
+            interviews = _Interviews(app)
+            await app.permit(200)
+            rig.start_joining()
+            await interviews.wait()
+            app.groups.add_group(HALL, "hall").add_member(app.devices[_eui64(IEEE)].endpoints[1])
+            await app.backups.create_backup()
+        _write_registries(home)
+        before = _state_of(rig)
+
+        report = await adopt(tmp_path, rig, str(home / "zigbee.db"), "--from", "zha")
+        assert {each["id"]: each["name"] for each in report["devices"]} == {device_id(ieee): name for ieee, name in NAMES.items()}
+        assert report["pinned"] is True
+        assert report["left_out"] == report["remarks"] == []
+        await _updated(tmp_path, rig, image)
+        assert _state_of(rig) == before
+
+        async with _zigpy(rig, home / "zigbee.db") as app:
+            assert len(app.devices) == len(NAMES) + 1
+            for ieee, device in rig.devices.items():
+                basic = app.devices[_eui64(ieee)].endpoints[1].in_clusters[0]
+                answer, _ = await basic.read_attributes(["model"], allow_cache=False)
+                assert answer == {"model": device.spec.model}
+        assert [device.violations for device in rig.devices.values()] == [[]] * len(NAMES)
+
+
+def _write_registries(home: Path) -> None:
+    """Names and rooms as Home Assistant keeps them."""
+    (home / ".storage").mkdir()
+    devices = [{"connections": [["zigbee", str(_eui64(ieee))]], "name_by_user": name, "area_id": "attic"} for ieee, name in NAMES.items()]
+    for name, data in (("device", {"devices": devices}), ("area", {"areas": [{"id": "attic", "name": "Attic"}]})):
+        (home / ".storage" / f"core.{name}_registry").write_text(json.dumps({"version": 1, "key": f"core.{name}_registry", "data": data}))

@@ -66,7 +66,9 @@ def test_endpoints() -> None:
     simple = struct.pack("<BHHBBHHBH", 11, 0x0104, 0x51, 1, 2, 0, 6, 1, 0x19)
     assert ask(0x0004, ME + b"\x0b") == b"\x00" + ME + bytes((len(simple),)) + simple
     assert ask(0x0004, ME + b"\x01") == b"\x83" + ME + b"\x00"
-    assert ask(0x0004, ME + b"\x00") == b"\x82" + ME + b"\x00"
+    for number in (0, 255):
+        assert ask(0x0004, ME + bytes((number,))) == b"\x82" + ME + b"\x00"
+    assert ask(0x0004, ME + bytes((242,))) == b"\x83" + ME + b"\x00", "Green Power has an endpoint like all others"
 
 
 def test_a_description_of_another_node_is_refused() -> None:

@@ -1,10 +1,12 @@
 """The coordinator backup that zigbee2mqtt keeps: which network it is, and on which stick.
 
-The format is zigpy's open coordinator backup, version 1. zigbee-herdsman writes the extended PAN id of EmberZNet sticks as it travels, least
-significant byte first, and that of all others as people write it.
+The format is zigpy's open coordinator backup, version 1. For EmberZNet sticks zigbee-herdsman writes the extended PAN id and the coordinator's
+address as they travel, least significant byte first; for all others as people write them.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from otagate.adoption.values import hex_bytes, mapping, read_json, whole
 from otagate.model.errors import AdoptionError
@@ -27,9 +29,10 @@ def read_backup(data: bytes, shown: str) -> NetworkIdentity | None:
         raise AdoptionError(f"{shown} lacks the coordinator's address, the extended PAN id or the network key: {_MOVE_AWAY}")
     ember = isinstance(mapping(document.get("stack_specific")).get("ezsp"), dict)
     pan_id = document.get("pan_id")
+    order: Literal["little", "big"] = "little" if ember else "big"
     return NetworkIdentity(
-        extended_pan_id=int.from_bytes(extended, "little" if ember else "big"),
-        coordinator=int.from_bytes(coordinator, "big"),
+        extended_pan_id=int.from_bytes(extended, order),
+        coordinator=int.from_bytes(coordinator, order),
         key=key,
         pan_id=_pan_id(pan_id),
         channel=whole(document.get("channel"), range(11, 27)),

@@ -202,8 +202,9 @@ class SystemCommands:
 
     def _get_extended_value(self, payload: bytes) -> bytes:
         number, argument = struct.unpack_from("<BI", payload)
-        if number == _EXTENDED_ENDPOINT_FLAGS and argument in self._stack.endpoints:
-            return _OK + counted(b"\x01\x00")
+        if number == _EXTENDED_ENDPOINT_FLAGS:
+            known = argument in self._stack.endpoints
+            return bytes((EzspStatus.SUCCESS if known else EzspStatus.ERROR_INVALID_VALUE,)) + counted(bytes((known, 0)))
         if number == _EXTENDED_SOURCE_ROUTE_OVERHEAD:
             route = self._stack.routes.get(argument)
             return _OK + counted(bytes((0 if route is None else 2 + 2 * len(route),)))

@@ -419,3 +419,11 @@ async def test_a_scan_of_nothing_is_refused() -> None:
         assert host.ask(frames.START_SCAN, struct.pack("<BIB", 1, 1 << 11, 3)) == b"\x00"
         await until(lambda: host.all(frames.SCAN_COMPLETE_HANDLER) == [b"\x0b\x00"])
         assert host.all(frames.ENERGY_SCAN_RESULT_HANDLER) == []
+
+
+@pytest.mark.asyncio
+async def test_a_host_finds_out_which_endpoints_are_there_already() -> None:
+    async with raw_host(FakeMedium()) as (_, host):
+        assert host.ask(frames.GET_EXTENDED_VALUE, b"\x00" + (1).to_bytes(4, "little")) == b"\x00\x02\x01\x00"
+        absent = host.ask(frames.GET_EXTENDED_VALUE, b"\x00" + (9).to_bytes(4, "little"))
+        assert absent == bytes((t.EzspStatus.ERROR_INVALID_VALUE,)) + b"\x02\x00\x00"
