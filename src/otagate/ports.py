@@ -64,6 +64,20 @@ class DeviceSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSlept:
+    """A sleeping device went back to sleep, for sure: nothing reaches it until it is seen again."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSilent:
+    """The radio tells that a device does not answer."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReturned:
     """A device announced itself on the network: after a reboot, a power cut or a rejoin."""
 
@@ -79,7 +93,7 @@ class DeviceGone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAsked:
-    """A device asked by itself what there is for it (Query Next Image); `component` carries the version that it runs."""
+    """A device told by itself what it runs: it asked what there is for it (Query Next Image), or its driver interviewed it anew."""
 
     device: DeviceId
     component: Component
@@ -91,7 +105,7 @@ class TransferAdvanced:
 
     `causes` happen in this order and are committed together. The same comes again until its `token` is passed to `Radio.committed`; what the
     device is answered leaves only then. `offset` is the high-water mark in bytes. `held`: the device has the whole image and is told to wait with it
-    only because the update is paused.
+    only because the update is paused. `code`: what the failure is called, where the cause alone says less.
     """
 
     update: UpdateId
@@ -100,14 +114,16 @@ class TransferAdvanced:
     token: int
     offset: int = 0
     held: bool = False
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferProgressed:
-    """The high-water mark of a transfer rose; sampled, at most a few times a second."""
+    """The high-water mark of a transfer rose; sampled, at most a few times a second. `fragments`: sent and in all, where they are counted."""
 
     update: UpdateId
     offset: int
+    fragments: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +133,27 @@ class Knocked:
     update: UpdateId
 
 
-RadioEvent = RadioChanged | DeviceFound | DeviceSeen | DeviceReturned | DeviceGone | DeviceAsked | TransferAdvanced | TransferProgressed | Knocked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignTransfer:
+    """Another program sends an image to this device through the same radio; told again until somebody watches it."""
+
+    device: DeviceId
+
+
+RadioEvent = (
+    RadioChanged
+    | DeviceFound
+    | DeviceSeen
+    | DeviceSlept
+    | DeviceSilent
+    | DeviceReturned
+    | DeviceGone
+    | DeviceAsked
+    | TransferAdvanced
+    | TransferProgressed
+    | Knocked
+    | ForeignTransfer
+)
 Emit = Callable[[RadioEvent], None]
 
 
@@ -151,6 +187,10 @@ class Radio(Network, Protocol):
     def name(self) -> RadioName:
         """The name in the configuration."""
 
+    @property
+    def pauses(self) -> bool:
+        """Whether a transfer that moves can be made to wait."""
+
     async def run(self) -> None:
         """One life: connect, serve until the connection is lost. Raises RadioError: retry "later" means start again, "never" means stay off."""
 
@@ -165,6 +205,12 @@ class Radio(Network, Protocol):
 
     def command(self, order: Order) -> None:
         """Hand an order to the session of its device; idempotent; survives a restart of the radio."""
+
+    async def stop(self, update: UpdateId) -> None:
+        """Make sure that a transfer can be cancelled, breaking it off where it runs elsewhere than in our own session.
+
+        Raises NotCancellable where it is too late, RadioUnavailable where nobody can tell.
+        """
 
     def committed(self, token: int) -> None:
         """What `TransferAdvanced` told is on disk: the held answer may leave."""

@@ -217,6 +217,11 @@ class ScriptedRadio:
         self.emit(DeviceAsked(device=device, component=told))
         return told
 
+    pauses = True
+
+    async def stop(self, update: UpdateId) -> None:
+        self.history.append(("stop", update))
+
     async def permit_joining(self, seconds: int) -> None:
         if not self.up:
             raise RadioUnavailable("the radio is not up")

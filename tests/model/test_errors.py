@@ -29,7 +29,7 @@ def test_every_error_is_named_apart_from_its_family(error: type[OtagateError]) -
 
 def test_what_a_stick_that_is_not_ours_says_is_not_tried_again() -> None:
     never = {each.__name__ for each in EVERY if issubclass(each, errors.RadioError) and each.retry == "never"}
-    assert never == {"WrongNetwork", "RadioInUse"}
+    assert never == {"WrongNetwork", "RadioInUse", "NotOnThisRadio"}
 
 
 def test_a_refusal_carries_the_code_and_reason_of_its_verdict_and_leaves_its_class_alone() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otagate.model.devices import Device
+from otagate.model.devices import Device, ZwaveNode
 from otagate.model.ids import RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
@@ -24,13 +24,14 @@ def ask(
     sleepy: Sequence[int] = (),
     changed: dict[int, dict[str, Any]] | None = None,
     now: datetime = NOW,
+    asleep: Sequence[int] = (),
     **air: Any,
 ) -> Admission:
     """Ask about updates of devices 0 to 99 on one radio with two slots; `changed` changes some of the devices."""
     devices = [device(id=device_id(n), sleepy=n in sleepy, **(changed or {}).get(n, {})) for n in range(100)]
     known: dict[Any, Device] = {each.id: each for each in devices}
-    radios = {RADIO: RadioAir(parallel=2, sleepy=3) if radio is None else radio}
-    return admit(queue, running, air=Air(**({"radios": radios, "devices": known} | air)), now=now)
+    radios = {RADIO: RadioAir(parallel=2, slow=3) if radio is None else radio}
+    return admit(queue, running, air=Air(**({"radios": radios, "devices": known, "asleep": {device_id(n) for n in asleep}} | air)), now=now)
 
 
 def ids(*numbers: int) -> tuple[UpdateId, ...]:
@@ -124,7 +125,7 @@ def test_sleeping_devices_take_no_slot_of_mains_devices_nor_the_other_way_round(
     admission = ask(queue, sleepy=(1, 2, 3, 4, 5))
     assert admission.admitted == ids(1, 2, 3, 6, 7)
     assert {each.reason for each in admission.waiting.values()} == {"radio_busy"}
-    assert "3 transfers that zigbee0 may make to sleeping devices" in admission.waiting[ids(4)[0]].sentence
+    assert "3 transfers that zigbee0 may make to slow devices" in admission.waiting[ids(4)[0]].sentence
     assert "2 transfers that zigbee0 may make to mains devices" in admission.waiting[ids(8)[0]].sentence
 
 
@@ -147,3 +148,27 @@ def test_the_steps_of_a_job_start_one_after_the_other() -> None:
 
 def test_an_empty_queue_admits_nobody() -> None:
     assert ask([]) == Admission(admitted=(), waiting={})
+
+
+def test_a_z_wave_node_that_takes_its_time_is_no_mains_device() -> None:
+    nodes = {1: {"node": ZwaveNode(listening="frequent")}, 2: {"node": ZwaveNode(long_range=True)}, 3: {"node": ZwaveNode()}}
+    queue = [update(n, created=NOW + n * SECOND) for n in range(1, 4)]
+    assert ask(queue, changed=nodes, radio=RadioAir(parallel=1, slow=1)).admitted == ids(1, 3)
+
+
+def test_a_device_that_went_to_sleep_for_sure_is_asleep_however_lately_it_was_heard() -> None:
+    admission = ask([update(1)], sleepy=(1,), asleep=(1,))
+    assert admission.waiting[ids(1)[0]].reason == "asleep"
+
+
+def test_what_begins_only_when_its_device_wakes_takes_no_slot_until_then() -> None:
+    offered = update(2, state=State.OFFERING)
+    radio = RadioAir(parallel=1, slow=1)
+    assert ask([update(1)], [offered], sleepy=(1, 2), asleep=(2,), radio=radio).admitted == ids(1)
+    assert ask([update(1)], [offered], sleepy=(1, 2), radio=radio).admitted == ()
+
+
+def test_a_device_that_another_program_updates_is_in_use_and_takes_a_slot() -> None:
+    foreign = update(5, device=device_id(1), state=State.TRANSFERRING, foreign=True)
+    admission = ask([update(1), update(2)], [foreign], radio=RadioAir(parallel=1, slow=1))
+    assert {each: verdict.reason for each, verdict in admission.waiting.items()} == dict(zip(ids(1, 2), ("in_use", "radio_busy"), strict=True))

@@ -125,6 +125,8 @@ class Progress(Document):
     percent: float
     bytes_per_second: float | None
     eta_seconds: float | None
+    fragments_sent: int | None = None
+    fragments_total: int | None = None
 
 
 class Update(Document):

@@ -148,12 +148,16 @@ def update_as_told(view: views.UpdateView, fact: facts.Fact) -> documents.Update
 
 def _progress(view: views.UpdateView) -> documents.Progress:
     total = view.update.bytes_total
+    sent, of = view.fragments or (None, None)
+    share = view.bytes_sent / total if total else (sent or 0) / of if of else 0.0  # of another program's image only the fragments are known
     return documents.Progress(
         bytes_sent=view.bytes_sent,
         bytes_total=total,
-        percent=round(min(100.0, 100 * view.bytes_sent / total), 1) if total else 0.0,
+        percent=round(100 * min(1.0, share), 1),
         bytes_per_second=None if view.bytes_per_second is None else round(view.bytes_per_second, 1),
         eta_seconds=None if view.eta_seconds is None else round(view.eta_seconds, 1),
+        fragments_sent=sent,
+        fragments_total=of,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 
 from otagate.engine.course import Course, Tools
+from otagate.engine.drafts import foreign_draft
 from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
@@ -17,7 +18,7 @@ from otagate.model.devices import Component
 from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import Cause, State
-from otagate.model.orders import Order, Park, Pause, Resume, Withdraw
+from otagate.model.orders import Order, Park, Pause, Resume, Serve, Withdraw
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
@@ -234,6 +235,7 @@ class Conductor:
             name: RadioAir(
                 up=status.state == "up",
                 parallel=status.parallel,
+                slow=status.slow,
                 reason="in_use" if status.state == "in_use" else "offline",
                 sentence=f"Radio {name} is {status.state}: {status.sentence}",
             )
@@ -241,7 +243,7 @@ class Conductor:
         }
         devices = {device.id: device for device in registry.devices()}
         paused = frozenset(each.id for each in self._rows.values() if each.paused)
-        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused)
+        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused, asleep=frozenset(registry.asleep))
 
     async def _tell_waits(self) -> None:
         now = self._tools.clock.monotonic()
@@ -308,8 +310,12 @@ class Conductor:
             return  # fetching will say so
         now = self._rows.get(update.id)
         if now is not None and self._queues(now):
-            radio.command(serve_order(now, view, facts, adopted=ADOPTED.get(now.state, "offering")))
-            radio.command(Park(update=now.id))
+            order = serve_order(now, view, facts, adopted=ADOPTED.get(now.state, "offering"))
+            if isinstance(order, Serve):
+                radio.command(order)
+                radio.command(Park(update=now.id))
+            elif now.state in ON_THE_AIR:  # its driver may be at it, and cannot be made to wait
+                radio.command(order)
 
     # --- what radios tell -------------------------------------------------------------------------------------------------------------
 
@@ -323,7 +329,31 @@ class Conductor:
         """A counter, nothing else."""
         course = self._courses.get(event.update)
         if course is not None:
+            course.progress.fragments = event.fragments or course.progress.fragments
             course.progress.moved(event.offset, self._tools.clock.monotonic())
+
+    async def foreign(self, device_id: DeviceId) -> None:
+        """Another program updates a device through one of our radios: watched and shown like our own. Raises UnknownDevice, StoreUnavailable."""
+        if self._tasks is None or any(course.update.foreign for course in self._courses_of(device_id)):
+            return
+        device = self._tools.registry.device(device_id)
+        if device.radio not in self._radios:
+            return
+        for made in await self._tools.ledger.create([foreign_draft(device, now=self._tools.clock.now())]):
+            if isinstance(made, Update):
+                course = self._courses[made.id] = self._new_course(made, adopted=True)
+                self._tasks.create_task(self._run(course), name=f"update:{made.id}")
+
+    async def stop(self, update: Update) -> None:
+        """Make sure that a transfer can be cancelled; see `Radio.stop`."""
+        radio = self._radios.get(update.radio)
+        if radio is not None:
+            await radio.stop(update.id)
+
+    def can_wait(self, update: Update) -> bool:
+        """Whether an update can be made to wait where it is."""
+        radio = self._radios.get(update.radio)
+        return radio is None or radio.pauses or update.state not in (State.OFFERING, State.TRANSFERRING)
 
     def knocked(self, event: Knocked) -> None:
         """A waiting update's device asks for it."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.course import Tools
-from otagate.model.errors import IllegalTransition, NotCancellable, NotInState, Refused
+from otagate.model.errors import CannotPause, IllegalTransition, NotCancellable, NotInState, Refused
 from otagate.model.ids import UpdateId
-from otagate.model.lifecycle import PAUSABLE, Cause
+from otagate.model.lifecycle import PAUSABLE, Cause, State
 from otagate.model.orders import Pause, Resume, Withdraw
 from otagate.model.updates import Update
+
+_ELSEWHERE = frozenset({State.OFFERING, State.TRANSFERRING, State.STAGED})
+"""Where a radio may have to be asked before an update is cancelled."""
 
 
 class Controls:
@@ -23,8 +26,10 @@ class Controls:
     async def cancel(self, update_id: UpdateId, actor: str) -> Update:
         """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
 
-        Raises NotCancellable, NotInState, UnknownUpdate, StoreUnavailable.
+        What another process carries out is stopped there first. Raises NotCancellable, NotInState, RadioUnavailable, UnknownUpdate, StoreUnavailable.
         """
+        if (known := await self._updates.get(update_id)).state in _ELSEWHERE:
+            await self._conductor.stop(known)
         try:
             update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
         except IllegalTransition:
@@ -55,10 +60,12 @@ class Controls:
             raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
 
     async def pause(self, update_id: UpdateId, actor: str) -> Update:
-        """Hold an update where it is; one that is held stays so. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        """Hold an update where it is; one that is held stays so. Raises CannotPause, NotInState, UnknownUpdate, StoreUnavailable."""
         known = await self._updates.get(update_id)
         if known.paused and known.state in PAUSABLE:
             return known
+        if not self._conductor.can_wait(known):
+            raise CannotPause(f"update {update_id} is {known.state}: its radio knows no pause; it can be cancelled, or left to finish")
         changed = await self._ledger.amend(update_id, "paused", check=_require_pausable, actor=actor, paused=True, reason="paused")
         self._conductor.command(changed, Pause(update=update_id))
         return changed

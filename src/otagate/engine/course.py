@@ -28,7 +28,7 @@ from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.ids import image_type_of, target_of
 from otagate.model.lifecycle import Cause, State
-from otagate.model.orders import Activate, Park, Pause, Withdraw
+from otagate.model.orders import Activate, Park, Pause, Watch, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import Version
 from otagate.policy.match import match
@@ -143,15 +143,18 @@ class Course:
     async def serve(self, *, adopted: bool) -> None:
         """Pin the image in the session of the device. Raises UnknownImage, ImageError, StoreUnavailable."""
         update, library = self.update, self.tools.library
+        if update.foreign:
+            self.radio.command(Watch(update=update.id, device=update.device))
+            self.served = True
+            return
         if update.image is None:
             raise UnknownImage(f"update {update.id} names no stored image")
         view = await library.map(update.image)
         facts = library.image(update.image).facts
         if self.update.id != update.id or self.update.ended:
             return
-        # what stands still is not announced: that comes when it goes on
-        taken_up = ADOPTED.get(self.update.state) if adopted or self._held else None
-        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up))
+        taken_up = ADOPTED.get(self.update.state) if adopted else None
+        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up, quiet=self._held))
         if self._held:
             self.radio.command(Pause(update=update.id))
         self.served = True
@@ -173,12 +176,12 @@ class Course:
         if not await self._serve_once():
             await self._try_again((_failure(state),), "the stored image cannot be read any more")
             return
-        silence, offset = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
+        silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         while self._stands(state):
             letter = await self.mailbox.get(waits.poll)
-            if isinstance(letter, TransferAdvanced) or self.progress.offset != offset:
+            if isinstance(letter, TransferAdvanced) or self.progress.mark != moved:
                 silence.restart()
-                offset = self.progress.offset
+                moved = self.progress.mark
             await self._take(letter)
             if self._stands(State.TRANSFERRING) and self._all_handed_out():
                 await self._notice_reboot(letter)
@@ -359,25 +362,31 @@ class Course:
             return
         self.progress.moved(letter.offset, self.tools.clock.monotonic())
         if causes and causes[-1] in FAILED_ATTEMPT:
-            await self._try_again(causes, letter.detail)
+            await self._try_again(causes, letter.detail, letter.code)
         elif causes:
             reached = max(self.update.bytes_sent, letter.offset)
-            await self._advance(*causes, detail=letter.detail, bytes_sent=reached, activation_owed=letter.held)
+            await self._advance(*causes, detail=letter.detail, code=letter.code, bytes_sent=reached, activation_owed=letter.held)
         self.radio.committed(letter.token)
 
-    async def _try_again(self, causes: tuple[Cause, ...], detail: str) -> None:
-        """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing."""
+    async def _try_again(self, causes: tuple[Cause, ...], detail: str, code: str | None = None) -> None:
+        """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing.
+
+        What another program began is not begun again.
+        """
+        if self.update.foreign:
+            await self._advance(Cause.IMAGE_REJECTED, detail=detail, code=code or "transfer-interrupted")
+            return
         now = self.tools.clock.now()
         reached = max(self.update.bytes_sent, self.progress.offset)
         if self._held:
             await self._advance(*causes, detail=detail, bytes_sent=reached)
             return
-        unasked = causes[-1] is Cause.EXPIRED
+        unasked = causes[-1] is Cause.EXPIRED and code is None
         retry = after_attempt(self.update, began_at=self._began_at, reached=reached, settings=self._policy(), now=now, unasked=unasked)
         if retry.not_before is None:
-            code, attempts = retry.verdict.code, retry.attempts
+            why, attempts = code or retry.verdict.code, retry.attempts
             detail = f"{detail}. {retry.verdict.sentence}"
-            await self._advance(*causes, Cause.RETRIES_SPENT, detail=detail, code=code, attempts=attempts, bytes_sent=reached)
+            await self._advance(*causes, Cause.RETRIES_SPENT, detail=detail, code=why, attempts=attempts, bytes_sent=reached)
             return
         pause = max((retry.not_before - now) / self.tools.waits.pace, timedelta(seconds=0.05))
         changes: dict[str, Any] = {"attempts": retry.attempts, "not_before": now + pause, "reason": "backoff", "bytes_sent": reached}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from otagate.model.devices import Component, Device
-from otagate.model.ids import ComponentId, RadioName, UpdateId
+from otagate.model.ids import ComponentId, RadioName, UpdateId, zwave_component_id
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
@@ -16,6 +16,9 @@ from otagate.model.versions import Version, same_version, version_key
 
 POLICY = "policy"
 """The actor of updates that nobody ordered."""
+
+FOREIGN = "foreign"
+"""Actor and source of updates that another program began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,27 @@ class Past:
 
     def _of(self, component: ComponentId) -> Iterable[Update]:
         return (each for each in self.updates if each.component == component)
+
+
+def foreign_draft(device: Device, *, now: datetime) -> Update:
+    """An update that another program began: nobody here knows its image, nor which version that brings."""
+    component = device.components[0] if device.components else Component(id=zwave_component_id(0))
+    return Update(
+        id=UpdateId(""),
+        device=device.id,
+        component=component.id,
+        radio=RadioName(device.radio or ""),
+        from_version=component.version,
+        to_version=None,
+        source=FOREIGN,
+        image=None,
+        state=State.TRANSFERRING,
+        bytes_total=0,
+        created=now,
+        started=now,
+        actor=FOREIGN,
+        foreign=True,
+    )
 
 
 def draft(

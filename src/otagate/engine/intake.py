@@ -18,6 +18,9 @@ from otagate.ports import (
     DeviceGone,
     DeviceReturned,
     DeviceSeen,
+    DeviceSilent,
+    DeviceSlept,
+    ForeignTransfer,
     Knocked,
     RadioChanged,
     RadioEvent,
@@ -92,6 +95,18 @@ class _Readers:
                 await self._asked(event)
             case Knocked():
                 await self._knocked(event)
+            case _:
+                await self._of_controllers(event)
+
+    async def _of_controllers(self, event: RadioEvent) -> None:
+        """What a radio tells whose driver keeps the devices: it knows who sleeps and who is silent, and serves other programs too."""
+        match event:
+            case DeviceSlept(device=device_id):
+                self._registry.slept(device_id)
+            case DeviceSilent(device=device_id):
+                await self._registry.silent(device_id)
+            case ForeignTransfer(device=device_id):
+                await self._conductor.foreign(device_id)
             case _:
                 LOG.debug("event before the hub was ready", kind=type(event).__name__)
 

@@ -63,23 +63,24 @@ class Ledger:
         """Insert updates, and end those that they take the place of; each draft gives its update, or what stood in its way.
 
         An id is made of the number of the update's own `created` fact, so ids are unique and sort by creation. The transaction decides who was
-        first: a component never has two updates that have not ended. Raises IllegalTransition (nothing changed), StoreUnavailable.
+        first: a component never has two updates that have not ended, but for one of another program beside one of ours that waits for it.
+        Raises IllegalTransition (nothing changed), StoreUnavailable.
         """
         results: list[Update | Obstacle] = []
         async with self._journal.commit() as entry:
             why = "a newer release took its place"
             changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
             last = await self._store.facts.last_number()
-            unfinished = {(each.device, each.component): each for each in await self._store.updates.unfinished()}
+            unfinished = list(await self._store.updates.unfinished())
             for draft in drafts:
-                obstacle = await self._obstacle(draft, unfinished.get((draft.device, draft.component)))
+                obstacle = await self._obstacle(draft, unfinished)
                 if obstacle is not None:
                     results.append(obstacle)
                     continue
                 update = replace(draft, id=UpdateId(f"u{last + len(entry.facts) + 1:08d}"))
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
-                unfinished[update.device, update.component] = update
+                unfinished.append(update)
                 changed.append(update)
                 results.append(update)
             if within is not None:
@@ -87,9 +88,10 @@ class Ledger:
         self._changed(*changed)
         return results
 
-    async def _obstacle(self, draft: Update, other: Update | None) -> Obstacle | None:
-        if other is not None:
-            return busy(other)
+    async def _obstacle(self, draft: Update, unfinished: Sequence[Update]) -> Obstacle | None:
+        for other in unfinished:
+            if (other.device, other.component) == (draft.device, draft.component) and (other.foreign or not draft.foreign):
+                return busy(other)
         if draft.image is not None:
             try:
                 await self._store.catalogue.get(draft.image)

@@ -11,13 +11,22 @@ _SAMPLES = 64
 
 @dataclass(slots=True)
 class Progress:
-    """The device's high-water mark of one transfer, with its recent past. Offsets in bytes, times in seconds on any rising clock."""
+    """The device's high-water mark of one transfer, with its recent past.
+
+    Offsets in bytes, `fragments` sent and in all, times in seconds on any rising clock.
+    """
 
     total: int
     offset: int = 0
+    fragments: tuple[int, int] | None = None
     saved: int = 0
     saved_at: float = 0.0
     samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
+
+    @property
+    def mark(self) -> tuple[int, tuple[int, int] | None]:
+        """What is another one after every sign of movement."""
+        return (self.offset, self.fragments)
 
     def moved(self, offset: int, now: float) -> None:
         """Take a new high-water mark; a smaller one is none."""

@@ -137,7 +137,9 @@ class Readings:
         now = self._clock.monotonic()
         progress = course.progress
         sent = max(progress.offset, update.bytes_sent)
-        return UpdateView(update=update, bytes_sent=sent, bytes_per_second=progress.rate(now), eta_seconds=progress.eta(now))
+        return UpdateView(
+            update=update, bytes_sent=sent, bytes_per_second=progress.rate(now), eta_seconds=progress.eta(now), fragments=progress.fragments
+        )
 
     def _reason(self, update: Update) -> str | None:
         """For what an update waits, as of now."""

@@ -41,13 +41,14 @@ Adopted = Literal["new", "changed", "unchanged"]
 
 @dataclass(slots=True)
 class RadioStatus:
-    """A radio as it stands: its type and limit from the configuration, its state from itself. `told` is what the journal says of it.
+    """A radio as it stands: its type and limits (see `policy.admit`) from the configuration, its state from itself.
 
-    `tried`: it has come up or failed at least once since the start of the hub.
+    `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub.
     """
 
     type: str
     parallel: int
+    slow: int = 8
     state: RadioState = "starting"
     sentence: str = "not started yet"
     tried: bool = False
@@ -67,6 +68,8 @@ class Registry:
         self._saving = asyncio.Lock()
         self._saved: datetime | None = None
         self._owing = asyncio.Event()
+        self.asleep: set[DeviceId] = set()
+        """Sleeping devices of which their radio knows that nothing reaches them now."""
         self.radios: dict[RadioName, RadioStatus] = {}
 
     async def load(self) -> None:
@@ -148,9 +151,14 @@ class Registry:
 
     async def seen(self, device_id: DeviceId) -> None:
         """A device was heard."""
+        self.asleep.discard(device_id)
         known = self._devices.get(device_id)
         if known is not None:
             await self._take(replace(known, last_seen=self._clock.now(), online=True), None if known.online else "online")
+
+    def slept(self, device_id: DeviceId) -> None:
+        """A sleeping device went back to sleep."""
+        self.asleep.add(device_id)
 
     async def silent(self, device_id: DeviceId) -> None:
         """A device did not answer: unless it sleeps, or was heard just now, it is offline."""

@@ -21,8 +21,11 @@ ADOPTED: Mapping[State, Adopted] = {
 """Where the session of a device takes up an update that this process did not begin."""
 
 
-def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None) -> Serve | Send:
-    """The order that pins an update's image. Raises NotForDevice where a Zigbee component would be sent what is no Zigbee image."""
+def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None, quiet: bool = False) -> Serve | Send:
+    """The order that pins an update's image; `quiet`: it stands still, so nothing is announced until it goes on.
+
+    Raises NotForDevice where a Zigbee component would be sent what is no Zigbee image.
+    """
     if image_type_of(update.component) is None:
         return Send(
             update=update.id,
@@ -49,5 +52,5 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         hardware_max=facts.hardware_max,
         allow_downgrade=update.allow_downgrade,
         hold_activation=update.holds,
-        adopted=adopted,
+        adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )

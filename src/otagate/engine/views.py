@@ -78,12 +78,13 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateView:
-    """An update with its live progress. `bytes_per_second` and `eta_seconds` are None while nothing moves."""
+    """An update with its live progress; `fragments` sent and in all, where they are counted. Rate and time left are None while nothing moves."""
 
     update: Update
     bytes_sent: int
     bytes_per_second: float | None
     eta_seconds: float | None
+    fragments: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,11 @@ class Device:
     components: tuple[Component, ...] = field(default=())
     node: ZwaveNode | None = None
 
+    @property
+    def slow(self) -> bool:
+        """Whether it takes its own time on the air, so that others should not wait for it."""
+        return self.sleepy or (self.node is not None and (self.node.listening != "always" or self.node.long_range))
+
     def component(self, component_id: ComponentId) -> Component | None:
         """The component with this id."""
         return next((each for each in self.components if each.id == component_id), None)

@@ -124,6 +124,13 @@ class RadioInUse(RadioError):
     retry: ClassVar[Retry] = "never"
 
 
+class NotOnThisRadio(RadioError):
+    """This kind of radio does not do that; the message says who does."""
+
+    code: ClassVar[str] = "not-on-this-radio"
+    retry: ClassVar[Retry] = "never"
+
+
 class DeviceUnreachable(RadioError):
     """The device does not answer."""
 
@@ -189,6 +196,12 @@ class NotCancellable(UpdateError):
     """It is too late to cancel: the device has the image and the order to use it."""
 
     code: ClassVar[str] = "not-cancellable"
+
+
+class CannotPause(UpdateError):
+    """What moves cannot be made to wait on this kind of radio; it can only be finished or cancelled."""
+
+    code: ClassVar[str] = "cannot-pause"
 
 
 class NotInState(UpdateError):

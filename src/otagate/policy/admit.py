@@ -1,12 +1,13 @@
 """Who may use the air now: which queued updates start, and for what the others wait.
 
-Two lanes per radio: mains devices share the slots that the air can bear; sleeping devices ask for a block only when they wake, so they use a lane
-of their own and never keep a mains device waiting. Within a lane it is first come, first served; who cannot start does not hold up who can.
+Two lanes per radio: mains devices share the slots that the air can bear; slow ones (those that sleep, Z-Wave nodes that listen now and then or
+or speak Long Range) use a lane of their own and never keep the others waiting. Within a lane it is first come, first served; who cannot start does not
+hold up who can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,26 +26,27 @@ ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioAir:
-    """What a radio can bear: transfers at once to mains devices (`parallel`) and to sleeping ones (`sleepy`).
+    """What a radio can bear: transfers at once to mains devices (`parallel`) and to slow ones (`slow`).
 
     Where it is not `up`, `reason` is the word to wait with and `sentence` says why.
     """
 
     up: bool = True
     parallel: int = 2
-    sleepy: int = 8
+    slow: int = 8
     reason: str = "offline"
     sentence: str = "The radio is not up."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Air:
-    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates."""
+    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices."""
 
     radios: Mapping[RadioName, RadioAir]
     devices: Mapping[DeviceId, Device]
     halted: bool = False
     paused: frozenset[UpdateId] = field(default=frozenset())
+    asleep: Set[DeviceId] = field(default=frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class _Slots:
     now: datetime
     taken: dict[_Lane, int]
     busy: set[DeviceId]
+    foreign: set[DeviceId]
     first_steps: Mapping[str, int]
 
 
@@ -78,7 +81,14 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
     Never admits two updates of one device, and never more than a lane's slots. A running update that is paused gives its slot away; when it
     resumes it is not stopped again, so a lane may then be over its limit until somebody ends.
     """
-    slots = _Slots(air=air, now=now, taken=_count(running, air), busy={each.device for each in running}, first_steps=_first_steps(queue, running))
+    slots = _Slots(
+        air=air,
+        now=now,
+        taken=_count(running, air),
+        busy={each.device for each in running},
+        foreign={each.device for each in running if each.foreign},
+        first_steps=_first_steps(queue, running),
+    )
     admitted: list[UpdateId] = []
     waiting: dict[UpdateId, Verdict] = {}
     for update in sorted(queue, key=lambda each: (each.created, each.id)):
@@ -113,6 +123,12 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
 
 
+def _in_use(update: Update, slots: _Slots) -> Verdict | None:
+    if update.device not in slots.foreign:
+        return None
+    return _hold("in_use", "Another program updates this device through the same radio.")
+
+
 def _predecessor(update: Update, slots: _Slots) -> Verdict | None:
     if update.job is not None and slots.first_steps[update.job] < update.step:
         return _hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
@@ -134,7 +150,7 @@ def _device(update: Update, slots: _Slots) -> Verdict | None:
         return _hold("offline", "The device is not known to any radio now.")
     if not device.online:
         return _hold("offline", "The device does not answer.")
-    if device.sleepy and (device.last_seen is None or slots.now - device.last_seen > AWAKE_FOR):
+    if device.sleepy and (device.id in slots.air.asleep or device.last_seen is None or slots.now - device.last_seen > AWAKE_FOR):
         return _hold("asleep", "The device sleeps; the update starts when it wakes.")
     return None
 
@@ -142,13 +158,13 @@ def _device(update: Update, slots: _Slots) -> Verdict | None:
 def _slot(update: Update, slots: _Slots) -> Verdict | None:
     lane = _lane(update, slots.air)
     radio = slots.air.radios[update.radio]
-    limit, whom = (radio.sleepy, "sleeping devices") if lane[1] else (radio.parallel, "mains devices")
+    limit, whom = (radio.slow, "slow devices") if lane[1] else (radio.parallel, "mains devices")
     if slots.taken.get(lane, 0) < limit:
         return None
     return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
 
 
-_RULES: tuple[_Rule, ...] = (_halted, _paused, _not_before, _predecessor, _radio, _device, _slot)
+_RULES: tuple[_Rule, ...] = (_halted, _paused, _not_before, _in_use, _predecessor, _radio, _device, _slot)
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------
@@ -160,13 +176,14 @@ def _hold(reason: str, sentence: str) -> Verdict:
 
 def _lane(update: Update, air: Air) -> _Lane:
     device = air.devices.get(update.device)
-    return (update.radio, device is not None and device.sleepy)
+    return (update.radio, device is not None and device.slow)
 
 
 def _count(running: Sequence[Update], air: Air) -> dict[_Lane, int]:
     taken: dict[_Lane, int] = {}
     for update in running:
-        if update.state in ON_THE_AIR and update.id not in air.paused:
+        dormant = update.state is State.OFFERING and update.device in air.asleep  # it begins when it wakes, and uses no air until then
+        if update.state in ON_THE_AIR and update.id not in air.paused and not dormant:
             lane = _lane(update, air)
             taken[lane] = taken.get(lane, 0) + 1
     return taken

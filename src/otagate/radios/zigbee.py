@@ -15,7 +15,7 @@ import structlog
 
 from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDevice
-from otagate.model.ids import DeviceId, RadioName
+from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.orders import Order
 from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioState
@@ -64,6 +64,11 @@ class ZigbeeRadio:
     def name(self) -> RadioName:
         """The name in the configuration."""
         return self._settings.name
+
+    @property
+    def pauses(self) -> bool:
+        """WAIT_FOR_DATA."""
+        return True
 
     # --- one life ---------------------------------------------------------------------------------------------------------------------
 
@@ -138,6 +143,9 @@ class ZigbeeRadio:
     def command(self, order: Order) -> None:
         """See `ports.Radio.command`."""
         self._switchboard.command(order)
+
+    async def stop(self, update: UpdateId) -> None:
+        """See `ports.Radio.stop`: whoever commits first is right, and the device hears ABORT at its next request."""
 
     def committed(self, token: int) -> None:
         """See `ports.Radio.committed`."""

@@ -27,7 +27,7 @@ class Advance:
     """The update reached these causes, in this order; the same effect comes again, with the same token, until `committed(token)`.
 
     What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes. `held`: the device has the
-    whole image and is told to wait with it only because the update is paused.
+    whole image and is told to wait with it only because the update is paused. `code`: what the failure is called, where the cause alone says less.
     """
 
     update: UpdateId
@@ -36,6 +36,7 @@ class Advance:
     token: int
     offset: int = 0
     held: bool = False
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
