@@ -1,8 +1,8 @@
 """Who may use the air now: which queued updates start, and for what the others wait.
 
 Two lanes per radio: mains devices share the slots that the air can bear; slow ones (those that sleep, Z-Wave nodes that listen now and then or
-or speak Long Range) use a lane of their own and never keep the others waiting. Within a lane it is first come, first served; who cannot start does not
-hold up who can.
+speak Long Range) use a lane of their own and never keep the others waiting. Within a lane it is first come, first served; who cannot start does
+not hold up who can.
 """
 
 from __future__ import annotations
