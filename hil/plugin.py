@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -15,8 +17,10 @@ import pytest_asyncio
 from hil import rigfile
 from hil.console import Console, open_console
 from hil.hub import Hub, open_hub
+from hil.record import recorded
 from hil.relay import Relay, open_relay
 from hil.rigfile import DeviceUnderTest, Rig, RigFileError
+from hil.tap import TAPS
 
 NO_RIG = "no rig: name one with --rig FILE or OTAGATE_RIG"
 _RIG = pytest.StashKey[Rig | None]()
@@ -29,6 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("otagate", "firmware updates on real hardware")
     group.addoption("--rig", metavar="FILE", default=os.environ.get("OTAGATE_RIG") or None, help="the bench; default: OTAGATE_RIG")
+    group.addoption("--record", metavar="FOLDER", type=Path, help="write what is said about firmware in each test to a trace in this folder")
+    group.addoption(
+        "--record-without-firmware", action="store_true", help="the same with zeros for the bytes of images, for traces that others may have"
+    )
     group.addoption("--soak", metavar="ROUNDS", type=int, default=0, help="also run the tests marked soak, with so many round trips each")
 
 
@@ -113,8 +121,25 @@ def soak_rounds(pytestconfig: pytest.Config) -> int:
 async def hub(rig: Rig, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Hub]:
     """A daemon on the rig's stick with an empty store, up and running; only devices of the rig file can be ordered to update."""
     request.node.stash[_LOG] = tmp_path / "daemon.log"
-    async with open_hub(rig, tmp_path) as running:
-        yield running
+    folder: Path | None = request.config.getoption("record")
+    async with AsyncExitStack() as opened:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            firmware = not request.config.getoption("record_without_firmware")
+            rig = await opened.enter_async_context(_recording(rig, folder / f"{request.node.name}.jsonl", firmware=firmware))
+        yield await opened.enter_async_context(open_hub(rig, tmp_path))
+
+
+@asynccontextmanager
+async def _recording(rig: Rig, trace: Path, *, firmware: bool) -> AsyncIterator[Rig]:
+    """The rig with a recorder in the line of its stick."""
+    stick = rig.stick
+    if stick.type not in TAPS:
+        pytest.skip(f"nothing is known here that listens on a stick of type {stick.type}")
+    with TemporaryDirectory(prefix="otagate-hil-") as folder:
+        link = Path(folder, "stick")
+        async with recorded(stick.type, stick.path, link=link, trace=trace, baudrate=stick.baudrate or 115_200, firmware=firmware):
+            yield rig.model_copy(update={"stick": stick.model_copy(update={"path": str(link)})})
 
 
 @pytest_asyncio.fixture
@@ -146,9 +171,11 @@ async def relay(device: DeviceUnderTest) -> AsyncIterator[Relay]:
 
 
 @pytest_asyncio.fixture
-async def plug(rig: Rig) -> AsyncIterator[Relay]:
+async def plug(rig: Rig, pytestconfig: pytest.Config) -> AsyncIterator[Relay]:
     """The plug of the coordinator; the test is skipped where the rig file names none."""
     if rig.stick.power is None:
         pytest.skip("the rig file names no power of the stick")
+    if pytestconfig.getoption("record") is not None:
+        pytest.skip("the recorder ends with the stick: run this test without --record")
     async with open_relay(rig.stick.power) as found:
         yield found
