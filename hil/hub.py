@@ -52,7 +52,7 @@ class AllowListClient(Client):
         super().__init__(url, None)
         self._allowed = allowed
 
-    async def post(self, *path: str, body: Json | None = None) -> Json:
+    async def post(self, *path: str, body: Json | None = None, key: str | None = None) -> Json:
         """Order something. Raises NotOnTheList before anything is sent."""
         match path:
             case ("updates",):
@@ -61,7 +61,12 @@ class AllowListClient(Client):
                 self._check((await self.get("updates", update))["device"])
             case ("rollouts", *_):
                 raise NotOnTheList("a rollout chooses its devices by itself, so no rig orders one")
-        return await super().post(*path, body=body)
+        return await super().post(*path, body=body, key=key)
+
+    async def patch(self, *path: str, body: Json) -> Json:
+        """Change what is said of a device: to make it automatic is an order too. Raises NotOnTheList before anything is sent."""
+        self._check(*path[1:2])
+        return await super().patch(*path, body=body)
 
     def _check(self, *devices: object) -> None:
         foreign = [str(each) for each in devices if each not in self._allowed]

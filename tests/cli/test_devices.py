@@ -106,3 +106,32 @@ async def test_a_daemon_that_stops_while_it_checks_is_exit_3(hall: Hall) -> None
     hall.server.drain()
     outcome = await at(hall, "check", LAMP, PLUG)
     assert outcome.code == 3
+
+
+async def test_what_an_operator_says_is_said_to_the_hub_and_shown(hall: Hall) -> None:
+    arguments = ("--name", "Desk", "--room", "Office", "--group", "hall", "--pin", "0x01020509", "--skip", "5", "--policy", "never", "--retries", "1")
+    outcome = await at(hall, "set", LAMP, *arguments)
+    assert outcome.code == 0
+    for place in (outcome.out, (await at(hall, "device", LAMP)).out):
+        assert all(each in place for each in ("Desk", "Office", "hall", "0x01020509", "0x00000005", "default never, retries 1"))
+
+
+async def test_lists_grow_and_shrink_and_the_rest_stays(hall: Hall) -> None:
+    await at(hall, "set", LAMP, "--group", "hall", "--group", "lights", "--skip", "1", "--skip", "0x2", "--room", "Office")
+    outcome = await at(hall, "set", LAMP, "--group", "upstairs", "--ungroup", "hall", "--unskip", "2", "--json")
+    (device_now,) = outcome.document["items"]
+    assert (device_now["groups"], device_now["skipped"], device_now["room"]) == (["lights", "upstairs"], [1], "Office")
+
+
+async def test_what_was_said_is_taken_back(hall: Hall) -> None:
+    await at(hall, "set", LAMP, "--name", "Desk", "--room", "Office", "--pin", "5", "--policy", "automatic", "--retries", "2")
+    outcome = await at(hall, "set", LAMP, "--name", "", "--room", "", "--unpin", "--policy", "rules", "--retries", "-1", "--json")
+    (now,) = outcome.document["items"]
+    assert (now["name"], now["room"], now["pin"], now["policy"]) == ("LCT001", None, None, None)
+
+
+async def test_several_devices_are_grouped_at_once_and_none_shares_a_name(hall: Hall) -> None:
+    outcome = await at(hall, "set", LAMP, PLUG, "--group", "hall", "--json")
+    assert [each["groups"] for each in outcome.document["items"]] == [["hall"], ["hall"]]
+    assert (await at(hall, "set", LAMP, PLUG, "--name", "Desk")).code == 2
+    assert (await at(hall, "set", LAMP, "--policy", "sometimes")).code == 2

@@ -68,3 +68,26 @@ async def test_a_file_that_is_no_image_is_exit_4_and_the_others_are_added(hall: 
 async def test_a_file_that_is_not_there_is_exit_2(hall: Hall, tmp_path: Path) -> None:
     outcome = await at(hall, "images", "add", str(tmp_path / "none.ota"))
     assert (outcome.code, outcome.err) == (2, f"otagate: cannot read {tmp_path / 'none.ota'}: No such file or directory\n")
+
+
+async def test_everything_is_halted_shown_and_lifted(hall: Hall) -> None:
+    assert (await at(hall, "halt", "--show")).out == "Nothing is halted.\n"
+    halted = await at(hall, "halt", "--because", "a lamp smells")
+    assert halted.code == 0
+    assert "by token:admin: a lamp smells" in halted.out
+    assert (await at(hall, "halt", "--show", "--json")).document["because"] == "a lamp smells"
+    assert (await at(hall, "halt", "--lift")).out == "Nothing is halted.\n"
+    assert [what for what, _, _ in hall.desk.orders] == ["halt", "lift_halt"]
+
+
+async def test_a_backup_says_where_it_is(hall: Hall) -> None:
+    outcome = await at(hall, "backup", "zigbee0")
+    assert "zigbee0-20260501T120000Z.json" in outcome.out
+    assert (await at(hall, "backup", "zigbee0", "--json")).document["sha256"] == "cd" * 32
+
+
+async def test_what_is_inside_of_an_image_is_shown(hall: Hall, tmp_path: Path) -> None:
+    file = tmp_path / "a.ota"
+    file.write_bytes(DATA)
+    await at(hall, "images", "add", str(file))
+    assert "zigbee-ota (silabs-gbl inside)" in (await at(hall, "images", "show", SHA256)).out

@@ -222,3 +222,17 @@ async def test_a_real_process_prints_json_alone(hall: Hall) -> None:
         out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert {each["id"] for each in json.loads(out)["items"]} == {LAMP, PLUG}
+
+
+def test_shells_complete_commands() -> None:
+    typed = {"_OTAGATE_COMPLETE": "complete_bash", "COMP_WORDS": "otagate h", "COMP_CWORD": "1"}
+    words = subprocess.run([sys.executable, "-m", "otagate"], env=os.environ | typed, capture_output=True, text=True, check=False, timeout=60).stdout
+    assert sorted(words.split()) == ["halt", "history"]
+    script = subprocess.run(
+        [sys.executable, "-m", "otagate", "--show-completion", "bash"],
+        env=os.environ | {"SHELL": "/bin/bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert "_OTAGATE_COMPLETE=complete_bash" in script

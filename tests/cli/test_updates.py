@@ -176,3 +176,18 @@ async def test_waiting_as_json_is_one_update_a_line(hall: Hall) -> None:
 async def test_waiting_for_what_was_refused_ends_at_once(hall: Hall) -> None:
     hall.desk.known[LAMP] = device(LAMP, "Young")
     assert (await at(hall, "update", LAMP, "--wait")).code == 4
+
+
+async def test_an_order_overrules_single_guards_holds_the_image_and_has_its_key(hall: Hall) -> None:
+    arguments = ("--override", "pinned", "--override", "battery_low", "--because", "the vendor asked", "--hold", "--key", "7f3c")
+    assert (await at(hall, "update", LAMP, *arguments)).code == 0
+    ((_, order, _),) = hall.desk.orders
+    assert (order.override, order.because, order.hold_activation) == (("pinned", "battery_low"), "the vendor asked", True)
+    assert [each.key for each in hall.desk.keys if each is not None] == ["7f3c"]
+    assert (await at(hall, "update", LAMP, "--override", "pinned")).code == 2
+    assert (await at(hall, "update", LAMP, "--override", "image_mismatch", "--because", "x")).code == 2
+
+
+async def test_an_order_of_more_devices_than_one_call_takes_has_a_key_for_each_part(hall: Hall) -> None:
+    await at(hall, "update", *(f"zigbee-{number:016x}" for number in range(1_100)), "--key", "k")
+    assert [each.key for each in hall.desk.keys if each is not None] == ["k", "k.500", "k.1000"]

@@ -102,6 +102,13 @@ async def test_an_order_is_stopped_in_whatever_call_it_hides(
 
 
 @pytest.mark.asyncio
+async def test_a_device_that_is_not_listed_is_not_made_automatic(client: AllowListClient, daemon: FakeDaemon) -> None:
+    with pytest.raises(NotOnTheList):
+        await client.patch("devices", THEIRS, body={"policy": {"default": "automatic"}})
+    assert daemon.ordered == []
+
+
+@pytest.mark.asyncio
 async def test_calls_about_an_update_of_a_listed_device_pass(client: AllowListClient, daemon: FakeDaemon) -> None:
     await client.post("updates", "mine", "pause")
     await client.post("radios", "stick", "permit-join", body={"seconds": 1})

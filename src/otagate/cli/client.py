@@ -25,6 +25,9 @@ UPLOAD_TIMEOUT = 600.0
 SILENCE = 60.0
 """Seconds without even a heartbeat after which an event stream counts as lost."""
 
+PAGE = 500
+"""Items that one page holds at most."""
+
 MAX_ANSWER = 64 * 1024 * 1024
 MAX_LINE = 4 * 1024 * 1024
 
@@ -63,9 +66,14 @@ class Client:
         """Read one object."""
         return await self._call("GET", path, params={name: value for name, value in (query or {}).items() if value is not None})
 
-    async def post(self, *path: str, body: Json | None = None) -> Json:
-        """Order something; the answer."""
-        return await self._call("POST", path, **({} if body is None else {"json": body}))
+    async def post(self, *path: str, body: Json | None = None, key: str | None = None) -> Json:
+        """Order something, under an idempotency key where one is given; the answer."""
+        headers = {} if key is None else {"headers": {"Idempotency-Key": key}}
+        return await self._call("POST", path, **headers, **({} if body is None else {"json": body}))
+
+    async def patch(self, *path: str, body: Json) -> Json:
+        """Change part of one object; the object."""
+        return await self._call("PATCH", path, json=body)
 
     async def delete(self, *path: str) -> None:
         """Delete one object."""
@@ -83,17 +91,27 @@ class Client:
             return await self._call("POST", ("images",), data=form, timeout=aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT, connect=CONNECT_TIMEOUT))
 
     async def items(self, *path: str, query: Mapping[str, str | int | None] | None = None, most: int | None = None) -> list[Json]:
-        """A whole list, page by page; at most `most` items."""
+        """A whole list; at most `most` items. A list that takes no `query` is told whole."""
+        if query is None:
+            items: list[Json] = (await self.get(*path))["items"]
+            return items
         found: list[Json] = []
-        cursor: str | None = None
-        while most is None or len(found) < most:
-            paging = {"cursor": cursor, "limit": None if query is None else min(500, (most or 500) - len(found) if most else 500)}
-            page = await self.get(*path, query={**(query or {}), **paging})
-            found += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
+        async for each in self.each(*path, query=query, limit=min(most or PAGE, PAGE)):
+            found.append(each)
+            if len(found) == most:
                 break
         return found
+
+    async def each(self, *path: str, query: Mapping[str, str | int | None], limit: int = PAGE) -> AsyncIterator[Json]:
+        """The items of a list, page by page as they are wanted."""
+        cursor: str | None = None
+        while True:
+            page = await self.get(*path, query={**query, "limit": limit, "cursor": cursor})
+            for item in page["items"]:
+                yield item
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     @asynccontextmanager
     async def events(self, *, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:

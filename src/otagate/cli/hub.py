@@ -41,6 +41,35 @@ async def permit_join(
 
 
 @command(app)
+async def backup(session: Session, radio: RadioArgument) -> Exit:
+    """Copy a radio's network to a file on the hub. The file holds the network key: it is the hub's alone to read."""
+    answer = await session.client.post("radios", radio, "backup")
+    session.tell(answer)
+    session.say(f"{radio}: {answer['devices']} devices, {size(answer['bytes'])}, in {answer['path']} (SHA-256 {answer['sha256']}).")
+    return Exit.DONE
+
+
+@command(app)
+async def halt(
+    session: Session,
+    because: Annotated[str | None, typer.Option(help="Why everything is to stand still.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Let everything go on.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only say whether everything is halted.")] = False,
+) -> Exit:
+    """Halt everything: nothing moves on any radio until --lift, over restarts too."""
+    if lift:
+        await session.client.delete("halt")
+    answer = await (session.client.get("halt") if lift or show else session.client.post("halt", body={"because": because} if because else {}))
+    session.tell(answer)
+    if answer["halted"]:
+        why = f": {answer['because']}" if answer["because"] else ""
+        session.say(f"Everything is halted since {tables.moment(answer['since'])} by {answer['actor']}{why}. `otagate halt --lift` lets it go on.")
+    else:
+        session.say("Nothing is halted.")
+    return Exit.DONE
+
+
+@command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
     """Try a radio again that was left alone (in use, wrong network)."""
     answer = await session.client.post("radios", radio, "reattach")
@@ -65,7 +94,7 @@ async def sources(
 @command(images, "list")
 async def list_images(session: Session) -> Exit:
     """List the stored images."""
-    items = await session.client.items("images")
+    items = await session.client.items("images", query={})
     session.tell({"items": items, "next_cursor": None})
     session.say(tables.images(session.console, items))
     return Exit.DONE

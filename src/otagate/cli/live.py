@@ -256,7 +256,7 @@ async def _catch_up(client: Client, board: Board, view: View) -> None:
 async def _read(client: Client, board: Board, key: str) -> Json:
     """An update, and how far in the journal that is at least: events up to there would show it as it was before."""
     if len(board.wanted or ()) <= LOGS_READ:
-        log = await client.items("updates", key, "log")
+        log = await client.items("updates", key, "log", query={})
         board.read_until[key] = max((each["number"] for each in log), default=0)
     return await client.get("updates", key)
 

@@ -157,13 +157,49 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def history(console: Console, items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
+    """Updates that ended; `names` of their devices."""
+    made = table(console, "Ended", "Update", "Device", "Component", "From", "To", "How", "By order of", "Took", "Note")
+    for each in items:
+        made.add_row(
+            cell(moment(each["finished"])),
+            cell(each["id"]),
+            cell(names.get(each["device"]) or each["device"]),
+            cell(each["component"]),
+            cell(each["from_display_version"]),
+            cell(each["to_display_version"]),
+            state(each["state"]),
+            cell(each["actor"]),
+            cell(duration(_seconds(each["started"], each["finished"]))),
+            cell(note(each) or each["because"]),
+        )
+    return made
+
+
+def _seconds(begin: str | None, end: str | None) -> float | None:
+    return None if begin is None or end is None else (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def journal(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Lines of the journal of the whole hub."""
+    made = table(console, "When", "Whose", "What", "Who", "Detail")
+    for each in items:
+        made.add_row(
+            cell(moment(each["at"])), cell(f"{each['subject']} {each['subject_id']}"), cell(each["kind"]), cell(each["actor"]), cell(_detail(each))
+        )
+    return made
+
+
+def _detail(fact: Mapping[str, Any]) -> str:
+    data = fact["data"]
+    return str(data.get("detail") or ", ".join(f"{name} {value}" for name, value in data.items() if value is not None))
+
+
 def facts(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Lines of the journal."""
     made = table(console, "When", "What", "Who", "Detail")
     for each in items:
-        data = each["data"]
-        shown = data.get("detail") or ", ".join(f"{name} {value}" for name, value in data.items() if value is not None)
-        made.add_row(cell(moment(each["at"])), cell(each["kind"]), cell(each["actor"]), cell(shown))
+        made.add_row(cell(moment(each["at"])), cell(each["kind"]), cell(each["actor"]), cell(_detail(each)))
     return made
 
 

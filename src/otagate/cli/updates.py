@@ -1,20 +1,17 @@
-"""Commands about devices and updates."""
+"""Commands about updates."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from otagate.cli import tables
-from otagate.cli.session import Session, command, complain, refusals
-from otagate.cli.stops import Exit, ProblemStop, Stop, exit_of, leaf, worst
-from otagate.cli.words import yes
+from otagate.cli.session import Session, command, refusals
+from otagate.cli.stops import Exit, exit_of, worst
 
 ORDER_LIMIT = 500
-CHECKS_AT_ONCE = 4
 
 app = typer.Typer()
 
@@ -26,71 +23,11 @@ ImageOption = Annotated[str | None, typer.Option(metavar="SHA256", help="Send ex
 When = Annotated[str, typer.Option(help="now, window, or a time such as 2026-05-01T03:00:00+02:00.")]
 Downgrade = Annotated[bool, typer.Option("--allow-downgrade", help="Take an older version too.")]
 Force = Annotated[bool, typer.Option("--force", help="Overrule window, battery, link, pin, skip, cooldown and approval; never compatibility.")]
-
-
-@command(app)
-async def devices(
-    session: Session,
-    radio: Annotated[str | None, typer.Option(help="Only devices of this radio.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="zigbee, zwave or cloud.")] = None,
-    update_status: Annotated[str | None, typer.Option(help="none, available, updating, updated, failed or waiting.")] = None,
-    q: Annotated[str | None, typer.Option(help="Text in id, name, maker or model.")] = None,
-) -> Exit:
-    """List the devices."""
-    items = await session.client.items("devices", query={"radio": radio, "protocol": protocol, "update_status": update_status, "q": q})
-    session.tell({"items": items, "next_cursor": None})
-    session.say(tables.devices(session.console, items))
-    return Exit.DONE
-
-
-@command(app)
-async def device(session: Session, device_id: Annotated[str, typer.Argument(metavar="ID")]) -> Exit:
-    """Show one device and what is offered for it."""
-    found = await session.client.get("devices", device_id)
-    session.tell(found)
-    if not session.as_json:
-        offers = await session.client.items("devices", device_id, "releases")
-        shown = {name: found[name] for name in ("id", "name", "manufacturer", "model", "radio", "protocol", "power", "update_status")}
-        seen = {
-            "online": yes(found["online"]),
-            "last seen": tables.moment(found["last_seen"]),
-            "last checked": tables.moment(found["last_checked"]),
-        }
-        session.say(tables.pairs(session.console, shown | seen))
-        session.say(tables.devices(session.console, [found]))
-        if offers:
-            session.say(tables.releases(session.console, offers))
-    return Exit.DONE
-
-
-@command(app)
-async def check(session: Session, ids: Ids = None) -> Exit:
-    """Ask devices now which firmware they run."""
-    wanted = list(dict.fromkeys(ids)) if ids else [each["id"] for each in await session.client.items("devices", query={})]
-    answers: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    waiting = iter(wanted)
-
-    async def work() -> None:
-        for each in waiting:
-            try:
-                answers.append(await session.client.post("devices", each, "check"))
-            except ProblemStop as stop:
-                failed.append({"device": each, "problem": dict(stop.problem)})
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(CHECKS_AT_ONCE, len(wanted))):
-                group.create_task(work())
-    except* Stop as stops:
-        raise leaf(stops) from None
-    answers.sort(key=lambda each: wanted.index(each["id"]))
-    session.tell({"items": answers, "failed": failed})
-    session.say(tables.devices(session.console, answers))
-    for each in answers:
-        if each["check"] == "pending" and not session.as_json:
-            complain(f"{each['id']} has not answered yet; the check goes on")
-    return worst(refusals(failed))
+Override = Annotated[
+    list[str] | None,
+    typer.Option("--override", metavar="GUARD", help="Overrule one guard, by the word that it waits with: pinned, battery_low …", show_default=False),
+]
+Because = Annotated[str | None, typer.Option(help="Why guards are overruled.")]
 
 
 @command(app)
@@ -102,10 +39,13 @@ async def plan(
     image: ImageOption = None,
     allow_downgrade: Downgrade = False,
     force: Force = False,
+    override: Override = None,
+    because: Because = None,
 ) -> Exit:
     """Show exactly what an update would do, and change nothing."""
     wanted = ids or [each["id"] for each in await session.client.items("devices", query={"update_status": "available"})]
-    body = _body(version=version, component=component, image=image, allow_downgrade=allow_downgrade, force=force, dry_run=True)
+    wishes = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
+    body = _body(**wishes, override=override, because=because, dry_run=True)
     answer = await _order(session, wanted, body)
     codes = _told(session, answer)
     return worst(codes) if ids else Exit.DONE
@@ -121,12 +61,17 @@ async def update(
     when: When = "now",
     allow_downgrade: Downgrade = False,
     force: Force = False,
+    override: Override = None,
+    because: Because = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Bring the image to the device and wait for `otagate activate` to use it.")] = False,
+    key: Annotated[str | None, typer.Option(help="Sent again under the same key within a day, the order is not made again.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
 ) -> Exit:
     """Update devices."""
-    body = _body(version=version, component=component, image=image, when=when, allow_downgrade=allow_downgrade, force=force, dry_run=dry_run)
-    answer = await _order(session, ids, body)
+    wishes = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
+    body = _body(**wishes, override=override, because=because, when=when, hold_activation=hold, dry_run=dry_run)
+    answer = await _order(session, ids, body, key=key)
     if dry_run or not wait:
         return worst(_told(session, answer))
     codes = refusals(answer["refused"])
@@ -145,11 +90,12 @@ def _body(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, False)}
 
 
-async def _order(session: Session, devices_wanted: list[str], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Order in portions that the API takes; the answers as one."""
+async def _order(session: Session, devices_wanted: list[str], body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
+    """Order in portions that the API takes, each under its own part of the key; the answers as one."""
     whole: dict[str, Any] = {"updates": [], "refused": [], "dry_run": bool(body.get("dry_run"))}
     for start in range(0, len(devices_wanted), ORDER_LIMIT):
-        answer = await session.client.post("updates", body={"devices": devices_wanted[start : start + ORDER_LIMIT], **body})
+        portion = key if key is None or start == 0 else f"{key}.{start}"
+        answer = await session.client.post("updates", body={"devices": devices_wanted[start : start + ORDER_LIMIT], **body}, key=portion)
         whole["updates"] += answer["updates"]
         whole["refused"] += answer["refused"]
     return whole
@@ -182,15 +128,6 @@ async def updates(
 async def watch(session: Session) -> Exit:
     """Watch every update, live, until interrupted."""
     return worst(await _follow(session, None))
-
-
-@command(app)
-async def log(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Show everything that happened to an update."""
-    items = await session.client.items("updates", update_id, "log")
-    session.tell({"items": items, "next_cursor": None})
-    session.say(tables.facts(session.console, items))
-    return Exit.DONE
 
 
 async def _act(session: Session, update_id: str, verb: str) -> Exit:

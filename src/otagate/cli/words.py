@@ -76,6 +76,11 @@ def duration(seconds: float | None) -> str:
     return f"{left // 86400} d {left % 86400 // 3600} h"
 
 
+def version_text(version: object) -> str:
+    """A version as people write it: a 32-bit file version in hex, any other as it is."""
+    return f"0x{version:08x}" if isinstance(version, int) else plain(version)
+
+
 def yes(value: object) -> str:
     """A truth in one word."""
     return "yes" if value else "no"

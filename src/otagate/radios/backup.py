@@ -42,7 +42,8 @@ async def back_up(app: ControllerApplication, folder: Path, *, radio: RadioName,
         raise RadioUnavailable("the coordinator did not tell all of its network: a copy of that would be of no use")
     told = backup.as_open_coordinator_json()
     data = json.dumps(told, indent=2, sort_keys=True).encode() + b"\n"
-    path = await asyncio.to_thread(_write, folder, f"{radio}-{now:%Y%m%dT%H%M%S.%fZ}", data)
+    path = folder / f"{radio}-{now:%Y%m%dT%H%M%S.%fZ}.json"
+    await asyncio.to_thread(_write, path, data)
     await asyncio.to_thread(_forget_oldest, folder, radio)
     return RadioBackup(
         radio=radio,
@@ -55,14 +56,12 @@ async def back_up(app: ControllerApplication, folder: Path, *, radio: RadioName,
     )
 
 
-def _write(folder: Path, stem: str, data: bytes) -> Path:
-    path = folder / f"{stem}.json"
+def _write(path: Path, data: bytes) -> None:
     try:
-        make_folder(folder)
+        make_folder(path.parent)
         write_durably(path, data)
     except OSError as error:
-        raise RadioUnavailable(f"the copy of the network cannot be written to {folder}: {error.strerror}") from None
-    return path
+        raise RadioUnavailable(f"the copy of the network cannot be written to {path.parent}: {error.strerror}") from None
 
 
 def _forget_oldest(folder: Path, radio: RadioName) -> None:
