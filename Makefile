@@ -1,4 +1,4 @@
-# make demo    a whole hub on this machine: simulated coordinator and devices, the real path of the firmware
+# make demo    a whole hub on this machine: simulated coordinator and devices, the real path of the firmware (RADIO=ezsp for the other stack)
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
 # make bench   figures against a peer, measured in the same run
@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
+RADIO ?= znp
 
 .PHONY: demo test check bench night clean
 
@@ -22,7 +23,7 @@ WORKERS ?= 2
 	@touch $@
 
 demo: .venv/base
-	$(BIN)/otagate demo
+	$(BIN)/otagate demo --radio $(RADIO)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -29,7 +29,7 @@ from otagate.cli.tables import cell, table
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
 from otagate_rig.image import build_image, make_payload
-from otagate_rig.rig import Rig
+from otagate_rig.rig import Rig, Stack
 from otagate_rig.spec import Behaviours, DeviceSpec
 
 MAKER = 0x1289
@@ -38,6 +38,7 @@ OLD, NEW = 0x01000000, 0x01020003
 SPEED = 5.0
 """Simulated air and devices live this much faster than real ones."""
 
+COORDINATORS = {"znp": "Z-Stack", "ezsp": "EmberZNet"}
 USUAL_PORT = 8377
 PATIENCE = 60.0
 
@@ -83,18 +84,17 @@ def make_images() -> dict[str, bytes]:
     }
 
 
-async def perform(*, stay: bool = False) -> Exit:
+async def perform(stack: Stack = "znp", *, stay: bool = False) -> Exit:
     """Play the whole demo; DONE when every update that should succeed did, and nothing else."""
     console = terminal()
     images = make_images()
     with tempfile.TemporaryDirectory(prefix="otagate-demo-") as folder:
         home = Path(folder)
         specs = [actor.spec for actor in CAST]
-        async with Rig(port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED), images=images.values()) as rig:
-            config, url = write_config(home, rig.path, images)
-            console.print(
-                Text(f"A simulated Z-Stack coordinator on {rig.path}, {len(CAST)} simulated devices; air and devices run {SPEED:.0f} x real time.")
-            )
+        async with Rig(stack=stack, port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED), images=images.values()) as rig:
+            config, url = write_config(home, rig.path, images, stack=stack)
+            simulated = f"A simulated {COORDINATORS[stack]} coordinator on {rig.path}, {len(CAST)} simulated devices"
+            console.print(Text(f"{simulated}; air and devices run {SPEED:.0f} x real time."))
             async with daemon(home, config), open_client(home, url) as client:
                 return await _play(console, client, rig, home, url, stay=stay)
 
@@ -165,7 +165,7 @@ def verdict(console: Console, rig: Rig, finals: list[Json]) -> Exit:
 # --- the daemon as a process --------------------------------------------------------------------------------------------------------------
 
 
-def write_config(home: Path, radio: str, images: dict[str, bytes]) -> tuple[Path, str]:
+def write_config(home: Path, radio: str, images: dict[str, bytes], *, stack: Stack) -> tuple[Path, str]:
     """An ordinary configuration file, and the address of the API in it."""
     folder = home / "images"
     folder.mkdir()
@@ -176,7 +176,7 @@ def write_config(home: Path, radio: str, images: dict[str, bytes]) -> tuple[Path
     config.write_text(
         f"state_dir: {home / 'state'}\n"
         f"api:\n  listen: 127.0.0.1:{port}\n"
-        f"radios:\n  - name: zigbee0\n    type: znp\n    path: {radio}\n    network: form\n    channel: 15\n    parallel: 3\n"
+        f"radios:\n  - name: zigbee0\n    type: {stack}\n    path: {radio}\n    network: form\n    channel: 15\n    parallel: 3\n"
         f"sources:\n  - type: directory\n    path: {folder}\n",
         encoding="utf-8",
     )

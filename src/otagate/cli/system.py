@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from otagate.cli.session import complain, settle
 from otagate.cli.stops import Exit, Stop, leaf
 
 app = typer.Typer()
+
+Stack = Literal["znp", "ezsp"]
 
 
 @app.command()
@@ -63,14 +65,17 @@ def _misconfigured(error: BaseException) -> Exit:
 
 
 @app.command()
-def demo(stay: Annotated[bool, typer.Option("--stay", help="Keep the hub running after the updates, until Ctrl-C.")] = False) -> None:
+def demo(
+    radio: Annotated[Stack, typer.Option(help="The coordinator that is simulated: Texas Instruments' Z-Stack or Silicon Labs' EmberZNet.")] = "znp",
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the hub running after the updates, until Ctrl-C.")] = False,
+) -> None:
     """Run a whole hub on this machine with simulated radios and devices; needs no hardware and no configuration."""
-    raise typer.Exit(settle(lambda: _demo(stay=stay)))
+    raise typer.Exit(settle(lambda: _demo(radio, stay=stay)))
 
 
-def _demo(*, stay: bool) -> Exit:
+def _demo(radio: Stack, *, stay: bool) -> Exit:
     import asyncio
 
     from otagate.cli.demo import perform
 
-    return asyncio.run(perform(stay=stay))
+    return asyncio.run(perform(radio, stay=stay))
