@@ -21,7 +21,8 @@ from otagate.model.errors import ConfigError
 from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
-SECTIONS = "state_dir, api, radios, sources, store, schedule, images, policy, logging"
+SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff"
+SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, logging"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
 LATER = "is not supported by this version"
@@ -61,7 +62,15 @@ LONG_SOCKET = "/" + "s" * 107
 WRONG: list[tuple[str, str]] = [
     # unknown keys, among them those of features that are not there
     ("windows: []", f"1:1: windows: {LATER}: take it away"),
-    ("http: {allow_private: []}", f"1:1: http: {LATER}: take it away"),
+    (
+        "http: {allow_private: ['http://x']}",
+        "1:24: http.allow_private[0]: 'http://x' is no host name: write it without scheme and port, as in hub.example.org",
+    ),
+    ("sources: [{type: zigpy-index}]", "1:11: sources[0].url: is missing: this key must be given"),
+    (
+        "sources: [{type: z2m-index, url: 'https://me:pw@x'}]",
+        "1:34: sources[0].url: 'https://***@x' is no address of a service: write https://host/path, without a user or password in it",
+    ),
     ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
     ("policy:\n  cooldown: 14d", f"2:3: policy.cooldown: {LATER}: take it away"),
     ("policy: {battery_floor: 70}", f"1:10: policy.battery_floor: {LATER}: take it away"),
@@ -76,14 +85,14 @@ WRONG: list[tuple[str, str]] = [
     ("radios: [{name: z, type: zigbee2mqtt}]", f"1:26: radios[0].type: 'zigbee2mqtt' {LATER}: {TYPES}"),
     ("radios: [{name: z, type: zpn}]", "1:26: radios[0].type: 'zpn' is not known here: write one of znp, ezsp, deconz, xbee, zigate"),
     (radio("url: 'ws://x'"), f"1:11: radios[0].url: {LATER}: take it away"),
-    ("sources: [{type: ledvance, url: 'https://x'}]", f"1:18: sources[0].type: 'ledvance' {LATER}: it knows directory"),
+    ("sources: [{type: iotaap, api_url: 'https://x'}]", f"1:18: sources[0].type: 'iotaap' {LATER}: it knows {SOURCES}"),
     (
-        "sources: [{type: z2m-index, path: i.json}, {type: z2m-index, path: j.json}]",
-        (f"1:18: sources[0].type: 'z2m-index' {LATER}: it knows directory\n1:51: sources[1].type: 'z2m-index' {LATER}: it knows directory"),
+        "sources: [{type: tuya-illume}, {type: tuya-thing}]",
+        (f"1:18: sources[0].type: 'tuya-illume' {LATER}: it knows {SOURCES}\n1:39: sources[1].type: 'tuya-thing' {LATER}: it knows {SOURCES}"),
     ),
     (
-        "sources: [{type: directory, path: /x, url: y}]",
-        "1:39: sources[0].url: unknown key: known here are type, path, name, refresh",
+        "sources: [{type: directory, path: /x, url: https://y}]",
+        "1:39: sources[0].url: does not belong to a source of type directory: take it away",
     ),
     (
         "policy: {rules: [{match: {model: a, group: hall}, use: {default: ask}}]}",

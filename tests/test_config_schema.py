@@ -76,7 +76,7 @@ def test_no_editor_complains_of_what_the_hub_takes(text: str) -> None:
         "radios: [{name: z, type: znp, path: /dev/x, parallel: 17}]",
         "radios: [{name: z, type: znp, path: /dev/x, parallel: '2'}]",
         "radios: [{name: z, type: znp, path: /dev/x, channel: 27}]",
-        "sources: [{type: ledvance, path: /x}]",
+        "sources: [{type: ledvance, url: ftp://x}]",
         "sources: [{type: directory, path: /x, refresh: 1h30m}]",
         "schedule: {interrogate: 6}",
         "images: {max_bytes: 16MB}",

@@ -9,13 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from otagate import quirks
-from otagate.config import HubSettings, RadioSettings
+from otagate.config import HubSettings, RadioSettings, SourceSettings
+from otagate.config.secrets import read_secret
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
 from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
+from otagate.engine.feeds import Feed
+from otagate.engine.fetcher import Fetcher
 from otagate.engine.halt import Halt
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
@@ -23,19 +26,25 @@ from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
+from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pulse import Pulse
+from otagate.engine.quotas import StoredQuotas
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
+from otagate.engine.talks import Talks
 from otagate.engine.timers import SystemClock, Timers
 from otagate.engine.waits import Waits
 from otagate.folders.watched import WatchedFolder
 from otagate.model.ids import RadioName
 from otagate.net.cache import DiskImageCache
+from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.ota_transfer import Patience
+from otagate.sources.registry import REGISTRY, Terms
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
 
@@ -100,10 +109,14 @@ class Parts:
         return registry
 
     @cached_property
+    def cache(self) -> DiskImageCache:
+        """The bytes of images."""
+        return DiskImageCache(self.settings.image_dir)
+
+    @cached_property
     def library(self) -> Library:
         """Images."""
-        cache = DiskImageCache(self.settings.image_dir)
-        return Library(self.store, cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
+        return Library(self.store, self.cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
 
     @cached_property
     def copies(self) -> CopyFolder:
@@ -128,6 +141,7 @@ class Parts:
             clock=self.clock,
             waits=self.pace.waits,
             halt=self.halt,
+            fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache),
             policy_of=self.policy_of,
         )
 
@@ -143,6 +157,7 @@ class Parts:
         """What there is for whom."""
         return Consultant(
             library=self.library,
+            offers=self.offers,
             registry=self.registry,
             ledger=self.ledger,
             store=self.store,
@@ -167,11 +182,39 @@ class Parts:
         return interrogator
 
     @cached_property
+    def http(self) -> HttpClient:
+        """The way to update services."""
+        return HttpClient(
+            cache=self.cache,
+            quotas=StoredQuotas(self.store),
+            clock=self.clock,
+            answers=self.settings.state_dir / "answers",
+            allow_private=self.settings.http.allow_private,
+        )
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What update services offer."""
+        talks = Talks(self.http)
+        return Offers(
+            [
+                ServiceFeed(source=REGISTRY[each.type](_terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
+                for each in self.settings.sources
+                if each.type in REGISTRY
+            ]
+        )
+
+    @cached_property
     def refresher(self) -> Refresher:
         """The sources."""
-        limit = self.settings.images.max_bytes
-        folders = [WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=limit) for each in self.settings.sources]
-        return Refresher(folders=folders, library=self.library, consultant=self.consultant, journal=self.journal, clock=self.clock)
+        shelves: list[Shelf] = []
+        for each in self.settings.sources:
+            if each.path is not None:
+                folder = WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=self.settings.images.max_bytes)
+                shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
+        feeds: list[Feed] = [*shelves, *self.offers.feeds]
+        every = {each.name: each.every for each in self.settings.sources}
+        return Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=self.clock, every=every)
 
     # --- the radios -------------------------------------------------------------------------------------------------------------------
 
@@ -248,3 +291,8 @@ class Parts:
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
             clock=self.clock,
         )
+
+
+def _terms(source: SourceSettings) -> Terms:
+    key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
+    return Terms(name=source.name, url=source.url, api=source.api or "auto", api_key=key)

@@ -93,7 +93,7 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
         await parts.library.load()
         await parts.halt.load()
         await parts.conductor.recover()
-        async with asyncio.TaskGroup() as group, AsyncExitStack() as closing:
+        async with parts.http, asyncio.TaskGroup() as group, AsyncExitStack() as closing:
             tasks = _Tasks(group)
             closing.callback(tasks.end)
             _start(parts, tasks)
@@ -122,7 +122,7 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
         tasks.start(feed_watchdog(parts.watchdog, partial(_dead, parts.pulse, tasks, parts.watchdog)), name="watchdog")
     parts.timers.every(_LOOK_FOR_DUE, parts.interrogator.post_due, name="interrogate")
     for source in parts.settings.sources:
-        parts.timers.every(source.refresh, partial(parts.refresher.post, source.name), name=f"refresh:{source.name}")
+        parts.timers.every(source.every, partial(parts.refresher.post, source.name), name=f"refresh:{source.name}")
         parts.refresher.post(source.name)
 
 

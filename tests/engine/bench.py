@@ -17,6 +17,8 @@ from otagate.engine.controls import Controls
 from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
+from otagate.engine.feeds import Feed
+from otagate.engine.fetcher import Fetcher
 from otagate.engine.halt import Halt
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
@@ -24,11 +26,14 @@ from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
+from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pulse import Pulse
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
+from otagate.engine.talks import Talks
 from otagate.engine.views import OrderRequest, UpdateView
 from otagate.engine.waits import Waits
 from otagate.model.devices import Device
@@ -39,8 +44,10 @@ from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy.settings import Mode, PolicySettings
 from otagate.ports import Folder, FolderScan
+from otagate.sources.source import Source
 from otagate.stores.memory import MemoryStore
 from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
+from tests.engine.services import Services
 from tests.formats.images import build, element
 from tests.virtual_time import VirtualClock
 
@@ -160,6 +167,8 @@ class Bench:
     every: timedelta = timedelta(hours=6)
     waits: Waits = field(default_factory=Waits)
     folders: Sequence[Folder] = ()
+    sources: Sequence[Source] = ()
+    services: Services = field(default_factory=Services)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     history: list[tuple[str, object]] = field(default_factory=list)
     cache: MemoryCache = field(default_factory=MemoryCache)
@@ -211,6 +220,9 @@ class Hub:
         self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
         self.halt = Halt(store, self.journal, clock)
+        bench.services.cache = bench.cache
+        talks = Talks(bench.services)
+        self.offers = Offers([ServiceFeed(source=each, type="service", registry=self.registry, talks=talks, clock=clock) for each in bench.sources])
         policy_of = bench.policy_of
         tools = Tools(
             store=store,
@@ -220,13 +232,21 @@ class Hub:
             clock=clock,
             waits=bench.waits,
             halt=self.halt,
+            fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache),
             policy_of=policy_of,
         )
         radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
         self.conductor = Conductor(tools=tools, radios=radios)
         self.intake.connect(self.conductor)
         self.consultant = Consultant(
-            library=self.library, registry=self.registry, ledger=self.ledger, store=store, clock=clock, policy_of=policy_of, quirk_of=quirks.load()
+            library=self.library,
+            offers=self.offers,
+            registry=self.registry,
+            ledger=self.ledger,
+            store=store,
+            clock=clock,
+            policy_of=policy_of,
+            quirk_of=quirks.load(),
         )
         self.interrogator = Interrogator(
             registry=self.registry,
@@ -238,7 +258,10 @@ class Hub:
             told=self.conductor.told,
         )
         self.library.watch(self.interrogator.image_added)
-        self.refresher = Refresher(folders=bench.folders, library=self.library, consultant=self.consultant, journal=self.journal, clock=clock)
+        shelves: list[Shelf] = []
+        shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves) for each in bench.folders]
+        feeds: list[Feed] = [*shelves, *self.offers.feeds]
+        self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock)
         self.readings = Readings(
             store=store,
             journal=self.journal,
@@ -307,8 +330,8 @@ class Hub:
 
     async def _tick(self) -> None:
         """What the daemon's timers post."""
-        for folder in self.bench.folders:
-            self.refresher.post(folder.name)
+        for each in (*self.bench.folders, *self.bench.sources):
+            self.refresher.post(each.name)
         while True:
             await asyncio.sleep(300)
             self.interrogator.post_due()

@@ -119,12 +119,19 @@ def test_a_device_with_a_version_that_nobody_offers_goes_back_where_allowed() ->
 
 
 def test_two_files_of_one_version_are_ambiguous_and_both_are_named() -> None:
-    choice = pick(release(file_name="one.ota"), release(sha256=DIGEST_B, file_name="two.ota", source="index"), operator=True, force=True)
+    choice = pick(release(file_name="one.ota"), release(sha256=DIGEST_B, file_name="two.ota"), operator=True, force=True)
     assert choice.chosen is None
     assert (choice.verdict.decision, choice.verdict.reason) == ("refuse", "ambiguous")
-    for part in ("'one.ota'", "'two.ota'", "'folder'", "'index'", DIGEST_A, DIGEST_B):
+    for part in ("'one.ota'", "'two.ota'", "'folder'", DIGEST_A, DIGEST_B):
         assert part in choice.verdict.sentence
     assert [each.verdict.reason for each in choice.trace] == ["ambiguous", "ambiguous"]
+
+
+def test_sources_that_contradict_each_other_are_quarantined_and_both_are_named() -> None:
+    choice = pick(release(), release(sha256=DIGEST_B, source="index"), operator=True, force=True)
+    assert (choice.verdict.decision, choice.verdict.reason) == ("refuse", "quarantined")
+    for part in ("'folder'", "'index'", DIGEST_A, DIGEST_B):
+        assert part in choice.verdict.sentence
 
 
 def test_an_ambiguous_version_leaves_an_older_clear_one_to_choose() -> None:
@@ -145,4 +152,4 @@ def test_what_cannot_be_mistaken_is_not_ambiguous(other: Release) -> None:
 
 
 def test_without_a_digest_another_length_is_another_file() -> None:
-    assert pick(release(), release(source="index", sha256=None, size=999)).verdict.reason == "ambiguous"
+    assert pick(release(), release(source="index", sha256=None, size=999)).verdict.reason == "quarantined"

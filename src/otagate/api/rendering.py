@@ -245,7 +245,13 @@ def backup_document(backup: RadioBackup) -> documents.RadioBackup:
 def source_document(view: views.SourceView) -> documents.Source:
     """The document of a source."""
     return documents.Source(
-        name=view.name, type=view.type, state=view.state, sentence=view.sentence, last_success=view.last_success, releases=view.releases
+        name=view.name,
+        type=view.type,
+        state=view.state,
+        sentence=view.sentence,
+        last_success=view.last_success,
+        next_refresh=view.next_refresh,
+        releases=view.releases,
     )
 
 

@@ -14,7 +14,7 @@ NOT_SUPPORTED = "is not supported by this version"
 
 _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
-        (): frozenset({"http", "windows"}),
+        (): frozenset({"windows"}),
         ("radios",): frozenset({"url", "region"}),
         ("policy",): frozenset({"channel", "cooldown", "battery_floor"}),
         ("policy", "rules", "match"): frozenset({"group"}),
@@ -24,7 +24,7 @@ _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
 _TYPES: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
         ("radios",): frozenset({"zwave-js", "zigbee2mqtt"}),
-        ("sources",): frozenset({"zwave-js", "ledvance", "tuya-illume", "tuya-thing", "iotaap", "z2m-index"}),
+        ("sources",): frozenset({"tuya-illume", "tuya-thing", "iotaap"}),
     }
 )
 

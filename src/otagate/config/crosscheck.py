@@ -5,7 +5,7 @@ Judged on the raw tree, so that it is told together with every other error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import get_args
 
@@ -15,6 +15,13 @@ from otagate.config.problems import Loc, Problem, key_name, nearest, shown
 from otagate.config.settings import SourceSettings
 
 _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
+_SOURCE_KEYS: Mapping[str, frozenset[str]] = {
+    "directory": frozenset({"path"}),
+    "zwave-js": frozenset({"url", "api", "api_key_file"}),
+    **dict.fromkeys(("ledvance", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
+}
+_ALL_SOURCE_KEYS = frozenset().union(*_SOURCE_KEYS.values())
+_NEEDED: Mapping[str, frozenset[str]] = {"directory": frozenset({"path"}), "zigpy-index": frozenset({"url"})}
 Values = Iterator[tuple[Loc, str]]
 
 
@@ -29,7 +36,7 @@ def disagreements(document: Document) -> list[Problem]:
                 owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
                 text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
                 problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
-    for check in (_unknown_radios, _second_admins, _missing_libraries):
+    for check in (_keys_of_sources, _unknown_radios, _second_admins, _missing_libraries):
         problems += check(document)
     return problems
 
@@ -81,6 +88,21 @@ _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_listens, "the address"),
 )
 _REMEDY = {"the name": "give this one a name of its own", "the path": "give each its own", "the address": "take one of them away"}
+
+
+def _keys_of_sources(document: Document) -> Iterator[Problem]:
+    """A key that belongs to another type of source, and one that this type cannot do without."""
+    for loc, source in _entries(document, "sources"):
+        belongs = _SOURCE_KEYS.get(str(source.get("type")))
+        if belongs is None:
+            continue  # the type itself is told
+        for key in source:
+            if key in _ALL_SOURCE_KEYS and key not in belongs:
+                text = f"does not belong to a source of type {source['type']}: take it away"
+                yield Problem(place=document.place_of_key((*loc, key)), key=key_name((*loc, key)), text=text)
+        for key in belongs & _NEEDED.get(str(source["type"]), frozenset()):
+            if source.get(key) is None:
+                yield Problem(place=document.place_of(loc), key=key_name((*loc, key)), text="is missing: this key must be given")
 
 
 def _unknown_radios(document: Document) -> Iterator[Problem]:

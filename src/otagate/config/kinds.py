@@ -235,6 +235,17 @@ def _store_url(value: str) -> str:
     return value
 
 
+def _web_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.password or parts.fragment)
+    except ValueError:
+        whole = False
+    if not whole or len(value) > 2000 or any(char.isspace() for char in value):
+        raise ValueError(f"{shown(value)} is no address of a service: write https://host/path, without a user or password in it")
+    return value.rstrip("/")
+
+
 def _glob(value: str) -> str:
     if not 1 <= len(value) <= 128:
         raise ValueError("is no pattern: give 1 to 128 characters, where * stands for any text and ? for one character")
@@ -286,6 +297,7 @@ Folder = Annotated[LocalPath, AfterValidator(_directory)]
 Listen = Annotated[str, AfterValidator(_listen), _text(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
 HostName = Annotated[str, AfterValidator(_host_name), _text(r"^[^/]+$")]
 RadioPath = Annotated[str, AfterValidator(_radio_path), _text(r"^(/|socket://).+$")]
+WebUrl = Annotated[str, AfterValidator(_web_url), _text(r"^https?://[^/]+.*$")]
 StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
 Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]

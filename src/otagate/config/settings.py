@@ -26,6 +26,7 @@ from otagate.config.kinds import (
     Some,
     StoreUrl,
     TokenFile,
+    WebUrl,
     Whole,
     is_loopback,
 )
@@ -97,22 +98,43 @@ class RadioSettings(Section):
         return "://" in self.path
 
 
-class SourceSettings(Section):
-    """A watched folder of images."""
+SourceType = Literal["directory", "ledvance", "zwave-js", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"]
 
-    type: Literal["directory"]
+
+class SourceSettings(Section):
+    """Where firmware comes from: a watched folder, or an update service. Which keys belong to which type is told in `crosscheck`."""
+
+    type: SourceType
     """The kind of source."""
-    path: Folder
-    """The folder that is watched."""
+    path: Folder | None = None
+    """The folder that is watched; for a directory."""
+    url: WebUrl | None = None
+    """Where the service is, where it is not at its usual place."""
+    api: Literal["auto", "v1", "v2", "v3", "v4"] | None = None
+    """The version of the Z-Wave service's API; auto takes the newest that it has."""
+    api_key_file: TokenFile | None = None
+    """The file that holds the Z-Wave service's key, only where one is needed, or `credential:NAME`."""
     name: Name = ""
     """What it is called; without a name it is called by its type."""
-    refresh: Duration = timedelta(seconds=60)
-    """How often it is looked at."""
+    refresh: Duration | None = None
+    """How often it is looked at: 60s for a folder, 24h for a service."""
 
     @model_validator(mode="before")
     @classmethod
     def _called_by_its_type(cls, data: Any) -> Any:
         return {"name": data["type"], **data} if isinstance(data, dict) and isinstance(data.get("type"), str) else data
+
+    @property
+    def every(self) -> timedelta:
+        """How often it is looked at."""
+        return self.refresh or (timedelta(seconds=60) if self.type == "directory" else timedelta(hours=24))
+
+
+class HttpSettings(Section):
+    """What sources may reach."""
+
+    allow_private: Annotated[tuple[HostName, ...], OneOrMore, Field(max_length=64)] = ()
+    """Hosts on private or loopback addresses that sources may reach."""
 
 
 class StoreSettings(Section):
@@ -230,6 +252,8 @@ class HubSettings(Section):
     """The coordinators; none is a hub that only keeps images."""
     sources: Annotated[tuple[SourceSettings, ...], Some, Field(max_length=64)] = ()
     """Where firmware comes from; what is uploaded over the API needs no entry."""
+    http: HttpSettings = HttpSettings()
+    """What sources may reach."""
     store: StoreSettings = StoreSettings()
     """The status store."""
     schedule: ScheduleSettings = ScheduleSettings()

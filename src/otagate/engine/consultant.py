@@ -12,6 +12,7 @@ import structlog
 from otagate.engine.drafts import POLICY, Past, draft
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
+from otagate.engine.offers import Offers
 from otagate.engine.registry import Registry
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
@@ -23,6 +24,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, version_key
+from otagate.policy.catalogue import merge
 from otagate.policy.match import wants_hardware
 from otagate.policy.plan import Choice, choose
 from otagate.policy.retry import judge_loop
@@ -42,9 +44,19 @@ class Consultant:
     """Asks the library and policy; writes only through the ledger."""
 
     def __init__(
-        self, *, library: Library, registry: Registry, ledger: Ledger, store: Store, clock: Clock, policy_of: PolicyOf, quirk_of: QuirkOf
+        self,
+        *,
+        library: Library,
+        offers: Offers,
+        registry: Registry,
+        ledger: Ledger,
+        store: Store,
+        clock: Clock,
+        policy_of: PolicyOf,
+        quirk_of: QuirkOf,
     ) -> None:
         self._library = library
+        self._offers = offers
         self._registry = registry
         self._ledger = ledger
         self._store = store
@@ -73,7 +85,7 @@ class Consultant:
         return choose(
             device,
             component,
-            self._library.releases_for(component) if image is None else [_named(self._library.release(image), version)],
+            self.releases_for(device, component) if image is None else [_named(self._library.release(image), version)],
             settings=self._policy_of(device),
             quirk=self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
             operator=operator,
@@ -83,6 +95,10 @@ class Consultant:
             version=version,
             named=image is not None,
         )
+
+    def releases_for(self, device: Device, component: Component) -> list[Release]:
+        """What all sources offer for this kind of component, and what is stored for it."""
+        return merge(self._offers.releases_for(device, component), self._library.releases_for(component))
 
     def offers(self, device: Device) -> Sequence[tuple[Component, Choice]]:
         """Every component with its choice."""
@@ -132,6 +148,7 @@ class Consultant:
             device = self._registry.device(device_id)
         except UnknownDevice:
             return
+        self._offers.notice(device)
         await self.decide(device)
 
     async def decide(self, device: Device) -> list[Update]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 
 from otagate.engine.confirmation import Confirmation, Finding
 from otagate.engine.conversation import FAILED_ATTEMPT, still_to_come
+from otagate.engine.fetcher import Fetcher, Postponed, Ready, Rejected
 from otagate.engine.halt import Halt
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
@@ -26,15 +27,12 @@ from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
-from otagate.model.ids import image_type_of, target_of
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Watch, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import Version
-from otagate.policy.match import match
-from otagate.policy.retry import after_attempt
+from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
-from otagate.policy.trust import narrow, trust
 from otagate.ports import Clock, Radio, Store, TransferAdvanced
 
 LOG = structlog.get_logger("otagate.conductor")
@@ -51,6 +49,7 @@ class Tools:
     clock: Clock
     waits: Waits
     halt: Halt
+    fetcher: Fetcher
     policy_of: Callable[[Device], PolicySettings]
 
 
@@ -110,33 +109,27 @@ class Course:
     # --- fetching ---------------------------------------------------------------------------------------------------------------------
 
     async def _fetch(self) -> None:
-        """Open the stored bytes and trust them, or not."""
-        update, library = self.update, self.tools.library
-        if update.image is None:
-            await self._advance(Cause.REJECTED, detail="the update names no stored image", code="unknown-image")
-            return
-        try:
-            image = library.image(update.image)
-            await library.map(update.image)
-        except UnknownImage as error:
-            await self._advance(Cause.REJECTED, detail=f"{error}; it was removed since", code="unknown-image")
-            return
-        except ImageError as error:
-            await self._advance(Cause.REJECTED, detail=str(error), code=error.code)
-            return
-        release = replace(library.release(update.image), image_type=update.image_type, file_version=update.to_version, size=update.bytes_total)
-        if image_type_of(update.component) is None:
-            release = replace(release, target=target_of(update.component))
-        verdict = trust(image.facts, release, sha256=update.image)
-        device = self._device()
-        component = device.component(update.component) if device is not None else None
-        if verdict.allowed and device is not None and component is not None:
-            fit = match(device, component, narrow(release, image.facts))
-            verdict = fit if fit.decision == "refuse" else verdict
-        if verdict.allowed:
-            await self._advance(Cause.VERIFIED, detail=verdict.sentence)
+        """Have the image brought and trusted, or hear why not."""
+        found = await self.tools.fetcher.provide(self.update, self._device())
+        if isinstance(found, Ready):
+            await self._advance(Cause.VERIFIED, detail=found.detail, image=found.image.sha256, bytes_total=found.image.facts.size)
+            self.progress.total = self.update.bytes_total
+        elif isinstance(found, Rejected):
+            await self._advance(Cause.REJECTED, detail=found.detail, code=found.code)
         else:
-            await self._advance(Cause.REJECTED, detail=verdict.sentence, code=verdict.code)
+            await self._postpone(found)
+
+    async def _postpone(self, found: Postponed) -> None:
+        """Try again later: a source that is away costs no attempt, one that gave something of no use does."""
+        now = self.tools.clock.now()
+        attempts = self.update.attempts + 1 if found.at_fault else self.update.attempts
+        if attempts > self._policy().retries:
+            detail = f"{found.detail}. {attempts} attempts to fetch it were in vain."
+            await self._advance(Cause.FETCH_FAILED, Cause.RETRIES_SPENT, detail=detail, code="source-refused", attempts=attempts)
+            return
+        pause = (FETCH_BACKOFF if found.at_fault else FETCH_AGAIN) / self.tools.waits.pace
+        not_before = max(found.until or now, now + pause)
+        await self._advance(Cause.FETCH_FAILED, detail=found.detail, attempts=attempts, reason=found.reason, not_before=not_before)
 
     # --- offering and transferring ----------------------------------------------------------------------------------------------------
 

@@ -100,6 +100,7 @@ def draft(
         to_version=release.file_version,
         source=release.source,
         image=release.sha256,
+        release=None if release.location is None else release,
         state=State.QUEUED,
         bytes_total=release.size,
         created=now,

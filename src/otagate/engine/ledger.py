@@ -92,7 +92,7 @@ class Ledger:
         for other in unfinished:
             if (other.device, other.component) == (draft.device, draft.component) and (other.foreign or not draft.foreign):
                 return busy(other)
-        if draft.image is not None:
+        if draft.image is not None and draft.release is None:
             try:
                 await self._store.catalogue.get(draft.image)
             except UnknownImage as error:

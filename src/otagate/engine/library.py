@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from otagate.model.errors import NotInState, UnknownImage
 from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
+from otagate.policy.catalogue import is_of
 from otagate.ports import Clock, ImageCache, Store
 
 Watcher = Callable[[Image], None]
@@ -69,6 +70,13 @@ class Library:
         """What the stored images offer for this kind of component."""
         image_type = image_type_of(component.id) if component.image_type is None else component.image_type
         return () if image_type is None else self._by_type.get(image_type, ())
+
+    def stored(self, offer: Release) -> Image | None:
+        """The image that an offer is about, where it is here."""
+        return next((self._images[each.sha256] for each in self._releases() if each.sha256 is not None and is_of(each, offer)), None)
+
+    def _releases(self) -> Iterable[Release]:
+        return (_release(image) for image in self._images.values())
 
     async def map(self, sha256: Sha256) -> memoryview:
         """The bytes as sent to a device, digested away from the loop where they were not open yet.

@@ -1,152 +1,139 @@
-"""Sources asked again: what a watched folder holds becomes images, and what is wrong with a file is named."""
+"""Sources asked again, when they are due and when an operator says so; one that fails never delays another."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
 
 import structlog
 
 from otagate.engine.consultant import Consultant
+from otagate.engine.feeds import Feed
 from otagate.engine.journal import Journal
-from otagate.engine.library import Library
+from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.supervise import outcome
 from otagate.engine.views import SourceView
-from otagate.model.errors import ImageError, NotFound, NotInState, SourceError, StoreError
-from otagate.model.ids import Sha256
-from otagate.ports import Clock, Folder
+from otagate.model.errors import NotFound, StoreError
+from otagate.ports import Clock
 
 LOG = structlog.get_logger("otagate.source")
+
+_GATHER = 2.0
+"""Seconds in which what several devices make a service wonder about becomes one question."""
 
 
 @dataclass(slots=True)
 class _Source:
-    folder: Folder
-    state: Literal["ok", "degraded", "misconfigured"] = "ok"
-    sentence: str = "not read yet"
-    last_success: datetime | None = None
-    files: dict[str, Sha256] = field(default_factory=dict)  # file name → its image
-    wrong: dict[str, str] = field(default_factory=dict)  # file name → why what was read of it is no image
+    feed: Feed
     told: tuple[str, str] = ("", "")
+    next_refresh: datetime | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Refresher:
-    """Every configured source, read when it is due and when an operator says so; one that fails never delays another."""
+    """Every configured source, each with a task of its own."""
 
-    def __init__(self, *, folders: Sequence[Folder], library: Library, consultant: Consultant, journal: Journal, clock: Clock) -> None:
-        self._library = library
+    def __init__(
+        self,
+        *,
+        feeds: Sequence[Feed],
+        offers: Offers,
+        consultant: Consultant,
+        journal: Journal,
+        clock: Clock,
+        every: Mapping[str, timedelta] | None = None,
+    ) -> None:
         self._consultant = consultant
         self._journal = journal
         self._clock = clock
-        self._sources: Mapping[str, _Source] = {folder.name: _Source(folder) for folder in folders}
-        self._due: asyncio.Queue[str] = asyncio.Queue()
-        self._posted: set[str] = set()
+        self._sources: Mapping[str, _Source] = {feed.name: _Source(feed) for feed in feeds}
+        self._every = every or {}
+        self._curious: set[str] = set()
+        offers.watch(self._wonder)
 
     def post(self, name: str) -> None:
         """Read a source soon."""
-        if name not in self._posted:
-            self._posted.add(name)
-            self._due.put_nowait(name)
+        if name in self._sources:
+            self._sources[name].bell.set()
+
+    def _wonder(self, name: str) -> None:
+        """Ask soon what was not asked yet."""
+        self._curious.add(name)
+        self._sources[name].bell.set()
 
     async def run(self) -> None:
         """Read what is due, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for source in self._sources.values():
+                group.create_task(self._serve(source), name=f"source:{source.feed.name}")
+            await asyncio.Event().wait()  # also where there is no source
+
+    async def _serve(self, source: _Source) -> None:
+        name = source.feed.name
         while True:
-            name = await self._due.get()
-            self._posted.discard(name)
-            error = await outcome(self.refresh(name), what=f"source {name}")
+            await source.bell.wait()
+            if name in self._curious:
+                await asyncio.sleep(_GATHER)
+            source.bell.clear()
+            only_news = name in self._curious and source.feed.state.last_success is not None
+            self._curious.discard(name)
+            if self._must_wait(source):
+                continue
+            error = await outcome(self._refresh(source, only_news=only_news), what=f"source {name}")
             if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
 
+    def _must_wait(self, source: _Source) -> bool:
+        until = source.feed.state.not_before
+        return until is not None and self._clock.now() < until
+
     async def refresh(self, name: str) -> SourceView:
         """Read a source now. Raises NotFound, StoreUnavailable; what is wrong with the source itself is in its state."""
-        source = self._sources.get(name)
-        if source is None:
-            raise NotFound(f"there is no source {name!r}")
+        await self._refresh(self._source(name))
+        return self.view(name)
+
+    async def _refresh(self, source: _Source, *, only_news: bool = False) -> None:
+        feed = source.feed
         async with source.lock:
             try:
-                changed = await self._read(source)
+                changed = await (feed.read_news() if only_news and isinstance(feed, ServiceFeed) else feed.read())
             except StoreError as error:
-                source.state, source.sentence = "degraded", str(error)
+                feed.state.now("degraded", str(error))
                 raise
+            every = self._every.get(feed.name)
+            source.next_refresh = None if every is None else self._clock.now() + every
             await self._tell(source)
         if changed:
             self._consultant.post_all()
-        return self.view(name)
 
     async def _tell(self, source: _Source) -> None:
-        now = (source.state, source.sentence)
+        now = (source.feed.state.condition, source.feed.state.sentence)
         if source.told != now:
             async with self._journal.commit() as entry:
-                entry.tell("source", source.folder.name, "state", data={"state": source.state, "sentence": source.sentence})
+                entry.tell("source", source.feed.name, "state", data={"state": now[0], "sentence": now[1]})
             source.told = now
 
-    async def _read(self, source: _Source) -> bool:
-        """Take what changed, look by look; what a look found is kept only when it is stored. True where the images are others now."""
-        changed, more = False, True
-        while more:
-            try:
-                found = await source.folder.scan()
-            except SourceError as error:
-                source.state, source.sentence = "degraded", str(error)
-                return changed
-            for name, data in found.files:
-                await self._add(source, name, data)
-            for name in found.gone:
-                source.files.pop(name, None)
-                source.wrong.pop(name, None)
-            source.folder.keep()
-            wrong = [f"{name}: {sentence}" for name, sentence in (*found.skipped, *source.wrong.items())]
-            changed, more = changed or bool(found.files or found.gone), found.more
-            source.last_success = self._clock.now()
-            source.state = "degraded" if wrong else "ok"
-            told = f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else ""
-            source.sentence = f"{len(source.files)} images{told}"
-        return await self._drop_unlisted(source) or changed
-
-    async def _add(self, source: _Source, name: str, data: bytes) -> None:
-        """Store one file, or note what is wrong with it."""
+    def _source(self, name: str) -> _Source:
         try:
-            image = await self._library.add(data, file_name=name, source=source.folder.name, actor=f"source:{source.folder.name}")
-        except ImageError as error:
-            source.files.pop(name, None)
-            source.wrong[name] = str(error)
-        else:
-            source.files[name] = image.sha256
-            source.wrong.pop(name, None)
-
-    async def _drop_unlisted(self, source: _Source) -> bool:
-        """After a whole look: images that this folder brought once, perhaps in an earlier life of the hub, and holds no longer."""
-        listed, dropped = set(source.files.values()), False
-        for image in self._library.from_source(source.folder.name):
-            if image.sha256 in listed:
-                continue
-            other = next((name for name, each in self._sources.items() if each is not source and image.sha256 in each.files.values()), None)
-            if other is not None:
-                await self._library.hand_over(image.sha256, source=other)
-                continue
-            try:
-                await self._library.remove(image.sha256, actor=f"source:{source.folder.name}")
-                dropped = True
-            except NotInState as error:
-                LOG.info("image stays for now", source=source.folder.name, error=str(error))
-        return dropped
+            return self._sources[name]
+        except KeyError:
+            raise NotFound(f"there is no source {name!r}") from None
 
     def view(self, name: str) -> SourceView:
         """One source as shown; raises NotFound."""
-        source = self._sources.get(name)
-        if source is None:
-            raise NotFound(f"there is no source {name!r}")
+        source = self._source(name)
+        feed, state = source.feed, source.feed.state
         return SourceView(
             name=name,
-            type=source.folder.type,
-            state=source.state,
-            sentence=source.sentence,
-            last_success=source.last_success,
-            releases=len(source.files),
+            type=feed.type,
+            state=state.condition,
+            sentence=state.sentence,
+            last_success=state.last_success,
+            next_refresh=state.not_before or source.next_refresh,
+            releases=state.releases,
         )
 
     def views(self) -> Sequence[SourceView]:

@@ -157,6 +157,7 @@ class SourceView:
     sentence: str
     last_success: datetime | None
     releases: int
+    next_refresh: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

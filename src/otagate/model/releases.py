@@ -34,7 +34,8 @@ class Digest:
 class Release:
     """An offer of a source. `sha256` is known where the bytes are stored already; `size` is in bytes.
 
-    `location` is the source's own way to the file, and nobody else's: it is never shown. `digests` cover the file as served.
+    `location` is the source's own way to the file, None where the file is here and nowhere else; it is never shown. `digests` cover the file as
+    served.
 
     First keys of a Zigbee release are manufacturer code and image type; those of a Z-Wave release are one of its `fingerprints` and the firmware
     `target`. `region` is that of the radio (a Z-Wave image is made for one). `models` and `manufacturers` are a second key: where the source

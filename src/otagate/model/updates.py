@@ -7,6 +7,7 @@ from datetime import datetime
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.releases import Release
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version
 
@@ -28,7 +29,9 @@ class Update:
     update back (backoff or a scheduled time). `activation_owed`: the device finished in a pause or a halt, was told to wait with the image, and
     gets the word to use it when that ends. `to_version` is None where nobody could say which version the file holds: any other than
     `from_version` is then the right one. `foreign`: another program began it through the same controller; it is watched, and neither stopped nor
-    begun again by us. `override` are the guards that its order overruled one by one, and `because` is what the operator said of it.
+    begun again by us.
+    `release` is the offer that is to be fetched, as it was when the update was made; None for an image that was stored then. `override` are the
+    guards that its order overruled one by one, and `because` is what the operator said of it.
     """
 
     id: UpdateId
@@ -45,6 +48,7 @@ class Update:
     manufacturer_code: int | None = None
     image_type: int | None = None
     bytes_sent: int = 0
+    release: Release | None = None
     started: datetime | None = None
     finished: datetime | None = None
     reason: str | None = None

@@ -57,6 +57,9 @@ class Admission:
     waiting: Mapping[UpdateId, Verdict]
 
 
+SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
+"""The reasons of an update whose image could not be fetched."""
+
 _Lane = tuple[RadioName, bool]
 
 
@@ -120,6 +123,8 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     when = update.not_before.isoformat(timespec="seconds")
     if update.started is None:
         return _hold("scheduled", f"The update is scheduled for {when}.")
+    if update.reason in SOURCE_REASONS:
+        return _hold(update.reason, f"The image could not be fetched; that is tried again after {when}.")
     return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
 
 

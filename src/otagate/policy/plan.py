@@ -116,7 +116,8 @@ def _against(group: Sequence[Release], judged: Judged) -> Judged:
         return judged
     names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_tie))
     sentence = f"Two different files claim to be {judged.release.display_version}: {names}. Order one of them by its sha256."
-    return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason="ambiguous", facts={"rivals": len(rivals)}))
+    reason = "ambiguous" if all(each.source == judged.release.source for each in rivals) else "quarantined"  # sources that contradict each other
+    return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason=reason, facts={"rivals": len(rivals)}))
 
 
 def _identity(release: Release) -> tuple[object, ...]:
@@ -125,10 +126,16 @@ def _identity(release: Release) -> tuple[object, ...]:
 
 
 def _differ(one: Release, other: Release) -> bool:
-    """Whether two releases are known to be different bytes; without a digest the length is all there is to tell."""
+    """Whether two releases are known to be different bytes: by a digest of the same kind, else by length where that is of the image in both."""
     if one.sha256 is not None and other.sha256 is not None:
         return one.sha256 != other.sha256
-    return one.size != other.size
+    digests = {each.algorithm: each.value for each in one.digests}
+    common = [digests[each.algorithm] != each.value for each in other.digests if each.algorithm in digests]
+    if common:
+        return any(common)
+    # The length that a service tells may be that of a container around the image, and 0 is none.
+    comparable = (one.location is None) == (other.location is None) and one.size and other.size
+    return bool(comparable) and one.size != other.size
 
 
 def _name(release: Release) -> str:

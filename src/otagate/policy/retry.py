@@ -25,6 +25,12 @@ UNASKED_PAUSE = timedelta(hours=6)
 UNASKED_OFFERS = 56
 """An offer that nobody takes is made so many times more, which is two weeks; a device that asks meanwhile is served at once."""
 
+FETCH_AGAIN = timedelta(minutes=5)
+"""So long a source that is away is left before a file is asked for again; the update loses no attempt by it."""
+
+FETCH_BACKOFF = timedelta(hours=6)
+"""So long a file that was not the promised one is not asked for again."""
+
 _SPREAD = 0.2  # devices that failed together (a radio was gone) shall not all come back at the same moment
 
 

@@ -57,6 +57,11 @@ class Index:
     def __post_init__(self) -> None:
         object.__setattr__(self, "service", Service(name=f"{self.name} {urlsplit(self.url).hostname or ''}".strip()))
 
+    @property
+    def whole(self) -> bool:
+        """Whether one answer holds everything, whatever was asked."""
+        return True
+
     def concerns(self, question: Question) -> bool:
         """Whether the index may list components of this kind."""
         codes = self.kind.manufacturer_codes

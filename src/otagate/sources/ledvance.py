@@ -57,6 +57,11 @@ class Ledvance:
         default_factory=lambda: Service(name="ledvance", limits=_LIMITS, pauses=((403, timedelta(hours=1)), (429, None), (503, None)))
     )
 
+    @property
+    def whole(self) -> bool:
+        """Whether one answer holds everything, whatever was asked."""
+        return False
+
     def concerns(self, question: Question) -> bool:
         """Whether the manufacturer code is one of theirs."""
         return isinstance(question, ZigbeeQuestion) and question.manufacturer_code in MANUFACTURER_CODES
@@ -167,6 +172,7 @@ class Ledvance:
             size=whole(entry, "length", least=1, most=1 << 31),
             digests=(Digest(algorithm="sha256", value=sha256),),
             notes=maybe_text(entry, "releaseNotes", longest=20_000),
+            location=".".join(str(each) for each in version_numbers(file_version)),
             file_name=maybe_text(entry, "name") or (full_name or "").rpartition("/")[2] or None,
             released=_released(entry.get("released")),
         )

@@ -75,6 +75,10 @@ class Source(Protocol):
     def service(self) -> Service:
         """Whose limits count."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether one answer holds everything, whatever was asked."""
+
     def concerns(self, question: Question) -> bool:
         """Whether the service may know components of this kind."""
 

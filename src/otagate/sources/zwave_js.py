@@ -52,6 +52,11 @@ class ZwaveJs:
     service: Service = field(default_factory=lambda: Service(name="zwave-js", limits=_LIMITS))
     _found: Literal["v3", "v4"] | None = field(default=None, init=False)
 
+    @property
+    def whole(self) -> bool:
+        """Whether one answer holds everything, whatever was asked."""
+        return False
+
     def concerns(self, question: Question) -> bool:
         """Every Z-Wave node whose version it can be told."""
         return isinstance(question, ZwaveQuestion) and _VERSION.fullmatch(question.firmware_version) is not None

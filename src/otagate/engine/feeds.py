@@ -1,0 +1,43 @@
+"""What every kind of source looks like to the refresher: it can be read, and it says how it fares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+Condition = Literal["ok", "degraded", "misconfigured"]
+
+
+@dataclass(slots=True)
+class FeedState:
+    """How a source fares. `not_before`: it wants to be left alone until then."""
+
+    condition: Condition = "ok"
+    sentence: str = "not read yet"
+    last_success: datetime | None = None
+    releases: int = 0
+    not_before: datetime | None = None
+
+    def now(self, condition: Condition, sentence: str) -> None:
+        """From now on it fares like this."""
+        self.condition, self.sentence = condition, sentence
+        if condition == "ok":
+            self.not_before = None
+
+
+class Feed(Protocol):
+    """One source of the configuration."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+
+    @property
+    def type(self) -> str:
+        """The type in the configuration."""
+
+    state: FeedState
+
+    async def read(self) -> bool:
+        """Read it; True where it offers other things now. What is wrong with the source itself is in its state. Raises StoreError."""

@@ -1,0 +1,184 @@
+"""What update services offer, in memory: asked for in batches, kept as long as an answer may serve, merged by whoever consults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from otagate.engine.feeds import FeedState
+from otagate.engine.registry import Registry
+from otagate.engine.talks import Talks
+from otagate.model.devices import Component, Device
+from otagate.model.errors import NotFound, SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.ids import image_type_of, target_of
+from otagate.model.releases import Release
+from otagate.policy.match import plain_region
+from otagate.ports import Clock
+from otagate.sources.effects import Stored
+from otagate.sources.source import Offer, Question, Skipped, Source, ZigbeeQuestion, ZwaveQuestion
+
+HARD_LIFE = timedelta(hours=24)
+"""How long the last good answer serves behind a service that fails."""
+
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class ServiceFeed:
+    """One service: what it was asked, what it offers, how it fares. Implements `feeds.Feed`."""
+
+    source: Source
+    type: str
+    registry: Registry
+    talks: Talks
+    clock: Clock
+    state: FeedState = field(default_factory=FeedState)
+    _offers: tuple[Offer, ...] = ()
+    _skipped: tuple[Skipped, ...] = ()
+    _asked: frozenset[Question] = frozenset()
+    _at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        return self.source.name
+
+    async def read(self) -> bool:
+        """Ask about every component that concerns it; True where it offers other things now. Raises nothing of the service's: see `state`."""
+        return await self._ask(self._questions(), anew=True)
+
+    async def read_news(self) -> bool:
+        """Ask about what it was not asked yet; True where it offers other things now."""
+        news = frozenset() if self._knows_all() else self._questions() - self._asked
+        return await self._ask(news, anew=False) if news else False
+
+    def wonders_about(self, device: Device) -> bool:
+        """Whether the device raises a question that it was not asked yet."""
+        if self._knows_all():
+            return False
+        questions = (question_of(device, component) for component in device.components)
+        return any(each is not None and each not in self._asked and self.source.concerns(each) for each in questions)
+
+    def _knows_all(self) -> bool:
+        return self.source.whole and bool(self._asked)
+
+    def _questions(self) -> frozenset[Question]:
+        questions = (question_of(device, component) for device in self.registry.devices() for component in device.components)
+        return frozenset(each for each in questions if each is not None and self.source.concerns(each))
+
+    async def _ask(self, questions: frozenset[Question], *, anew: bool) -> bool:
+        before, now = self._offers, self.clock.now()
+        try:
+            found = await self.talks.hold(self.source.service, self.source.consult(sorted(questions, key=repr)))
+        except SourceError as error:
+            self._note(error, now)
+            return self._offers != before
+        if anew:
+            self._offers, self._skipped, self._asked = found.offers, found.skipped, questions
+        else:
+            kept = (each for each in self._offers if each.question not in questions)
+            self._offers = tuple(dict.fromkeys((*kept, *found.offers)))
+            self._skipped, self._asked = (*self._skipped, *found.skipped), self._asked | questions
+        self._at = self.state.last_success = self.clock.now()
+        self.state.releases = len(self._offers)
+        shown = "; ".join(f"{each.what}: {each.why}" for each in self._skipped[:_SHOWN])
+        left_out = f"; skipped {len(self._skipped)}: {shown}" if self._skipped else ""
+        self.state.now("ok", f"{len(self._offers)} releases for {len(self._asked)} kinds of component{left_out}")
+        return self._offers != before
+
+    def _note(self, error: SourceError, now: datetime) -> None:
+        """A service that fails: what it said last serves for a day and is told to be old."""
+        if self._at is not None and now - self._at > HARD_LIFE:
+            self._offers, self._at, self._asked = (), None, frozenset()
+            self.state.releases = 0
+        old = f"; what it said at {self._at:%Y-%m-%d %H:%M} UTC serves on" if self._at is not None and self._offers else ""
+        self.state.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}")
+        self.state.not_before = error.until if isinstance(error, SourceBusy) else None
+
+    def releases_for(self, device: Device, component: Component) -> list[Release]:
+        """What it offers for a component, by its kind; whether it fits is for policy to say."""
+        question = question_of(device, component)
+        if question is None:
+            return []
+        return [each.release for each in self._offers if _is_for(each, question, component)]
+
+    async def fetch(self, release: Release) -> Stored:
+        """Fetch the file of a release that it offered, as served. Raises SourceError, StoreUnavailable."""
+        return await self.talks.hold(self.source.service, self.source.fetch(release))
+
+
+class Offers:
+    """Every service of the configuration."""
+
+    def __init__(self, feeds: Sequence[ServiceFeed]) -> None:
+        self.feeds = tuple(feeds)
+        self._by_name = {feed.name: feed for feed in feeds}
+        self._watchers: list[Callable[[str], None]] = []
+
+    def watch(self, curious: Callable[[str], None]) -> None:
+        """Call this with the name of a service that has something new to be asked."""
+        self._watchers.append(curious)
+
+    def notice(self, device: Device) -> None:
+        """A device came, or tells something else: whoever was not asked about it yet is to be asked."""
+        for feed in self.feeds:
+            if feed.wonders_about(device):
+                for watcher in self._watchers:
+                    watcher(feed.name)
+
+    def releases_for(self, device: Device, component: Component) -> list[Release]:
+        """What all of them offer for a component."""
+        return [release for feed in self.feeds for release in feed.releases_for(device, component)]
+
+    def feed(self, name: str) -> ServiceFeed:
+        """The service with this name; raises NotFound."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFound(f"the source {name!r} is not configured any more") from None
+
+
+def question_of(device: Device, component: Component) -> Question | None:
+    """What a service is asked about a component; None where too little is known of it."""
+    if device.protocol == "zigbee":
+        return _zigbee_question(device, component)
+    if device.protocol == "zwave":
+        return _zwave_question(device, component)
+    return None
+
+
+def _zigbee_question(device: Device, component: Component) -> ZigbeeQuestion | None:
+    code = device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
+    image_type = image_type_of(component.id) if component.image_type is None else component.image_type
+    if code is None or image_type is None:
+        return None
+    version = component.version if isinstance(component.version, int) else None
+    return ZigbeeQuestion(manufacturer_code=code, image_type=image_type, file_version=version, model=device.model)
+
+
+def _zwave_question(device: Device, component: Component) -> ZwaveQuestion | None:
+    """The question of a node is one for all of its targets: the service answers with files for each."""
+    node = device.node
+    versions = {target_of(each.id): each.version for each in device.components if isinstance(each.version, str)}
+    main = versions.get(0)
+    if node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None or not isinstance(main, str):
+        return None
+    others = tuple(sorted((target, version) for target, version in versions.items() if target and isinstance(version, str)))
+    return ZwaveQuestion(
+        manufacturer_id=device.manufacturer_code,
+        product_type=node.product_type,
+        product_id=node.product_id,
+        firmware_version=main,
+        additional=others,
+        region=None if node.region is None else plain_region(node.region),
+    )
+
+
+def _is_for(offer: Offer, question: Question, component: Component) -> bool:
+    if offer.question is not None and offer.question != question:
+        return False
+    release = offer.release
+    if isinstance(question, ZigbeeQuestion):
+        return release.protocol == "zigbee" and release.image_type == question.image_type
+    return release.protocol == "zwave" and release.target in (None, target_of(component.id))

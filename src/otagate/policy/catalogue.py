@@ -1,0 +1,35 @@
+"""What services offer and what is stored, as one list: a release that is stored already is offered once, with all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from otagate.model.releases import Release
+from otagate.model.versions import version_key
+
+
+def merge(offered: Sequence[Release], stored: Sequence[Release]) -> list[Release]:
+    """Offers first, each with the digest and the size of its stored image where it is here; then what is stored and offered by nobody now."""
+    here = {_kind(each): each for each in stored}
+    merged = [_with_image(each, here.get(_kind(each))) for each in offered]
+    taken = {each.sha256 for each in merged if each.sha256 is not None}
+    return merged + [each for each in stored if each.sha256 not in taken]
+
+
+def is_of(image: Release, offer: Release) -> bool:
+    """Whether a stored image is the file that this offer is about: the same bytes where both are known, else the same kind of the same source."""
+    if offer.sha256 is not None:
+        return image.sha256 == offer.sha256
+    return _kind(image) == _kind(offer)
+
+
+def _with_image(offer: Release, image: Release | None) -> Release:
+    if image is None or offer.sha256 is not None:
+        return offer
+    return replace(offer, sha256=image.sha256, size=image.size, file_name=offer.file_name or image.file_name)
+
+
+def _kind(release: Release) -> tuple[object, ...]:
+    version = version_key(release.file_version)
+    return (release.source, release.protocol, release.manufacturer_code, release.image_type, release.target, version)

@@ -1,0 +1,223 @@
+"""What update services offer, from the question to the lamp that runs it; and services that are away, wrong, or contradict each other."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from otagate.engine.views import OrderRequest
+from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable
+from otagate.model.ids import zigbee_device_id
+from otagate.model.lifecycle import State
+from otagate.sources.index import KINDS, Index
+from otagate.sources.ledvance import Ledvance
+from tests.engine.bench import Bench, Hub, image_bytes
+from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, Lamp
+from tests.virtual_time import instantly
+
+INDEX = "https://example.org/index.json"
+FILE = "https://example.org/new.ota"
+LEDVANCE = "https://ledvance.example/v1/zigbee"
+
+
+def index(name: str = "index", url: str = INDEX) -> Index:
+    return Index(kind=KINDS["z2m-index"], url=url, name=name)
+
+
+def entry(data: bytes, version: int = NEW, url: str = FILE, **more: Any) -> dict[str, Any]:
+    return {
+        "fileName": "new.ota",
+        "fileVersion": version,
+        "fileSize": len(data),
+        "url": url,
+        "imageType": IMAGE_TYPE,
+        "manufacturerCode": MAKER,
+        "sha512": hashlib.sha512(data).hexdigest(),
+    } | more
+
+
+def offering(data: bytes | None = None, **more: Any) -> Bench:
+    data = image_bytes(NEW) if data is None else data
+    bench = Bench(sources=[index()], **more)
+    bench.services.documents[INDEX] = [entry(data)]
+    bench.services.files[FILE] = data
+    return bench
+
+
+async def told(hub: Hub, name: str = "index") -> None:
+    await hub.ready()
+    await hub.desk.refresh(name, actor="test")
+
+
+async def order(hub: Hub) -> str:
+    result = await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")
+    assert not result.refused
+    return result.updates[0].update.id
+
+
+@instantly
+async def test_a_lamp_gets_what_a_service_offers() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        update = await order(hub)
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+        assert bench.lamp.version == NEW
+    row = (await bench.rows())[0]
+    assert row.image == hashlib.sha256(image_bytes(NEW)).hexdigest()
+    assert [each.url for each in bench.services.asked] == [INDEX, FILE]
+
+
+@instantly
+async def test_what_is_offered_is_shown_before_anything_is_fetched() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        view = next(iter(await hub.desk.sources()))
+        assert (view.state, view.releases) == ("ok", 1)
+        choice = (hub.consultant.offers(hub.registry.device(LAMP)))[0][1]
+        assert choice.chosen is not None
+        assert choice.chosen.file_version == NEW
+        assert [each.url for each in bench.services.asked] == [INDEX]
+
+
+@instantly
+async def test_a_file_is_fetched_once_for_all_who_want_it() -> None:
+    lamps = {each: Lamp(id=each) for each in (zigbee_device_id(number) for number in range(1, 6))}
+    bench = offering(lamps=lamps, parallel=5)
+    async with bench.hub() as hub:
+        await told(hub)
+        result = await hub.desk.order(OrderRequest(devices=tuple(lamps)), actor="anna")
+        for each in result.updates:
+            assert (await hub.until_ended(each.update.id)).state is State.SUCCEEDED
+    assert [each.url for each in bench.services.asked].count(FILE) == 1
+
+
+@instantly
+async def test_a_service_that_is_away_costs_no_attempt_and_the_update_goes_on_when_it_is_back() -> None:
+    bench = offering()
+    file, bench.services.files[FILE] = bench.services.files[FILE], SourceUnavailable("index: the file: no connection")
+    async with bench.hub() as hub:
+        await told(hub)
+        update = await order(hub)
+        await hub.pass_time(seconds=6 * 3600 + 100)
+        row = (await bench.rows())[0]
+        assert (row.state, row.reason, row.attempts) == (State.QUEUED, "source_unreachable", 0)
+        bench.services.files[FILE] = file
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_spent_quota_is_waited_for_until_the_service_said() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        until = hub.clock.now() + timedelta(hours=2)
+        bench.services.files[FILE] = SourceBusy("index: the file: not to be asked again", until=until)
+        await order(hub)
+        await hub.pass_time(seconds=3600)
+        row = (await bench.rows())[0]
+        assert (row.reason, row.not_before) == ("quota", until)
+
+
+@instantly
+async def test_a_file_that_is_not_the_promised_one_is_tried_again_after_hours_and_then_given_up() -> None:
+    bench = offering(retries=2)
+    bench.services.files[FILE] = SourceRefused("index: the file's sha512 is another one")
+    async with bench.hub() as hub:
+        await told(hub)
+        update = await order(hub)
+        await hub.pass_time(seconds=3600)
+        assert [each.url for each in bench.services.asked].count(FILE) == 1
+        await hub.pass_time(seconds=24 * 3600)
+        ended = await hub.until_ended(update)
+        assert ended.state is State.FAILED
+        assert ended.error is not None
+        assert "sha512" in ended.error.detail
+    assert [each.url for each in bench.services.asked].count(FILE) == 3
+
+
+@instantly
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(image_bytes(NEWER), "incompatible-image"), (image_bytes(NEW, image_type=9), "incompatible-image"), (b"no image at all", "image-corrupt")],
+    ids=["another version", "another type", "no image"],
+)
+async def test_a_file_that_is_another_image_than_the_index_says_is_rejected_and_never_sent(data: bytes, code: str) -> None:
+    bench = offering(data)
+    async with bench.hub() as hub:
+        await told(hub)
+        ended = await hub.until_ended(await order(hub))
+        assert ended.error is not None
+        assert (ended.state, ended.error.code) == (State.FAILED, code)
+    assert bench.lamp.downloads == 0
+
+
+@instantly
+async def test_a_hub_that_dies_while_it_fetches_fetches_again() -> None:
+    bench = offering()
+    bench.services.files[FILE] = SourceUnavailable("index: the file: no connection")
+    async with bench.hub() as hub:
+        await told(hub)
+        update = await order(hub)
+    bench.services.files[FILE] = image_bytes(NEW)
+    async with bench.hub() as hub:
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_the_last_good_answer_serves_for_a_day_and_is_told_to_be_old() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        bench.services.documents[INDEX] = SourceUnavailable("index: the index: no connection")
+        view = await hub.desk.refresh("index", actor="test")
+        assert (view.state, view.releases) == ("degraded", 1)
+        assert "serves on" in view.sentence
+        await hub.pass_time(seconds=25 * 3600)
+        view = await hub.desk.refresh("index", actor="test")
+        assert view.releases == 0
+        assert (hub.consultant.offers(hub.registry.device(LAMP)))[0][1].chosen is None
+
+
+@instantly
+async def test_a_service_is_asked_about_a_device_that_joins_later_and_about_nobody_twice() -> None:
+    bench = Bench(sources=[Ledvance(url=LEDVANCE)], lamps={LAMP: Lamp()})
+    bench.services.documents[f"{LEDVANCE}/difference"] = []
+    source = bench.sources[0]
+    async with bench.hub() as hub:
+        await told(hub, "ledvance")
+        assert not bench.services.asked  # no device of theirs
+        assert source.name == "ledvance"
+
+
+@instantly
+async def test_sources_that_contradict_each_other_are_quarantined_until_an_operator_decides() -> None:
+    data, other = image_bytes(NEW), image_bytes(NEW, seed=7)
+    second = "https://elsewhere.example/index.json"
+    bench = Bench(sources=[index(), index("other", second)])
+    bench.services.documents |= {INDEX: [entry(data)], second: [entry(other)]}
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.desk.refresh("other", actor="test")
+        await hub.pass_time(seconds=60)
+        choice = (hub.consultant.offers(hub.registry.device(LAMP)))[0][1]
+        assert choice.chosen is None
+        assert choice.verdict.reason == "quarantined"
+    assert not await bench.rows()
+
+
+@instantly
+async def test_one_failing_service_delays_no_other() -> None:
+    second = "https://elsewhere.example/index.json"
+    bench = Bench(sources=[index("other", second), index()], mode="automatic")
+    bench.services.documents |= {INDEX: [entry(image_bytes(NEW))], second: SourceError("other: broken")}
+    bench.services.files[FILE] = image_bytes(NEW)
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.until(lambda: bench.lamp.version == NEW, within=3600)
+        states = {each.name: each.state for each in await hub.desk.sources()}
+        assert states == {"other": "degraded", "index": "ok"}
