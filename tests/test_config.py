@@ -95,10 +95,6 @@ WRONG: list[tuple[str, str]] = [
         "1:39: sources[0].url: does not belong to a source of type directory: take it away",
     ),
     (
-        "policy: {rules: [{match: {model: a, group: hall}, use: {default: ask}}]}",
-        f"1:37: policy.rules[0].match.group: {LATER}: take it away",
-    ),
-    (
         "policy: {rules: [{match: {model: a}, use: {window: night, default: ask}}]}",
         f"1:44: policy.rules[0].use.window: {LATER}: take it away",
     ),
@@ -236,7 +232,7 @@ WRONG: list[tuple[str, str]] = [
     ),
     (
         "policy: {rules: [{match: {}, use: {default: ask}}]}",
-        "1:26: policy.rules[0].match: matches every device: give model, manufacturer, radio or device, or set policy.default instead",
+        "1:26: policy.rules[0].match: matches every device: give model, manufacturer, group, radio or device, or set policy.default instead",
     ),
     (
         "policy: {rules: [{match: {model: a}, use: {}}]}",

@@ -13,7 +13,7 @@ import yaml
 from otagate.config import HubSettings, ScheduleSettings, SourceSettings, effective, load
 from otagate.config.explain import section_at
 from otagate.config.settings import RuleMatch, Section
-from otagate.model.devices import Device
+from otagate.model.devices import Device, PolicyOverride
 from otagate.model.ids import DeviceId, RadioName
 from otagate.policy.settings import PolicySettings
 
@@ -60,6 +60,8 @@ policy:
       use: {retries: 7}
     - match: {device: zigbee-000d6f000a9069e7}
       use: {default: ask, retries: 1}
+    - match: {group: "Hall*", radio: zigbee0}
+      use: {retries: 9}
 logging: {level: debug, format: json}
 """
 
@@ -164,9 +166,23 @@ def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
         ({"model": "LCT015", "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
         ({"id": DeviceId("zigbee-000d6f000a9069e7")}, PolicySettings(mode="ask", retries=1)),
         ({"id": DeviceId("zigbee-000d6f000a9069e7"), "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
+        ({"groups": ("lights", "hallway")}, PolicySettings(mode="automatic", retries=9)),
+        ({"groups": ("lights",)}, PolicySettings(mode="automatic", retries=0)),
+        ({"policy": PolicyOverride(default="ask"), "groups": ("hall",)}, PolicySettings(mode="ask", retries=9)),
         ({}, PolicySettings(mode="automatic", retries=0)),
     ],
-    ids=["all keys fit", "whatever the capitals", "one key does not fit", "a radio", "a device", "the first rule wins", "no rule"],
+    ids=[
+        "all keys fit",
+        "whatever the capitals",
+        "one key does not fit",
+        "a radio",
+        "a device",
+        "the first rule wins",
+        "one of its groups",
+        "none of its groups",
+        "an operator's word counts more",
+        "no rule",
+    ],
 )
 def test_a_device_gets_the_settings_of_the_first_rule_that_fits_it(tmp_path: Path, device: dict[str, Any], expected: PolicySettings) -> None:
     hub = read(tmp_path, EVERYTHING)

@@ -17,7 +17,6 @@ _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
         (): frozenset({"windows"}),
         ("radios",): frozenset({"url", "region"}),
         ("policy",): frozenset({"channel", "cooldown", "battery_floor"}),
-        ("policy", "rules", "match"): frozenset({"group"}),
         ("policy", "rules", "use"): frozenset({"channel", "cooldown", "battery_floor", "window"}),
     }
 )

@@ -167,6 +167,8 @@ class RuleMatch(Section):
     """The model; `*` is any text, `?` one character."""
     manufacturer: Glob | None = None
     """The manufacturer's name; `*` is any text, `?` one character."""
+    group: Glob | None = None
+    """A group that an operator put the device in; `*` is any text, `?` one character."""
     radio: Name | None = None
     """The name of a radio."""
     device: Device | None = None
@@ -175,7 +177,7 @@ class RuleMatch(Section):
     @model_validator(mode="after")
     def _says_something(self) -> RuleMatch:
         if all(value is None for _, value in self):
-            raise ValueError("matches every device: give model, manufacturer, radio or device, or set policy.default instead")
+            raise ValueError("matches every device: give model, manufacturer, group, radio or device, or set policy.default instead")
         return self
 
     def fits(self, device: KnownDevice) -> bool:
@@ -183,6 +185,7 @@ class RuleMatch(Section):
         return (
             (self.model is None or _fits(device.model, self.model))
             and (self.manufacturer is None or _fits(device.manufacturer, self.manufacturer))
+            and (self.group is None or any(_fits(each, self.group) for each in device.groups))
             and (self.radio is None or device.radio == self.radio)
             and (self.device is None or device.id == self.device)
         )
