@@ -138,7 +138,7 @@ async def _recording(rig: Rig, trace: Path, *, firmware: bool) -> AsyncIterator[
         pytest.skip(f"nothing is known here that listens on a stick of type {stick.type}")
     with TemporaryDirectory(prefix="otagate-hil-") as folder:
         link = Path(folder, "stick")
-        async with recorded(stick.type, stick.path, link=link, trace=trace, baudrate=stick.baudrate or 115_200, firmware=firmware):
+        async with recorded(stick.type, stick.path or "", link=link, trace=trace, baudrate=stick.baudrate or 115_200, firmware=firmware):
             yield rig.model_copy(update={"stick": stick.model_copy(update={"path": str(link)})})
 
 

@@ -26,7 +26,7 @@ SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, poli
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
 LATER = "is not supported by this version"
-TYPES = "it knows znp, ezsp, deconz, xbee, zigate"
+TYPES = "it knows znp, ezsp, deconz, xbee, zigate, zwave-js"
 NAME = "is not a name: use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
 STORE = "names no store: write sqlite:///otagate.db (relative to state_dir), sqlite:////an/absolute/path.db or memory:"
 SECTION = "is not a section: write its keys below it, each on a line of its own, indented"
@@ -79,12 +79,33 @@ WRONG: list[tuple[str, str]] = [
     ("<<: {}", f"1:1: <<: unknown key: known here are {SECTIONS}"),
     ("1: x", f"1:1: 1: unknown key: known here are {SECTIONS}"),
     (
-        "radios: [{name: z, type: zwave-js, url: 'ws://x', region: europe}]",
-        f"1:26: radios[0].type: 'zwave-js' {LATER}: {TYPES}",
+        "radios: [{name: z, type: zwave-js, path: /dev/x, url: 'ws://x'}]",
+        "1:42: radios[0].path: is not for type zwave-js: a Z-Wave radio has no path",
     ),
     ("radios: [{name: z, type: zigbee2mqtt}]", f"1:26: radios[0].type: 'zigbee2mqtt' {LATER}: {TYPES}"),
-    ("radios: [{name: z, type: zpn}]", "1:26: radios[0].type: 'zpn' is not known here: write one of znp, ezsp, deconz, xbee, zigate"),
-    (radio("url: 'ws://x'"), f"1:11: radios[0].url: {LATER}: take it away"),
+    ("radios: [{name: z, type: zpn}]", "1:26: radios[0].type: 'zpn' is not known here: write one of znp, ezsp, deconz, xbee, zigate, zwave-js"),
+    (radio("url: 'ws://x'"), "1:16: radios[0].url: is not for type znp: a Zigbee radio has no url"),
+    (radio("region: europe"), "1:19: radios[0].region: is not for type znp: a Zigbee radio has no region"),
+    ("radios: [{name: z, type: zwave-js}]", "1:10: radios[0].url: is missing: this key must be given"),
+    (
+        "radios: [{name: z, type: zwave-js, url: 'http://x:3000'}]",
+        "1:41: radios[0].url: 'http://x:3000' is no address of zwave-js-server: write ws://host:port, as in ws://127.0.0.1:3000",
+    ),
+    (
+        "radios: [{name: z, type: zwave-js, url: 'ws://joe:hunter2@x:3000'}]",
+        "1:41: radios[0].url: 'ws://***@x:3000' is no address of zwave-js-server: write ws://host:port, as in ws://127.0.0.1:3000",
+    ),
+    (
+        "radios: [{name: z, type: zwave-js, url: 'ws://x:3000', region: mars}]",
+        (
+            "1:64: radios[0].region: 'mars' is not known here: write one of europe, usa, australia/new zealand, hong kong, india, israel, russia, "
+            "china, japan, korea"
+        ),
+    ),
+    (
+        "radios:\n- {name: a, type: zwave-js, url: 'ws://x:1'}\n- {name: b, type: zwave-js, url: 'ws://x:1'}",
+        "3:34: radios[1].url: 'ws://x:1' is the address of radios[0] already: take one of them away",
+    ),
     ("sources: [{type: iotaap, api_url: 'https://x'}]", f"1:18: sources[0].type: 'iotaap' {LATER}: it knows {SOURCES}"),
     (
         "sources: [{type: tuya-illume}, {type: tuya-thing}]",
@@ -224,10 +245,10 @@ WRONG: list[tuple[str, str]] = [
         "1:34: policy.rules[0].match.model: is no pattern: give 1 to 128 characters, where * stands for any text and ? for one character",
     ),
     (
-        "policy: {rules: [{match: {device: zwave-e1b2c3d4-12}, use: {default: ask}}]}",
+        "policy: {rules: [{match: {device: zwave-E1B2C3D4-12}, use: {default: ask}}]}",
         (
-            "1:35: policy.rules[0].match.device: 'zwave-e1b2c3d4-12' is no device id: "
-            "write zigbee- and 16 hex digits in lower case, as in zigbee-000d6f000a9069e7"
+            "1:35: policy.rules[0].match.device: 'zwave-E1B2C3D4-12' is no device id: write zigbee- and 16 hex digits in lower case, "
+            "as in zigbee-000d6f000a9069e7, or zwave-, home id and node id, as in zwave-e1b2c3d4-12"
         ),
     ),
     (

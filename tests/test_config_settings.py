@@ -81,6 +81,8 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
         "name": "zigbee0",
         "type": "znp",
         "path": "/dev/ttyUSB0",
+        "url": None,
+        "region": None,
         "network": "form",
         "channel": 15,
         "parallel": 16,
@@ -306,6 +308,12 @@ def test_what_is_allowed_but_should_be_known_is_warned_of(tmp_path: Path) -> Non
     )
 
 
+def test_a_z_wave_controller_updates_one_node_at_a_time_unless_told_otherwise(tmp_path: Path) -> None:
+    hub = read(tmp_path, "radios: [{name: a, type: zwave-js, url: 'ws://x:1'}, {name: b, type: zwave-js, url: 'wss://x:2', parallel: 4}]")
+    assert [each.parallel for each in hub.radios] == [1, 4]
+    assert read(tmp_path, effective(hub)).radios == hub.radios
+
+
 def test_a_hub_of_defaults_warns_of_nothing() -> None:
     assert HubSettings().warnings == ()
 
@@ -329,6 +337,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules): \[\]$", r"\1\2:", text)
     hub = read(tmp_path, text)
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
+    zwave = hub.radios[1]
+    assert (zwave.name, zwave.type, zwave.url, zwave.region, zwave.parallel) == ("zwave0", "zwave-js", "ws://127.0.0.1:3000", "europe", 1)
     assert (radio.name, radio.type, radio.baudrate, radio.flow_control, radio.channel) == ("zigbee0", "znp", 115200, "none", 15)
     assert (source.type, source.name, source.every) == ("directory", "directory", timedelta(seconds=60))
     assert (rule.match.model, rule.match.radio, rule.use.default, rule.use.retries) == ("LCT0*", "zigbee0", "automatic", 5)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from otagate import quirks
-from otagate.config import HubSettings, RadioSettings, SourceSettings
+from otagate.config import ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
 from otagate.config.secrets import read_secret
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
@@ -43,7 +43,9 @@ from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.radios.zwave import ZwaveRadio, ZwaveSettings
 from otagate.sessions.ota_transfer import Patience
+from otagate.sessions.zwave import Patience as ZwavePatience
 from otagate.sources.registry import REGISTRY, Terms
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
@@ -57,6 +59,8 @@ class Pace:
     """How patient the hub is; simulated hardware that lives faster is given less time. `listen` is for a coordinator on TCP, in seconds."""
 
     patience: Patience = field(default_factory=Patience)
+    zwave: ZwavePatience = field(default_factory=ZwavePatience)
+    zwave_pace: float = 1.0
     waits: Waits = field(default_factory=Waits)
     backoff: Backoff = field(default_factory=Backoff)
     listen: float = 3.0
@@ -66,6 +70,8 @@ class Pace:
         """Everything `factor` times faster."""
         return cls(
             patience=Patience().scaled(factor),
+            zwave=ZwavePatience().scaled(factor),
+            zwave_pace=factor,
             waits=Waits().scaled(factor),
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
             listen=3.0 / factor,
@@ -105,7 +111,7 @@ class Parts:
     def registry(self) -> Registry:
         """Devices and radios."""
         registry = Registry(self.store, self.journal, self.clock)
-        registry.radios = {RadioName(each.name): RadioStatus(type=each.type, parallel=each.parallel) for each in self.settings.radios}
+        registry.radios = {RadioName(each.name): _status(each) for each in self.settings.radios}
         return registry
 
     @cached_property
@@ -224,10 +230,13 @@ class Parts:
         return {RadioName(each.name): self._radio(each) for each in self.settings.radios}
 
     def _radio(self, each: RadioSettings) -> Radio:
+        if each.type == ZWAVE_JS:
+            zwave = ZwaveSettings(name=RadioName(each.name), url=each.url or "", region=each.region, pace=self.pace.zwave_pace)
+            return ZwaveRadio(zwave, emit=self.intake.emit, clock=self.clock, patience=self.pace.zwave)
         zigbee = ZigbeeSettings(
             name=RadioName(each.name),
             type=each.type,
-            path=each.path,
+            path=each.path or "",
             network=each.network,
             baudrate=each.baudrate,
             flow_control=each.flow_control,
@@ -296,3 +305,10 @@ class Parts:
 def _terms(source: SourceSettings) -> Terms:
     key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
     return Terms(name=source.name, url=source.url, api=source.api or "auto", api_key=key)
+
+
+def _status(radio: RadioSettings) -> RadioStatus:
+    """One air for all nodes of a Z-Wave controller: those that are slow get as many slots of their own, and no more."""
+    if radio.type == ZWAVE_JS:
+        return RadioStatus(type=radio.type, parallel=radio.parallel, slow=radio.parallel)
+    return RadioStatus(type=radio.type, parallel=radio.parallel)

@@ -30,6 +30,7 @@ from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective
 from otagate.config.secrets import View, unusable_secrets
 from otagate.config.settings import (
+    ZWAVE_JS,
     ApiSettings,
     HubSettings,
     ImageSettings,
@@ -47,6 +48,7 @@ from otagate.config.settings import (
 from otagate.model.errors import ConfigError
 
 __all__ = [
+    "ZWAVE_JS",
     "ApiSettings",
     "HubSettings",
     "ImageSettings",

@@ -15,14 +15,13 @@ NOT_SUPPORTED = "is not supported by this version"
 _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
         (): frozenset({"windows"}),
-        ("radios",): frozenset({"url", "region"}),
         ("policy",): frozenset({"channel", "cooldown", "battery_floor"}),
         ("policy", "rules", "use"): frozenset({"channel", "cooldown", "battery_floor", "window"}),
     }
 )
 _TYPES: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
-        ("radios",): frozenset({"zwave-js", "zigbee2mqtt"}),
+        ("radios",): frozenset({"zigbee2mqtt"}),
         ("sources",): frozenset({"tuya-illume", "tuya-thing", "iotaap"}),
     }
 )

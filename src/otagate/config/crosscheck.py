@@ -82,6 +82,7 @@ def _listens(document: Document) -> Values:
 _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_texts("radios", "name"), "the name"),
     (_texts("radios", "path"), "the path"),
+    (_texts("radios", "url"), "the address"),
     (_texts("sources", "path"), "the path"),
     (_texts("api.tokens", "name"), "the name"),
     (_source_names, "the name"),

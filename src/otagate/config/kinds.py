@@ -33,7 +33,7 @@ _SIZES = {"MiB": 1 << 20, "KiB": 1 << 10}
 _SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
-_DEVICE = re.compile(r"zigbee-[0-9a-f]{16}")
+_DEVICE = re.compile(r"(zigbee-[0-9a-f]{16}|zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
 _CREDENTIAL_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,255}")
 _REGULAR_EXPRESSION = re.compile(r"^\^|\.\*|\.\+|\\|\$$")
 _CHARACTER_SET = re.compile(r"\[!?\]?[^\]]*\]")
@@ -246,6 +246,17 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _server_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0 and not parts.fragment and parts.username is None
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{shown(value)} is no address of zwave-js-server: write ws://host:port, as in ws://127.0.0.1:3000")
+    return value
+
+
 def _glob(value: str) -> str:
     if not 1 <= len(value) <= 128:
         raise ValueError("is no pattern: give 1 to 128 characters, where * stands for any text and ? for one character")
@@ -258,7 +269,10 @@ def _glob(value: str) -> str:
 
 def _device(value: str) -> str:
     if _DEVICE.fullmatch(value) is None:
-        raise ValueError(f"{shown(value)} is no device id: write zigbee- and 16 hex digits in lower case, as in zigbee-000d6f000a9069e7")
+        raise ValueError(
+            f"{shown(value)} is no device id: write zigbee- and 16 hex digits in lower case, as in zigbee-000d6f000a9069e7, "
+            "or zwave-, home id and node id, as in zwave-e1b2c3d4-12"
+        )
     return value
 
 
@@ -298,6 +312,7 @@ Listen = Annotated[str, AfterValidator(_listen), _text(r"^(unix:/.+|[^/]+:[0-9]{
 HostName = Annotated[str, AfterValidator(_host_name), _text(r"^[^/]+$")]
 RadioPath = Annotated[str, AfterValidator(_radio_path), _text(r"^(/|socket://).+$")]
 WebUrl = Annotated[str, AfterValidator(_web_url), _text(r"^https?://[^/]+.*$")]
+ServerUrl = Annotated[str, AfterValidator(_server_url), _text(r"^wss?://[^/].*$", "ws://127.0.0.1:3000")]
 StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
 Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]

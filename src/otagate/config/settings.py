@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from otagate.config.kinds import (
     Bytes,
@@ -23,6 +24,7 @@ from otagate.config.kinds import (
     Name,
     OneOrMore,
     RadioPath,
+    ServerUrl,
     Some,
     StoreUrl,
     TokenFile,
@@ -33,7 +35,9 @@ from otagate.config.kinds import (
 from otagate.model.devices import Device as KnownDevice
 from otagate.policy.settings import Mode, PolicySettings
 
-RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate"]
+RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate", "zwave-js"]
+Region = Literal["europe", "usa", "australia/new zealand", "hong kong", "india", "israel", "russia", "china", "japan", "korea"]
+ZWAVE_JS = "zwave-js"
 Scope = Literal["read", "operate", "approve", "downgrade", "admin"]
 
 
@@ -73,14 +77,26 @@ class ApiSettings(Section):
 
 
 class RadioSettings(Section):
-    """One coordinator."""
+    """One coordinator of Zigbee at a `path`, or one controller of Z-Wave behind a `url`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"type": {"const": "zwave-js"}}, "required": ["type"]},
+            "then": {"required": ["url"], "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel")}},
+            "else": {"required": ["path"], "properties": {key: {"type": "null"} for key in ("url", "region")}},
+        }
+    )
 
     name: Name
     """What devices, rules and the command line call it."""
     type: RadioType
-    """The kind of coordinator; deconz, xbee and zigate need the extra of the same name."""
-    path: RadioPath
-    """A serial port, best by its name under /dev/serial/by-id, or `socket://host:port`."""
+    """The kind of coordinator; deconz, xbee and zigate need the extra of the same name; zwave-js is a Z-Wave controller behind its server."""
+    path: Annotated[RadioPath | None, Field(validate_default=True)] = None
+    """A serial port, best by its name under /dev/serial/by-id, or `socket://host:port`; not for zwave-js."""
+    url: Annotated[ServerUrl | None, Field(validate_default=True)] = None
+    """Where zwave-js-server listens, as in ws://127.0.0.1:3000; for zwave-js only."""
+    region: Region | None = None
+    """The region of a Z-Wave controller that cannot tell it (500 series)."""
     network: Literal["existing", "form"] = "existing"
     """`form` makes a new network, only on an empty stick with an empty database."""
     baudrate: Annotated[Whole, Field(ge=1200, le=4_000_000)] | None = None
@@ -88,14 +104,35 @@ class RadioSettings(Section):
     flow_control: Literal["none", "hardware", "software"] | None = None
     """Where the default of the stick's library is wrong."""
     parallel: Annotated[Whole, Field(ge=1, le=16)] = 2
-    """Transfers at once on this radio."""
+    """Transfers at once on this radio; 1 without being given for zwave-js."""
     channel: Annotated[Whole, Field(ge=11, le=26)] | None = None
     """The Zigbee channel of a network that is formed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_at_a_time_for_zwave(cls, data: Any) -> Any:
+        return {"parallel": 1, **data} if isinstance(data, dict) and data.get("type") == ZWAVE_JS else data
+
+    @field_validator("path", "url")
+    @classmethod
+    def _needed_by_its_type(cls, value: str | None, info: ValidationInfo) -> str | None:
+        wanted = "url" if info.data.get("type") == ZWAVE_JS else "path"
+        if value is None and "type" in info.data and info.field_name == wanted:
+            raise PydanticCustomError("missing", "Field required")
+        return value
+
+    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "network")
+    @classmethod
+    def _meant_for_its_type(cls, value: Any, info: ValidationInfo) -> Any:
+        of_zwave = info.data.get("type") == ZWAVE_JS
+        if value is not None and "type" in info.data and (info.field_name in ("url", "region")) != of_zwave and value != "existing":
+            raise ValueError(f"is not for type {info.data['type']}: a {'Z-Wave' if of_zwave else 'Zigbee'} radio has no {info.field_name}")
+        return value
 
     @property
     def over_network(self) -> bool:
         """Whether the path leads through a socket."""
-        return "://" in self.path
+        return self.path is not None and "://" in self.path
 
 
 SourceType = Literal["directory", "ledvance", "zwave-js", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"]
@@ -302,6 +339,6 @@ def _warnings(settings: HubSettings) -> list[str]:
             found += [f"{key}.{each}: has no effect on a socket" for each in ("baudrate", "flow_control") if getattr(radio, each) is not None]
         if radio.channel is not None and radio.network == "existing":
             found.append(f"{key}.channel: has no effect on an existing network: it is for network: form")
-        if radio.path.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
+        if radio.path is not None and radio.path.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
             found.append(f"{key}.path: {radio.path} may be another stick after a restart: use its name under /dev/serial/by-id")
     return found

@@ -29,6 +29,7 @@ class Patience:
     """Seconds. The driver has limits of its own (2 minutes for a fragment request, 5 for the end); these are for a driver that hangs.
 
     `begin`: from the order to the first fragment, of a node that does not sleep. `silence`: between two fragments. `end`: after the last.
+    `share`: how much of the wait that the driver announces is waited. `ask`: between two questions to the driver.
     `recall`: until a driver that says that something is under way must have told of this node. `repeat`: between two tellings of the same.
     """
 
@@ -38,6 +39,7 @@ class Patience:
     recall: float = 180.0
     repeat: float = 5.0
     ask: float = 10.0
+    share: float = 1.0
 
     def scaled(self, factor: float) -> Patience:
         """The same, `factor` times shorter."""
@@ -48,6 +50,7 @@ class Patience:
             recall=self.recall / factor,
             repeat=self.repeat / factor,
             ask=self.ask / factor,
+            share=self.share / factor,
         )
 
 
@@ -119,10 +122,8 @@ class Transfer:
     def receive(self, event: Event, now: float) -> Effects:
         """Take what the driver told."""
         match event:
-            case words.Connected():
-                return self._connect(now)
-            case words.Lost():
-                return self._lose(now)
+            case words.Connected() | words.Lost():
+                return self._connect(now) if isinstance(event, words.Connected) else self._lose(now)
             case words.Prepared() | words.Unprepared():
                 return self._prepared(event, now)
             case words.Fragments():
@@ -135,6 +136,8 @@ class Transfer:
                 return self._activated(event, now)
             case words.Stopped():
                 return self._stopped(event, now)
+            case words.Gone():
+                return self._gone(now)
             case words.Tick():
                 return self._tick(now)
 
@@ -174,16 +177,21 @@ class Transfer:
     def withdraw(self, now: float) -> Effects:
         """Nobody wants it any more; what may be under way is broken off, in whatever time that takes."""
         under_way = self._connected and self.phase in _ASKED_OF_DRIVER and not self.foreign and not self.stopping
-        self._told, self._then = None, NOTHING
+        self.forget()
         self._enter(Phase.STOPPED if under_way else Phase.OVER, now)
         self.stopping = under_way
         return (words.Abort(),) if under_way else NOTHING
 
-    def committed(self, token: int) -> Effects:
+    def forget(self) -> None:
+        """What was told and not written down is moot."""
+        self._told, self._then = None, NOTHING
+
+    def committed(self, token: int, now: float) -> Effects:
         """What was told with this token is on disk; returns what waited for that."""
         if self._told is None or self._told.token != token:
             return NOTHING
         then, self._told, self._then = self._then, None, NOTHING
+        self._since = now
         return then
 
     # --- the beginning ------------------------------------------------------------------------------------------------------------------
@@ -249,7 +257,7 @@ class Transfer:
             self._enter(Phase.STOPPED, now)
             return NOTHING
         if outcome.cause is Cause.REBOOTED:
-            return (words.Rest(event.wait), *self._done(outcome.detail, now))
+            return (words.Rest(event.wait * self._patience.share), *self._done(outcome.detail, now))
         if outcome.cause is Cause.TRANSFERRED:
             return self._staged(outcome.detail, now)
         return self._tell(outcome, now)
@@ -318,6 +326,11 @@ class Transfer:
         if self.order is None or self.order.to_version is None:
             return self.order is None or not same_version(version, self.order.from_version)
         return same_version(version, self.order.to_version)
+
+    def _gone(self, now: float) -> Effects:
+        if self.phase in (Phase.OVER, Phase.STOPPED):
+            return NOTHING
+        return self._tell(Outcome(Cause.DECLINED, "device-gone", "the node was removed from the network"), now)
 
     # --- the end of somebody's patience -------------------------------------------------------------------------------------------------
 

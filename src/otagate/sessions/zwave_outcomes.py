@@ -21,6 +21,9 @@ MOST_FRAGMENTS = 0x7FFF
 _LARGEST_FRAGMENT = 46
 """Bytes of a fragment for a node that does not tell its largest (before version 3 of the CC)."""
 
+UNPACKED_SINCE = 47
+"""From this schema on servers take every upload for an archive: a plain image would be refused, and an archive is what reaches the node unpacked."""
+
 TIMED_OUT = -1
 WAITS_FOR_ACTIVATION, DONE_WITHOUT_RESTART, DONE_RESTARTS = 253, 254, 255
 
@@ -102,6 +105,24 @@ def of_metadata(order: Send, told: Prepared) -> Outcome | None:
         detail = f"the image has {len(order.image)} bytes, and the node takes at most {most}: {MOST_FRAGMENTS} fragments"
         return Outcome(Cause.DECLINED, "image-too-large", detail)
     return None
+
+
+def crc16(image: bytes | memoryview) -> int:
+    """CRC-16 over the whole image as CC 0x7A wants it: polynomial 0x1021, begun with 0x1D0F, most significant bit first."""
+    crc = 0x1D0F
+    for byte in image:
+        crc = ((crc << 8) & 0xFFFF) ^ _CRC16[(crc >> 8) ^ byte]
+    return crc
+
+
+def _crc16_of(byte: int) -> int:
+    crc = byte << 8
+    for _ in range(8):
+        crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
+    return crc & 0xFFFF
+
+
+_CRC16 = tuple(map(_crc16_of, range(256)))
 
 
 def plain(text: str) -> str:

@@ -84,11 +84,16 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """The node was removed from the network."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Event = Prepared | Unprepared | Fragments | Ended | Refused | Connected | Lost | Running | Answered | Stopped | Tick
+Event = Prepared | Unprepared | Fragments | Ended | Refused | Connected | Lost | Running | Answered | Stopped | Gone | Tick
 
 
 # --- what is to be done -------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,303 @@
+"""The Radio over zwave-js-server: nodes are the driver's, their firmware goes through it, and so may other programs' updates.
+
+The driver is a process that we share with others (Home Assistant, zwave-js-ui) and that goes on without us. After every connect everything is
+read anew, and nothing that it did meanwhile is assumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import structlog
+from zwave_js_server.model.node import Node
+
+from otagate.model.devices import Component, Device
+from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioUnavailable, UnknownDevice
+from otagate.model.ids import DeviceId, RadioName, UpdateId, node_id_of, zwave_component_id, zwave_device_id
+from otagate.model.orders import Order
+from otagate.ports import (
+    Clock,
+    DeviceAsked,
+    DeviceFound,
+    DeviceGone,
+    DeviceReturned,
+    DeviceSeen,
+    DeviceSilent,
+    DeviceSlept,
+    Emit,
+    RadioBackup,
+    RadioChanged,
+    RadioState,
+)
+from otagate.radios import zwave_nodes as nodes
+from otagate.radios.zwave_line import ZwaveLine
+from otagate.radios.zwave_transfers import Transfers
+from otagate.sessions import zwave_words as words
+from otagate.sessions.zwave import Patience
+
+LOG = structlog.get_logger("otagate.radio")
+
+_TICK = 1.0
+_TELL_SEEN_EVERY = 60.0
+_ASK_WITHIN = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZwaveSettings:
+    """How to reach one controller; the words are those of the configuration. `pace`: simulated hardware lives so much faster."""
+
+    name: RadioName
+    url: str
+    region: str | None = None
+    pace: float = 1.0
+
+
+class ZwaveRadio:
+    """One Z-Wave controller behind zwave-js-server; implements `ports.Radio`."""
+
+    def __init__(self, settings: ZwaveSettings, *, emit: Emit, clock: Clock, patience: Patience | None = None) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._clock = clock
+        self._transfers = Transfers(nodes=self, emit=emit, clock=clock, patience=patience or Patience())
+        self._line: ZwaveLine | None = None
+        self._sleepy: set[DeviceId] = set()
+        self._seen: dict[DeviceId, float] = {}
+        self._resting: dict[DeviceId, float] = {}
+        self._restarted = asyncio.Event()
+
+    @property
+    def name(self) -> RadioName:
+        """The name in the configuration."""
+        return self._settings.name
+
+    @property
+    def pauses(self) -> bool:
+        """The driver knows no pause."""
+        return False
+
+    # --- one life ---------------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """See `ports.Radio.run`."""
+        self._tell("starting", f"connecting to {self._settings.url}")
+        async with ZwaveLine(self._settings.url, self._heard) as line:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    listening = group.create_task(line.listen(), name=f"listen:{self.name}")
+                    await line.ready()
+                    self._begin(line, group)
+                    group.create_task(self._keep_time(), name=f"time:{self.name}")
+                    await self._restarted.wait()
+                    listening.cancel()
+                    raise RadioUnavailable(f"{self._settings.url}: the driver was started again")
+            finally:
+                self._line = None
+                self._transfers.lose()
+
+    def _begin(self, line: ZwaveLine, group: asyncio.TaskGroup) -> None:
+        self._restarted.clear()
+        self._line = line
+        self._resting.clear()
+        for node in line.controller.nodes.values():
+            self._describe(node)
+        self._tell("up", self._sentence(line))
+        self._transfers.connect(line, group)
+
+    def _sentence(self, line: ZwaveLine) -> str:
+        controller = line.controller
+        region = nodes.region_of(controller) or self._settings.region
+        told = f"region {region}" if region else "region not known: set `region` of the radio"
+        return f"home id {int(controller.home_id or 0):08x}, {told}, {len(controller.nodes)} nodes; {line.sentence}"
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK / self._settings.pace)
+            self._transfers.tick()
+
+    def _tell(self, state: RadioState, sentence: str) -> None:
+        self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
+
+    # --- the port ---------------------------------------------------------------------------------------------------------------------
+
+    def command(self, order: Order) -> None:
+        """See `ports.Radio.command`."""
+        self._transfers.command(order)
+
+    def committed(self, token: int) -> None:
+        """See `ports.Radio.committed`."""
+        self._transfers.committed(token)
+
+    async def stop(self, update: UpdateId) -> None:
+        """See `ports.Radio.stop`."""
+        await self._transfers.stop(update)
+
+    async def interrogate(self, device: DeviceId) -> Device:
+        """See `ports.Radio.interrogate`."""
+        line, node = self._node(device)
+        described = self._describe_as(node)
+        if described.node is not None and described.node.controller:
+            return described  # the driver has read it from the chip at its start
+        self._require_reachable(device, node)
+        components, _ = await self._ask(line, device, node)
+        return replace(self._describe_as(node), components=components)
+
+    async def notify(self, device: DeviceId) -> Component:
+        """See `ports.Radio.notify`: a Z-Wave node is asked, and tells everything."""
+        told = await self.interrogate(device)
+        return told.components[0] if told.components else Component(id=zwave_component_id(0))
+
+    async def permit_joining(self, seconds: int) -> None:
+        """See `ports.Radio.permit_joining`."""
+        del seconds
+        self._not_here("nodes are included")
+
+    async def back_up(self) -> RadioBackup:
+        """See `ports.Radio.back_up`."""
+        self._not_here("the controller is copied")
+
+    def _not_here(self, deed: str) -> NoReturn:
+        raise NotOnThisRadio(f"{deed} with the program that runs the Z-Wave driver of {self.name}, such as Home Assistant or Z-Wave JS UI")
+
+    # --- nodes ------------------------------------------------------------------------------------------------------------------------
+
+    def _node(self, device: DeviceId) -> tuple[ZwaveLine, Node]:
+        if self._line is None:
+            raise RadioUnavailable(f"radio {self.name} is not up")
+        controller = self._line.controller
+        node = controller.nodes.get(node_id_of(device))
+        if node is None or nodes.device_id_of(node, int(controller.home_id or 0)) != device:
+            raise UnknownDevice(f"radio {self.name} does not know {device}")
+        return self._line, node
+
+    def _describe_as(self, node: Node) -> Device:
+        if self._line is None:
+            raise RadioUnavailable(f"radio {self.name} is not up")
+        return nodes.describe(node, self._line.controller, self.name, self._settings.region)
+
+    def _describe(self, node: Node) -> None:
+        """Tell of a node, and whether it sleeps or is silent now."""
+        device = self._describe_as(node)
+        (self._sleepy.add if device.sleepy else self._sleepy.discard)(device.id)
+        self._emit(DeviceFound(device=device))
+        if nodes.is_asleep(node):
+            self._emit(DeviceSlept(device=device.id))
+        elif nodes.is_dead(node):
+            self._emit(DeviceSilent(device=device.id))
+        elif device.node is not None and device.node.status in ("alive", "awake"):
+            self._seen_now(device.id)
+
+    def _require_reachable(self, device: DeviceId, node: Node) -> None:
+        """Raises DeviceUnreachable where asking would be in vain, or in the way."""
+        left = self._resting.get(device, 0.0) - self._clock.monotonic()
+        if left > 0:
+            raise DeviceUnreachable(f"{device} restarts with its new firmware; it is asked in {left:.0f} s")
+        if self._transfers.moving(device):
+            raise DeviceUnreachable(f"{device} is receiving an image; it is asked afterwards")
+        if nodes.is_asleep(node):
+            raise DeviceUnreachable(f"{device} sleeps; it is asked when it wakes up")
+
+    async def _ask(self, line: ZwaveLine, device: DeviceId, node: Node) -> tuple[tuple[Component, ...], nodes.Metadata | None]:
+        try:
+            async with asyncio.timeout(_ASK_WITHIN):
+                return await nodes.read_components(line, node)
+        except TimeoutError:
+            raise DeviceUnreachable(f"{device} did not answer within {_ASK_WITHIN:.0f} s") from None
+
+    async def prepare(self, device: DeviceId, target: int) -> tuple[words.Prepared, nodes.Metadata | None]:
+        """See `zwave_transfers.Nodes.prepare`."""
+        line, node = self._node(device)
+        components, metadata = await self._ask(line, device, node)
+        prepared = words.Prepared(
+            upgradable=metadata is not None and metadata.upgradable,
+            targets=0 if metadata is None else len(metadata.firmware_ids),
+            largest_fragment=None if metadata is None else metadata.largest_fragment,
+            version=components[target].version if target < len(components) else None,
+        )
+        return prepared, metadata
+
+    def rest(self, device: DeviceId, seconds: float) -> None:
+        """See `zwave_transfers.Nodes.rest`."""
+        self._resting[device] = self._clock.monotonic() + seconds
+
+    def sleeps(self, device: DeviceId) -> bool:
+        """See `zwave_transfers.Nodes.sleeps`."""
+        return device in self._sleepy
+
+    # --- what the driver tells --------------------------------------------------------------------------------------------------------
+
+    def _heard(self, event: Mapping[str, Any]) -> None:
+        """Every event of the server, after the library took it."""
+        if self._line is None:
+            return
+        kind, number = event.get("event"), event.get("nodeId")
+        match event.get("source"):
+            case "node" if isinstance(number, int):
+                self._of_node(str(kind), number, event)
+            case "controller":
+                self._of_controller(str(kind), event)
+            case "driver" if kind == "driver ready":
+                self._restarted.set()
+
+    def _of_controller(self, kind: str, event: Mapping[str, Any]) -> None:
+        told = event.get("node")
+        number = told.get("nodeId") if isinstance(told, Mapping) else None
+        if not isinstance(number, int) or self._line is None:
+            return
+        if kind == "node removed":
+            device = self._device_id(number)
+            self._transfers.gone(device)
+            self._emit(DeviceGone(device=device))
+        elif kind == "node added" and (node := self._line.controller.nodes.get(number)) is not None:
+            self._describe(node)
+
+    def _device_id(self, number: int) -> DeviceId:
+        controller = None if self._line is None else self._line.controller
+        return zwave_device_id(int((controller.home_id if controller is not None else 0) or 0), number)
+
+    def _of_node(self, kind: str, number: int, event: Mapping[str, Any]) -> None:
+        node = None if self._line is None else self._line.controller.nodes.get(number)
+        if node is None:
+            return
+        device = self._device_id(number)
+        match kind:
+            case "firmware update progress":
+                self._transfers.progressed(device, _mapping(event.get("progress")))
+                self._seen_now(device)
+            case "firmware update finished":
+                self._transfers.finished(device, _mapping(event.get("result")))
+            case "sleep":
+                self._emit(DeviceSlept(device=device))
+            case "dead":
+                self._emit(DeviceSilent(device=device))
+            case "alive" | "ready":
+                self._describe(node)
+                self._emit(DeviceReturned(device=device))
+            case "interview completed":
+                self._interviewed(device, node)
+            case "wake up":
+                self._seen.pop(device, None)
+                self._seen_now(device)
+            case "value updated" | "value notification" | "notification":
+                self._seen_now(device)
+
+    def _interviewed(self, device: DeviceId, node: Node) -> None:
+        """The driver has read everything anew, so what it knows is fresh."""
+        self._resting.pop(device, None)
+        self._describe(node)
+        for component in nodes.known_components(node):
+            self._emit(DeviceAsked(device=device, component=component))
+        self._emit(DeviceReturned(device=device))
+
+    def _seen_now(self, device: DeviceId) -> None:
+        now = self._clock.monotonic()
+        if now - self._seen.get(device, float("-inf")) >= _TELL_SEEN_EVERY:
+            self._seen[device] = now
+            self._emit(DeviceSeen(device=device))
+
+
+def _mapping(told: object) -> Mapping[str, Any]:
+    return told if isinstance(told, Mapping) else {}
