@@ -373,7 +373,7 @@ class Hub:
 
     def _when(self, kind: str, act: Callable[[], None]) -> None:
         def after_commit(facts: Sequence[Fact]) -> None:
-            if any(fact.kind == kind for fact in facts):
+            if any(fact.kind == kind for fact in facts) or (kind == "progress" and not facts):  # a sample tells the journal nothing
                 self.store.after_commit = lambda _: None
                 act()
 
@@ -431,5 +431,5 @@ class Hub:
         return None if verdict is None else verdict.reason
 
     def kinds(self, update: UpdateId) -> list[str]:
-        """What the journal told of an update, without samples of progress."""
-        return [fact.kind for fact in self.told if fact.subject_id == update and fact.kind != "progress"]
+        """What the journal told of an update."""
+        return [fact.kind for fact in self.told if fact.subject_id == update]

@@ -69,11 +69,19 @@ async def test_what_a_device_waits_for_leaves_only_after_its_commit() -> None:
 @instantly
 async def test_progress_reaches_the_disk_in_steps_and_not_with_every_block() -> None:
     bench = a_bench(seconds=2_000.0)
-    update = await the_end(bench)
-    samples = [fact.data["bytes_sent"] for fact in await bench.facts("progress")]
+    samples: list[int] = []
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.TRANSFERRING)
+        hub.ledger.watch(lambda row: samples.append(row.bytes_sent) if row.state is State.TRANSFERRING else None)
+        told = len(await bench.facts())
+        await hub.until(lambda: len(samples) >= 3)
+        assert (await bench.rows())[0].bytes_sent == samples[-1]
+        assert [fact for fact in (await bench.facts())[told:] if fact.subject == "update"] == []  # it is no step of its life
+        ended = await hub.until_ended(update.id)
     assert samples == sorted(samples)
-    assert 3 <= len(samples) <= 20
-    assert update.state is State.SUCCEEDED
+    assert len(samples) <= 20
+    assert ended.state is State.SUCCEEDED
 
 
 @instantly

@@ -27,7 +27,7 @@ SAYINGS = [
     (Cause.TRANSFERRED,), (Cause.TRANSFERRED, Cause.ACTIVATED), (Cause.ACCEPTED, Cause.TRANSFERRED, Cause.ACTIVATED), (Cause.REBOOTED,),
     (Cause.IMAGE_REJECTED,), (Cause.RETURNED,), (Cause.VERSION_MATCHES,), (),
 ]  # fmt: skip
-KEPT = frozenset({"created", "progress", "waits", "paused", "resumed"})
+KEPT = frozenset({"created", "waits", "paused", "resumed"})
 """Facts about an update that do not move it."""
 
 

@@ -32,13 +32,14 @@ def test_the_pace_is_that_of_the_last_seconds() -> None:
     assert progress.rate(75.0) is None
 
 
-def test_a_sample_is_due_after_five_percent_or_a_minute_with_something_new() -> None:
+def test_a_sample_is_due_after_five_percent_and_only_then() -> None:
     progress = Progress(total=1_000)
     progress.moved(49, 1.0)
-    assert not progress.due_on_disk(1.0)
+    assert not progress.due_on_disk()
     progress.moved(50, 2.0)
-    assert progress.due_on_disk(2.0)
-    progress.saved_now(2.0)
-    assert not progress.due_on_disk(1_000.0)
-    progress.moved(51, 1_000.0)
-    assert progress.due_on_disk(1_000.0)
+    assert progress.due_on_disk()
+    progress.saved_now()
+    progress.moved(99, 10_000.0)
+    assert not progress.due_on_disk()
+    progress.moved(100, 10_001.0)
+    assert progress.due_on_disk()

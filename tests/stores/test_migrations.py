@@ -13,8 +13,11 @@ import pytest
 
 from otagate.model.errors import StoreCorrupt, StoreError
 from otagate.model.facts import Fact
+from otagate.model.lifecycle import State
+from otagate.stores.documents import DEVICES, UPDATES
 from otagate.stores.sqlite import open_sqlite_file
 from otagate.stores.sqlite_file import Migration, load_migrations
+from tests.contracts.test_store import a_full_device, an_update
 
 NAME = "otagate.db"
 TODAY = len(load_migrations())
@@ -64,6 +67,25 @@ async def test_a_file_of_every_schema_that_there_was_opens_today(tmp_path: Path)
         await a_store(path)
         assert look(path, "PRAGMA user_version") == [(TODAY,)]
         assert look(path, "SELECT value FROM settings") == [("yes",)]
+
+
+async def test_updates_and_devices_of_the_second_schema_are_as_they_were_and_cannot_disagree_with_their_columns(tmp_path: Path) -> None:
+    await (await open_sqlite_file(tmp_path / NAME, load_migrations()[:2])).close()
+    rows = [an_update(f"u{number}", state=state) for number, state in ((3, State.QUEUED), (1, State.SUCCEEDED), (2, State.TRANSFERRING))]
+    connection = sqlite3.connect(tmp_path / NAME)
+    with connection:
+        connection.executemany("INSERT INTO updates (document) VALUES (?)", [(UPDATES.encode(each),) for each in rows])
+        connection.execute("INSERT INTO devices (document) VALUES (?)", (DEVICES.encode(a_full_device()),))
+    connection.close()
+    store = await open_sqlite_file(tmp_path / NAME)
+    assert list(await store.updates.page()) == rows[::-1]
+    assert list(await store.updates.unfinished()) == [rows[0], rows[2]]
+    assert list(await store.devices.all()) == [a_full_device()]
+    for lie in ("state = 'failed'", "device = 'another'", "component = '0x0'", "id = 'u9'"):
+        with pytest.raises(StoreError, match="CHECK"):
+            async with store.transaction():
+                await store.write(f"UPDATE updates SET {lie} WHERE id = 'u1'")
+    await store.close()
 
 
 async def test_a_whole_copy_of_the_older_file_stays_beside_it_closed_to_others(tmp_path: Path) -> None:

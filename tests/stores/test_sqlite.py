@@ -267,7 +267,7 @@ async def test_damage_in_the_middle_of_the_file_is_found_when_it_is_opened(tmp_p
 async def test_a_row_that_makes_no_value_is_named_as_damage(tmp_path: Path) -> None:
     store = await open_sqlite_file(tmp_path / NAME)
     async with store.transaction():
-        await store.write("INSERT INTO devices (document) VALUES (?)", '{"id": "zigbee-1", "radio": null, "battery_percent": "full"}')
+        await store.write("INSERT INTO devices (id, document) VALUES ('zigbee-1', ?)", '{"id": "zigbee-1", "radio": null, "battery_percent": "full"}')
     with pytest.raises(StoreCorrupt, match="a stored device cannot be read: battery_percent"):
         await store.devices.all()
     with pytest.raises(UnknownDevice):

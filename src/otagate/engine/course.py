@@ -26,7 +26,7 @@ from otagate.engine.registry import Registry
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
-from otagate.model.errors import DeviceUnreachable, ImageError, NotInState, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.errors import DeviceUnreachable, ImageError, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Watch, Withdraw
 from otagate.model.updates import Update
@@ -71,7 +71,6 @@ class Course:
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
-        self.progress.saved_at = self.tools.clock.monotonic()
         self._began_at = self.update.bytes_sent
 
     def changed(self, update: Update) -> None:
@@ -178,7 +177,7 @@ class Course:
             await self._take(letter)
             if self._stands(State.TRANSFERRING) and self._all_handed_out():
                 await self._notice_reboot(letter)
-            if self._stands(state) and self.progress.due_on_disk(self.tools.clock.monotonic()):
+            if self._stands(state) and self.progress.due_on_disk():
                 await self._sample()
             if self._stands(state) and silence.read() >= waits.silence:
                 await self._try_again((_failure(state),), f"nothing was heard of it for {waits.silence:.0f} s")
@@ -194,8 +193,8 @@ class Course:
 
     async def _sample(self) -> None:
         with suppress(StoreError):  # the next look tries again
-            await self.tools.ledger.amend(self.update.id, "progress", check=_require_transfer, bytes_sent=self.progress.offset)
-            self.progress.saved_now(self.tools.clock.monotonic())
+            await self.tools.ledger.sample(self.update.id, self.progress.offset)
+            self.progress.saved_now()
 
     # --- staged, activating, confirming -----------------------------------------------------------------------------------------------
 
@@ -404,8 +403,3 @@ class Course:
 
 def _failure(state: State) -> Cause:
     return Cause.EXPIRED if state is State.OFFERING else Cause.STALLED
-
-
-def _require_transfer(update: Update) -> None:
-    if update.state not in (State.OFFERING, State.TRANSFERRING):
-        raise NotInState(f"update {update.id} is {update.state} and transfers nothing")

@@ -173,6 +173,16 @@ class Ledger:
         self._changed(update)
         return update
 
+    async def sample(self, update_id: UpdateId, bytes_sent: int) -> None:
+        """Write down how far a transfer is: no step of its life, so the journal says nothing of it. Raises UnknownUpdate, StoreUnavailable."""
+        async with self._journal.commit():
+            before = await self._store.updates.get(update_id)
+            if before.state not in (State.OFFERING, State.TRANSFERRING):
+                return
+            update = replace(before, bytes_sent=bytes_sent)
+            await self._store.updates.put(update)
+        self._changed(update)
+
     async def hold(self, verdicts: Mapping[UpdateId, Verdict]) -> None:
         """Say for what queued updates wait, all in one transaction; one that is queued no longer is left alone. Raises StoreUnavailable."""
         changed: list[Update] = []

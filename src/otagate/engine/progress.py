@@ -20,7 +20,6 @@ class Progress:
     offset: int = 0
     fragments: tuple[int, int] | None = None
     saved: int = 0
-    saved_at: float = 0.0
     samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
     @property
@@ -49,10 +48,10 @@ class Progress:
         rate = self.rate(now)
         return (self.total - self.offset) / rate if rate else None
 
-    def due_on_disk(self, now: float) -> bool:
-        """Whether a sample belongs on disk now: every 5 % or 60 s, never per block."""
-        return self.offset > self.saved and (self.offset - self.saved >= self.total * 0.05 or now - self.saved_at >= 60.0)
+    def due_on_disk(self) -> bool:
+        """Whether a sample belongs on disk: every 5 %, however long that takes; cards wear, and after a restart the device knows its offset."""
+        return self.offset > self.saved and self.offset - self.saved >= self.total * 0.05
 
-    def saved_now(self, now: float) -> None:
+    def saved_now(self) -> None:
         """The present mark is on disk."""
-        self.saved, self.saved_at = self.offset, now
+        self.saved = self.offset

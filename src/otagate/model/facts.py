@@ -15,7 +15,7 @@ Scalar = str | int | float | bool | None
 class Fact:
     """Something that happened. `number` is 0 until the store has given it one; numbers are gapless and rise.
 
-    `kind` is a word (`created`, a lifecycle cause, `progress`, `found`, `interrogated`, `state`); `subject` with `subject_id` says of what;
+    `kind` is a word (`created`, a lifecycle cause, `found`, `interrogated`, `state`); `subject` with `subject_id` says of what;
     `data` is flat and small: at most about twenty scalars.
     """
 

@@ -184,7 +184,17 @@ class _Updates:
 
     async def put(self, update: Update) -> None:
         document = UPDATES.encode(update)
-        await self._store.write("INSERT INTO updates (document) VALUES (?) ON CONFLICT (id) DO UPDATE SET document = excluded.document", document)
+        kept = "UPDATE updates SET document = ? WHERE id = ? AND state = ? RETURNING id"  # the most frequent write: it touches no index
+        if not await self._store.write(kept, document, update.id, update.state.value):
+            await self._store.write(
+                "INSERT INTO updates (id, device, component, state, document) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document",
+                update.id,
+                update.device,
+                update.component,
+                update.state.value,
+                document,
+            )
 
     async def get(self, update_id: UpdateId) -> Update:
         found = await self._select("id = ?", update_id)
@@ -231,7 +241,8 @@ class _Devices:
 
     async def put(self, device: Device) -> None:
         document = DEVICES.encode(device)
-        await self._store.write("INSERT INTO devices (document) VALUES (?) ON CONFLICT (id) DO UPDATE SET document = excluded.document", document)
+        sql = "INSERT INTO devices (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document"
+        await self._store.write(sql, device.id, document)
 
     async def get(self, device_id: DeviceId) -> Device:
         rows = await self._store.read("SELECT document FROM devices WHERE id = ?", device_id)
