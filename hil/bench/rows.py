@@ -70,8 +70,8 @@ def _of_each_stack(*rows: Row) -> tuple[Row, ...]:
 
 
 ROWS = _of_each_stack(
-    Row(stack="znp", name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=5),
-    Row(stack="znp", name="air off, 8 devices", devices=8, image_bytes=65_536, speedup=None, rounds=3),
+    Row(stack="znp", name="air off, 1 device", devices=1, image_bytes=65_536, speedup=None, rounds=3),
+    Row(stack="znp", name="air off, 8 devices", devices=8, image_bytes=32_768, speedup=None, rounds=3),
     Row(stack="znp", name="real time, 1 device", devices=1, image_bytes=16_384, speedup=1.0, rounds=3),
     Row(stack="znp", name="real time, 8 devices", devices=8, image_bytes=8_192, speedup=1.0, rounds=2),
 )

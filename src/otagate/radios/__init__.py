@@ -2,8 +2,8 @@
 
 Holds: `zigbee` (the Radio over zigpy), `connection` (one life of its line: `listening` before the first byte, `attach` for which network is ours),
 `switchboard` (frames to sessions, effects out), `sender` and `outbox` (the one bounded sender), `peers` (devices as zigpy knows them), `stacks`
-(radio libraries by name), `exchange` (what every fast path does), `znp_path` and `znp_line`
-(the fast path of Z-Stack, and what its library does not offer), `silence` (zigpy's own OTA
+(radio libraries by name), `exchange` (what every fast path does), `znp_path` and `znp_line` (the fast path of Z-Stack, and what its library does not
+offer), `ezsp_path`, `ash_link` and `ash` (the fast path of EmberZNet, its line shared with bellows, and the frames on it), `silence` (zigpy's own OTA
 server), `library` (errors as ours).
 
 Imports: ports, model, sessions, and the radio libraries, which no other room names.
