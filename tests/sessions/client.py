@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,17 @@ from tests.sessions.playbook import LAMP, Playbook, park, play, serve, withdraw
 
 TIMEOUT = 3.0
 BACKOFF = 15.0
+HOUR = 3_600.0
 _ENDS = 10
 ATTEMPTS = 6
 
 
 @dataclass
 class Client:
-    """One image type of one device. `page` in bytes asks by pages; `step` is what fits its buffer; `keeps`: its bytes survive a failure."""
+    """One image type of one device, that looks at the labels of what it is sent as the specification asks.
+
+    `page` in bytes asks by pages; `step` is what fits its buffer; `keeps`: its bytes survive a failure; `runs` and `offered` are file versions.
+    """
 
     step: int = 50
     page: int = 0
@@ -36,6 +41,8 @@ class Client:
     fetching: bool = False  # one block that a page left out
     wakes: float | None = None
     booted: bytes | None = None
+    runs: int = wire.OLD
+    offered: int = wire.NEW
 
     def hears(self, frame: bytes, now: float) -> list[bytes]:
         """A frame of the server arrived."""
@@ -46,16 +53,15 @@ class Client:
                 return self._offered(frame, now)
             case 0x19, 0x05, "downloading" | "waiting":
                 return self._block(frame, now)
-            case 0x19, 0x07, "ending":
-                if frame[15:19] == b"\0\0\0\0":
-                    self.phase, self.wakes, self.booted = "booted", None, bytes(self.received)
+            case 0x19, 0x07, "ending" | "holding" if frame[3:11] == self._label():
+                self._told_when(int.from_bytes(frame[15:19], "little"), now)
             case 0x18, 0x0B, "ending" if frame[3] == 0x06 and frame[4]:
                 self._forget()
         return []
 
     def wakes_up(self, now: float) -> list[bytes]:
         """Its own timer ran out."""
-        if self.phase == "waiting":
+        if self.phase in ("waiting", "holding"):
             return self._begin("downloading", now)
         self.tries += 1
         self.fetching = True
@@ -66,7 +72,7 @@ class Client:
         self.phase, self.wakes = "idle", None
         if not self.keeps or gone == "asking":
             self._forget()
-        return [wire.end(wire.ABORT, tsn=self._next_number())] if gone == "downloading" else []
+        return [wire.end(wire.ABORT, tsn=self._next_number(), version=self.offered)] if gone == "downloading" else []
 
     def loses_power(self, now: float) -> list[bytes]:
         """Down and up again: it goes on with what it has, or waits to be told."""
@@ -77,11 +83,19 @@ class Client:
             self._forget()
         return self._begin("downloading", now) if self.received else []
 
+    def _told_when(self, seconds: int, now: float) -> None:
+        if seconds == wire.HOLD:
+            self.phase, self.wakes = "holding", now + HOUR
+        elif not seconds:
+            self.phase, self.wakes, self.booted, self.runs = "booted", None, bytes(self.received), self.offered
+
     def _offered(self, frame: bytes, now: float) -> list[bytes]:
         if frame[3]:
             self.phase, self.wakes = "idle", None
             return []
-        self.size = int.from_bytes(frame[12:16], "little")
+        if frame[4:12] != self._label():
+            self.received.clear()
+        self.offered, self.size = int.from_bytes(frame[8:12], "little"), int.from_bytes(frame[12:16], "little")
         return self._begin("downloading", now)
 
     def _block(self, frame: bytes, now: float) -> list[bytes]:
@@ -92,7 +106,7 @@ class Client:
             self._forget()
             return []
         assert frame[3] == 0
-        if int.from_bytes(frame[12:16], "little") != len(self.received) or self.phase == "waiting":
+        if frame[4:12] != self._label() or int.from_bytes(frame[12:16], "little") != len(self.received) or self.phase == "waiting":
             return []
         self.received += frame[17:]
         assert len(self.received) <= self.size
@@ -115,14 +129,18 @@ class Client:
         if not (self.same_number and self.tries):
             self._next_number()
         if self.phase == "asking":
-            return wire.query(tsn=self.tsn)
+            return wire.query(self.runs, tsn=self.tsn)
         if self.phase == "ending":
-            return wire.end(tsn=self.tsn)
+            return wire.end(tsn=self.tsn, version=self.offered)
         offset = len(self.received)
         if self.page and not self.fetching:
             self.page_ends = min(offset + self.page, self.size, offset + 32 * self.step)
-            return wire.ask_page(offset, self.step, page=self.page, spacing=20, tsn=self.tsn)
-        return wire.ask(offset, self.step, tsn=self.tsn)
+            return wire.ask_page(offset, self.step, page=self.page, spacing=20, tsn=self.tsn, version=self.offered)
+        return wire.ask(offset, self.step, tsn=self.tsn, version=self.offered)
+
+    def _label(self) -> bytes:
+        """Manufacturer code, image type and file version of what it downloads, as they stand in every frame about it."""
+        return struct.pack("<HHI", wire.MANUFACTURER, wire.IMAGE_TYPE, self.offered)
 
     def _next_number(self) -> int:
         self.tsn = (self.tsn + 1) & 0xFF
