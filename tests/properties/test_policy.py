@@ -100,12 +100,12 @@ def updates_of(drawn: list[tuple[int, State, int, bool]]) -> list[Update]:
 
 @given(UPDATES, st.integers(0, 4), st.integers(0, 4), st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)), st.randoms(use_true_random=False))
 def test_admission_keeps_its_promises(
-    drawn: list[tuple[int, State, int, bool]], parallel: int, sleepy_slots: int, sleepy: set[int], offline: set[int], dice: object
+    drawn: list[tuple[int, State, int, bool]], parallel: int, slow_slots: int, sleepy: set[int], offline: set[int], dice: object
 ) -> None:
     everyone = updates_of(drawn)
     queue, running = [each for each in everyone if each.state is State.QUEUED], [each for each in everyone if each.state in RUNNING]
     devices = {device_id(n): device(id=device_id(n), sleepy=n in sleepy, online=n not in offline) for n in range(10)}
-    air = Air(radios={RADIO: RadioAir(parallel=parallel, sleepy=sleepy_slots)}, devices=devices)
+    air = Air(radios={RADIO: RadioAir(parallel=parallel, slow=slow_slots)}, devices=devices)
     admission = admit(queue, running, air=air, now=NOW)
 
     started = [each for each in queue if each.id in admission.admitted]
@@ -114,7 +114,7 @@ def test_admission_keeps_its_promises(
     owners = [each.device for each in started]
     assert len(owners) == len(set(owners))
     assert not set(owners) & {each.device for each in running}
-    for asleep, limit in ((False, parallel), (True, sleepy_slots)):
+    for asleep, limit in ((False, parallel), (True, slow_slots)):
         mine = [each for each in started if devices[each.device].sleepy is asleep]
         before = [each for each in running if each.state in ON_THE_AIR and devices[each.device].sleepy is asleep]
         assert len(mine) <= max(0, limit - len(before))
