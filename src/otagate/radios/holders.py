@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 UUCP_LOCKS = Path("/var/lock")
+_PSEUDO_TERMINALS = range(136, 144)  # Unix98 slaves: every devpts, one for each container, counts them from 0
 _FLOCK = re.compile(r"\d+: (?:FLOCK|OFDLCK|POSIX) .* (-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ")
 
 
@@ -72,7 +73,9 @@ def _is_port(descriptor: Path, port: os.stat_result) -> bool:
         return False
     if not stat.S_ISCHR(port.st_mode):
         return (opened.st_dev, opened.st_ino) == (port.st_dev, port.st_ino)
-    return stat.S_ISCHR(opened.st_mode) and opened.st_rdev == port.st_rdev  # one port has many names
+    if not stat.S_ISCHR(opened.st_mode) or opened.st_rdev != port.st_rdev:  # one port has many names
+        return False
+    return os.major(port.st_rdev) not in _PSEUDO_TERMINALS or opened.st_dev == port.st_dev
 
 
 def _lockers(port: os.stat_result) -> set[int]:
