@@ -65,7 +65,7 @@ CASES = {
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),
     "images rm": Case(done=(SHA256,), usage=("ab" * 32,), fails=("remove_image", FULL)),
 }
-LOCAL = {"run", "check-config", "demo", "adopt", "detect"}
+LOCAL = {"run", "check-config", "demo", "adopt", "detect", "doctor"}
 """Commands that ask no daemon, or ask one only where it is there; each has its own tests."""
 
 

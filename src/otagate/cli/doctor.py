@@ -1,0 +1,185 @@
+"""`otagate doctor`: what is wrong with this hub, and the command that mends it. It needs no daemon and asks one that is there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otagate import __version__
+from otagate.cli import checkup
+from otagate.cli.findings import Finding, bad, ok, warning
+from otagate.cli.session import AsJson, TokenFile, Url, Wishes, print_json, read_token, settle, terminal, usual_url
+from otagate.cli.stops import Exit, ProblemStop, Stop
+from otagate.cli.tables import cell
+
+if TYPE_CHECKING:
+    from otagate.cli.client import Client
+    from otagate.config import HubSettings
+
+DEFAULT_CONFIG = Path("/etc/otagate/otagate.yaml")
+MARKS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "bad": ("WRONG", "red")}
+RADIO_REMEDIES = {
+    "in_use": "stop the other program, then: otagate reattach {name}",
+    "wrong_network": "put the old stick back, or do as the sentence says; then: otagate reattach {name}",
+    "retrying": "otagate detect",
+    "starting": "wait a moment, then: otagate radios",
+}
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's configuration.")] = DEFAULT_CONFIG,
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with this hub, and the command that mends it; with or without a daemon that runs."""
+    before = ctx.obj if isinstance(ctx.obj, Wishes) else Wishes()
+    wishes = Wishes(url=url or before.url, token_file=token_file or before.token_file, as_json=as_json or before.as_json)
+    raise typer.Exit(settle(lambda: _doctor(config, wishes), as_json=wishes.as_json))
+
+
+def _doctor(config: Path, wishes: Wishes) -> Exit:
+    findings = [*checkup.machine()]
+    settings = _read(config, findings)
+    daemon = None if settings is None else store_owner(settings)
+    if settings is not None:
+        findings += checkup.examine(checkup.Patient(config=config, settings=settings, daemon=daemon))
+    findings += asyncio.run(_ask(config, settings, wishes))
+    wrong = sum(each.result == "bad" for each in findings)
+    if wishes.as_json:
+        print_json({"findings": [each.document() for each in findings]})
+    else:
+        _show(findings)
+    return Exit.FAILED if wrong else Exit.DONE
+
+
+def _read(config: Path, findings: list[Finding]) -> HubSettings | None:
+    """The settings, or what is wrong with them."""
+    from otagate.config import load
+    from otagate.model.errors import ConfigError
+
+    try:
+        return load(config, os.environ, by_hand=True)
+    except ConfigError as error:
+        if not config.exists():
+            remedy = "name yours with --config, or write one: otagate detect shows the lines for a stick"
+            findings.append(bad("configuration", f"{config} does not exist", remedy))
+        else:
+            findings.extend(bad("configuration", line, _mended(line, config)) for line in str(error).splitlines())
+        return None
+
+
+def _mended(line: str, config: Path) -> str:
+    """What to do about an error of the configuration; the line itself says what is right there."""
+    if "by others (mode" in line:
+        return "sudo chmod 0600 FILE, the one that this key names (token_file: api-token in the state folder, where it is not given)"
+    return f"edit {config}, then: otagate check-config {config}"
+
+
+def store_owner(settings: HubSettings) -> int | None:
+    """The process that has the hub's store open, by the lock that it holds."""
+    from otagate.radios.holders import holding
+
+    if not settings.store.url.startswith("sqlite:///"):
+        return None
+    lock = settings.state_dir / f"{settings.store.url.removeprefix('sqlite:///')}.lock"
+    return next((each.pid for each in holding(str(lock)).holders), None)
+
+
+# --- the daemon ---------------------------------------------------------------------------------------------------------------------------
+
+
+async def _ask(config: Path, settings: HubSettings | None, wishes: Wishes) -> list[Finding]:
+    from otagate.cli.client import Client
+
+    url = wishes.url or os.environ.get("OTAGATE_URL") or _address(settings) or usual_url(wishes.token_file)
+    try:
+        async with Client(url, _token(wishes, settings)) as client:
+            return [each async for each in _daemon(client, url)]
+    except ProblemStop as stop:
+        if stop.problem.get("status") == 401:
+            return [bad("daemon", f"the daemon at {url} wants its token", "sudo otagate doctor, or name it with --token-file")]
+        return [bad("daemon", f"the daemon at {url} answers: {stop}", "journalctl -u otagate -n 50")]
+    except Stop as stop:
+        return [bad("daemon", str(stop), _start(config))]
+
+
+def _start(config: Path) -> str:
+    return "sudo systemctl start otagate, then: journalctl -u otagate -n 50" if checkup.UNIT.exists() else f"otagate run --config {config}"
+
+
+def _address(settings: HubSettings | None) -> str | None:
+    """Where the daemon of this configuration listens, a socket that we may open first."""
+    if settings is None:
+        return None
+    sockets = [each for each in settings.api.listen if each.startswith("unix:") and os.access(each.removeprefix("unix:"), os.W_OK)]
+    ports = [f"http://{each}" for each in settings.api.listen if not each.startswith("unix:")]
+    return next(iter(sockets + ports), None)
+
+
+def _token(wishes: Wishes, settings: HubSettings | None) -> str | None:
+    if wishes.token_file is None and not os.environ.get("OTAGATE_TOKEN_FILE") and settings is not None:
+        with suppress(Stop):
+            return read_token(settings.token_file)
+        return None
+    return read_token(wishes.token_file)
+
+
+async def _daemon(client: Client, url: str) -> AsyncIterator[Finding]:
+    told = await client.get("openapi.json")
+    version = told["info"]["version"]
+    if version == __version__:
+        yield ok("daemon", f"answers at {url}")
+    else:
+        yield warning("daemon", f"the daemon is otagate {version}, this command is {__version__}", "sudo systemctl restart otagate")
+    for finding in _halted(await client.get("halt")):
+        yield finding
+    for radio in await client.items("radios"):
+        yield _radio(radio)
+    for source in await client.items("sources"):
+        if source["state"] != "ok":
+            yield warning(f"source {source['name']}", source["sentence"], f"otagate sources --refresh {source['name']}")
+    for finding in _devices(await client.items("devices", query={})):
+        yield finding
+
+
+def _halted(halt: dict[str, Any]) -> Iterator[Finding]:
+    if halt["halted"]:
+        yield warning("halt", f"everything is halted by {halt['actor']}: {halt['because'] or 'nobody said why'}", "otagate halt --lift")
+
+
+def _radio(radio: dict[str, Any]) -> Finding:
+    check, sentence = f"radio {radio['name']}", f"{radio['state']}: {radio['sentence']}"
+    if radio["state"] == "up":
+        return ok(check, sentence)
+    remedy = RADIO_REMEDIES.get(radio["state"], "otagate radios").format(name=radio["name"])
+    return warning(check, sentence, remedy) if radio["state"] in {"starting", "disabled", "lent"} else bad(check, sentence, remedy)
+
+
+def _devices(devices: list[dict[str, Any]]) -> Iterator[Finding]:
+    untold = [each["id"] for each in devices if each["online"] and not each["components"] and each["power"] == "mains"]
+    if untold:
+        yield warning("devices", f"{len(untold)} of {len(devices)} have not told which firmware they run", f"otagate check {untold[0]}")
+
+
+def _show(findings: list[Finding]) -> None:
+    console = terminal()
+    for each in findings:
+        mark, style = MARKS[each.result]
+        line = cell(f"{mark:<6} {each.check}: {each.sentence}")
+        line.stylize(style, 0, 6)
+        console.print(line, soft_wrap=True)
+        if each.remedy is not None:
+            console.print(cell(f"       do: {each.remedy}"), soft_wrap=True)
+    wrong, warned = (sum(each.result == result for each in findings) for result in ("bad", "warning"))
+    console.print(f"{wrong} wrong, {warned} to know of." if wrong or warned else "Nothing is wrong.")
