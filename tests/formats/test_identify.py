@@ -59,8 +59,6 @@ def test_a_length_before_the_header_that_looks_like_gzip_is_still_a_zigbee_file(
         pytest.param(zipped(build(), zipfile.ZIP_STORED), "a ZIP archive", id="zip with the image in clear"),
         pytest.param(gzip.compress(build()), "a gzip archive", id="gzip"),
         pytest.param(b"\x7fELF\x01\x01\x01" + bytes(200), "an ELF program", id="elf"),
-        pytest.param(b"\xeb\x17\xa6\x03\x08\x00\x00\x00" + bytes(200), "a Silicon Labs GBL file without the OTA header", id="gbl"),
-        pytest.param(b":020000040800F2\r\n:10000000", "an Intel HEX file", id="hex"),
         pytest.param(b"\r\n<!DOCTYPE html><title>404</title>", "a web page (HTML)", id="html"),
         pytest.param(b"\xef\xbb\xbf<HTML lang=en>", "a web page (HTML)", id="html with a byte order mark"),
         pytest.param(b'<?xml version="1.0"?>\n<html xmlns="x">', "a web page (HTML)", id="xhtml"),

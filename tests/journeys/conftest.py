@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.journeys.hub", "tests.journeys.process")
+pytest.register_assert_rewrite("tests.journeys.hub", "tests.journeys.process", "tests.journeys.zwave")
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

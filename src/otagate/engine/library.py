@@ -96,7 +96,7 @@ class Library:
         What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. Raises Malformed, TooLarge,
         IntegrityMismatch, StoreUnavailable.
         """
-        identified = await asyncio.to_thread(identify, data, self._max_bytes)
+        identified = await asyncio.to_thread(identify, data, self._max_bytes, file_name)
         async with self._lock:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)

@@ -206,10 +206,11 @@ def _take(look: _Look, name: str, target: Path, signature: Signature) -> None:
     data = _read(target, signature)
     look.read += len(data)
     try:
-        identified = identify(data, look.limit)
+        identified = identify(data, look.limit, name)
     except ImageError as error:
         raise _Unusable(str(error), lasting=False) from error
-    as_sent = data if len(identified.view) == len(data) else bytes(identified.view)
+    whole = len(identified.view) == len(data) or identified.facts.protocol == "zwave"  # whose container is told by the name, or told once
+    as_sent = data if whole else bytes(identified.view)
     look.new.append(Found(file_name=name, data=as_sent, facts=identified.facts))
     look.known[name] = Seen(signature=signature, since=look.now, offered=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from otagate.formats import contents, ikea, integrity, zigbee
+from otagate.formats import contents, ikea, integrity, zigbee, zwave
 from otagate.model.errors import Malformed, TooLarge
 from otagate.model.images import ImageFacts
 
@@ -17,11 +17,9 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip archive: unpack it and give the OTA file inside"),
     (b"\x7fELF", "an ELF program, as a linker writes it, before it is made into an OTA file"),
-    (b"\xeb\x17\xa6\x03", "a Silicon Labs GBL file without the OTA header that Zigbee devices expect"),
     (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
 )
-_INTEL_HEX = re.compile(rb":[0-9A-Fa-f]{8}")
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
@@ -33,9 +31,10 @@ class Identified:
     view: memoryview
 
 
-def identify(data: bytes | memoryview, limit: int) -> Identified:
+def identify(data: bytes | memoryview, limit: int, file_name: str = "") -> Identified:
     """Tell what firmware file this is, and make every check of it that needs no device; at most `limit` bytes.
 
+    The name of the file counts only where its bytes say nothing: raw images of Z-Wave nodes.
     A failed check is no error: the facts tell of it, and `policy.trust` refuses the image. Raises TooLarge for a longer file, and Malformed with a
     sentence that says what the file is, or where it is damaged.
     """
@@ -47,7 +46,10 @@ def identify(data: bytes | memoryview, limit: int) -> Identified:
     # A length before the OTA header may look like the start of anything, so an OTA header within reach settles it.
     stranger = None if zigbee.MAGIC in (head[:4], head[4:8]) else _recognise(head)
     if stranger is not None:
-        raise Malformed(f"this is {stranger}; it is not a Zigbee OTA file")
+        raise Malformed(f"this is {stranger}; it is no firmware file that can be sent to a device")
+    if zigbee.MAGIC not in bytes(data[: zigbee.PREFIX_LIMIT]) and zwave.recognise(data, file_name):
+        firmware = zwave.decode(data, file_name, limit=limit)
+        return Identified(facts=zwave.facts(firmware), view=firmware.view)
     image = zigbee.parse(data, limit=limit)
     return Identified(facts=_examined(image), view=image.payload_view)
 
@@ -66,8 +68,6 @@ def _recognise(head: bytes) -> str | None:
         if head.startswith(start):
             return name
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if _INTEL_HEX.match(text):
-        return "an Intel HEX file, for a programmer at the bench"
     if _HTML.match(text) or (text.startswith((b"<!--", b"<?xml")) and _HTML.search(text)):
         return "a web page (HTML), perhaps an error page saved in place of the download"
     if text.startswith((b"{", b"[")) and _looks_like_json(text):
