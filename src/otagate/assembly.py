@@ -37,6 +37,7 @@ from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
 from otagate.engine.timers import SystemClock, Timers
 from otagate.engine.waits import Waits
+from otagate.folders.local_files import LocalFiles
 from otagate.folders.watched import WatchedFolder
 from otagate.model.ids import RadioName
 from otagate.net.cache import DiskImageCache
@@ -201,21 +202,25 @@ class Parts:
     @cached_property
     def offers(self) -> Offers:
         """What update services offer."""
-        talks = Talks(self.http)
-        return Offers(
-            [
-                ServiceFeed(source=REGISTRY[each.type](_terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
-                for each in self.settings.sources
-                if each.type in REGISTRY
-            ]
-        )
+        return Offers([self._service(each) for each in self.settings.sources if each.type in REGISTRY])
+
+    @cached_property
+    def talks(self) -> Talks:
+        """Conversations with update services."""
+        return Talks(self.http)
+
+    def _service(self, each: SourceSettings) -> ServiceFeed:
+        talks = self.talks
+        if each.path is not None:
+            talks = Talks(LocalFiles(folder=each.path.parent, http=self.http, cache=self.cache, clock=self.clock))
+        return ServiceFeed(source=REGISTRY[each.type](_terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
 
     @cached_property
     def refresher(self) -> Refresher:
         """The sources."""
         shelves: list[Shelf] = []
         for each in self.settings.sources:
-            if each.path is not None:
+            if each.type == "directory" and each.path is not None:
                 folder = WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=self.settings.images.max_bytes)
                 shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
@@ -304,7 +309,8 @@ class Parts:
 
 def _terms(source: SourceSettings) -> Terms:
     key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
-    return Terms(name=source.name, url=source.url, api=source.api or "auto", api_key=key)
+    url = source.url if source.path is None else source.path.as_uri()
+    return Terms(name=source.name, url=url, api=source.api or "auto", api_key=key)
 
 
 def _status(radio: RadioSettings) -> RadioStatus:

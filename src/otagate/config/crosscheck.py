@@ -18,7 +18,8 @@ _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
 _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zwave-js": frozenset({"url", "api", "api_key_file"}),
-    **dict.fromkeys(("ledvance", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
+    **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
+    **dict.fromkeys(("ledvance", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
 }
 _ALL_SOURCE_KEYS = frozenset().union(*_SOURCE_KEYS.values())
 _NEEDED: Mapping[str, frozenset[str]] = {"directory": frozenset({"path"}), "zigpy-index": frozenset({"url"})}

@@ -21,6 +21,7 @@ from otagate.config.kinds import (
     Glob,
     HostName,
     Listen,
+    LocalPath,
     Name,
     OneOrMore,
     RadioPath,
@@ -143,8 +144,8 @@ class SourceSettings(Section):
 
     type: SourceType
     """The kind of source."""
-    path: Folder | None = None
-    """The folder that is watched; for a directory."""
+    path: LocalPath | None = None
+    """The folder that is watched, for a directory; or an index that is a file here."""
     url: WebUrl | None = None
     """Where the service is, where it is not at its usual place."""
     api: Literal["auto", "v1", "v2", "v3", "v4"] | None = None
@@ -155,6 +156,13 @@ class SourceSettings(Section):
     """What it is called; without a name it is called by its type."""
     refresh: Duration | None = None
     """How often it is looked at: 60s for a folder, 24h for a service."""
+
+    @field_validator("path")
+    @classmethod
+    def _of_its_kind(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and value.exists() and value.is_dir() != (info.data.get("type") == "directory"):
+            raise ValueError("is a folder, and a file belongs here" if value.is_dir() else "is a file, and a folder belongs here")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,14 +105,7 @@ class Fetch:
     def whole(self) -> bytes:
         """The file, checked. Raises SourceRefused where it is not what was promised."""
         data = bytes(self._data)
-        if not data:
-            raise SourceRefused(f"{self.label}: the file is empty")
-        if self.expect.size is not None and len(data) != self.expect.size:
-            raise SourceRefused(f"{self.label}: the file has {len(data)} bytes, {self.expect.size} were promised")
-        for digest in self.expect.digests:
-            found = hashlib.new(digest.algorithm, data, usedforsecurity=False).hexdigest()
-            if found != digest.value.lower():
-                raise SourceRefused(f"{self.label}: the file's {digest.algorithm} is {found[:16]}…, {digest.value[:16]}… was promised")
+        self.expect.check(data, self.label)
         return data
 
 

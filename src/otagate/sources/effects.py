@@ -5,13 +5,14 @@ Header names are lower case throughout. Nothing here opens anything, and no text
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from otagate.model.errors import SourceUnintelligible
+from otagate.model.errors import SourceRefused, SourceUnintelligible
 from otagate.model.ids import Sha256
 from otagate.model.releases import Digest
 
@@ -138,6 +139,17 @@ class Expect:
     limit: int = IMAGE_LIMIT
     digests: tuple[Digest, ...] = ()
     vouched: bool = False
+
+    def check(self, data: bytes, label: str) -> None:
+        """Whether a whole file is what was promised. Raises SourceRefused."""
+        if not data:
+            raise SourceRefused(f"{label}: the file is empty")
+        if self.size is not None and len(data) != self.size:
+            raise SourceRefused(f"{label}: the file has {len(data)} bytes, {self.size} were promised")
+        for digest in self.digests:
+            found = hashlib.new(digest.algorithm, data, usedforsecurity=False).hexdigest()
+            if found != digest.value.lower():
+                raise SourceRefused(f"{label}: the file's {digest.algorithm} is {found[:16]}…, {digest.value[:16]}… was promised")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

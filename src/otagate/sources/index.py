@@ -89,7 +89,8 @@ class Index:
         if release is None:
             return None
         location = urljoin(url, release.location or "")
-        if not location.startswith(("https://", "http://")):
+        local = location.startswith("file:") and url.startswith("file:")  # beside an index that is a file here
+        if not local and not location.startswith(("https://", "http://")):
             raise BadEntry("the file is at no http address")
         return replace(release, source=self.name, location=location)
 
@@ -147,7 +148,7 @@ def read_zigbee2mqtt(entry: Entry) -> Release:
         manufacturers=_names(entry, "manufacturerName"),
         notes=maybe_text(entry, "releaseNotes", longest=20_000),
         file_name=maybe_text(entry, "fileName", longest=200),
-        location=text(entry, "url", longest=2000),
+        location=maybe_text(entry, "path", longest=2000) or text(entry, "url", longest=2000),
     )
 
 
