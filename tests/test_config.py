@@ -228,6 +228,9 @@ WRONG: list[tuple[str, str]] = [
     ("store: {url: 'sqlite:///'}", f"1:14: store.url: 'sqlite:///' {STORE}"),
     ("store: {url: 'sqlite:///a?mode=ro'}", f"1:14: store.url: 'sqlite:///a?mode=ro' {STORE}"),
     ("policy: {default: always}", "1:19: policy.default: 'always' is not known here: write one of automatic, ask, never"),
+    ("store: {keep_facts: 10}", "1:21: store.keep_facts: 10 is too small: at least 1000"),
+    ("store: {keep_copies: 101}", "1:22: store.keep_copies: 101 is too large: at most 100"),
+    ("store: {copy_every: daily}", "1:21: store.copy_every: 'daily' is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"),
     ("policy: {retries: -1}", "1:19: policy.retries: -1 is too small: at least 0"),
     (
         "policy: {rules: [{match: {model: 'LCT.*'}, use: {default: ask}}]}",

@@ -36,6 +36,7 @@ from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
 from otagate.engine.timers import SystemClock, Timers
+from otagate.engine.upkeep import Upkeep
 from otagate.engine.waits import Waits
 from otagate.folders.local_files import LocalFiles
 from otagate.folders.watched import WatchedFolder
@@ -129,6 +130,20 @@ class Parts:
     def copies(self) -> CopyFolder:
         """Copies of the store for the worst case."""
         return CopyFolder(self.settings.state_dir / "backups", self.clock)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """What the hub does for itself."""
+        store = self.settings.store
+        return Upkeep(
+            store=self.store,
+            journal=self.journal,
+            copies=self.copies,
+            clock=self.clock,
+            keep_facts=store.keep_facts,
+            copy_every=store.copy_every,
+            keep_copies=0 if store.in_memory else store.keep_copies,
+        )
 
     @cached_property
     def halt(self) -> Halt:

@@ -30,6 +30,7 @@ from otagate.systemd import feed_watchdog, notify
 LOG = structlog.get_logger("otagate")
 
 _LOOK_FOR_DUE = timedelta(minutes=5)
+_LOOK_AFTER_ITSELF = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +118,12 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.conductor.run(), name="conductor")
     for name in parts.radios:
         tasks.start(parts.life_of(name), name=f"radio:{name}")
+    tasks.start(parts.upkeep.run(), name="upkeep")
     tasks.start(watch_store(parts.store, parts.pulse), name="store")
     if parts.watchdog is not None:
         tasks.start(feed_watchdog(parts.watchdog, partial(_dead, parts.pulse, tasks, parts.watchdog)), name="watchdog")
     parts.timers.every(_LOOK_FOR_DUE, parts.interrogator.post_due, name="interrogate")
+    parts.timers.every(_LOOK_AFTER_ITSELF, parts.upkeep.post, name="upkeep")
     for source in parts.settings.sources:
         parts.timers.every(source.every, partial(parts.refresher.post, source.name), name=f"refresh:{source.name}")
         parts.refresher.post(source.name)

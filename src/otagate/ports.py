@@ -273,7 +273,7 @@ class Catalogue(Protocol):
 
 
 class Facts(Protocol):
-    """The journal's storage: append only, numbered without gaps from 1."""
+    """The journal's storage: numbers rise without gaps, from 1 or from what was forgotten."""
 
     async def append(self, fact: Fact) -> Fact:
         """Store; returns the fact with its number."""
@@ -288,6 +288,9 @@ class Facts(Protocol):
 
     async def last_number(self) -> int:
         """The greatest number given, or 0."""
+
+    async def forget(self, until: int) -> None:
+        """Forget the facts up to this number; the newest fact is never forgotten, so that numbers go on where they were."""
 
 
 class Receipts(Protocol):

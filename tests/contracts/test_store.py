@@ -435,6 +435,43 @@ async def test_facts_after_a_number_come_in_order_and_stop_at_the_limit(store: S
     assert list(await store.facts.before(1)) == list(await store.facts.before(-5)) == list(await store.facts.before(limit=0)) == []
 
 
+async def test_the_oldest_facts_can_be_forgotten_and_numbers_go_on_where_they_were(store: Store) -> None:
+    await append(store, *(a_fact(kind=f"k{number}") for number in range(1, 11)))
+    async with store.transaction():
+        await store.facts.forget(4)
+    assert [(each.number, each.kind) for each in await store.facts.after(0, limit=2)] == [(5, "k5"), (6, "k6")]
+    assert [each.number for each in await store.facts.after(7)] == [8, 9, 10]
+    assert [each.number for each in await store.facts.before(7)] == [6, 5]
+    assert [each.number for each in await store.facts.before(limit=100)] == [10, 9, 8, 7, 6, 5]
+    assert [each.number for each in await append(store, a_fact())] == [11]
+    async with store.transaction():
+        await store.facts.forget(3)  # once more
+        await store.facts.forget(-1)
+    assert [each.number for each in await store.facts.after(0)] == [5, 6, 7, 8, 9, 10, 11]
+
+
+async def test_the_newest_fact_is_never_forgotten(store: Store) -> None:
+    async with store.transaction():
+        await store.facts.forget(100)
+    await append(store, a_fact(), a_fact())
+    async with store.transaction():
+        await store.facts.forget(2**70)
+    assert [each.number for each in await store.facts.after(0)] == [2]
+    assert await store.facts.last_number() == 2
+    assert [each.number for each in await append(store, a_fact())] == [3]
+
+
+async def test_a_rollback_brings_back_what_was_forgotten(store: Store) -> None:
+    await append(store, a_fact(), a_fact(), a_fact())
+    with suppress(ZeroDivisionError):
+        async with store.transaction():
+            await store.facts.forget(2)
+            raise ZeroDivisionError
+    assert [each.number for each in await store.facts.after(0)] == [1, 2, 3]
+    with pytest.raises(LocalProtocolError):
+        await store.facts.forget(1)
+
+
 async def test_facts_can_be_read_of_one_subject(store: Store) -> None:
     await append(store, a_fact(), a_fact(subject="device", subject_id="u1"), a_fact(subject_id="u2"), a_fact())
     assert [each.number for each in await store.facts.after(0, subject="update")] == [1, 3, 4]

@@ -98,6 +98,58 @@ async def test_a_number_that_was_never_given_counts_as_the_last() -> None:
 
 
 @instantly
+async def test_a_reader_who_was_away_too_long_is_told_what_is_forgotten_and_goes_on_behind_it() -> None:
+    store = MemoryStore()
+    journal, _ = a_journal(store)
+    await tell(journal, *(f"k{number}" for number in range(1, 31)))
+    assert await journal.forget(keep=10, most=20)
+    again, _ = a_journal(store)  # nothing is in its memory
+    for start, expected in ((0, range(20, 31)), (5, range(20, 31)), (19, range(20, 31)), (20, range(21, 31)), (25, range(26, 31))):
+        heard = [fact async for fact in _until(again, start, 30)]
+        assert numbers(heard) == list(expected)
+        gaps = [(fact.number, fact.subject, dict(fact.data)) for fact in heard if fact.kind == "forgotten"]
+        assert gaps == ([(20, "hub", {"after": start, "first": 21})] if start < 20 else [])
+
+
+@instantly
+async def test_a_reader_whom_the_forgetting_overtakes_is_told_too() -> None:
+    journal, _ = a_journal()
+    await tell(journal, *(f"k{number}" for number in range(1, 2_001)))
+    heard: list[Fact] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(collect(journal.events(after=0), heard, pause=1.0))
+        await asyncio.sleep(100)
+        while await journal.forget(keep=100, most=100):
+            pass
+        await asyncio.sleep(2_000)
+        journal.close()
+    told = numbers(heard)
+    assert told == sorted(set(told))
+    (gap,) = [fact for fact in heard if fact.kind == "forgotten"]
+    assert told == [*range(1, int(str(gap.data["after"])) + 1), *range(gap.number, 2_001)]
+
+
+@instantly
+async def test_only_whole_batches_are_forgotten_and_never_what_is_to_be_kept() -> None:
+    journal, store = a_journal()
+    await tell(journal, *("k" for _ in range(29)))
+    assert not await journal.forget(keep=20, most=10)
+    await tell(journal, "k")
+    assert await journal.forget(keep=20, most=10)
+    assert not await journal.forget(keep=20, most=10)
+    assert numbers(list(await store.facts.after(0))) == list(range(11, 31))
+    empty, _ = a_journal()
+    assert not await empty.forget(keep=0, most=1)
+
+
+async def _until(journal: Journal, after: int, last: int) -> AsyncIterator[Fact]:
+    async for fact in journal.events(after=after):
+        yield fact
+        if fact.number == last:
+            return
+
+
+@instantly
 async def test_what_the_store_refuses_is_told_to_nobody() -> None:
     journal, store = a_journal()
     heard: list[Fact] = []

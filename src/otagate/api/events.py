@@ -3,7 +3,8 @@
 `id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`, `hub`) and
 `data` the object as a GET answers it, with the fact under `fact`; where the object is gone, only its `id`. An update shows the state that the fact
 tells; everything else is as it is now. Live progress is an `update` without an id. A reader that does not keep up is disconnected and comes back
-with `Last-Event-ID`: nothing is kept for it here.
+with `Last-Event-ID`: nothing is kept for it here. Where the journal has forgotten what follows that number, a `hub` event whose fact is `forgotten`
+says so: the reader should read anew what it shows.
 """
 
 from __future__ import annotations

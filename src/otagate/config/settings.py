@@ -187,6 +187,17 @@ class StoreSettings(Section):
 
     url: StoreUrl = "sqlite:///otagate.db"
     """`sqlite:///FILE` relative to the state directory, `sqlite:////FILE` absolute, or `memory:`."""
+    keep_facts: Annotated[Whole, Field(ge=1_000, le=10_000_000)] = 20_000
+    """How many facts the journal keeps; the history of updates is kept without end."""
+    copy_every: Duration = timedelta(hours=24)
+    """How often the store is copied to the folder `backups` in the state directory, if something has happened."""
+    keep_copies: Annotated[Whole, Field(ge=0, le=100)] = 3
+    """How many of these copies stay; 0 makes none."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing survives the daemon."""
+        return self.url == "memory:"
 
 
 class ScheduleSettings(Section):
@@ -339,7 +350,7 @@ def _warnings(settings: HubSettings) -> list[str]:
         for each in settings.api.listen
         if not is_loopback(each)
     ]
-    if settings.store.url == "memory:":
+    if settings.store.in_memory:
         found.append("store.url: memory: forgets everything when the daemon ends, updates under way included")
     for number, radio in enumerate(settings.radios):
         key = f"radios[{number}]"

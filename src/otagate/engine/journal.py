@@ -90,13 +90,23 @@ class Journal:
         bell, self._bell = self._bell, asyncio.Event()
         bell.set()
 
+    async def forget(self, *, keep: int, most: int) -> bool:
+        """Forget `most` of the oldest facts where that many are more than `keep`; True where there may be more. Raises StoreUnavailable."""
+        oldest = await self._store.facts.after(0, limit=1)
+        if not oldest or await self._store.facts.last_number() - (oldest[0].number - 1) < keep + most:
+            return False
+        async with self._store.transaction():
+            await self._store.facts.forget(oldest[0].number + most - 1)
+        return True
+
     # --- facts out ----------------------------------------------------------------------------------------------------------------------
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[Fact]:
         """Facts with a greater number than `after` (None: those from now on), stored ones first, then live ones.
 
-        Ends when the hub stops or the store cannot be read; the reader comes back with the number that it has. A number that was never given (the
-        store was begun anew) counts as the last one.
+        Where some of them are forgotten, a fact `forgotten` of the hub stands in their place, with the number of the last of them. Ends when the hub
+        stops or the store cannot be read; the reader comes back with the number that it has. A number that was never given (the store was begun anew)
+        counts as the last one.
         """
         try:
             number = await self._start(after)
@@ -123,7 +133,10 @@ class Journal:
     async def _after(self, number: int) -> Sequence[Fact]:
         if self._recent and self._recent[0].number <= number + 1:
             return list(islice(self._recent, number + 1 - self._recent[0].number, None))
-        return await self._store.facts.after(number, limit=_PAGE)
+        page = await self._store.facts.after(number, limit=_PAGE)
+        if page and page[0].number > number + 1:
+            return [_gap(number, page[0]), *page]
+        return page
 
     @property
     def closed(self) -> bool:
@@ -134,3 +147,10 @@ class Journal:
         """End every reader."""
         self._closed = True
         self._bell.set()
+
+
+def _gap(number: int, first: Fact) -> Fact:
+    """What a reader is told who has been away for so long that facts after `number` are forgotten: it must read anew what it shows."""
+    return Fact(
+        number=first.number - 1, at=first.at, subject="hub", subject_id="hub", kind="forgotten", data={"after": number, "first": first.number}
+    )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -33,12 +34,13 @@ class _Tables:
     devices: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     facts: list[str] = field(default_factory=list)
+    forgotten: int = 0  # facts before those
     receipts: dict[tuple[str, str], str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> _Tables:
         """The same content in tables of its own."""
-        return _Tables(self.updates.copy(), self.devices.copy(), self.images.copy(), self.facts.copy(), self.receipts.copy(), self.settings.copy())
+        return _Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
 
 class MemoryStore:
@@ -192,26 +194,32 @@ class _Facts:
         self._store = store
 
     async def append(self, fact: Fact) -> Fact:
-        facts = self._store.writing().facts
-        numbered = replace(fact, number=len(facts) + 1)
-        facts.append(FACTS.encode(numbered))
+        tables = self._store.writing()
+        numbered = replace(fact, number=tables.forgotten + len(tables.facts) + 1)
+        tables.facts.append(FACTS.encode(numbered))
         return numbered
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         async with self._store.reading() as tables:
-            facts = tables.facts[max(number, 0) :]
+            facts = tables.facts[max(number - tables.forgotten, 0) :]
         return _fitting(facts, limit, subject, subject_id)
 
     async def before(
         self, number: int | None = None, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None
     ) -> Sequence[Fact]:
         async with self._store.reading() as tables:
-            facts = tables.facts if number is None else tables.facts[: max(number - 1, 0)]
+            facts = tables.facts if number is None else tables.facts[: max(number - 1 - tables.forgotten, 0)]
         return _fitting(reversed(facts), limit, subject, subject_id)
 
     async def last_number(self) -> int:
         async with self._store.reading() as tables:
-            return len(tables.facts)
+            return tables.forgotten + len(tables.facts)
+
+    async def forget(self, until: int) -> None:
+        tables = self._store.writing()
+        count = max(0, min(until - tables.forgotten, len(tables.facts) - 1))
+        del tables.facts[:count]
+        tables.forgotten += count
 
 
 def _fitting(documents: Iterable[str], limit: int, subject: Subject | None, subject_id: str | None) -> list[Fact]:

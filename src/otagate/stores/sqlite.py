@@ -313,6 +313,9 @@ class _Facts:
         rows = await self._store.read("SELECT coalesce(max(number), 0) FROM facts")
         return int(rows[0][0])
 
+    async def forget(self, until: int) -> None:
+        await self._store.write("DELETE FROM facts WHERE number <= ? AND number < (SELECT max(number) FROM facts)", min(until, _LAST))
+
 
 class _Receipts:
     def __init__(self, store: SqliteStore) -> None:

@@ -1,0 +1,123 @@
+"""What a hub does for itself: it keeps its journal short and its store copied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from otagate.engine.journal import Journal
+from otagate.engine.upkeep import Upkeep
+from otagate.model.errors import StoreUnavailable
+from otagate.ports import Store, StoreCopy
+from otagate.stores.memory import MemoryStore
+from tests.engine.test_journal import tell
+from tests.virtual_time import VirtualClock, instantly
+
+
+@dataclass
+class Copies:
+    """`ports.StoreCopies` in memory: the number of the last fact in each copy."""
+
+    made: list[StoreCopy] = field(default_factory=list)
+    full: bool = False
+
+    async def latest(self) -> StoreCopy | None:
+        return self.made[-1] if self.made else None
+
+    async def keep(self, store: Store, *, most: int) -> StoreCopy:
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        self.made = [*self.made, StoreCopy(path=Path("/copy"), made=VirtualClock().now(), size=await store.facts.last_number())][-most:]
+        return self.made[-1]
+
+
+@dataclass
+class Kept:
+    store: MemoryStore
+    journal: Journal
+    upkeep: Upkeep
+    copies: Copies
+
+    async def look(self, *, after: timedelta = timedelta()) -> None:
+        """A timer ticks after this time, and what is due is done."""
+        await asyncio.sleep(after.total_seconds())
+        self.upkeep.post()
+        await asyncio.sleep(10)
+
+
+@asynccontextmanager
+async def a_hub(*, keep_facts: int = 1_000, keep_copies: int = 3) -> AsyncIterator[Kept]:
+    store, clock, copies = MemoryStore(), VirtualClock(), Copies()
+    journal = Journal(store, clock)
+    day = timedelta(days=1)
+    upkeep = Upkeep(store=store, journal=journal, copies=copies, clock=clock, keep_facts=keep_facts, copy_every=day, keep_copies=keep_copies)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(upkeep.run())
+        yield Kept(store, journal, upkeep, copies)
+        running.cancel()
+
+
+@instantly
+async def test_the_journal_is_kept_at_its_length_and_others_write_meanwhile() -> None:
+    async with a_hub() as hub:
+        await tell(hub.journal, *("k" for _ in range(4_900)))
+        hub.upkeep.post()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            await tell(hub.journal, "meanwhile")
+        await hub.look()
+        left = await hub.store.facts.after(0, limit=10_000)
+    assert 1_000 <= len(left) < 1_500
+    assert left[-1].number == 5_000
+
+
+@instantly
+async def test_the_store_is_copied_when_a_day_has_passed_in_which_something_happened() -> None:
+    async with a_hub() as hub:
+        await tell(hub.journal, "one")
+        await hub.look()
+        await hub.look(after=timedelta(hours=23))
+        assert [each.size for each in hub.copies.made] == [1]
+        await tell(hub.journal, "two")
+        await hub.look(after=timedelta(hours=2))
+        await hub.look(after=timedelta(days=30))
+        assert [each.size for each in hub.copies.made] == [1, 2]
+        for _ in range(5):
+            await tell(hub.journal, "more")
+            await hub.look(after=timedelta(days=2))
+        assert [each.size for each in hub.copies.made] == [5, 6, 7]
+
+
+@instantly
+async def test_a_restart_is_no_reason_for_another_copy_and_a_clock_that_went_back_none_for_going_without() -> None:
+    async with a_hub() as hub:
+        await tell(hub.journal, "one")
+        hub.copies.made = [StoreCopy(path=Path("/copy"), made=VirtualClock().now() - timedelta(hours=1), size=0)]
+        await hub.look()
+        assert len(hub.copies.made) == 1
+        hub.copies.made = [StoreCopy(path=Path("/copy"), made=VirtualClock().now() + timedelta(days=3_650), size=0)]
+        await hub.look()
+        assert len(hub.copies.made) == 2
+
+
+@instantly
+async def test_a_copy_that_failed_is_made_at_the_next_look() -> None:
+    async with a_hub() as hub:
+        await tell(hub.journal, "one")
+        hub.copies.full = True
+        await hub.look()
+        hub.copies.full = False
+        await hub.look(after=timedelta(minutes=10))
+        assert [each.size for each in hub.copies.made] == [1]
+
+
+@instantly
+async def test_where_no_copies_are_wanted_none_are_made() -> None:
+    async with a_hub(keep_copies=0) as hub:
+        await tell(hub.journal, "one")
+        await hub.look(after=timedelta(days=10))
+        assert hub.copies.made == []
