@@ -33,7 +33,6 @@ from otagate.model.errors import (
     AlreadyUpdating,
     Malformed,
     NotCancellable,
-    NotFound,
     NotInState,
     OtagateError,
     PolicyRefused,
@@ -41,6 +40,7 @@ from otagate.model.errors import (
     UnknownDevice,
     UnknownImage,
     UnknownRadio,
+    UnknownSource,
     UnknownUpdate,
 )
 from otagate.model.facts import Fact
@@ -366,7 +366,7 @@ class Counterfoil:
     async def refresh(self, source: str, *, actor: str) -> SourceView:
         self._note("refresh", source, actor)
         if source != "directory":
-            raise NotFound(f"no source is named {source!r}")
+            raise UnknownSource(f"no source is named {source!r}")
         return (await self.sources())[0]
 
     async def health(self) -> Health:

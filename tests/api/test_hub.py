@@ -59,7 +59,7 @@ async def test_sources_are_listed_and_refreshed(hall: Hall) -> None:
         "releases": 12,
     }
     assert await hall.json("POST", "/api/v1/sources/directory/refresh") == listed
-    await hall.problem("POST", "/api/v1/sources/other/refresh", status=404, slug="not-found")
+    await hall.problem("POST", "/api/v1/sources/other/refresh", status=404, slug="unknown-source")
 
 
 async def test_readiness_says_what_is_missing(hall: Hall) -> None:

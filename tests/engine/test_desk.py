@@ -9,7 +9,7 @@ import pytest
 
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, OrderResult
-from otagate.model.errors import AlreadyUpdating, NotFound, NotInState, StoreUnavailable, UnknownImage, UnknownRadio, UnknownUpdate
+from otagate.model.errors import AlreadyUpdating, NotInState, StoreUnavailable, UnknownImage, UnknownRadio, UnknownSource, UnknownUpdate
 from otagate.model.ids import ComponentId, Sha256, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from tests.engine.bench import Bench, Hub, MemoryFolder, image_bytes
@@ -311,7 +311,7 @@ async def test_what_an_operator_does_to_a_radio_is_in_the_journal_with_the_name(
         for call in (hub.desk.permit_join("nowhere", 60, actor="x"), hub.desk.reattach("nowhere", actor="x")):
             with pytest.raises(UnknownRadio):
                 await call
-        with pytest.raises(NotFound):
+        with pytest.raises(UnknownSource):
             await hub.desk.refresh("nowhere", actor="x")
     assert ("open", 60) in bench.history
     told = [(fact.kind, fact.actor) for fact in await bench.facts() if fact.actor in {"anna", "ben", "cleo", "dora", "x"}]

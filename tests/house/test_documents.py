@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import otagate
+from otagate.api.problems import KINDS
 from otagate.model.lifecycle import diagram
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,15 @@ def test_every_command_that_the_readme_shows_exists() -> None:
     shown = set(re.findall(r"^    (?:~\S*bin/)?otagate ([a-z][a-z-]*)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert shown
     assert shown <= known
+
+
+def test_the_readme_says_of_every_problem_what_to_do_and_invents_none() -> None:
+    tables = re.findall(r"^\| (?:problem|error) \|.*\n\| ---.*\n((?:\|.*\n)+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = [row.split(" | ") for table in tables for row in table.splitlines()]
+    named = [slug for row in rows for slug in re.findall(r"`([a-z-]+)`", row[0])]
+    assert sorted(named) == sorted(KINDS)
+    for row in (each for each in rows if len(each) == 4):
+        assert {str(KINDS[slug].status) for slug in re.findall(r"`([a-z-]+)`", row[0])} == set(row[1].split(", ")), row[0]
 
 
 def test_no_file_of_the_source_is_longer_than_five_hundred_lines() -> None:

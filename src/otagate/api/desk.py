@@ -149,7 +149,7 @@ class Orders(Protocol):
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""
 
     async def refresh(self, source: str, *, actor: str) -> SourceView:
-        """Ask a source again now; raises NotFound and SourceError."""
+        """Ask a source again now; raises UnknownSource and SourceError."""
 
 
 class Desk(Readings, Orders, Protocol):

@@ -107,6 +107,8 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "source-unreachable": _kind(502, "The source cannot be reached"),
         "source-refused": _kind(502, "The source refused"),
         "source-unintelligible": _kind(502, "The source's answer cannot be understood"),
+        "source-misconfigured": _kind(409, "The source does not serve us as we are configured"),
+        "quota": _kind(503, "The source may not be asked again yet"),
         # the hub
         "internal": _kind(500, "Something went wrong in the hub"),
         "config-invalid": _kind(500, "The configuration is wrong"),

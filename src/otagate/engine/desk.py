@@ -296,7 +296,7 @@ class Desk:
         return self._refresher.views()
 
     async def refresh(self, source: str, *, actor: str) -> SourceView:
-        """Ask a source again now; raises NotFound, StoreUnavailable."""
+        """Ask a source again now; raises UnknownSource, StoreUnavailable."""
         view = await self._errands.do(self._refresher.refresh(source), what="refresh")
         await self._note("source", source, "refreshed", actor)
         return view

@@ -15,7 +15,7 @@ from otagate.engine.journal import Journal
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.supervise import outcome
 from otagate.engine.views import SourceView
-from otagate.model.errors import NotFound, StoreError
+from otagate.model.errors import StoreError, UnknownSource
 from otagate.ports import Clock
 
 LOG = structlog.get_logger("otagate.source")
@@ -91,7 +91,7 @@ class Refresher:
         return until is not None and self._clock.now() < until
 
     async def refresh(self, name: str) -> SourceView:
-        """Read a source now. Raises NotFound, StoreUnavailable; what is wrong with the source itself is in its state."""
+        """Read a source now. Raises UnknownSource, StoreUnavailable; what is wrong with the source itself is in its state."""
         await self._refresh(self._source(name))
         return self.view(name)
 
@@ -120,10 +120,10 @@ class Refresher:
         try:
             return self._sources[name]
         except KeyError:
-            raise NotFound(f"there is no source {name!r}") from None
+            raise UnknownSource(f"there is no source {name!r}") from None
 
     def view(self, name: str) -> SourceView:
-        """One source as shown; raises NotFound."""
+        """One source as shown; raises UnknownSource."""
         source = self._source(name)
         feed, state = source.feed, source.feed.state
         return SourceView(

@@ -262,6 +262,12 @@ class UnknownRadio(NotFound):
     code: ClassVar[str] = "unknown-radio"
 
 
+class UnknownSource(NotFound):
+    """No source has this name."""
+
+    code: ClassVar[str] = "unknown-source"
+
+
 class NoRelease(NotFound):
     """No source offers a release that was asked for."""
 
