@@ -415,6 +415,16 @@ def test_a_secret_that_cannot_be_used_is_told_by_its_key_and_not_by_what_it_is(t
     assert refusal(tmp_path, "api: {token_file: token}") == f"hub.yaml:1:19: api.token_file: {text}"
 
 
+def test_a_key_of_a_service_may_be_as_short_as_the_service_makes_it_and_be_used_twice(tmp_path: Path) -> None:
+    write_secret(tmp_path / "key", b"k3y\n")
+    (tmp_path / "hub.yaml").write_text("sources: [{type: zwave-js, api_key_file: key}, {type: zwave-js, name: b, api_key_file: key}]")
+    assert [each.api_key_file for each in load(tmp_path / "hub.yaml", {}).sources] == [tmp_path / "key"] * 2
+    write_secret(tmp_path / "key", b"\n")
+    assert "api_key_file: the file does not hold one line of plain text of 1 to 4096 characters" in refusal(
+        tmp_path, "sources: [{type: zwave-js, api_key_file: key}]"
+    )
+
+
 def test_a_file_that_its_group_may_read_holds_a_secret_still(tmp_path: Path) -> None:
     write_secret(tmp_path / "token", mode=0o640)
     (tmp_path / "hub.yaml").write_text(ONE_TOKEN)

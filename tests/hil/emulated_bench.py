@@ -112,7 +112,7 @@ class Bench:
             "name": "plug",
             "address": f"{LISTED:016x}",
             "images": {"a": "a.ota", "b": "b.ota"},
-            "patience": "60s",
+            "patience": "120s",
             "off_for": "1s",
             "power": power,
             "console": console,

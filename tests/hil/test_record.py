@@ -96,7 +96,7 @@ async def test_a_stick_that_is_pulled_out_is_told(tmp_path: Path) -> None:
                 await gone.wait()
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("stack", ["znp", pytest.param("ezsp", marks=pytest.mark.night)])
 async def test_a_run_on_a_stick_becomes_a_test_without_one(tmp_path: Path, stack: Stack) -> None:

@@ -306,6 +306,7 @@ Bytes = Annotated[
 ]
 Name = Annotated[str, AfterValidator(_name), _text(f"^{_NAME.pattern}$")]
 LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str), _text(r"^[^~]")]
+SecretFile = Annotated[LocalPath, BeforeValidator(_credential), Secret()]
 TokenFile = Annotated[LocalPath, BeforeValidator(_credential), TOKEN]
 Folder = Annotated[LocalPath, AfterValidator(_directory)]
 Listen = Annotated[str, AfterValidator(_listen), _text(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]

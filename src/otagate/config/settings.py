@@ -25,6 +25,7 @@ from otagate.config.kinds import (
     Name,
     OneOrMore,
     RadioPath,
+    SecretFile,
     ServerUrl,
     Some,
     StoreUrl,
@@ -150,7 +151,7 @@ class SourceSettings(Section):
     """Where the service is, where it is not at its usual place."""
     api: Literal["auto", "v1", "v2", "v3", "v4"] | None = None
     """The version of the Z-Wave service's API; auto takes the newest that it has."""
-    api_key_file: TokenFile | None = None
+    api_key_file: SecretFile | None = None
     """The file that holds the Z-Wave service's key, only where one is needed, or `credential:NAME`."""
     name: Name = ""
     """What it is called; without a name it is called by its type."""
