@@ -149,39 +149,51 @@ class EzspPath:
         if len(payload) < _HEADER.size:
             return False
         sequence, _, _, command = _HEADER.unpack_from(payload)
-        try:
-            if command == _INCOMING_MESSAGE:
-                return self._incoming(payload)
-            if command == _MESSAGE_SENT:
-                return self._sent(payload)
-            if command == _SEND_UNICAST and sequence == self._sequence and self._exchange.waits:
-                self._exchange.answer(self._layout.answer.unpack_from(payload, _HEADER.size)[0])
-                return True
-        except struct.error:
+        if command == _INCOMING_MESSAGE:
+            return self._incoming(payload)
+        if command == _MESSAGE_SENT:
+            return self._sent(payload)
+        if sequence != self._sequence or not self._exchange.waits:
             return False
-        if command == _INVALID_COMMAND and sequence == self._sequence and self._exchange.waits:
+        if command == _SEND_UNICAST:
+            return self._answered(payload)
+        if command == _INVALID_COMMAND:
             self._exchange.fail(FastPathUnavailable("the coordinator does not know sendUnicast"))
-            return True
-        return False
+        return command == _INVALID_COMMAND
+
+    def _answered(self, payload: bytes) -> bool:
+        answer = self._layout.answer
+        if not _holds(payload, answer):
+            return False
+        self._exchange.answer(answer.unpack_from(payload, _HEADER.size)[0])
+        return True
 
     def _incoming(self, payload: bytes) -> bool:
         layout = self._layout
+        if not _holds(payload, layout.incoming):
+            return False
         values = layout.incoming.unpack_from(payload, _HEADER.size)
         kind, _, cluster, source_endpoint, own_endpoint, options = values[:6]
         if cluster != _OTA or kind != _UNICAST or options & _FRAGMENT:
             return False
         begin = _HEADER.size + layout.incoming.size
-        end = begin + values[-1]
+        end: int = begin + values[-1]
         return end <= len(payload) and self._take(values[layout.sender], source_endpoint, own_endpoint, values[layout.lqi], payload[begin:end])
 
     def _sent(self, payload: bytes) -> bool:
         layout = self._layout
+        if not _holds(payload, layout.sent):
+            return False
         values = layout.sent.unpack_from(payload, _HEADER.size)
         tag = values[layout.sent_tag]
         if values[layout.sent_cluster] != _OTA or not self._exchange.is_under_way(tag):
             return False
         self._exchange.end(tag, layout.fate(values[layout.sent_status]))
         return True
+
+
+def _holds(payload: bytes, parameters: struct.Struct) -> bool:
+    return len(payload) >= _HEADER.size + parameters.size
 
 
 def _layout_of(version: int) -> _Layout:
