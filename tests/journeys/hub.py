@@ -97,12 +97,13 @@ async def journey(
 ) -> AsyncIterator[Journey]:
     """A hub, up, with `images` stored (or `stored`, where the devices must know more than the hub), on a rig of these devices.
 
-    There is no airtime and every clock runs ten times faster, unless `air` says otherwise.
+    They announce themselves when the hub can hear them. There is no airtime and every clock runs ten times faster, unless `air` says otherwise.
     """
     images = list(images)
-    made = Rig(devices=specs or (DeviceSpec(ieee=IEEE),), images=images, air=air or AirSettings(speedup=None), **{"announce_after": 0.1} | rig)
+    made = Rig(devices=specs or (DeviceSpec(ieee=IEEE),), images=images, air=air or AirSettings(speedup=None), **{"announce_after": None} | rig)
     async with made as hardware, hub_on(hardware, tmp_path / "state", pace=pace, **radio or {}) as hub:
         await radio_is(hub.desk, "up")
+        hardware.announce()
         for each in images if stored is None else stored:
             await hub.desk.add_image(each, file_name="firmware.ota", actor="test")
         yield Journey(hub, hardware)

@@ -21,8 +21,10 @@ AIR = AirSettings(speedup=None, timers=5)
 BLOCKS = -(-len(IMAGE) // BLOCK)
 
 
-async def _ordered(daemon: Daemon) -> str:
+async def _ordered(daemon: Daemon, rig: Rig) -> str:
     """An update of the device, ordered as soon as it has told what it runs."""
+    await daemon.told("radio", state="up")
+    rig.announce()
     await daemon.told("device", kind="interrogated", id=device_id(IEEE))
     await daemon.upload(IMAGE)
     result = await daemon.post("/updates", devices=[device_id(IEEE)])
@@ -51,9 +53,9 @@ async def _assert_unnoticed(daemon: Daemon, update: str, device: Device, *, live
     [("znp", "pty"), ("znp", "tcp"), pytest.param("ezsp", "pty", marks=pytest.mark.night), pytest.param("ezsp", "tcp", marks=pytest.mark.night)],
 )
 async def test_a_killed_hub_adopts_the_transfer_when_it_is_started_again(tmp_path: Path, stack: Stack, port: Port) -> None:
-    made = Rig(stack=stack, port=port, devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=0.1)
+    made = Rig(stack=stack, port=port, devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=None)
     async with made as rig, Daemon(tmp_path, rig.path, stack=stack) as daemon:
-        update = await _ordered(daemon)
+        update = await _ordered(daemon, rig)
         await reached(rig.device(IEEE), 0.3)
         await daemon.kill()
         offset = rig.device(IEEE).ota.download.offset  # type: ignore[union-attr]
@@ -64,8 +66,8 @@ async def test_a_killed_hub_adopts_the_transfer_when_it_is_started_again(tmp_pat
 
 @pytest.mark.asyncio
 async def test_a_stopped_hub_goes_on_where_it_was_when_it_is_started_again(tmp_path: Path) -> None:
-    async with Rig(devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=0.1) as rig, Daemon(tmp_path, rig.path) as daemon:
-        update = await _ordered(daemon)
+    async with Rig(devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=None) as rig, Daemon(tmp_path, rig.path) as daemon:
+        update = await _ordered(daemon, rig)
         await reached(rig.device(IEEE), 0.3)
         assert await daemon.stop() == 0
         assert not (daemon.state / "zigbee-zigbee0.running").exists()
@@ -79,8 +81,8 @@ async def test_a_stopped_hub_goes_on_where_it_was_when_it_is_started_again(tmp_p
 async def test_twenty_kills_at_any_moment_cost_a_device_nothing(tmp_path: Path) -> None:
     dice = random.Random(5)
     shares = sorted(dice.random() for _ in range(20))
-    async with Rig(devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=0.1) as rig, Daemon(tmp_path, rig.path) as daemon:
-        update = await _ordered(daemon)
+    async with Rig(devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=None) as rig, Daemon(tmp_path, rig.path) as daemon:
+        update = await _ordered(daemon, rig)
         for share in shares:
             await reached(rig.device(IEEE), share)
             await daemon.kill()

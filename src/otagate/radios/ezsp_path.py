@@ -157,9 +157,10 @@ class EzspPath:
             return False
         if command == _SEND_UNICAST:
             return self._answered(payload)
-        if command == _INVALID_COMMAND:
-            self._exchange.fail(FastPathUnavailable("the coordinator does not know sendUnicast"))
-        return command == _INVALID_COMMAND
+        if command != _INVALID_COMMAND:
+            return False
+        self._exchange.fail(FastPathUnavailable("the coordinator does not know sendUnicast"))
+        return True
 
     def _answered(self, payload: bytes) -> bool:
         answer = self._layout.answer
@@ -177,7 +178,7 @@ class EzspPath:
         if cluster != _OTA or kind != _UNICAST or options & _FRAGMENT:
             return False
         begin = _HEADER.size + layout.incoming.size
-        end: int = begin + values[-1]
+        end = begin + values[-1]
         return end <= len(payload) and self._take(values[layout.sender], source_endpoint, own_endpoint, values[layout.lqi], payload[begin:end])
 
     def _sent(self, payload: bytes) -> bool:
