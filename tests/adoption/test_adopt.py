@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -376,6 +378,27 @@ async def test_whatever_fails_leaves_everything_as_it_was(
     assert place.everything() == found
     await place.adopt(changed)
     assert {LAMP, PLUG, 0xAA00} <= await place.known()
+
+
+@pytest.mark.asyncio
+async def test_what_zigpy_left_in_a_log_is_not_lost_with_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_over = adoption.take_over
+
+    async def leaves_a_log(radio_type: str, radio: RadioName, database: Path, *arguments: Any, **named: Any) -> Any:
+        taken = await taken_over(radio_type, radio, database, *arguments, **named)
+        with closing(sqlite3.connect(database)) as db:
+            db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+            db.execute("UPDATE groups_v16 SET name = 'in the log'")
+            db.commit()
+            files = {each: each.read_bytes() for each in (database, database.with_name(f"{database.name}-wal"))}
+        for each, data in files.items():
+            each.write_bytes(data)
+        return taken
+
+    monkeypatch.setattr(adoption, "take_over", leaves_a_log)
+    await place.adopt()
+    with closing(sqlite3.connect(place.files.database)) as db:
+        assert db.execute("SELECT name FROM groups_v16").fetchall() == [("in the log",)]
 
 
 @pytest.mark.asyncio

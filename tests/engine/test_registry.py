@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,11 +11,11 @@ import pytest
 
 from otagate.engine.journal import Journal
 from otagate.engine.patches import DevicePatch, PolicyPatch
-from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.registry import Adopted, RadioStatus, Registry
 from otagate.model.devices import Component, Device
-from otagate.model.errors import StoreUnavailable, UnknownDevice, UnknownRadio
+from otagate.model.errors import AdoptionError, StoreUnavailable, UnknownDevice, UnknownRadio
 from otagate.model.facts import Fact
-from otagate.model.ids import RadioName, zigbee_component_id
+from otagate.model.ids import DeviceId, RadioName, zigbee_component_id
 from otagate.ports import RadioChanged, RadioState
 from otagate.stores.memory import MemoryStore
 from tests.engine.bench import FickleStore
@@ -330,3 +331,76 @@ async def test_what_was_heard_while_the_disk_wrote_is_not_forgotten() -> None:
 async def test_nothing_is_said_of_a_device_that_is_not_known() -> None:
     with pytest.raises(UnknownDevice):
         await Book().registry.amend(LAMP, DevicePatch(pin=5), actor="anna")
+
+
+# --- what another program knows -------------------------------------------------------------------------------------------------------
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def adopt(book: Book, *devices: Device, settle: Callable[[], Awaitable[None]] = _nothing) -> Mapping[DeviceId, Adopted]:
+    return await book.registry.adopt(devices, actor="zha", reword=lambda device: replace(device, room=device.room or "Hall"), settle=settle)
+
+
+@instantly
+async def test_what_another_program_knows_is_on_disk_and_told_once() -> None:
+    book = Book()
+    assert await adopt(book, found()) == {LAMP: "new"}
+    assert await adopt(book, found()) == {LAMP: "unchanged"}
+    assert await adopt(book, found(model="Lamp 2")) == {LAMP: "changed"}
+    assert (await book.disk.devices.get(LAMP)).room == "Hall"
+    assert book.registry.device(LAMP) == await book.disk.devices.get(LAMP)
+    assert [(fact.kind, fact.actor) for fact in await book.facts()] == [("adopted", "zha")] * 2
+
+
+@instantly
+async def test_what_was_asked_and_said_here_outlives_an_adoption() -> None:
+    book = Book()
+    await book.registry.found(found(name="Plug", model="Plug"))
+    await book.registry.amend(LAMP, DevicePatch(name="Desk", room="Office", pin=5), actor="anna")
+    before = await book.registry.interrogated(replace(told(11), model="Plug"))
+    await adopt(book, replace(found(name="Lamp", model="Plug"), last_seen=NOON - timedelta(days=1)))
+    assert book.registry.device(LAMP) == replace(before, radio=found().radio)
+
+
+@instantly
+async def test_a_device_was_heard_when_either_program_heard_it_last() -> None:
+    book = Book()
+    later = NOON + timedelta(hours=1)
+    assert await adopt(book, replace(found(), last_seen=later)) == {LAMP: "new"}
+    assert await adopt(book, replace(found(), last_seen=NOON)) == {LAMP: "unchanged"}
+    assert book.registry.device(LAMP).last_seen == later
+    assert await adopt(book, replace(found(), last_seen=later + timedelta(hours=1))) == {LAMP: "unchanged"}
+    assert (await book.disk.devices.get(LAMP)).last_seen == later + timedelta(hours=1)
+
+
+@instantly
+async def test_an_adoption_that_cannot_be_settled_or_stored_did_not_happen() -> None:
+    async def fails() -> None:
+        raise AdoptionError("the disk is full")
+
+    book = Book()
+    with pytest.raises(AdoptionError):
+        await adopt(book, found(), settle=fails)
+    book.store.full = True
+    with pytest.raises(StoreUnavailable):
+        await adopt(book, found())
+    assert (book.registry.devices(), await book.facts()) == ([], [])
+
+
+@instantly
+async def test_what_was_heard_while_an_adoption_was_written_is_not_forgotten() -> None:
+    book = Book()
+    await book.registry.found(found(online=False))
+
+    async with asyncio.TaskGroup() as group:
+
+        async def heard_meanwhile() -> None:
+            group.create_task(book.registry.seen(LAMP))
+            await asyncio.sleep(0)
+
+        await adopt(book, found(model="Lamp 2"), settle=heard_meanwhile)
+    device = book.registry.device(LAMP)
+    assert (device.model, device.online, device.room) == ("Lamp 2", True, "Hall")

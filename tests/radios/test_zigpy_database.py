@@ -249,9 +249,11 @@ async def test_what_is_known_here_keeps_its_descriptors_and_the_address_that_was
 async def test_a_device_whose_interview_never_finished_here_is_known_from_now_on(tmp_path: Path) -> None:
     database = write_zigpy(tmp_path / "ours.db", DB_VERSION)
     change(database, f"DELETE FROM node_descriptors_v{DB_VERSION}")
+    change(database, f"INSERT INTO endpoints_v{DB_VERSION} VALUES (?, 9, 260, 257, 1)", coloned(LAMP))
     taken = await take(database)
     assert taken.devices[0].manufacturer_code == 0x1189
-    assert len((await read(database)).devices) == 2
+    lamp = next(each for each in (await read(database)).devices if each.ieee == LAMP)
+    assert [each.number for each in lamp.endpoints] == [1, 11, 242], "nothing is left of what was half known"
 
 
 @pytest.mark.asyncio

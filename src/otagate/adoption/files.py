@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from otagate.model.errors import AdoptionError
+from otagate.radios.library import one_line
 
 MAX_TEXT_FILE = 64 << 20
 MAX_SETTINGS_FILE = 2 << 20
@@ -92,8 +93,8 @@ def copy_own(database: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(database)) as ours, closing(sqlite3.connect(target)) as copy:
             ours.backup(copy)
-    except sqlite3.Error as error:
-        raise AdoptionError(f"{database} cannot be copied: {error}") from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise AdoptionError(f"{database} cannot be copied: {one_line(error)}") from None
 
 
 def write_back(database: Path) -> None:
@@ -101,8 +102,8 @@ def write_back(database: Path) -> None:
     try:
         with closing(sqlite3.connect(database)) as ours:
             ours.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except sqlite3.Error as error:
-        raise AdoptionError(f"{database} cannot be read ({error}): move it away to adopt into a new one") from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise AdoptionError(f"{database} cannot be read ({one_line(error)}): move it away to adopt into a new one") from None
     log = _log_of(database)
     if log.exists() and log.stat().st_size:
         raise AdoptionError(f"{database} is open in another program: close that one, then try again")

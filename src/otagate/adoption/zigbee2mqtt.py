@@ -16,6 +16,7 @@ from otagate.model.errors import AdoptionError
 from otagate.model.networks import (
     ENDPOINTS,
     GROUPS,
+    WORDS,
     KnownDevice,
     KnownEndpoint,
     KnownGroup,
@@ -25,7 +26,6 @@ from otagate.model.networks import (
     spell_ieee,
 )
 
-_WORD = range(1 << 16)
 _MOST_CLUSTERS = 255  # a simple descriptor counts them in one byte
 _DEVICES = ("Router", "EndDevice", "Unknown")
 _SLEEPS_NOT = ("Mains", "Emergency mains", "DC Source")
@@ -101,7 +101,7 @@ def _device(entry: dict[str, Any]) -> KnownDevice:
         raise _UnfitError("a Green Power device has no firmware to update")
     if kind not in _DEVICES:
         raise _UnfitError("it is of no type that is known here")
-    ieee, nwk = ieee_address(entry.get("ieeeAddr")), whole(entry.get("nwkAddr"), _WORD)
+    ieee, nwk = ieee_address(entry.get("ieeeAddr")), whole(entry.get("nwkAddr"), WORDS)
     if ieee is None or nwk is None:
         raise _UnfitError("it has no address")
     interviewed = entry.get("interviewState") == "SUCCESSFUL" or entry.get("interviewCompleted") is True
@@ -113,7 +113,7 @@ def _device(entry: dict[str, Any]) -> KnownDevice:
         descriptor=make_descriptor(
             router=router,
             mains=router or (isinstance(power, str) and power.startswith(_SLEEPS_NOT)),
-            manufacturer_code=whole(entry.get("manufId"), _WORD) or 0,
+            manufacturer_code=whole(entry.get("manufId"), WORDS) or 0,
         ),
         endpoints=tuple(_endpoints(entry)) if interviewed else (),
         manufacturer=label(entry.get("manufName")) or None,
@@ -125,7 +125,7 @@ def _device(entry: dict[str, Any]) -> KnownDevice:
 
 def _endpoints(entry: dict[str, Any]) -> Iterator[KnownEndpoint]:
     for each in map(mapping, mapping(entry.get("endpoints")).values()):
-        number, profile, device_type = (whole(each.get(key), among) for key, among in (("epId", ENDPOINTS), ("profId", _WORD), ("devId", _WORD)))
+        number, profile, device_type = (whole(each.get(key), among) for key, among in (("epId", ENDPOINTS), ("profId", WORDS), ("devId", WORDS)))
         if number is not None and profile is not None and device_type is not None:
             yield KnownEndpoint(
                 number=number,
@@ -137,7 +137,7 @@ def _endpoints(entry: dict[str, Any]) -> Iterator[KnownEndpoint]:
 
 
 def _clusters(listed: object) -> tuple[int, ...]:
-    found = {each for each in sequence(listed) if whole(each, _WORD) is not None}
+    found = {each for each in sequence(listed) if whole(each, WORDS) is not None}
     return tuple(sorted(found)[:_MOST_CLUSTERS])
 
 

@@ -196,9 +196,8 @@ class Registry:
         What was asked, ordered or heard here stays; `reword` puts in what people called them there. Raises StoreError, and what `settle` raises.
         """
         async with self._saving:
-            before = {each.id: self._devices.get(each.id) for each in devices}
-            rows = [reword(_adopted(each, before[each.id])) for each in devices]
-            outcome = {each.id: _outcome(each, before[each.id]) for each in rows}
+            rows = [reword(_adopted(each, self._devices.get(each.id))) for each in devices]
+            outcome = {each.id: _outcome(each, self._devices.get(each.id)) for each in rows}
             async with self._journal.commit() as entry:
                 for row in rows:
                     await self._store.devices.put(row)
@@ -206,7 +205,7 @@ class Registry:
                         data = {"name": row.name, "model": row.model, "room": row.room, "groups": ", ".join(row.groups) or None}
                         entry.tell("device", row.id, "adopted", actor=actor, data=data)
                 await settle()
-            self._devices.update((row.id, row) for row in rows)
+            self._devices.update((each.id, reword(_adopted(each, self._devices.get(each.id)))) for each in devices)  # what was heard meanwhile stays
             return outcome
 
     # --- to disk ------------------------------------------------------------------------------------------------------------------------

@@ -290,6 +290,9 @@ class StoreUnavailable(StoreError):
 class StoreInUse(StoreUnavailable):
     """Another process holds the store."""
 
+    code: ClassVar[str] = "store-in-use"
+    retry: ClassVar[Retry] = "never"
+
 
 class StoreCorrupt(StoreError):
     """The store's file is damaged."""

@@ -17,6 +17,9 @@ ENDPOINTS = range(1, 255)
 
 GROUPS = range(0x0001, 0xFFF8)
 
+WORDS = range(1 << 16)
+"""Profiles, device types, clusters, manufacturer codes."""
+
 _IEEE = range(1, (1 << 64) - 1)
 
 # logical type; APS flags and frequency band; MAC capabilities; manufacturer code; buffer; incoming; server mask; outgoing; descriptor capabilities
@@ -139,7 +142,14 @@ def _unusable(device: KnownDevice) -> str | None:
         return f"0x{device.nwk:04x} is no network address of a device"
     if not device.endpoints:
         return "its interview never finished; it is interviewed when it is heard"
+    if not all(_possible(each) for each in device.endpoints):
+        return "an endpoint of it is none that a device can have"
     return None
+
+
+def _possible(endpoint: KnownEndpoint) -> bool:
+    words = (endpoint.profile, endpoint.device_type, *endpoint.inputs, *endpoint.outputs)
+    return endpoint.number in ENDPOINTS and all(each in WORDS for each in words)
 
 
 def _heard(device: KnownDevice) -> float:

@@ -40,6 +40,11 @@ def plain(error: BaseException) -> str:
     return str(error) or (code if isinstance(code, str) else type(error).__name__)
 
 
+def one_line(words: object) -> str:
+    """What a library or a database says, on one line and with an end."""
+    return " ".join(str(words).split())[:200]
+
+
 def failing(deed: str) -> Callable[[Exception], str]:
     """A sentence for a deed that failed."""
     return lambda error: f"{deed}: {plain(error)}"

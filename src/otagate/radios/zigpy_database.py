@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from otagate.model.errors import AdoptionError, RadioError
 from otagate.model.ids import RadioName
 from otagate.model.networks import KnownDevice, KnownEndpoint, KnownGroup, KnownNetwork, LeftOut, NetworkIdentity, reconcile, spell_ieee
 from otagate.radios import stacks
-from otagate.radios.library import plain
+from otagate.radios.library import one_line
 from otagate.radios.peers import describe
 
 if TYPE_CHECKING:
@@ -39,21 +39,29 @@ class TakenOver:
     left_out: tuple[LeftOut, ...]
 
 
+@contextmanager
+def _readable(shown: Path) -> Iterator[None]:
+    """zigpy believes its database: whatever is wrong in it comes out as any error at all, and quotes it, though it holds keys."""
+    try:
+        yield
+    except (AdoptionError, RadioError):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise AdoptionError(f"{shown} cannot be read by zigpy ({kind}): put back a copy, or let its own program mend it") from None
+
+
 @asynccontextmanager
 async def _opened(radio_type: str, database: Path, shown: Path) -> AsyncIterator[ControllerApplication]:
     """An application on this database, its line closed; what it was told is on disk when the block ends. Raises AdoptionError."""
     config = stacks.zigpy_config(radio_type, path="/dev/null", database=database)
-    try:
+    with _readable(shown):
         app = await stacks.load(radio_type, config)
-    except RadioError:
-        raise
-    except Exception as error:  # zigpy believes its database: whatever is wrong in it comes out as any error at all
-        raise AdoptionError(f"{shown} cannot be read by zigpy: {plain(error)}: put back a copy, or let its program mend it") from error
-    try:
-        yield app
-    finally:
-        await stacks.let_go(radio_type, app)
-        await app.shutdown()
+        try:
+            yield app
+        finally:
+            await stacks.let_go(radio_type, app)
+            await app.shutdown()
 
 
 # --- another program's -----------------------------------------------------------------------------------------------------------------
@@ -84,10 +92,10 @@ def _examine(database: Path, shown: Path) -> None:
             tables = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             (whole,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise AdoptionError(f"{shown} is no database that can be read: {error}") from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged schema may be quoted as it is
+        raise AdoptionError(f"{shown} is no database that can be read: {one_line(error)}") from None
     if whole != "ok":
-        raise AdoptionError(f"{shown} is damaged ({whole}): put back a copy of it")
+        raise AdoptionError(f"{shown} is damaged ({one_line(whole)}): put back a copy of it")
     if not any(_DEVICES.fullmatch(each) for each in tables):
         raise AdoptionError(f"{shown} is the database of another program: it has no table of devices")
     if version > DB_VERSION:
