@@ -459,6 +459,8 @@ def test_a_credential_comes_from_the_folder_that_systemd_names(tmp_path: Path) -
     assert load(tmp_path / "hub.yaml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).api.tokens[0].file == tmp_path / "panel-token"
     remedy = "start the hub by its unit, with LoadCredential=, or give a file"
     assert refusal(tmp_path, text) == f"hub.yaml:1:36: api.tokens[0].file: systemd has handed over no credentials: {remedy}"
+    admin = refusal(tmp_path, "api: {token_file: 'credential:admin-token'}", CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert admin.startswith("hub.yaml:1:19: api.token_file: there is no such file"), "a credential is never made by the hub"
     elsewhere = refusal(tmp_path, text.replace("panel-token", "other"), CREDENTIALS_DIRECTORY=str(tmp_path))
     assert elsewhere.startswith("hub.yaml:1:36: api.tokens[0].file: there is no such file")
 

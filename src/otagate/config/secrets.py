@@ -75,7 +75,7 @@ def unusable_secrets(settings: HubSettings, document: Document, view: View) -> l
     """A problem for each secret that cannot be used, and for each token that is another's too."""
     problems: list[Problem] = []
     tokens: dict[str, Loc] = {}
-    for loc, file, kind in _present(settings):
+    for loc, file, kind in _present(settings, document):
         written = document.at(loc)
         if view.hides(file, written):
             continue
@@ -95,11 +95,12 @@ def _is_credential(written: object) -> bool:
     return isinstance(written, str) and written.startswith(CREDENTIAL)
 
 
-def _present(settings: HubSettings) -> Iterator[tuple[Loc, Path, Secret]]:
-    """Every secret that must be there: all but the admin token, which is made on the first start."""
+def _present(settings: HubSettings, document: Document) -> Iterator[tuple[Loc, Path, Secret]]:
+    """Every secret that must be there: all but the admin token, which is made on the first start where it can be."""
     admin: Loc = ("api", "token_file")
     for loc, file, kind in _named(settings, ()):
-        if loc != admin or _exists(file) or not (file.parent == settings.state_dir or _exists(file.parent)):
+        folder = file.parent == settings.state_dir or _exists(file.parent)
+        if loc != admin or _exists(file) or not folder or _is_credential(document.at(loc)):
             yield loc, file, kind
     if settings.api.token_file is None and _exists(settings.token_file):
         yield admin, settings.token_file, TOKEN
