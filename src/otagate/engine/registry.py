@@ -125,7 +125,7 @@ class Registry:
             return True
         merged = _known_better(device, known)
         if merged != known:
-            await self._take(merged, "changed")
+            await self._take(merged, None if _with_status_of(merged, known) == known else "changed")
         return False
 
     async def interrogated(self, device: Device) -> Device:
@@ -306,6 +306,13 @@ def _outcome(device: Device, known: Device | None) -> Adopted:
     if known is None:
         return "new"
     return "changed" if _differs(device, known) else "unchanged"
+
+
+def _with_status_of(device: Device, known: Device) -> Device:
+    """A device that only woke up or went to sleep is no other one."""
+    if device.node is None or known.node is None:
+        return device
+    return replace(device, node=replace(device.node, status=known.node.status))
 
 
 def _differs(device: Device, known: Device | None) -> bool:

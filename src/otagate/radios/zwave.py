@@ -269,10 +269,8 @@ class ZwaveRadio:
                 self._seen_now(device)
             case "firmware update finished":
                 self._transfers.finished(device, _mapping(event.get("result")))
-            case "sleep":
-                self._emit(DeviceSlept(device=device))
-            case "dead":
-                self._emit(DeviceSilent(device=device))
+            case "sleep" | "dead":
+                self._describe(node)
             case "alive" | "ready":
                 self._describe(node)
                 self._emit(DeviceReturned(device=device))
@@ -280,7 +278,7 @@ class ZwaveRadio:
                 self._interviewed(device, node)
             case "wake up":
                 self._seen.pop(device, None)
-                self._seen_now(device)
+                self._describe(node)
             case "value updated" | "value notification" | "notification":
                 self._seen_now(device)
 

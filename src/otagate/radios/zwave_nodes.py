@@ -56,7 +56,7 @@ def describe(node: Node, controller: Controller, radio: RadioName, region: str |
         model=model,
         manufacturer_code=_number(node.data.get("manufacturerId")),
         power="mains" if mine or (listening == "always" and battery is None) else "battery",
-        sleepy=not mine and listening == "sleeping",
+        sleepy=not mine and (listening == "sleeping" or is_asleep(node)),  # before its interview only its silence tells
         battery_percent=battery if isinstance(battery, int) and 0 <= battery <= 100 else None,
         components=known_components(node),
         node=ZwaveNode(

@@ -24,7 +24,7 @@ from otagate.radios.zwave_nodes import Metadata
 from otagate.sessions import zwave_words as words
 from otagate.sessions.effects import Advance
 from otagate.sessions.zwave import Patience, Phase, Transfer
-from otagate.sessions.zwave_outcomes import UNPACKED_SINCE, crc16
+from otagate.sessions.zwave_outcomes import DONE_RESTARTS, UNPACKED_SINCE, crc16
 
 LOG = structlog.get_logger("otagate.radio")
 
@@ -34,6 +34,8 @@ _AFTERMATH = 3.0
 """Seconds in which what is told of a node may still be told of the transfer that ended there: the driver's last progress comes late."""
 
 _ACTIVATE_WITHIN = 60.0
+_RESTART = 5.0
+"""Seconds until a node is expected back that does not tell how long it takes: what the driver allows, too."""
 
 
 class Nodes(Protocol):
@@ -345,7 +347,17 @@ class Transfers:
             LOG.info("activation not answered", update=update, error=str(error))
             return words.Answered(None)
         status = answer.get("response")
+        if status == DONE_RESTARTS and self._tasks is not None:
+            self._tasks.create_task(self._interview(device, line), name=f"zwave:interview:{device}")
         return words.Answered(status if isinstance(status, int) else None)
+
+    async def _interview(self, device: DeviceId, line: ZwaveLine) -> None:
+        """After an update the driver asks the node for everything anew; after an activation, which it does not heed, only if it is told to."""
+        await asyncio.sleep(_RESTART * self._patience.share)
+        try:
+            await line.command("node.refresh_info", within=None, nodeId=node_id_of(device))
+        except RadioError as error:
+            LOG.info("interview after an activation not begun", device=device, error=str(error))
 
 
 def _ended(result: Mapping[str, Any]) -> words.Ended | None:

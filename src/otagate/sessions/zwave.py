@@ -235,8 +235,7 @@ class Transfer:
         if first or event.sent > self._sent:
             self._since = now
         self._sent = max(self._sent, min(event.sent, event.total))
-        size = event.total if self.order is None else len(self.order.image)
-        self._high_water = max(self._high_water, size * self._sent // event.total)
+        self._high_water = max(self._high_water, self._size * self._sent // event.total)
         progress = words.Progress(update=self.update, offset=self._high_water, sent=self._sent, total=event.total)
         if not first:
             return (progress,)
@@ -328,9 +327,10 @@ class Transfer:
         return same_version(version, self.order.to_version)
 
     def _gone(self, now: float) -> Effects:
-        if self.phase in (Phase.OVER, Phase.STOPPED):
+        if self.phase in (Phase.HELD, Phase.OVER, Phase.STOPPED):
             return NOTHING
-        return self._tell(Outcome(Cause.DECLINED, "device-gone", "the node was removed from the network"), now)
+        cause = Cause.LOST if self.phase is Phase.ACTIVATING else Cause.DECLINED
+        return self._tell(Outcome(cause, "device-gone", "the node was removed from the network"), now)
 
     # --- the end of somebody's patience -------------------------------------------------------------------------------------------------
 
@@ -374,7 +374,7 @@ class Transfer:
 
     @property
     def _size(self) -> int:
-        return self._high_water if self.order is None else len(self.order.image)
+        return 0 if self.order is None else len(self.order.image)  # of another program's image nobody knows it
 
     def _enter(self, phase: Phase, now: float) -> None:
         self.phase, self._since, self._asked_at = phase, now, now

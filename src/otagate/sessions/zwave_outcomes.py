@@ -6,6 +6,7 @@ went silent. Errors are those of zwave-js (`ZWaveErrorCodes`).
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -109,20 +110,7 @@ def of_metadata(order: Send, told: Prepared) -> Outcome | None:
 
 def crc16(image: bytes | memoryview) -> int:
     """CRC-16 over the whole image as CC 0x7A wants it: polynomial 0x1021, begun with 0x1D0F, most significant bit first."""
-    crc = 0x1D0F
-    for byte in image:
-        crc = ((crc << 8) & 0xFFFF) ^ _CRC16[(crc >> 8) ^ byte]
-    return crc
-
-
-def _crc16_of(byte: int) -> int:
-    crc = byte << 8
-    for _ in range(8):
-        crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
-    return crc & 0xFFFF
-
-
-_CRC16 = tuple(map(_crc16_of, range(256)))
+    return binascii.crc_hqx(image, 0x1D0F)
 
 
 def plain(text: str) -> str:
