@@ -16,7 +16,7 @@ from otagate_rig.ota_commands import Command, ImageId
 from otagate_rig.ota_download import Download, Downloader
 from otagate_rig.ota_ending import Ending
 from otagate_rig.ota_oracle import Kind, Oracle
-from otagate_rig.ota_wire import Effect, Phase, Restart, Send, Wire
+from otagate_rig.ota_wire import UPGRADE_STATUS, Effect, Phase, Restart, Send, Wire
 from otagate_rig.zcl import Attribute, DataType, Status
 
 if TYPE_CHECKING:
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 
 MOST_IMAGE_BYTES = 16 << 20
 
-# ImageUpgradeStatus (§11.10.7)
-_UPGRADE_STATUS = {
-    Phase.IDLE: 0,
-    Phase.QUERYING: 0,
-    Phase.DOWNLOADING: 1,
-    Phase.WAITING: 1,
-    Phase.ENDING: 2,
-    Phase.HOLDING: 3,
-    Phase.COUNTDOWN: 4,
-    Phase.APPLYING: 4,
-}
 _INTERRUPTIBLE = (Phase.DOWNLOADING, Phase.WAITING, Phase.ENDING, Phase.HOLDING, Phase.COUNTDOWN)
 
 
@@ -70,6 +59,7 @@ class OtaClient:
         self._ask_at: float | None = None
         self._retries = 0
         self._answers = 0
+        self._round: list[int] = []  # image types that are asked for when there is none of this one
         self._strays = spec.behaviours.end_without_download
 
     @property
@@ -185,7 +175,7 @@ class OtaClient:
             (0x0001, DataType.UINT32, 0xFFFFFFFF if download is None else download.offset),
             (0x0002, DataType.UINT32, self._told_version(self.spec.image_type)),
             (0x0004, DataType.UINT32, staged),
-            (0x0006, DataType.ENUM8, _UPGRADE_STATUS[self.wire.phase]),
+            (0x0006, DataType.ENUM8, UPGRADE_STATUS[self.wire.phase]),
             (0x0007, DataType.UINT16, self.spec.manufacturer_code),
             (0x0008, DataType.UINT16, self.spec.image_type),
             (0x0009, DataType.UINT16, self.downloader.block_period or 0),
@@ -273,9 +263,13 @@ class OtaClient:
 
     def _query_if_idle(self, now: float) -> None:
         if self.wire.phase is Phase.IDLE:
-            self.oracle.new_round()
-            self._retries = 0
-            self._send_query(now)
+            self._round = [each for each in self._versions if each not in (*self._staged, self._image_type)]
+            self._query(now)
+
+    def _query(self, now: float) -> None:
+        self.oracle.new_round()
+        self._retries = 0
+        self._send_query(now)
 
     def _send_query(self, now: float, *, again: bool = False) -> None:
         self.wire.phase = Phase.QUERYING
@@ -312,7 +306,10 @@ class OtaClient:
     def _no_image(self, now: float) -> None:
         self.wire.phase = Phase.IDLE
         self.wire.rest()
-        if self.behaviours.query_loop:
+        if self._round:
+            self._image_type = self._round.pop(0)
+            self._query(now)
+        elif self.behaviours.query_loop:
             self.wire.at(now + self.behaviours.query_loop_seconds, self._query_if_idle)
 
     # The end
@@ -369,7 +366,8 @@ class OtaClient:
     def _next_image(self, now: float) -> None:
         """Ask for the image of the next processor of the device, or rest where a forced status only pretends that there is one."""
         self.downloader.current = None
-        self._no_image(now)
+        self.wire.phase = Phase.IDLE
+        self.wire.rest()
         missing = [image_type for image_type in self._versions if image_type not in self._staged]
         if self._staged and missing:
             self._image_type = missing[0]

@@ -30,6 +30,19 @@ class Phase(enum.Enum):
     APPLYING = "applying"
 
 
+UPGRADE_STATUS = {
+    Phase.IDLE: 0,
+    Phase.QUERYING: 0,
+    Phase.DOWNLOADING: 1,
+    Phase.WAITING: 1,
+    Phase.ENDING: 2,
+    Phase.HOLDING: 3,
+    Phase.COUNTDOWN: 4,
+    Phase.APPLYING: 4,
+}
+"""ImageUpgradeStatus (§11.10.7)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send a frame of the OTA cluster to the server; `request` tells it from a Default Response."""

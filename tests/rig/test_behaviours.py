@@ -349,6 +349,18 @@ def test_tells_version_whatever_runs() -> None:
     assert it.client.file_version == OLD
 
 
+def test_a_device_with_two_processors_asks_for_each_in_turn() -> None:
+    it = Bench(more_images=((0x99, 7),))
+    it.notify()
+    (second,) = it.say(0x02, b"\x98")
+    assert second.payload == struct.pack("<BHHI", 0, MANUFACTURER, 0x99, 7)
+    assert it.say(0x02, b"\x98") == []
+    assert it.wait(10_000) == []
+    (again,) = it.notify()
+    assert again.payload[3:5] == struct.pack("<H", 0x99)
+    assert it.say(0x02, b"\x98")[0].payload[3:5] == struct.pack("<H", IMAGE_TYPE)
+
+
 @pytest.mark.parametrize("attribute", [0x0002, 0x0007, 0x0008])
 def test_without_attributes(attribute: int) -> None:
     (answer,) = Bench(behaviours=Behaviours(without_attributes=True)).give(bytes((0x18, 0x77, 0x00)) + struct.pack("<H", attribute))
