@@ -129,7 +129,7 @@ class OtaClient:
 
     def _misses_answer(self) -> bool:
         self._answers += self.awaiting
-        return bool(self.behaviours.misses_every) and self.awaiting and self._answers % self.behaviours.misses_every == 0
+        return self.awaiting and self._answers in self.behaviours.misses
 
     def tick(self, now: float) -> list[Effect]:
         """Do what is due at `now`."""

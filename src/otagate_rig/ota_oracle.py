@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_VIOLATIONS = 1_000
 # A page block may come this much earlier than its turn: timers of the server and ours round differently.
 SPACING_TOLERANCE = 0.1
+# So many blocks of a page may still be under way when its client has its power again.
+LATE_BLOCKS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class _Pages:
     running: Request | None = None
     last: Request | None = None
     replaced_by: Request | None = None
+    cut_off: Request | None = None  # by a loss of power
+    late: int = 0
 
 
 @dataclass(slots=True)
@@ -140,7 +144,7 @@ class Oracle:
         """Drop every open request: the client lost its power."""
         self.requests.clear()
         self.latest = None
-        self._pages = _Pages()
+        self._pages = _Pages(cut_off=self._pages.running or self._pages.last)
 
     def new_round(self) -> None:
         """Allow the next Query Next Image Response to differ from the last one."""
@@ -196,7 +200,7 @@ class Oracle:
             self._judge_replacement(request)
             return request
         page = self._pages.running
-        if self._outlived_page(tsn, block):
+        if self._outlived_page(tsn, block) or self._outlived_power(tsn, block):
             return None
         if page is not None and page.offset <= block.offset < page.end:
             self._judge_page_block(page, now)
@@ -234,6 +238,14 @@ class Oracle:
         if self._pages.replaced_by is None:
             self.violate("page_not_cancelled", f"offset {block.offset} after the answer to a newer request")
         return True
+
+    def _outlived_power(self, tsn: int, block: ota.Block) -> bool:
+        """Whether a block belongs to a page that ended with the client's power; nobody can call back what is under way."""
+        pages, cut = self._pages, self._pages.cut_off
+        if cut is None or tsn != cut.tsn or tsn in self.requests or not cut.offset <= block.offset < cut.end:
+            return False
+        pages.late += 1
+        return pages.late <= LATE_BLOCKS
 
     def _beyond_page(self, tsn: int, block: ota.Block) -> bool:
         page = self._pages.running or self._pages.last

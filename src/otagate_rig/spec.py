@@ -19,7 +19,7 @@ class Behaviours:
     Fractions are shares of the image that have been received.
     """
 
-    misses_every: int = 0  # every so many answers of the server never reach the client; 0 loses none
+    misses: tuple[int, ...] = ()  # the first, second, ... answer of the server never reaches the client
     same_tsn: bool = False  # a retry repeats the ZCL sequence number
     duplicates: bool = False  # every OTA request goes out twice
     out_of_order: bool = False  # asks for every second block before the one in front of it

@@ -38,11 +38,12 @@ def image_of(size: int = 20_000, *, version: int = NEW, image_type: int = IMAGE_
     return build_image(manufacturer, image_type, version, payload=make_payload(size, version & 0xFF))
 
 
-def hub_settings(state_dir: Path, path: str, **radio: Any) -> HubSettings:
+def hub_settings(state_dir: Path, path: str, *, policy: dict[str, Any] | None = None, **radio: Any) -> HubSettings:
     """The configuration of a hub with one Z-Stack radio behind `path`."""
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
+            "policy": policy or {},
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": RADIO, "type": "znp", "path": path} | radio],
         }
@@ -93,6 +94,7 @@ async def journey(
     air: AirSettings | None = None,
     pace: float = PACE,
     radio: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
     **rig: Any,
 ) -> AsyncIterator[Journey]:
     """A hub, up, with `images` stored (or `stored`, where the devices must know more than the hub), on a rig of these devices.
@@ -101,7 +103,7 @@ async def journey(
     """
     images = list(images)
     made = Rig(devices=specs or (DeviceSpec(ieee=IEEE),), images=images, air=air or AirSettings(speedup=None), **{"announce_after": None} | rig)
-    async with made as hardware, hub_on(hardware, tmp_path / "state", pace=pace, **radio or {}) as hub:
+    async with made as hardware, hub_on(hardware, tmp_path / "state", pace=pace, policy=policy, **radio or {}) as hub:
         await radio_is(hub.desk, "up")
         hardware.announce()
         for each in images if stored is None else stored:

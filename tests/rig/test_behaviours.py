@@ -280,8 +280,8 @@ def test_query_loop() -> None:
         assert commands(it.wait(5)) == [QUERY]
 
 
-def test_every_so_many_answers_are_missed_and_asked_for_again() -> None:
-    it = Bench(behaviours=Behaviours(misses_every=3)).downloading()  # the offer was the first
+def test_answers_are_missed_and_asked_for_again() -> None:
+    it = Bench(behaviours=Behaviours(misses=(3,))).downloading()  # the offer was the first
     it.block()
     assert it.block() == []
     (again,) = it.wait(3)

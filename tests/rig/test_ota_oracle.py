@@ -144,6 +144,25 @@ def page_not_cancelled_by_a_block_request() -> Bench:
     return it
 
 
+def page_overrun_through_a_power_cut() -> Bench:
+    it, old = _cut_off()
+    for offset in (0, 63, 0):
+        it.block(offset=offset, data=it.image[offset : offset + 63], tsn=old)
+    return it
+
+
+def _cut_off() -> tuple[Bench, int]:
+    """A client that lost its power amid a page and has it again, and the number of the page."""
+    it = Bench(behaviours=Behaviours(page_size=252, page_spacing=0, power_cut_at=(0.25,))).downloading()
+    old = it.last.tsn
+    for offset in (0, 63):
+        page_block(it, offset)
+    it.client.power_lost()
+    it._note(it.client.power_up(it.now))
+    assert it.last.offset == 126
+    return it, old
+
+
 def page_too_early() -> Bench:
     it = paged()
     page_block(it, 0)
@@ -341,6 +360,7 @@ BROKEN: list[tuple[str, Callable[[], Bench]]] = [
     ("page_overrun", page_overrun_before_its_end),
     ("page_not_cancelled", page_not_cancelled_by_the_next_page),
     ("page_not_cancelled", page_not_cancelled_by_a_block_request),
+    ("page_overrun", page_overrun_through_a_power_cut),
     ("page_too_early", page_too_early),
     ("query_answer_changed", query_answer_changed),
     ("bad_query_status", bad_query_status),
@@ -442,6 +462,13 @@ def test_page_blocks_under_way_when_a_new_request_cancels_the_page_are_no_offenc
     old = it.last
     for offset in (0, 63, 126):
         it.block(offset=offset, data=IMAGE[offset : offset + 63], tsn=old.tsn)
+    assert it.violations == []
+
+
+def test_page_blocks_under_way_through_a_power_cut_are_no_offence() -> None:
+    it, old = _cut_off()
+    it.block(offset=126, data=IMAGE[126:189], tsn=old)
+    it.block(offset=189, data=IMAGE[189:252], tsn=old)
     assert it.violations == []
 
 

@@ -270,7 +270,8 @@ class MessageCommands:
         if frame.group is not None:
             group = frame.group.to_bytes(2, "little")
             return any(entry[:2] == group and entry[2] in stack.endpoints for entry in stack.groups.values())
-        if frame.dst_ep in stack.endpoints or frame.dst_ep == 0:
+        # A unicast is the host's whatever its endpoint: bellows asks endpoint 11 of a lamp from its own 11, which it never registered.
+        if frame.dst < FIRST_BROADCAST or frame.dst_ep in stack.endpoints or frame.dst_ep == 0:
             return True
         return frame.dst_ep == ALL_ENDPOINTS and bool(stack.endpoints)
 

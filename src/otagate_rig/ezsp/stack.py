@@ -109,7 +109,7 @@ class Counters:
     """Sends that were not accepted, by status byte."""
     outstanding_peak: int = 0
     dropped_frames: int = 0
-    """Frames from the air for an endpoint that nobody registered, or too long for EZSP."""
+    """Broadcasts for an endpoint that nobody registered, and frames that are too long for EZSP."""
     zdo_answers: Counter[int] = field(default_factory=Counter)
     """Requests of devices answered on the air by the NCP itself, by request cluster."""
     host_commands: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))

@@ -193,14 +193,17 @@ async def test_an_incoming_message_reads_as_bellows_expects_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_messages_reach_only_registered_endpoints() -> None:
+async def test_broadcasts_reach_only_registered_endpoints_and_unicasts_the_host_in_any_case() -> None:
     medium = FakeMedium()
     async with raw_host(medium) as (ncp, host):
-        medium.say(0x0019, b"nobody", ep=77)
+        medium.say(0x0019, b"nobody", ep=77, dst=0xFFFD)
         assert incoming(host) == []
         assert ncp.counters.dropped_frames == 1
+        medium.say(0x0019, b"an answer", ep=77)
+        (answer,) = incoming(host)
+        assert answer["apsFrame"].destinationEndpoint == 77
         medium.say(0x0019, b"all", ep=0xFF, dst=0xFFFD)
-        (message,) = incoming(host)
+        message = incoming(host)[1]
         assert message["type"] == t.EmberIncomingMessageType.INCOMING_BROADCAST
         assert message["apsFrame"].destinationEndpoint == 0xFF
 
