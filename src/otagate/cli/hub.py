@@ -45,7 +45,7 @@ async def backup(session: Session, radio: RadioArgument) -> Exit:
     """Copy a radio's network to a file on the hub. The file holds the network key: it is the hub's alone to read."""
     answer = await session.client.post("radios", radio, "backup")
     session.tell(answer)
-    session.say(f"{radio}: {answer['devices']} devices, {size(answer['bytes'])}, in {answer['path']} (SHA-256 {answer['sha256']}).")
+    session.say(f"{radio} is copied to {answer['path']} ({size(answer['bytes'])}, SHA-256 {answer['sha256']}).")
     return Exit.DONE
 
 

@@ -192,7 +192,10 @@ def journal(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def _detail(fact: Mapping[str, Any]) -> str:
     data = fact["data"]
-    return str(data.get("detail") or ", ".join(f"{name} {value}" for name, value in data.items() if value is not None))
+    if fact["subject"] == "update":
+        told = (data.get("detail"), data.get("because"), reason_words(data.get("reason")))
+        return str(next((each for each in told if each), ""))
+    return ", ".join(f"{name} {value}" for name, value in data.items() if value is not None)
 
 
 def facts(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
