@@ -12,6 +12,8 @@ from otagate.engine.views import OrderKey, OrderRequest, OrderResult
 from otagate.model.errors import KeyReused, StoreUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import State
+from otagate.model.receipts import Receipt
+from otagate.ports import Receipts
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW, OLD, Lamp
 from tests.virtual_time import instantly
@@ -119,12 +121,26 @@ async def test_receipts_are_kept_in_a_bounded_number(monkeypatch: pytest.MonkeyP
     assert kept == [False, False, True, True, True]
 
 
+class SlowReceipts:
+    """Receipts that take a few turns of the loop to be read, as on a disk."""
+
+    def __init__(self, inner: Receipts) -> None:
+        self.put = inner.put
+        self._get = inner.get
+
+    async def get(self, actor: str, key: str) -> Receipt | None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await self._get(actor, key)
+
+
 @pytest.mark.parametrize("head_start", range(10))
 @instantly
 async def test_the_same_order_sent_twice_at_once_is_made_once_and_answered_twice(head_start: int) -> None:
     bench = Bench()
     async with bench.hub() as hub:
         await ready(hub)
+        hub.store.receipts = SlowReceipts(hub.store.receipts)
         async with asyncio.TaskGroup() as group:
             first = group.create_task(send(hub))
             for _ in range(head_start):

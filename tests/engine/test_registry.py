@@ -319,10 +319,22 @@ async def test_what_the_disk_refuses_was_not_said() -> None:
 async def test_what_was_heard_while_the_disk_wrote_is_not_forgotten() -> None:
     book = Book()
     await book.registry.found(found(online=False))
+    writing, go_on = asyncio.Event(), asyncio.Event()
+    put = book.store.devices.put
+
+    async def slowly(device: Device) -> None:
+        writing.set()
+        await go_on.wait()
+        await put(device)
+
+    book.store.devices.put = slowly
     async with asyncio.TaskGroup() as group:
         group.create_task(book.registry.amend(LAMP, DevicePatch(pin=5), actor="anna"))
-        await asyncio.sleep(0)
+        await writing.wait()
         group.create_task(book.registry.seen(LAMP))
+        await asyncio.sleep(0)
+        assert book.registry.device(LAMP).online
+        go_on.set()
     device = book.registry.device(LAMP)
     assert (device.pin, device.online) == (5, True)
 
