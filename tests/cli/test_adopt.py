@@ -99,6 +99,14 @@ async def test_a_radio_that_is_not_configured_is_exit_2(desk: Desk) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_radio_without_a_zigbee_network_is_exit_2(desk: Desk) -> None:
+    desk.config.write_text("radios:\n  - {name: zwave0, type: zwave-js, url: 'ws://127.0.0.1:3000'}\n")
+    outcome = await desk.adopt(radio="zwave0")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "only a Zigbee coordinator has a network to adopt" in outcome.err
+
+
+@pytest.mark.asyncio
 async def test_a_program_that_is_not_known_is_exit_2(desk: Desk) -> None:
     outcome = await desk.adopt(program="deconz")
     assert outcome.code == 2

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,9 +11,9 @@ from typing import Any, Self
 import pytest
 import yaml
 
+from otagate_rig.node_packages import NodeMissingError, install_packages
+
 _SOURCE = Path(__file__).parent.parent / "herdsman"
-_OLDEST_NODE = (20, 19)
-_INSTALL_WITHIN = 300.0
 _ANSWER_WITHIN = 60.0
 
 PAN_ID = 0x1A62
@@ -27,34 +22,11 @@ NETWORK_KEY = bytes(range(3, 19))
 
 
 def installed() -> Path:
-    """The folder that holds herdsman's node_modules; skips the test where there is no node, no npm, or no registry that npm reaches."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(int(each) for each in version.removeprefix("v").split(".")) < _OLDEST_NODE:
-        pytest.skip(f"node {version} is too old for zigbee-herdsman, which needs {'.'.join(map(str, _OLDEST_NODE))}")
-    cache = Path(os.environ.get("OTAGATE_RIG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otagate-rig")
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"herdsman-{hashlib.sha256((_SOURCE / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
-    with (cache / "herdsman.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # workers of one run install once
-        if not folder.exists():
-            _install(npm, folder)
-    return folder
-
-
-def _install(npm: str, folder: Path) -> None:
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(_SOURCE / name, aside)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
-    done = subprocess.run(command, cwd=aside, capture_output=True, text=True, timeout=_INSTALL_WITHIN, check=False)
-    if done.returncode:
-        pytest.skip(f"zigbee-herdsman cannot be installed: npm ci said {done.stderr.strip()[-300:]}")
-    aside.replace(folder)
+    """The folder that holds herdsman's node_modules; skips the test where it cannot be had."""
+    try:
+        return install_packages(_SOURCE, "herdsman")
+    except NodeMissingError as error:
+        pytest.skip(f"zigbee-herdsman: {error}")
 
 
 class Herdsman:

@@ -45,8 +45,9 @@ def wanted_pin(network: KnownNetwork, files: StateFiles) -> Pin | None:
 
 def preview(network: KnownNetwork, *, radio: str, state_dir: Path) -> Report:
     """What would be taken over; nothing is opened but the pin. Raises WrongNetwork."""
-    wanted_pin(network, StateFiles.of(state_dir, radio))
-    return Report(radio=radio, network=network, pinned=network.identity is not None, outcome={})
+    files = StateFiles.of(state_dir, radio)
+    wanted_pin(network, files)
+    return Report(radio=radio, network=network, pinned=network.identity is not None or files.pin.exists(), outcome={})
 
 
 async def adopt(network: KnownNetwork, *, radio: str, radio_type: str, state_dir: Path, store_url: str, clock: Clock) -> Report:

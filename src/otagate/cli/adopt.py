@@ -69,10 +69,14 @@ def _adopt(name: str, where: Path, program: From, config: Path, *, dry_run: bool
 
 
 def _radio(settings: HubSettings, name: str) -> RadioSettings:
+    from otagate.radios.stacks import STACKS
+
     found = next((each for each in settings.radios if each.name == name), None)
     if found is None:
         known = ", ".join(each.name for each in settings.radios) or "none"
         raise Stop(f"there is no radio {name!r} in the configuration; it has {known}", Exit.USAGE)
+    if found.type not in STACKS:
+        raise Stop(f"radio {name!r} is of type {found.type}: only a Zigbee coordinator has a network to adopt", Exit.USAGE)
     return found
 
 

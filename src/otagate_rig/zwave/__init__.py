@@ -5,8 +5,9 @@ Command Class (`receiver.mjs`) is written from its specification. The driver and
 waits. `ZwaveRig` installs, starts, steers and kills them.
 """
 
+from otagate_rig.node_packages import NodeMissingError, missing_node
 from otagate_rig.zwave.firmware import make_firmware
-from otagate_rig.zwave.install import NodeMissingError, installed, missing_node
+from otagate_rig.zwave.install import installed
 from otagate_rig.zwave.rig import ZwaveRig
 
 __all__ = ["NodeMissingError", "ZwaveRig", "installed", "make_firmware", "missing_node"]
