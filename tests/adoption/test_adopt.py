@@ -340,6 +340,16 @@ def _no_take_over(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
     return AdoptionError
 
 
+def _no_move(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
+    replaces = Path.replace
+
+    def fails(self: Path, target: Path) -> Path:
+        return _disk_is_full() if self.name == "zigbee.db" else replaces(self, target)  # type: ignore[return-value]
+
+    monkeypatch.setattr(Path, "replace", fails)
+    return AdoptionError
+
+
 def _no_pin(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
     monkeypatch.setattr(StateFiles, "write_pin", _disk_is_full)
     return AdoptionError
@@ -357,7 +367,7 @@ def _no_sync(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("before", ["nothing", "an adopted network"])
-@pytest.mark.parametrize("fail", [_no_commit, _no_take_over, _no_pin, _no_mark, _no_sync])
+@pytest.mark.parametrize("fail", [_no_commit, _no_take_over, _no_move, _no_pin, _no_mark, _no_sync])
 async def test_whatever_fails_leaves_everything_as_it_was(
     place: Place, monkeypatch: pytest.MonkeyPatch, before: str, fail: Callable[[pytest.MonkeyPatch], type[Exception]]
 ) -> None:
@@ -399,6 +409,22 @@ async def test_what_zigpy_left_in_a_log_is_not_lost_with_it(place: Place, monkey
     await place.adopt()
     with closing(sqlite3.connect(place.files.database)) as db:
         assert db.execute("SELECT name FROM groups_v16").fetchall() == [("in the log",)]
+
+
+@pytest.mark.asyncio
+async def test_what_a_killed_adoption_left_is_cleared_away(place: Place) -> None:
+    (place.state / ".adopt-x").mkdir(parents=True)
+    (place.state / ".adopt-x" / "zigbee.db").touch()
+    await place.adopt()
+    assert not list(place.state.glob(".adopt-*"))
+
+
+@pytest.mark.asyncio
+async def test_a_hub_that_keeps_nothing_adopts_nothing(place: Place) -> None:
+    network = await place.network()
+    with pytest.raises(AdoptionError, match="a store on disk"):
+        await adopt(network, radio=RADIO, radio_type="znp", state_dir=place.state, store_url="memory:", clock=SystemClock())
+    assert not place.state.exists()
 
 
 @pytest.mark.asyncio

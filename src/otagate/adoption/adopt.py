@@ -28,6 +28,7 @@ from otagate.radios.zigpy_database import take_over
 from otagate.stores import open_store
 
 _NOBODY = Words()
+_ASIDE = ".adopt-"
 
 
 def wanted_pin(network: KnownNetwork, files: StateFiles) -> Pin | None:
@@ -54,6 +55,8 @@ async def adopt(network: KnownNetwork, *, radio: str, radio_type: str, state_dir
     """Take a network over for a radio of a hub that does not run. Raises AdoptionError, WrongNetwork, StoreError; then nothing is changed."""
     if not network.devices:
         raise AdoptionError(f"{network.program} knows no device that could be taken over; nothing was changed")
+    if store_url.startswith("memory:"):
+        raise AdoptionError(f"store.url {store_url} keeps nothing of what would be adopted: give the hub a store on disk")
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         async with open_store(store_url, state_dir) as store:
@@ -72,7 +75,9 @@ async def _into(store: Store, network: KnownNetwork, *, radio: RadioName, radio_
     def reword(device: Device) -> Device:
         return reworded(device, told.get(device.id, _NOBODY), before.get(device.id, _NOBODY))
 
-    with TemporaryDirectory(prefix=".adopt-", dir=files.database.parent) as folder, ExitStack() as undo:
+    for left in files.database.parent.glob(f"{_ASIDE}*"):
+        shutil.rmtree(left)  # an adoption was killed: the store is locked, so it is over
+    with TemporaryDirectory(prefix=_ASIDE, dir=files.database.parent) as folder, ExitStack() as undo:
         aside = Path(folder) / "zigbee.db"
         copy_own(files.database, aside)
         taken = await take_over(radio_type, radio, aside, network, shown=files.database)
@@ -99,7 +104,7 @@ def _install(aside: Path, files: StateFiles, pin: Pin | None, on_undo: Callable[
             shutil.copy2(database, kept)
             on_undo(kept.replace, database)
         else:
-            on_undo(database.unlink)
+            on_undo(database.unlink, missing_ok=True)
         aside.replace(database)
         if not files.left_running:
             on_undo(files.mark_stopped)
