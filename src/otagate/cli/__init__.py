@@ -1,6 +1,7 @@
 """The command line: talks HTTP to the daemon like any operator.
 
-Holds: the client (HTTP and Server-Sent Events), the live view, the tables, and one module per family of commands.
+Holds: the client (HTTP and Server-Sent Events), the live view, the tables, and one module per family of commands;
+`doctor` with `checkup` and `findings` (what is wrong with a hub), `detect` (serial ports), which look at the machine itself.
 
 Imports: typer, rich, aiohttp; `daemon`, `config` and the rig only inside the commands that run them, so that a client command starts quickly.
 

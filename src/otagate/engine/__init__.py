@@ -2,7 +2,8 @@
 
 Holds: journal (the ONE writer and publisher of facts), ledger (the ONE place where an update changes state), registry (the same for devices and
 radios), library, refresher, interrogator, consultant, conductor (a task per admitted update, its `course`), controls and halt (what operators do to
-updates), intake (what radios tell), errands (what operators ask, done to its end), timers, supervise, and `desk`: what an operator may ask.
+updates), intake (what radios tell), ordering (orders and their receipts), patches (what operators say of devices), errands (what operators ask, done
+to its end), timers, supervise, and `desk`: what an operator may ask.
 
 Imports: model, policy, formats, ports.
 
