@@ -44,6 +44,7 @@ from otagate.model.ids import RadioName
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
+from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.radios.zwave import ZwaveRadio, ZwaveSettings
 from otagate.sessions.ota_transfer import Patience
@@ -58,7 +59,9 @@ _BEAT = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How patient the hub is; simulated hardware that lives faster is given less time. `listen` is for a coordinator on TCP, in seconds."""
+    """How patient the hub is; simulated hardware that lives faster is given less time. In seconds: `listen` is for a coordinator on TCP,
+    `interview` is until an interview that failed is held again.
+    """
 
     patience: Patience = field(default_factory=Patience)
     zwave: ZwavePatience = field(default_factory=ZwavePatience)
@@ -66,6 +69,7 @@ class Pace:
     waits: Waits = field(default_factory=Waits)
     backoff: Backoff = field(default_factory=Backoff)
     listen: float = 3.0
+    interview: float = FIRST_PAUSE
 
     @classmethod
     def scaled(cls, factor: float) -> Pace:
@@ -77,6 +81,7 @@ class Pace:
             waits=Waits().scaled(factor),
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
             listen=3.0 / factor,
+            interview=FIRST_PAUSE / factor,
         )
 
 
@@ -262,6 +267,7 @@ class Parts:
             flow_control=each.flow_control,
             channel=each.channel,
             listen_seconds=self.pace.listen,
+            interview_pause=self.pace.interview,
         )
         return ZigbeeRadio(
             zigbee,

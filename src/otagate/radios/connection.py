@@ -14,6 +14,7 @@ from otagate.model.ids import RadioName
 from otagate.ports import Clock
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network, form_where_empty
+from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.library import in_our_words, opening, plain
 from otagate.radios.listening import LET_GO_SECONDS, LISTEN_SECONDS, listen_first
 from otagate.radios.silence import silence
@@ -40,6 +41,7 @@ class ZigbeeSettings:
     flow_control: str | None = None
     channel: int | None = None
     listen_seconds: float = LISTEN_SECONDS
+    interview_pause: float = FIRST_PAUSE
 
 
 class Connection:

@@ -24,6 +24,7 @@ from otagate.radios.attach import StateFiles
 from otagate.radios.backup import back_up
 from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
+from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.peers import Peer, describe, device_id_of, read_components
 from otagate.radios.sender import Sender
@@ -59,6 +60,7 @@ class ZigbeeRadio:
         self._app: ControllerApplication | None = None
         self._fast: stacks.FastPath | None = None
         self._slow_because = ""
+        self._interviews = Interviews(pause=settings.interview_pause)
 
     @property
     def name(self) -> RadioName:
@@ -86,6 +88,7 @@ class ZigbeeRadio:
         finally:
             self._app = None
             self._detach()
+            self._interviews.part()
             self._switchboard.part()
             self._sender.forget()
             await self._connection.close()
@@ -100,6 +103,7 @@ class ZigbeeRadio:
             try:
                 self._tell("up", self._sentence(app))
                 self._switchboard.serve()
+                self._interviews.begin([peer.device for peer in self._switchboard.peers.values()])
                 await self._connection.until_lost()
             finally:
                 sending.cancel()
@@ -166,7 +170,8 @@ class ZigbeeRadio:
         """See `ports.Radio.interrogate`."""
         peer = self._peer(device)
         if not peer.device.is_initialized:
-            peer.device.schedule_initialize()
+            if not peer.device.initializing:
+                peer.device.schedule_initialize()
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
         with in_our_words(failing(f"radio {self.name} could not ask {device}")):
             told = await read_components(peer.device)
@@ -229,9 +234,14 @@ class ZigbeeRadio:
 
     def device_initialized(self, device: ZigbeeDevice) -> None:
         """The device is ready."""
+        self._interviews.settled(device)
         peer = self._switchboard.adopt(device)
         if peer is not None:
             self._switchboard.describe(peer)
+
+    def device_init_failure(self, device: ZigbeeDevice) -> None:
+        """An interview failed, somewhere in the middle perhaps."""
+        self._interviews.failed(device)
 
     def device_reinterviewed(self, device: ZigbeeDevice) -> None:
         """The device was interviewed again, and its object replaced."""
@@ -239,6 +249,7 @@ class ZigbeeRadio:
 
     def device_left(self, device: ZigbeeDevice) -> None:
         """The device left, to come back or not."""
+        self._interviews.settled(device)
         self._emit(DeviceGone(device=device_id_of(device)))
 
     def device_removed(self, device: ZigbeeDevice) -> None:
