@@ -44,6 +44,7 @@ async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
                 "manufacturer_code": 0x1189,
                 "image_type": 0x1409,
                 "hardware_version": None,
+                "updatable": None,
             }
         ],
         "node": None,

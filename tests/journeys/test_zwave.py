@@ -1,23 +1,234 @@
-"""Z-Wave from the order to the version that was read back, on the real driver and its server."""
+"""Z-Wave from the order to the version that was read back, on the real driver and its server; one driver for all of these."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from tests.journeys.zwave import firmware, journey, require_node
+from otagate.engine.views import OrderRequest
+from otagate.model.errors import AlreadyUpdating, CannotPause, NotCancellable, NotInState
+from otagate.model.ids import ComponentId
+from otagate_rig.zwave import ZwaveRig
+from tests.formats.test_zwave import hex_file, record
+from tests.journeys.hub import fact, state_is
+from tests.journeys.zwave import NEW, OLD, ZwaveJourney, device_id, firmware, foreign_update, hub_at, require_node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RAW, HEX, GBL, TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED = range(2, 13)
+AT_ONCE = range(13, 17)
+FAULTY: dict[str, dict[str, Any]] = {
+    "its battery is low": {"battery": 10},
+    "its button is to be pressed": {"faults": {"refuse": 1}},
+    "it is of other hardware": {"faults": {"refuse": 4}},
+    "it has no memory left": {"faults": {"endStatus": 7}},
+    "its bootloader keeps the old version": {"faults": {"keepVersion": True}},
+}
+FIRST_FAULTY = 20
+ONCE = {"policy": {"retries": 0}}
+
+NODES: list[dict[str, Any]] = [
+    *({"id": each} for each in (RAW, HEX, GBL, FOREIGN, CANCELLED, LATE, EXPLICIT, *AT_ONCE)),
+    {"id": FIXED, "faults": {"notUpgradable": True}},
+    {"id": TARGETS, "firmware": [OLD, "7.18"]},
+    {"id": SLEEPY, "listening": "sleeping", "battery": 80},
+    {"id": HELD, "ccVersion": 7, "activation": True},
+    *({"id": FIRST_FAULTY + at} | fault for at, fault in enumerate(FAULTY.values())),
+]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _node_is_there() -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rig() -> AsyncIterator[ZwaveRig]:
     require_node()
+    async with ZwaveRig(NODES) as made:
+        yield made
 
 
-@pytest.mark.asyncio
-async def test_a_node_is_brought_to_a_new_version(tmp_path: Path) -> None:
-    image = firmware()
-    async with journey(tmp_path, {"id": 2}) as run:
-        update = await run.ended(await run.order(2, image))
-        assert update.state == "succeeded", update
-        await run.assert_updated(2, image)
+@pytest_asyncio.fixture(loop_scope="module")
+async def run(rig: ZwaveRig, tmp_path: Path) -> AsyncIterator[ZwaveJourney]:
+    async with hub_at(rig, tmp_path / "state", parallel=4) as made:
+        yield made
+
+
+# --- what works -----------------------------------------------------------------------------------------------------------------------------
+
+
+def as_hex(image: bytes) -> bytes:
+    return hex_file(*(record(at, image[at : at + 16]) for at in range(0, len(image), 16)))
+
+
+@pytest.mark.parametrize(("node", "file_name"), [(RAW, "firmware.bin"), (HEX, "firmware.hex")])
+async def test_a_node_is_brought_to_a_new_version_and_receives_the_decoded_image(run: ZwaveJourney, node: int, file_name: str) -> None:
+    image = firmware(seed=node)
+    file = as_hex(image) if file_name.endswith(".hex") else image
+    update = await run.ended(await run.order(node, file, file_name=file_name))
+    assert (update.state, update.from_version, update.to_version, update.bytes_total) == ("succeeded", OLD, NEW, len(image))
+    await run.assert_updated(node, image)
+
+
+async def test_nodes_stand_beside_all_other_devices_with_what_is_known_of_them(run: ZwaveJourney) -> None:
+    await run.told(TARGETS)
+    view = await run.desk.device(device_id(TARGETS, run.rig))
+    device = view.device
+    assert (device.protocol, device.radio, device.power, device.sleepy, device.online) == ("zwave", "zwave0", "mains", False, True)
+    assert (device.manufacturer_code, device.manufacturer) == (0x027A, "Zooz")
+    assert {each.component.id: each.component.firmware_id for each in view.components} == {"0": 0x1000, "1": 0x2000}
+    assert device.node is not None
+    assert (device.node.product_type, device.node.product_id, device.node.region, device.node.listening) == (0x0003, 0x0082, "europe", "always")
+
+
+async def test_the_controller_is_a_device_and_takes_no_update(run: ZwaveJourney) -> None:
+    await run.told(1)
+    image = await run.store(firmware())
+    request = OrderRequest(devices=(device_id(1, run.rig),), image=image, version=NEW, force=True)
+    result = await run.desk.order(request, actor="test")
+    assert [each.error.code for each in result.refused] == ["not-updatable"]
+    assert (await run.desk.device(device_id(1, run.rig))).device.node.controller  # type: ignore[union-attr]
+
+
+async def test_two_targets_of_one_node_are_brought_up_one_after_the_other(run: ZwaveJourney) -> None:
+    main, chip = firmware("1.7", seed=1), firmware("7.19", 3_000, seed=2)
+    first = await run.order(TARGETS, main)
+    second = await run.order(TARGETS, chip, version="7.19", target=1)
+    await fact(run.desk, lambda each: each.subject_id == second and each.data.get("reason") == "predecessor")
+    assert [(await run.ended(each)).state for each in (first, second)] == ["succeeded", "succeeded"]
+    await run.assert_updated(TARGETS, main)
+    await run.assert_updated(TARGETS, chip, version="7.19", target=1)
+
+
+async def test_a_sleeping_node_is_waited_for_and_updated_when_it_wakes_up(run: ZwaveJourney) -> None:
+    await run.wake_until_told(SLEEPY)
+    await run.falls_asleep(SLEEPY)
+    image = firmware(seed=3)
+    update = await run.order(SLEEPY, image)
+    await fact(run.desk, lambda each: each.subject_id == update and each.data.get("reason") == "asleep")
+    async with run.waking(SLEEPY):
+        assert (await run.ended(update)).state == "succeeded"
+    await run.assert_updated(SLEEPY, image)
+
+
+async def test_four_nodes_are_updated_at_once_and_their_images_do_not_mix(run: ZwaveJourney) -> None:
+    images = {node: firmware(seed=node, size=6_000) for node in AT_ONCE}
+    updates = [await run.order(node, image) for node, image in images.items()]
+    for update in updates:
+        await state_is(run.desk, update, "transferring", "confirming", "succeeded")
+    assert max(each.transfers for each in run.desk.radios()) > 1
+    assert {(await run.ended(update)).state for update in updates} == {"succeeded"}
+    for node, image in images.items():
+        await run.assert_updated(node, image)
+
+
+async def test_progress_is_told_in_fragments_and_bytes_with_rate_and_time_left(run: ZwaveJourney) -> None:
+    await run.rig.change(EXPLICIT, pauseAt=6_000, pauseMs=1_000)
+    update = await run.order(EXPLICIT, firmware(seed=4, size=12_000))
+    await run.rig.reached(EXPLICIT, 6_000)
+    async with asyncio.timeout(20):
+        while (view := await run.desk.update(update)).fragments is None or view.fragments[0] < 100:
+            await asyncio.sleep(0.02)
+    assert view.fragments[1] == 300
+    assert view.bytes_sent == 12_000 * view.fragments[0] // 300
+    assert view.bytes_per_second is not None
+    assert view.eta_seconds is not None
+    assert (await run.ended(update)).state == "succeeded"
+
+
+async def test_an_image_that_is_held_back_is_used_when_an_operator_says_so(run: ZwaveJourney) -> None:
+    image = firmware(seed=5)
+    update = await run.order(HELD, image, hold_activation=True)
+    await state_is(run.desk, update, "staged")
+    assert ((await run.rig.node(HELD))["firmware"], (await run.rig.node(HELD))["staged"]) == ([OLD], True)
+    await run.desk.activate(update, actor="test")
+    assert (await run.ended(update)).state == "succeeded"
+    await run.assert_updated(HELD, image)
+
+
+# --- stopping -------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_transfer_is_cancelled_in_the_middle_and_can_be_ordered_again(run: ZwaveJourney) -> None:
+    image = firmware(seed=6, size=20_000)
+    update = await run.order(CANCELLED, image)
+    await run.rig.reached(CANCELLED, 2_000)
+    await state_is(run.desk, update, "transferring")
+    with pytest.raises(CannotPause):
+        await run.desk.pause(update, actor="test")
+    assert (await run.desk.cancel(update, actor="test")).update.state == "cancelled"
+    state = await run.rig.node(CANCELLED)
+    assert (state["receiving"], state["counters"]["aborted"], state["firmware"]) == (None, 1, [OLD])
+    assert (await run.ended(await run.order(CANCELLED, image))).state == "succeeded"
+    await run.assert_updated(CANCELLED, image)
+
+
+async def test_a_cancel_that_comes_too_late_says_so(run: ZwaveJourney) -> None:
+    await run.rig.change(LATE, spec={"restartMs": 3_000})
+    update = await run.order(LATE, firmware(seed=7))
+    await state_is(run.desk, update, "confirming")
+    with pytest.raises(NotCancellable):
+        await run.desk.cancel(update, actor="test")
+    assert (await run.ended(update)).state == "succeeded"
+
+
+# --- other programs -------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_update_of_another_program_is_watched_shown_and_left_alone(run: ZwaveJourney) -> None:
+    await run.told(FOREIGN)
+    image = firmware("1.8", 20_000, seed=8)
+    async with foreign_update(run.rig, FOREIGN, image):
+        created = await fact(run.desk, lambda each: each.kind == "created" and each.actor == "foreign")
+        update = (await run.desk.update(created.subject_id)).update  # type: ignore[arg-type]
+        assert (update.device, update.foreign, update.state, update.to_version) == (device_id(FOREIGN, run.rig), True, "transferring", None)
+        with pytest.raises(NotCancellable, match="another program"):
+            await run.desk.cancel(update.id, actor="test")
+        request = OrderRequest(devices=(update.device,), image=await run.store(firmware(seed=9)), version="1.9", component=ComponentId("0"))
+        (refused,) = (await run.desk.order(request, actor="test")).refused
+        assert isinstance(refused.error, AlreadyUpdating)
+        done = await run.ended(update.id)
+    assert (done.state, done.error) == ("succeeded", None)
+    await run.assert_updated(FOREIGN, image, version="1.8")
+    with pytest.raises(NotInState):
+        await run.desk.retry(update.id, actor="test")
+
+
+# --- what fails, with its reason --------------------------------------------------------------------------------------------------------------
+
+REASONS = {
+    "its battery is low": ("battery-low", "its battery is too low"),
+    "its button is to be pressed": ("button-needed", "press its button"),
+    "it is of other hardware": ("incompatible-image", "refuses the hardware version"),
+    "it has no memory left": ("image-too-large", "not enough memory"),
+    "its bootloader keeps the old version": ("version-unchanged", "tells version 1.6, not 1.7"),
+}
+
+
+@pytest.mark.parametrize("why", list(FAULTY))
+async def test_a_node_that_will_not_take_it_is_told_with_its_reason(rig: ZwaveRig, tmp_path: Path, why: str) -> None:
+    node = FIRST_FAULTY + list(FAULTY).index(why)
+    async with hub_at(rig, tmp_path / "state", policy={"retries": 0}) as run:
+        update = await run.ended(await run.order(node, firmware(seed=node)))
+        assert (update.state, update.error.code if update.error else None) == ("failed", REASONS[why][0]), update
+        assert REASONS[why][1] in (update.error.detail if update.error else "")
+    assert (await rig.node(node))["firmware"] == [OLD]
+
+
+async def test_a_node_that_says_that_it_cannot_be_updated_is_taken_at_its_word(run: ZwaveJourney) -> None:
+    await run.told(FIXED)
+    async with asyncio.timeout(20):
+        while (await run.desk.device(device_id(FIXED, run.rig))).components[0].component.updatable:
+            await asyncio.sleep(0.05)
+    request = OrderRequest(devices=(device_id(FIXED, run.rig),), image=await run.store(firmware()), version=NEW, force=True)
+    (refused,) = (await run.desk.order(request, actor="test")).refused
+    assert (refused.error.code, "cannot be updated" in str(refused.error)) == ("not-updatable", True)
+
+
+async def test_an_image_for_a_target_that_the_node_has_not_is_refused_before_anything_is_sent(run: ZwaveJourney) -> None:
+    await run.told(GBL)
+    request = OrderRequest(devices=(device_id(GBL, run.rig),), image=await run.store(firmware()), version=NEW, component=ComponentId("3"))
+    (refused,) = (await run.desk.order(request, actor="test")).refused
+    assert refused.error.code == "no-release"
+    assert (await run.rig.node(GBL))["counters"]["requests"] == 0

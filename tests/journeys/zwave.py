@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from otagate.config import HubSettings
@@ -32,13 +37,14 @@ def require_node() -> None:
         pytest.skip(missing)
 
 
-def hub_settings(state_dir: Path, url: str, **radio: Any) -> HubSettings:
+def hub_settings(state_dir: Path, url: str, *, policy: Mapping[str, Any] | None = None, **radio: Any) -> HubSettings:
     """The configuration of a hub with one Z-Wave controller."""
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": RADIO, "type": "zwave-js", "url": url} | radio],
+            "policy": dict(policy or {}),
         }
     )
 
@@ -68,10 +74,12 @@ class ZwaveJourney:
         """Store a file of firmware."""
         return (await self.desk.add_image(image, file_name=file_name, actor="test")).sha256
 
-    async def order(self, node: int, image: bytes, *, version: str | None = NEW, target: int = 0, **wanted: Any) -> UpdateId:
+    async def order(
+        self, node: int, image: bytes, *, version: str | None = NEW, target: int = 0, file_name: str = "firmware.bin", **wanted: Any
+    ) -> UpdateId:
         """Order one image for one target of a node."""
         await self.told(node)
-        sha256 = await self.store(image)
+        sha256 = await self.store(image, file_name)
         request = OrderRequest(devices=(device_id(node, self.rig),), image=sha256, version=version, component=ComponentId(str(target)), **wanted)
         result = await self.desk.order(request, actor="test")
         assert not result.refused, [str(each.error) for each in result.refused]
@@ -80,6 +88,31 @@ class ZwaveJourney:
     async def ended(self, update: UpdateId, *, within: float = WITHIN) -> Update:
         """Wait until the update has ended."""
         return await ended(self.desk, update, within=within)
+
+    @asynccontextmanager
+    async def waking(self, node: int, *, every: float = 0.5) -> AsyncIterator[None]:
+        """A sleeping node wakes up again and again while the block lasts."""
+
+        async def wake() -> None:
+            while True:
+                await self.rig.wake(node)
+                await asyncio.sleep(every)
+
+        async with asyncio.TaskGroup() as group:
+            waker = group.create_task(wake())
+            yield
+            waker.cancel()
+
+    async def wake_until_told(self, node: int) -> None:
+        """Let a sleeping node wake up until it has been interviewed and asked."""
+        async with self.waking(node):
+            await self.told(node)
+
+    async def falls_asleep(self, node: int) -> None:
+        """Wait until a node sleeps. The driver need not know."""
+        async with asyncio.timeout(WITHIN):
+            while not (await self.rig.node(node))["asleep"]:
+                await asyncio.sleep(0.1)
 
     async def assert_updated(self, node: int, image: bytes, *, version: str = NEW, target: int = 0) -> None:
         """The node runs the new version, received exactly these bytes, and saw no rule broken."""
@@ -90,9 +123,11 @@ class ZwaveJourney:
 
 
 @asynccontextmanager
-async def hub_at(rig: ZwaveRig, state_dir: Path, **radio: Any) -> AsyncIterator[ZwaveJourney]:
+async def hub_at(
+    rig: ZwaveRig, state_dir: Path, *, policy: Mapping[str, Any] | None = None, pace: float = PACE, **radio: Any
+) -> AsyncIterator[ZwaveJourney]:
     """A hub at a rig that runs, up."""
-    async with running(hub_settings(state_dir, rig.url, **radio), pace=Pace.scaled(PACE)) as hub:
+    async with running(hub_settings(state_dir, rig.url, policy=policy, **radio), pace=Pace.scaled(pace)) as hub:
         await radio_is(hub.desk, "up")
         yield ZwaveJourney(hub, rig)
 
@@ -110,7 +145,19 @@ def firmware(version: str = NEW, size: int = 4_000, *, seed: int = 0) -> bytes:
     return make_firmware(version, size, seed=seed)
 
 
-def states(facts: Sequence[Any]) -> list[str]:
-    """The states that facts tell, each once in a row."""
-    told = [str(each.data.get("state")) for each in facts]
-    return [state for at, state in enumerate(told) if at == 0 or told[at - 1] != state]
+@asynccontextmanager
+async def foreign_update(rig: ZwaveRig, node: int, image: bytes) -> AsyncIterator[None]:
+    """Another program at the same server sends an image while the block lasts, and sees it succeed."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("image.bin", image)
+    updates = [{"filename": "image.zip", "file": base64.b64encode(archive.getvalue()).decode()}]
+    async with aiohttp.ClientSession() as session, session.ws_connect(rig.url) as line:
+        await line.receive_json()
+        await line.send_json({"command": "set_api_schema", "messageId": "schema", "schemaVersion": 35})
+        await line.receive_json()
+        await line.send_json({"command": "node.update_firmware", "messageId": "update", "nodeId": node, "updates": updates})
+        yield
+        async with asyncio.timeout(WITHIN):
+            answer = await line.receive_json()
+        assert answer["result"]["result"]["success"], answer

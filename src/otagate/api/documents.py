@@ -65,6 +65,7 @@ class Component(Document):
     manufacturer_code: int | None
     image_type: int | None
     hardware_version: int | None
+    updatable: bool | None = Field(description="whether the device says that this firmware can be updated; null where it does not say")
 
 
 class PolicyOverride(Document):

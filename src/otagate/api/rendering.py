@@ -46,6 +46,7 @@ def _component(view: views.ComponentView) -> documents.Component:
         manufacturer_code=component.manufacturer_code,
         image_type=component.image_type,
         hardware_version=component.hardware_version,
+        updatable=component.updatable,
     )
 
 

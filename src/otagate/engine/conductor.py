@@ -365,6 +365,10 @@ class Conductor:
         """A device is awake."""
         self._bring(device, Heard())
 
+    def woke(self, device: DeviceId) -> None:
+        """A device that slept for sure is awake, and not for long: what waits for it waits for nothing else."""
+        self._knocked |= {each.id for each in self._rows.values() if each.device == device and self._queues(each)}
+
     def returned(self, device: DeviceId) -> None:
         """A device announced itself."""
         self._bring(device, Returned())

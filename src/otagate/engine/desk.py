@@ -203,6 +203,8 @@ class Desk:
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """A new update like one that ended without success. Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses."""
         update = await self._store.updates.get(update_id)
+        if update.foreign:
+            raise NotInState(f"update {update_id} was another program's: its image is not known here")
         if not update.ended or update.state is State.SUCCEEDED:
             raise NotInState(f"update {update_id} is {update.state}; only one that ended without success can be tried again")
         request = OrderRequest(

@@ -117,6 +117,8 @@ class _Readers:
             self._interrogator.post_due()
 
     async def _heard(self, device_id: DeviceId) -> None:
+        if device_id in self._registry.asleep:
+            self._conductor.woke(device_id)
         await self._registry.seen(device_id)
         self._interrogator.heard(device_id)
         self._conductor.heard(device_id)

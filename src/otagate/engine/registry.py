@@ -327,6 +327,8 @@ def _component_better(told: Component, before: Component) -> Component:
         version=told.version if told.version is not None else before.version,
         manufacturer_code=told.manufacturer_code if told.manufacturer_code is not None else before.manufacturer_code,
         hardware_version=told.hardware_version if told.hardware_version is not None else before.hardware_version,
+        firmware_id=told.firmware_id if told.firmware_id is not None else before.firmware_id,
+        updatable=told.updatable if told.updatable is not None else before.updatable,
     )
 
 

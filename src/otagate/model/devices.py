@@ -23,6 +23,7 @@ class Component:
 
     `version` is None until the device told it. For Zigbee: `id` is the image type, `version` the current 32-bit file version, `endpoint` the one
     that carries the OTA client. For Z-Wave: `id` is the firmware target, `firmware_id` what the Firmware Update Meta Data CC calls it by.
+    `updatable`: what the device itself says of that, None where it did not say.
     """
 
     id: ComponentId
@@ -32,6 +33,7 @@ class Component:
     hardware_version: int | None = None
     endpoint: int = 1
     firmware_id: int | None = None
+    updatable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

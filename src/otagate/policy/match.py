@@ -64,6 +64,15 @@ def wants_hardware(device: Device, component: Component, releases: Iterable[Rele
 # --- first keys: known and equal ---------------------------------------------------------------------------------------------------------
 
 
+def _updatable(device: Device, component: Component, _: Release) -> _Finding | None:
+    if device.node is not None and device.node.controller:
+        sentence = "The controller itself is updated over its serial line, by the program that runs its driver."
+        return _Finding(refuses=True, sentence=sentence, code="not-updatable")
+    if component.updatable is not False:
+        return None
+    return _Finding(refuses=True, sentence="The device says that this firmware cannot be updated.", code="not-updatable")
+
+
 def _protocol(device: Device, _: Component, release: Release) -> _Finding | None:
     if release.protocol == device.protocol:
         return None
@@ -198,6 +207,7 @@ def _compare_names(key: str, wanted: tuple[str, ...], own: str | None) -> _Findi
 
 
 _KEYS: tuple[_Key, ...] = (
+    _updatable,
     _protocol,
     _manufacturer_code,
     _image_type,

@@ -185,6 +185,7 @@ class ZwaveRadio:
         self._emit(DeviceFound(device=device))
         if nodes.is_asleep(node):
             self._emit(DeviceSlept(device=device.id))
+            self._transfers.slept(device.id)
         elif nodes.is_dead(node):
             self._emit(DeviceSilent(device=device.id))
         elif device.node is not None and device.node.status in ("alive", "awake"):

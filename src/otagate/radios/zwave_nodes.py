@@ -105,7 +105,7 @@ def known_components(node: Node) -> tuple[Component, ...]:
     main = _version(node.data.get("firmwareVersion"))
     if main is not None:  # the driver puts the patch of the application's version into this one
         versions[:1] = [main]
-    return _components(versions, None)
+    return _components(versions, None, updatable=None if _has_firmware_update(node) else False)
 
 
 async def read_components(line: ZwaveLine, node: Node) -> tuple[tuple[Component, ...], Metadata | None]:
@@ -113,6 +113,8 @@ async def read_components(line: ZwaveLine, node: Node) -> tuple[tuple[Component,
 
     Raises DeviceUnreachable, DeviceRefused, RadioUnavailable.
     """
+    if is_dead(node) and (await line.command("node.ping", nodeId=node.node_id)).get("responded") is not True:
+        raise DeviceUnreachable(f"node {node.node_id} is dead: it does not answer a ping")  # to a dead node the driver sends nothing else
     report = await _ask(line, node, CommandClass.VERSION, "get")
     told = report.get("firmwareVersions")
     versions: list[Any] = list(told) if isinstance(told, Sequence) and not isinstance(told, str) else []
@@ -122,7 +124,7 @@ async def read_components(line: ZwaveLine, node: Node) -> tuple[tuple[Component,
         software = await _ask(line, node, CommandClass.VERSION, "getZWaveSoftware")
         versions[:1] = [software.get("applicationVersion") or versions[0]]
     metadata = await read_metadata(line, node) if _has_firmware_update(node) else None
-    return _components(versions, metadata), metadata
+    return _components(versions, metadata, updatable=None if metadata is not None else False), metadata
 
 
 async def read_metadata(line: ZwaveLine, node: Node) -> Metadata:
@@ -157,7 +159,12 @@ async def _ask(line: ZwaveLine, node: Node, command_class: CommandClass, method:
     return response if isinstance(response, Mapping) else {}
 
 
-def _components(versions: Sequence[Any], metadata: Metadata | None) -> tuple[Component, ...]:
+def _offers(metadata: Metadata, target: int) -> bool:
+    """Whether the node lets this target be updated; only of the main one it says so by itself."""
+    return metadata.upgradable if target == 0 else target < len(metadata.firmware_ids)
+
+
+def _components(versions: Sequence[Any], metadata: Metadata | None, *, updatable: bool | None = None) -> tuple[Component, ...]:
     targets = max(len(versions), 0 if metadata is None else len(metadata.firmware_ids))
     return tuple(
         Component(
@@ -166,6 +173,7 @@ def _components(versions: Sequence[Any], metadata: Metadata | None) -> tuple[Com
             manufacturer_code=None if metadata is None else metadata.manufacturer_id,
             hardware_version=None if metadata is None else metadata.hardware_version,
             firmware_id=metadata.firmware_ids[target] if metadata is not None and target < len(metadata.firmware_ids) else None,
+            updatable=updatable if metadata is None else _offers(metadata, target),
         )
         for target in range(min(targets, _MOST_TARGETS))
     )

@@ -195,8 +195,15 @@ class Transfers:
 
     def gone(self, device: DeviceId) -> None:
         """A node was removed from the network."""
+        self._feed_all_of(device, words.Gone())
+
+    def slept(self, device: DeviceId) -> None:
+        """A node went to sleep."""
+        self._feed_all_of(device, words.Slept())
+
+    def _feed_all_of(self, device: DeviceId, event: words.Event) -> None:
         for update in [each for each, owner in self._devices.items() if owner == device]:
-            self._feed(update, words.Gone())
+            self._feed(update, event)
 
     def moving(self, device: DeviceId) -> bool:
         """Whether a transfer to the node is under way, so that it should not be asked other things."""

@@ -136,8 +136,8 @@ class Transfer:
                 return self._activated(event, now)
             case words.Stopped():
                 return self._stopped(event, now)
-            case words.Gone():
-                return self._gone(now)
+            case words.Gone() | words.Slept():
+                return self._gone(now) if isinstance(event, words.Gone) else self._slept(now)
             case words.Tick():
                 return self._tick(now)
 
@@ -325,6 +325,12 @@ class Transfer:
         if self.order is None or self.order.to_version is None:
             return self.order is None or not same_version(version, self.order.from_version)
         return same_version(version, self.order.to_version)
+
+    def _slept(self, now: float) -> Effects:
+        """What was asked waits in the driver until the node wakes up; what was begun does so, too, and goes on then."""
+        if self.phase is not Phase.PREPARING:
+            return NOTHING
+        return self._tell(Outcome(Cause.EXPIRED, "asleep", "the node sleeps; the update begins when it wakes up"), now)
 
     def _gone(self, now: float) -> Effects:
         if self.phase in (Phase.HELD, Phase.OVER, Phase.STOPPED):

@@ -89,11 +89,16 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """The node sleeps, for sure."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Event = Prepared | Unprepared | Fragments | Ended | Refused | Connected | Lost | Running | Answered | Stopped | Gone | Tick
+Event = Prepared | Unprepared | Fragments | Ended | Refused | Connected | Lost | Running | Answered | Stopped | Gone | Slept | Tick
 
 
 # --- what is to be done -------------------------------------------------------------------------------------------------------------------
