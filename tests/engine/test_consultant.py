@@ -99,6 +99,21 @@ async def test_what_failed_is_not_tried_again_by_policy_alone(traits: dict[str, 
     assert [row.state for row in await bench.rows()] == [State.FAILED]
 
 
+@pytest.mark.parametrize("image_type", [8704, 8710])
+@instantly
+async def test_an_image_that_has_harmed_its_kind_of_device_is_sent_by_nobody(image_type: int) -> None:
+    bench = automatic(image_type=image_type)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW, image_type=image_type)
+        await hub.ready()
+        await hub.pass_time(hours=1)
+        order = OrderRequest(devices=(LAMP,), force=True)
+        (refused,) = (await hub.desk.order(order, actor="test")).refused
+        assert (refused.error.code, refused.reason) == ("policy-refused", "advisory")
+        assert "left lamps dead" in str(refused.error)
+    assert await bench.rows() == []
+
+
 @instantly
 async def test_a_newer_release_is_tried_after_a_failure() -> None:
     bench = automatic(goes="rejects")

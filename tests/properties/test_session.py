@@ -158,8 +158,17 @@ class Examiner:
             assert length <= asked[16]
 
 
+QUIRKS = [
+    Quirk(),
+    Quirk(notify=False),
+    Quirk(block_limit=40, refusal_status=0x95),
+    Quirk(whole_up_to=255, silent_refusal=True, tells_version=False),
+    Quirk(by_type=((wire.IMAGE_TYPE, Quirk(block_limit=40, query_patience=60.0)),)),
+]
+
+
 @FEW
-@given(steps(), st.booleans(), st.sampled_from([Quirk(), Quirk(notify=False), Quirk(block_limit=40, refusal_status=0x95)]))
+@given(steps(), st.booleans(), st.sampled_from(QUIRKS))
 def test_no_bytes_and_no_order_of_events_break_the_session(script: list[Any], sleepy: bool, quirk: Quirk) -> None:
     """Nothing raises, every request has at most one answer, no image is mixed with another, and the ledger's table is never violated."""
     examiner = Examiner(play(quirk=quirk, sleepy=sleepy))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -54,9 +55,10 @@ class Newcomer:
         self.nwk = 0x1234
         self.ota_in_progress = False
         self.is_initialized = False
-        self.node_desc = None
+        self.node_desc: object | None = None
         self.endpoints: dict[int, object] = {}
-        self.model = self.manufacturer = None
+        self.model: str | None = None
+        self.manufacturer: str | None = None
         self.last_seen, self.lqi = None, None
 
 
@@ -89,6 +91,28 @@ async def test_what_a_device_tells_during_its_interview_is_told_right_after_it_i
     asked = found[1]
     assert isinstance(asked, DeviceAsked)
     assert (asked.component.version, asked.component.hardware_version) == (0x01000000, 3)
+
+
+@pytest.mark.asyncio
+async def test_a_session_knows_the_oddities_of_its_device_by_maker_and_model_once_the_interview_told_them() -> None:
+    looked_up: list[tuple[int | None, str | None]] = []
+
+    def quirk_of(code: int | None, model: str | None) -> Quirk:
+        looked_up.append((code, model))
+        return Quirk(notify=False)
+
+    board = Switchboard(
+        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=lambda _: None, clock=StillClock(), quirk_of=quirk_of, patience=Patience()
+    )
+    device = Newcomer()
+    peer = board.adopt(device)
+    assert peer is not None
+    assert peer.session.quirk == PLAIN
+    device.node_desc = SimpleNamespace(manufacturer_code=0x1037, is_mains_powered=False, is_receiver_on_when_idle=False)
+    device.model = " SPZB0001\0"
+    board.describe(peer)
+    assert looked_up == [(0x1037, "SPZB0001")]
+    assert not peer.session.quirk.notify
 
 
 @pytest.mark.asyncio
