@@ -135,3 +135,4 @@ async def test_several_devices_are_grouped_at_once_and_none_shares_a_name(hall: 
     assert [each["groups"] for each in outcome.document["items"]] == [["hall"], ["hall"]]
     assert (await at(hall, "set", LAMP, PLUG, "--name", "Desk")).code == 2
     assert (await at(hall, "set", LAMP, "--policy", "sometimes")).code == 2
+    assert (await at(hall, "set", LAMP)).code == 2

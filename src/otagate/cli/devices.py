@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -116,17 +116,17 @@ async def change(
         raise Stop("several devices cannot have one name", Exit.USAGE)
     if pin is not None and unpin:
         raise Stop("--pin and --unpin contradict each other", Exit.USAGE)
-    patch: dict[str, Any] = {name: value for name, value in {"name": name, "room": room}.items() if value is not None}
+    patch = _given(name=name, room=room)
     if pin is not None or unpin:
         patch["pin"] = None if pin is None else _version(pin)
-    override = ({"default": None if policy == "rules" else policy} if policy else {}) | (
-        {"retries": None if retries == -1 else retries} if retries is not None else {}
-    )
-    if override:
-        patch["policy"] = override
+    if override := _given(default=policy, retries=retries):
+        patch["policy"] = {key: None if value in ("rules", -1) else value for key, value in override.items()}
+    growing = {"groups": (group, ungroup), "skipped": (_versions(skip), _versions(unskip))}
+    if not patch and not any(more or less for more, less in growing.values()):
+        raise Stop("nothing is said that could be changed: see otagate set --help", Exit.USAGE)
     changed = []
     for each in dict.fromkeys(ids):
-        lists = await _lists(session, each, {"groups": (group, ungroup), "skipped": (_versions(skip), _versions(unskip))})
+        lists = await _lists(session, each, growing)
         changed.append(await session.client.patch("devices", each, body=patch | lists))
     session.tell({"items": changed, "next_cursor": None})
     for device in changed:
@@ -135,7 +135,11 @@ async def change(
     return Exit.DONE
 
 
-async def _lists(session: Session, device_id: str, wishes: dict[str, tuple[list[Any] | None, list[Any] | None]]) -> dict[str, list[Any]]:
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+async def _lists(session: Session, device_id: str, wishes: Mapping[str, tuple[list[Any] | None, list[Any] | None]]) -> dict[str, list[Any]]:
     """A merge patch replaces a list as a whole, so what is added to one or taken from it needs the list as it is."""
     asked = {name: (more or (), less or ()) for name, (more, less) in wishes.items() if more or less}
     if not asked:
