@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,6 @@ async def test_over_the_unix_socket_everything_is_allowed_and_the_user_is_who_di
             hall.desk.jobs["u0001"] = update(1, state=State.FAILED)
             status, problem = await call(hall, route)
             assert status not in {401, 403}, problem
-    import os
-
     assert {actor for _, _, actor in hall.desk.orders} == {f"uid:{os.getuid()}"}
     assert len({what for what, _, _ in hall.desk.orders}) >= 15
 
@@ -112,3 +111,17 @@ async def test_an_operating_token_neither_overrules_nor_downgrades_without_the_s
     assert [each.dry_run for _, each, _ in less.desk.orders] == [True]
     more = await with_scopes(open_hall, tmp_path, "operate", scope)
     await more.json("POST", "/api/v1/updates", status=202, json=body)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("wish", "scope"), [({"force": True}, "approve"), ({"override": ("pinned",)}, "approve"), ({"allow_downgrade": True}, "downgrade")]
+)
+async def test_what_a_token_may_not_order_it_may_not_repeat(open_hall: Open, tmp_path: Path, wish: dict[str, Any], scope: Scope) -> None:
+    hall = await with_scopes(open_hall, tmp_path, "read", "operate")
+    hall.desk.jobs["u0001"] = update(1, state=State.FAILED, **wish)
+    document = await hall.problem("POST", "/api/v1/updates/u0001/retry", status=403, slug="scope-missing")
+    assert repr(scope) in document["detail"]
+    assert hall.desk.orders == []
+    hall.desk.jobs["u0001"] = update(1, state=State.FAILED)
+    await hall.json("POST", "/api/v1/updates/u0001/retry", status=202)

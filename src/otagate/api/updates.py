@@ -23,10 +23,8 @@ async def order_updates(call: Call, body: OrderBody) -> Reply:
     What is wrong with single devices is in `refused`; the others go on. The same order sent again under its `Idempotency-Key` within a day is not
     made again: its updates are answered as they are now, with `Idempotency-Replayed: true`.
     """
-    if body.allow_downgrade and not body.dry_run:
-        call.require("downgrade")
-    if (body.force or body.override) and not body.dry_run:
-        call.require("approve")
+    if not body.dry_run:
+        _require_wishes(call, downgrade=body.allow_downgrade, overrules=body.force or bool(body.override))
     text = IDEMPOTENCY_KEY.read(call.request)
     key = None if text is None else OrderKey(key=text, digest=body.digest)
     result = await call.desk.order(body.order(), actor=call.actor, key=key)
@@ -35,6 +33,14 @@ async def order_updates(call: Call, body: OrderBody) -> Reply:
         status=200 if body.dry_run else 202,
         headers={"Idempotency-Replayed": "true"} if result.replayed else {},
     )
+
+
+def _require_wishes(call: Call, *, downgrade: bool, overrules: bool) -> None:
+    """Raise RequestError `scope-missing` unless the caller may go back, or overrule guards, as far as that is wished."""
+    if downgrade:
+        call.require("downgrade")
+    if overrules:
+        call.require("approve")
 
 
 async def list_updates(call: Call, query: UpdateFilters) -> documents.Page[documents.Update]:
@@ -74,7 +80,9 @@ async def resume_update(call: Call, update_id: str) -> documents.Update:
 
 
 async def retry_update(call: Call, update_id: str) -> Reply:
-    """Make a new update from one that ended."""
+    """Make a new update from one that ended, with the wishes of its order; who may not order them may not repeat them."""
+    before = (await call.desk.update(UpdateId(update_id))).update
+    _require_wishes(call, downgrade=before.allow_downgrade, overrules=before.force or bool(before.override))
     document = rendering.update_document(await call.desk.retry(UpdateId(update_id), actor=call.actor))
     return Reply(document=document, status=202, headers={"Location": f"{PATH}/{document.id}"})
 
