@@ -143,6 +143,7 @@ class Parts:
         return Upkeep(
             store=self.store,
             journal=self.journal,
+            library=self.library,
             copies=self.copies,
             clock=self.clock,
             keep_facts=store.keep_facts,

@@ -8,11 +8,14 @@ import pytest
 
 from otagate.engine.journal import Journal
 from otagate.engine.library import Library
-from otagate.model.errors import Malformed, StoreUnavailable, TooLarge, UnknownImage
+from otagate.model.errors import IntegrityMismatch, Malformed, StoreUnavailable, TooLarge, UnknownImage
 from otagate.model.ids import Sha256
+from otagate.model.images import Check
+from otagate.policy.trust import trust
 from otagate.stores.memory import MemoryStore
 from tests.engine.bench import FickleStore, MemoryCache, image_bytes
-from tests.formats.images import legrand
+from tests.formats.images import build, element, legrand
+from tests.formats.inner import gbl
 from tests.policy import cases
 from tests.virtual_time import VirtualClock, instantly
 
@@ -115,3 +118,84 @@ async def test_an_upload_keeps_an_image_that_a_folder_brought_first() -> None:
     await shelf.add(image_bytes(2), source="folder")
     assert shelf.library.image(sha256).source == "upload"
     assert shelf.library.from_source("folder") == []
+
+
+# --- checked again ------------------------------------------------------------------------------------------------------------------------
+
+
+async def as_of_old(shelf: Shelf, sha256: Sha256, *keep: str) -> Shelf:
+    """The next life of a hub whose image was stored when there were only these checks, all of them passed."""
+    image = shelf.library.image(sha256)
+    checks = tuple(Check(name=name, result="pass", detail=f"{name} as it was") for name in keep)
+    async with shelf.disk.transaction():
+        await shelf.disk.catalogue.put(replace(image, facts=replace(image.facts, checks=checks), edition=1))
+    later = Shelf(shelf.disk, shelf.cache)
+    await later.library.load()
+    return later
+
+
+def results(shelf: Shelf, sha256: Sha256) -> dict[str, str]:
+    return {each.name: each.result for each in shelf.library.image(sha256).facts.checks}
+
+
+@instantly
+async def test_an_image_from_before_a_check_is_checked_again_and_that_is_kept() -> None:
+    shelf = Shelf()
+    sha256 = await shelf.add(image_bytes(2))
+    today = results(shelf, sha256)
+    later = await as_of_old(shelf, sha256, "header")
+    await later.library.check_again()
+    assert results(later, sha256) == today
+    assert (await shelf.disk.catalogue.get(sha256)).facts.checks == later.library.image(sha256).facts.checks
+    facts = await shelf.disk.facts.after(0)
+    assert [fact.kind for fact in facts] == ["added", "checked"]
+    await later.library.check_again()  # once is enough
+    assert await shelf.disk.facts.last_number() == 2
+
+
+@instantly
+async def test_an_image_that_fails_a_check_of_today_is_told_and_trusted_no_more() -> None:
+    shelf = Shelf()
+    sha256 = await shelf.add(build(element(0, gbl()[:-1] + b"\x00")))
+    later = await as_of_old(shelf, sha256, "header", "length", "elements")
+    await later.library.check_again()
+    assert results(later, sha256)["contents"] == "fail"
+    image = later.library.image(sha256)
+    assert trust(image.facts, later.library.release(sha256), sha256=sha256).code == "image-corrupt"
+    assert (await shelf.disk.facts.after(0))[-1].data["failed"] == "contents"
+
+
+@instantly
+async def test_what_was_found_around_an_image_when_it_came_stays_its_word() -> None:
+    shelf = Shelf()
+    sha256 = await shelf.add(legrand(image_bytes(2)))
+    later = await as_of_old(shelf, sha256, "header", "container")
+    await later.library.check_again()
+    details = {each.name: each.detail for each in later.library.image(sha256).facts.checks}
+    assert (details["header"], details["container"]) == ("header as it was", "container as it was")
+
+
+@instantly
+async def test_an_image_that_no_reader_takes_any_more_fails() -> None:
+    shelf = Shelf()
+    sha256 = await shelf.add(image_bytes(2))
+    later = await as_of_old(shelf, sha256, "header")
+    shelf.cache.files[sha256] = b"no image at all"
+    await later.library.check_again()
+    assert results(later, sha256) == {"header": "pass", "format": "fail"}
+
+
+@instantly
+async def test_bytes_that_cannot_be_read_are_left_as_they_are_and_a_full_disk_is_tried_again() -> None:
+    shelf = Shelf()
+    lost, kept = await shelf.add(image_bytes(2)), await shelf.add(image_bytes(3))
+    await as_of_old(shelf, lost, "header")
+    later = await as_of_old(shelf, kept, "header")
+    shelf.cache.broken[lost] = IntegrityMismatch("the disk changed them")
+    later.store.full = True
+    with pytest.raises(StoreUnavailable):
+        await later.library.check_again()
+    later.store.full = False
+    await later.library.check_again()
+    assert results(later, lost) == {"header": "pass"}
+    assert "length" in results(later, kept)

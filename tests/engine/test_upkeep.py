@@ -10,11 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from otagate.engine.journal import Journal
+from otagate.engine.library import Library
 from otagate.engine.upkeep import Upkeep
 from otagate.model.errors import StoreUnavailable
 from otagate.ports import Store, StoreCopy
 from otagate.stores.memory import MemoryStore
+from tests.engine.bench import MemoryCache, image_bytes
 from tests.engine.test_journal import tell
+from tests.engine.test_library import Shelf, as_of_old
 from tests.virtual_time import VirtualClock, instantly
 
 
@@ -39,6 +42,7 @@ class Copies:
 class Kept:
     store: MemoryStore
     journal: Journal
+    library: Library
     upkeep: Upkeep
     copies: Copies
 
@@ -50,14 +54,27 @@ class Kept:
 
 
 @asynccontextmanager
-async def a_hub(*, keep_facts: int = 1_000, keep_copies: int = 3) -> AsyncIterator[Kept]:
-    store, clock, copies = MemoryStore(), VirtualClock(), Copies()
+async def a_hub(
+    *, keep_facts: int = 1_000, keep_copies: int = 3, disk: MemoryStore | None = None, cache: MemoryCache | None = None
+) -> AsyncIterator[Kept]:
+    store, clock, copies = disk or MemoryStore(), VirtualClock(), Copies()
     journal = Journal(store, clock)
     day = timedelta(days=1)
-    upkeep = Upkeep(store=store, journal=journal, copies=copies, clock=clock, keep_facts=keep_facts, copy_every=day, keep_copies=keep_copies)
+    library = Library(store, cache or MemoryCache(), journal, clock, max_bytes=100_000)
+    await library.load()
+    upkeep = Upkeep(
+        store=store,
+        journal=journal,
+        library=library,
+        copies=copies,
+        clock=clock,
+        keep_facts=keep_facts,
+        copy_every=day,
+        keep_copies=keep_copies,
+    )
     async with asyncio.TaskGroup() as group:
         running = group.create_task(upkeep.run())
-        yield Kept(store, journal, upkeep, copies)
+        yield Kept(store, journal, library, upkeep, copies)
         running.cancel()
 
 
@@ -121,3 +138,13 @@ async def test_where_no_copies_are_wanted_none_are_made() -> None:
         await tell(hub.journal, "one")
         await hub.look(after=timedelta(days=10))
         assert hub.copies.made == []
+
+
+@instantly
+async def test_images_from_before_the_checks_of_today_are_checked_when_the_hub_begins() -> None:
+    shelf = Shelf()
+    sha256 = await shelf.add(image_bytes(2))
+    await as_of_old(shelf, sha256, "header")
+    async with a_hub(disk=shelf.disk, cache=shelf.cache) as hub:
+        await asyncio.sleep(1)
+        assert len(hub.library.image(sha256).facts.checks) > 1

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from otagate.engine.journal import Journal
-from otagate.formats.identify import identify
+from otagate.formats.identify import CHECKS, identify
 from otagate.model.devices import Component
-from otagate.model.errors import NotInState, UnknownImage
+from otagate.model.errors import ImageError, Malformed, NotInState, UnknownImage
 from otagate.model.ids import Sha256, image_type_of
-from otagate.model.images import Image
+from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.releases import Release
 from otagate.policy.catalogue import is_of
 from otagate.ports import Clock, ImageCache, Store
+
+LOG = structlog.get_logger("otagate.library")
 
 Watcher = Callable[[Image], None]
 
@@ -35,6 +39,7 @@ class Library:
         self._by_type: dict[int, list[Release]] = {}
         self._lock = asyncio.Lock()
         self._watchers: list[Watcher] = []
+        self._unreadable: set[Sha256] = set()
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher` with every image that is added from now on."""
@@ -103,7 +108,7 @@ class Library:
             if known is not None and (known.source == source or known.source == "upload"):
                 return known
             shown = "".join(char for char in file_name if char.isprintable())[:_NAME_BOUND] or "unnamed"
-            image = Image(sha256=sha256, file_name=shown, facts=identified.facts, added=self._clock.now(), source=source)
+            image = Image(sha256=sha256, file_name=shown, facts=identified.facts, added=self._clock.now(), source=source, edition=CHECKS)
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": shown, "source": source, "bytes": image.facts.size})
@@ -112,6 +117,31 @@ class Library:
         for watcher in self._watchers:
             watcher(image)
         return image
+
+    async def check_again(self) -> None:
+        """Check the images that were stored before the checks were what they are, one after the other. Raises StoreUnavailable."""
+        for image in self.images():
+            if image.edition < CHECKS and image.sha256 not in self._unreadable:
+                await self._check_again(image)
+
+    async def _check_again(self, image: Image) -> None:
+        try:
+            view = await self.map(image.sha256)
+            checks = await asyncio.to_thread(_checks_now, image.facts, view, self._max_bytes)
+        except ImageError as error:
+            LOG.warning("an image cannot be checked again", sha256=image.sha256, error=str(error))
+            self._unreadable.add(image.sha256)
+            return
+        async with self._lock:
+            known = self._images.get(image.sha256)
+            if known is None:
+                return
+            checked = replace(known, facts=replace(known.facts, checks=checks), edition=CHECKS)
+            failed = ", ".join(each.name for each in checks if each.result == "fail")
+            async with self._journal.commit() as entry:
+                await self._store.catalogue.put(checked)
+                entry.tell("image", checked.sha256, "checked", data={"failed": failed or None})
+            self._images[checked.sha256] = checked
 
     async def hand_over(self, sha256: Sha256, *, source: str) -> None:
         """Another source has the same bytes: the image is its from now on. Raises UnknownImage, StoreUnavailable."""
@@ -140,6 +170,19 @@ class Library:
     def from_source(self, source: str) -> Sequence[Image]:
         """The images that a source brought."""
         return [image for image in self._images.values() if image.source == source]
+
+
+def _checks_now(facts: ImageFacts, view: memoryview, limit: int) -> tuple[Check, ...]:
+    """The checks of a stored image as they are made today. What was found around the image is not here any more, so that word stays."""
+    if facts.protocol != "zigbee":
+        return facts.checks  # what was decoded cannot be decoded again
+    try:
+        found = identify(view, limit).facts.checks
+    except Malformed as error:
+        found = (Check(name="format", result="fail", detail=str(error)),)
+    before = {each.name: each for each in facts.checks}
+    now = {each.name: each for each in found if each.name not in before or before[each.name].result != each.result}
+    return tuple((before | now).values())
 
 
 def _release(image: Image) -> Release:

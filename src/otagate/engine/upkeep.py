@@ -1,13 +1,15 @@
-"""What a hub does for itself to live for years: it forgets the oldest facts, and copies its store."""
+"""What a hub does for itself to live for years: it forgets the oldest facts, copies its store, and checks old images with new checks."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import structlog
 
 from otagate.engine.journal import Journal
+from otagate.engine.library import Library
 from otagate.engine.supervise import outcome
 from otagate.ports import Clock, Store, StoreCopies
 
@@ -22,10 +24,20 @@ class Upkeep:
     """The newest `keep_facts` stay; a copy is made every `copy_every` in which something happened, and the newest `keep_copies` stay (0: none)."""
 
     def __init__(
-        self, *, store: Store, journal: Journal, copies: StoreCopies, clock: Clock, keep_facts: int, copy_every: timedelta, keep_copies: int
+        self,
+        *,
+        store: Store,
+        journal: Journal,
+        library: Library,
+        copies: StoreCopies,
+        clock: Clock,
+        keep_facts: int,
+        copy_every: timedelta,
+        keep_copies: int,
     ) -> None:
         self._store = store
         self._journal = journal
+        self._library = library
         self._copies = copies
         self._clock = clock
         self._keep_facts = keep_facts
@@ -41,12 +53,17 @@ class Upkeep:
     async def run(self) -> None:
         """Do what is due, for ever; what failed is due again at the next look."""
         while True:
+            await self._look(self._library.check_again(), "checking images again")
             await self._bell.wait()
             self._bell.clear()
-            for work, what in ((self._trim(), "trimming the journal"), (self._copy(), "copying the store")):
-                error = await outcome(work, what=what)
-                if isinstance(error, Exception):
-                    LOG.warning("upkeep failed", what=what, error=str(error))
+            await self._look(self._trim(), "trimming the journal")
+            await self._look(self._copy(), "copying the store")
+
+    @staticmethod
+    async def _look(work: Awaitable[None], what: str) -> None:
+        error = await outcome(work, what=what)
+        if isinstance(error, Exception):
+            LOG.warning("upkeep failed", what=what, error=str(error))
 
     async def _trim(self) -> None:
         """In batches, so that nobody waits long for the store, and only whole ones, because each costs the card something."""

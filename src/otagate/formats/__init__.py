@@ -9,5 +9,6 @@ Imports: model, the standard library, and the AES block cipher of cryptography.
 Never: I/O, a clock, a copy of a whole image, a step whose cost grows faster than the file, or any error but an ImageError.
 
 Add one: a new container is a module with `parse` and `facts`, one line in `identify.identify`, and its test with a mutation run; a new format
-inside is a module with `recognise` and `check`, and two lines in `contents`. A check fails only where no good file can.
+inside is a module with `recognise` and `check`, and two lines in `contents`. A check fails only where no good file can; a new one raises
+`identify.CHECKS`.
 """

@@ -9,6 +9,9 @@ from otagate.formats import contents, ikea, integrity, zigbee, zwave
 from otagate.model.errors import Malformed, TooLarge
 from otagate.model.images import ImageFacts
 
+CHECKS = 2
+"""The edition of the checks: raised with each that is new or says something else, so that images from before it are checked again."""
+
 _SNIFF = 512
 """Only this many bytes are looked at to tell what a file is that we cannot use."""
 

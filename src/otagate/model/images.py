@@ -46,10 +46,11 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A stored image: its address, where its bytes came from, and what they say."""
+    """A stored image: its address, where its bytes came from, and what they say. `edition`: of the checks that `facts` tells of."""
 
     sha256: Sha256
     file_name: str
     facts: ImageFacts
     added: datetime
     source: str = "upload"
+    edition: int = 1
