@@ -228,11 +228,7 @@ def test_shells_complete_commands() -> None:
     typed = {"_OTAGATE_COMPLETE": "complete_bash", "COMP_WORDS": "otagate h", "COMP_CWORD": "1"}
     words = subprocess.run([sys.executable, "-m", "otagate"], env=os.environ | typed, capture_output=True, text=True, check=False, timeout=60).stdout
     assert sorted(words.split()) == ["halt", "history"]
-    script = subprocess.run(
-        [sys.executable, "-m", "otagate", "--show-completion", "bash"],
-        env=os.environ | {"SHELL": "/bin/bash"},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # no shell started this one
+    command = [sys.executable, "-m", "otagate", "--show-completion", "bash"]
+    script = subprocess.run(command, env=os.environ | named, capture_output=True, text=True, check=False, timeout=60).stdout
     assert "_OTAGATE_COMPLETE=complete_bash" in script
