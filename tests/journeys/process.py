@@ -25,11 +25,15 @@ READY_WITHIN = 30.0
 ENDED_WITHIN = 60.0
 
 
+def _radio(path: str, stack: str) -> dict[str, str]:
+    return {"name": "zwave0", "type": stack, "url": path} if stack == "zwave-js" else {"name": "zigbee0", "type": stack, "path": path}
+
+
 class Daemon:
     """One configured hub, started any number of times on the same state."""
 
     def __init__(self, folder: Path, path: str | None, *, stack: str = "znp") -> None:
-        """`path` is where its one radio is, `stack` of which type; None for a hub without radios."""
+        """`path` is where its one radio is, `stack` of which type; None for a hub without radios. A Z-Wave controller is where its `url` is."""
         self.state = folder / "state"
         self._config = folder / "otagate.yaml"
         self._config.write_text(
@@ -37,7 +41,7 @@ class Daemon:
                 {
                     "state_dir": str(self.state),
                     "api": {"listen": "127.0.0.1:0"},
-                    "radios": [] if path is None else [{"name": "zigbee0", "type": stack, "path": path}],
+                    "radios": [] if path is None else [_radio(path, stack)],
                 }
             )
         )
@@ -124,10 +128,10 @@ class Daemon:
             assert answer.status in (200, 201, 202), await answer.text()
             return await answer.json()
 
-    async def upload(self, image: bytes) -> Any:
+    async def upload(self, image: bytes, *, file_name: str = "firmware.ota") -> Any:
         """Store an image."""
         form = aiohttp.FormData()
-        form.add_field("file", image, filename="firmware.ota")
+        form.add_field("file", image, filename=file_name)
         async with self._client() as client, client.post("/api/v1/images", data=form) as answer:
             assert answer.status == 201, await answer.text()
             return await answer.json()

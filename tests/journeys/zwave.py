@@ -37,13 +37,13 @@ def require_node() -> None:
         pytest.skip(missing)
 
 
-def hub_settings(state_dir: Path, url: str, *, policy: Mapping[str, Any] | None = None, **radio: Any) -> HubSettings:
+def hub_settings(state_dir: Path, *, policy: Mapping[str, Any] | None = None, **radio: Any) -> HubSettings:
     """The configuration of a hub with one Z-Wave controller."""
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
             "api": {"listen": ["127.0.0.1:0"]},
-            "radios": [{"name": RADIO, "type": "zwave-js", "url": url} | radio],
+            "radios": [{"name": RADIO, "type": "zwave-js"} | radio],
             "policy": dict(policy or {}),
         }
     )
@@ -127,7 +127,7 @@ async def hub_at(
     rig: ZwaveRig, state_dir: Path, *, policy: Mapping[str, Any] | None = None, pace: float = PACE, **radio: Any
 ) -> AsyncIterator[ZwaveJourney]:
     """A hub at a rig that runs, up."""
-    async with running(hub_settings(state_dir, rig.url, policy=policy, **radio), pace=Pace.scaled(pace)) as hub:
+    async with running(hub_settings(state_dir, policy=policy, **({"url": rig.url} | radio)), pace=Pace.scaled(pace)) as hub:
         await radio_is(hub.desk, "up")
         yield ZwaveJourney(hub, rig)
 

@@ -7,6 +7,7 @@ events are read raw before the library takes them, because an event that it does
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -138,7 +139,7 @@ class ZwaveLine:
         if isinstance(error, TimeoutError):
             return f"{self.url}: nothing that speaks zwave-js-server answers there"
         if isinstance(error, CannotConnect) and isinstance(error.error, aiohttp.ClientConnectorError):
-            return f"{self.url}: no zwave-js-server listens there ({error.error.strerror or 'no connection'})"
+            return f"{self.url}: no zwave-js-server listens there ({os.strerror(error.error.errno or 0)})"
         return f"{self.url}: what answers there is no zwave-js-server ({str(error)[:200] or type(error).__name__})"
 
     # --- standing -----------------------------------------------------------------------------------------------------------------------

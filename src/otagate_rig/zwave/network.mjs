@@ -20,6 +20,9 @@ for (const name of ["MetaDataGet", "RequestGet", "Report", "ActivationSet", "Pre
         new CommandClass({ nodeId: context.sourceNodeId, ccId: raw.ccId, ccCommand: raw.ccCommand, payload: raw.payload });
 }
 
+// A driver that dies leaves promises behind that wait for its acknowledgements; the network outlives it, as a real one does.
+process.on("unhandledRejection", (error) => process.stderr.write(`${error?.stack ?? error}\n`));
+
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 // A controller of the 700 series tells its region (Serial API Setup, in bytes); one of the 500 series does not know the question.
@@ -74,10 +77,11 @@ async function build(scenario) {
     return { serial, controller, nodes };
 }
 
-function listen(serial) {
+function listen(serial, controller) {
     const faucet = new Faucet(serial.readable);
     const server = createServer((socket) => {
         socket.setNoDelay(true);
+        controller.state.clear(); // whatever it was doing for the driver before
         const writable = new WritableStream({
             write(chunk) {
                 if (chunk.type === ZWaveSerialFrameType.SerialAPI && !socket.destroyed) {
@@ -138,7 +142,7 @@ async function obey(network, line) {
 }
 
 const network = await build(JSON.parse(readFileSync(process.argv[2], "utf8")));
-const port = await listen(network.serial);
+const port = await listen(network.serial, network.controller);
 const input = createInterface({ input: process.stdin });
 input.on("line", (line) => void obey(network, line));
 input.on("close", () => process.exit(0));
