@@ -53,6 +53,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "image-corrupt": _kind(422, "The image is damaged"),
         "incompatible-image": _kind(422, "The image is for another device"),
         "image-too-large": _kind(413, "The image is too large"),
+        "several-images": _kind(422, "The file holds several images"),
         # things that do not exist
         "unknown-device": _kind(404, "There is no such device"),
         "unknown-update": _kind(404, "There is no such update"),

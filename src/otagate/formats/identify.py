@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from otagate.formats import contents, ikea, integrity, zigbee, zwave
+from otagate.formats import contents, ikea, integrity, zigbee, zwave, zwave_archive
 from otagate.model.errors import Malformed, TooLarge
 from otagate.model.images import ImageFacts
 
@@ -16,7 +16,7 @@ _SNIFF = 512
 """Only this many bytes are looked at to tell what a file is that we cannot use."""
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a ZIP archive: unpack it and give the OTA file inside"),
+    (zwave_archive.START, "a ZIP archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip archive: unpack it and give the OTA file inside"),
     (b"\x7fELF", "an ELF program, as a linker writes it, before it is made into an OTA file"),
@@ -37,17 +37,35 @@ class Identified:
 def identify(data: bytes | memoryview, limit: int, file_name: str = "") -> Identified:
     """Tell what firmware file this is, and make every check of it that needs no device; at most `limit` bytes.
 
-    The name of the file counts only where its bytes say nothing: raw images of Z-Wave nodes.
-    A failed check is no error: the facts tell of it, and `policy.trust` refuses the image. Raises TooLarge for a longer file, and Malformed with a
-    sentence that says what the file is, or where it is damaged.
+    The name of the file counts only where its bytes say nothing: raw images of Z-Wave nodes. A ZIP archive is opened for the one Z-Wave file inside.
+    A failed check is no error: the facts tell of it, and `policy.trust` refuses the image. Raises TooLarge for a longer file, SeveralImages for an
+    archive of more than one, ImageError for an encrypted one, and Malformed with a sentence that says what the file is, or where it is damaged.
     """
     if len(data) > limit:
         raise TooLarge(f"the file has {len(data)} bytes, and {limit} are allowed")
     if not len(data):
         raise Malformed("the file is empty")
-    head = bytes(data[:_SNIFF])
-    # A length before the OTA header may look like the start of anything, so an OTA header within reach settles it.
-    stranger = None if zigbee.MAGIC in (head[:4], head[4:8]) else _recognise(head)
+    if bytes(data[: len(zwave_archive.START)]) == zwave_archive.START and not _has_early_header(data):
+        return _unpack(data, limit)
+    return _tell(data, limit, file_name)
+
+
+def _unpack(data: bytes | memoryview, limit: int) -> Identified:
+    """Identify the one file in an archive; an archive within it is opened no more."""
+    member = zwave_archive.unpack(data, endings=zwave.ENDINGS, limit=limit)
+    if not member.data:
+        raise Malformed("this is a ZIP archive with an empty firmware file inside")
+    try:
+        inside = _tell(member.data, limit, member.name)
+    except Malformed as error:
+        raise Malformed(f"in a ZIP archive: {error}") from error
+    if inside.facts.protocol == "zigbee":
+        raise Malformed("this is a ZIP archive with a Zigbee OTA file inside: unpack it and give the OTA file")
+    return inside
+
+
+def _tell(data: bytes | memoryview, limit: int, file_name: str) -> Identified:
+    stranger = None if _has_early_header(data) else _recognise(bytes(data[:_SNIFF]))
     if stranger is not None:
         raise Malformed(f"this is {stranger}; it is no firmware file that can be sent to a device")
     if zigbee.MAGIC not in bytes(data[: zigbee.PREFIX_LIMIT]) and zwave.recognise(data, file_name):
@@ -55,6 +73,11 @@ def identify(data: bytes | memoryview, limit: int, file_name: str = "") -> Ident
         return Identified(facts=zwave.facts(firmware), view=firmware.view)
     image = zigbee.parse(data, limit=limit)
     return Identified(facts=_examined(image), view=image.payload_view)
+
+
+def _has_early_header(data: bytes | memoryview) -> bool:
+    """Whether an OTA header is within reach: a length before it may look like the start of anything, and the header settles it."""
+    return zigbee.MAGIC in (bytes(data[:4]), bytes(data[4:8]))
 
 
 def _examined(image: zigbee.ZigbeeImage) -> ImageFacts:

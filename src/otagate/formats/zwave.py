@@ -1,25 +1,32 @@
 """Firmware files for Z-Wave nodes: containers to the very bytes that a node is sent.
 
 A Z-Wave image says nothing of itself: no manufacturer, no product, no version. What can be told is the container, by its first bytes or, for raw
-bytes, by nothing but the name of the file.
+bytes, by nothing but the name of the file. What an update service promises of an image, its digest too, is said of the bytes that come out here.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from otagate.formats import silabs
-from otagate.model.errors import Malformed, TooLarge
+from otagate.formats import silabs, zwave_updater
+from otagate.formats.zwave_hex import begins_like_hex, parse_hex
+from otagate.model.errors import ImageError, Malformed
 from otagate.model.images import Check, ImageFacts
 
 GBL = b"\xeb\x17\xa6\x03"
-RAW = frozenset({".bin"})
-"""Endings of files whose bytes are the image."""
+ENCRYPTED_HEX = b"HSENC2"
 
-_RECORD_HEAD = 9
-_DATA, _END, _SEGMENT, _START_SEGMENT, _LINEAR, _START_LINEAR = range(6)
-_FILL = 0xFF
+RAW = frozenset({".bin", ".ota", ".otz"})
+"""Endings of files whose bytes are the image, where they are not Intel HEX. Zigbee files end in .ota too, and are told by their bytes."""
+
+UPDATERS = frozenset({".exe", ".ex_"})
+ENDINGS = RAW | UPDATERS | {".gbl", ".hec", ".hex"}
+"""Endings of the files that makers give for Z-Wave nodes."""
+
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +40,28 @@ class DecodedFirmware:
 
 
 def recognise(data: bytes | memoryview, file_name: str) -> bool:
-    """Whether this is a Z-Wave firmware file: told by its first bytes, or by its name where raw bytes tell nothing."""
-    head = bytes(data[:16])
-    return head.startswith(GBL) or _is_hex(head) or PurePath(file_name).suffix.lower() in RAW
+    """Whether this is a Z-Wave firmware file: told by its first bytes, or by its name where they tell nothing."""
+    view, ending = memoryview(data), _ending(file_name)
+    return _container(view, ending) is not None or _is_raw(view, ending) or ending in ENDINGS - {".ota"}
 
 
 def decode(data: bytes | memoryview, file_name: str, *, limit: int) -> DecodedFirmware:
-    """Take the image out of its container; at most `limit` bytes come out. Raises Malformed, TooLarge."""
-    head = bytes(data[:16])
-    if head.startswith(GBL):
-        view = memoryview(data).toreadonly()
-        return DecodedFirmware(format="gbl", view=view, checks=(silabs.check(view, silabs.GBL, whole=True),))
-    if _is_hex(head):
-        return DecodedFirmware(format="hex", view=memoryview(parse_hex(bytes(data), limit=limit)))
-    if PurePath(file_name).suffix.lower() in RAW:
-        unknown = Check(name="contents", result="unknown", detail="Raw bytes: nothing in them can be checked.")
-        return DecodedFirmware(format="bin", view=memoryview(data).toreadonly(), checks=(unknown,))
+    """Take the image out of its container; at most `limit` bytes come out.
+
+    Intel HEX that is damaged is never taken for raw bytes, whatever its name. Raises Malformed; TooLarge; ImageError for encrypted Intel HEX.
+    """
+    view, ending = memoryview(data).toreadonly(), _ending(file_name)
+    container = _container(view, ending)
+    if container is not None:
+        return container(view, limit)
+    if _is_raw(view, ending):
+        return DecodedFirmware(format=ending[1:], view=view, checks=(_contents(view),))
+    if ending in RAW:
+        raise Malformed("this is plain text, and no Intel HEX: it is no firmware file")
+    if ending == ".gbl":
+        raise Malformed("this is no GBL file, though its name says so: it does not begin with EB 17 A6 03")
+    if ending == ".hec":
+        raise Malformed("this is no encrypted Intel HEX, though its name says so: it does not begin with HSENC2")
     raise Malformed("this is no Z-Wave firmware file that is known here")
 
 
@@ -57,53 +70,49 @@ def facts(firmware: DecodedFirmware) -> ImageFacts:
     return ImageFacts(format=f"zwave-{firmware.format}", protocol="zwave", size=len(firmware.view), target=firmware.target, checks=firmware.checks)
 
 
-def parse_hex(text: bytes, *, limit: int) -> bytes:
-    """Intel HEX to bytes from address 0 on, gaps filled with 0xFF as drivers do. Raises Malformed with the line, TooLarge."""
-    image = bytearray()
-    base, ended = 0, False
-    for number, line in enumerate(text.splitlines(), 1):
-        record = line.strip()
-        if not record:
-            continue
-        if ended:
-            raise Malformed(f"line {number} of the Intel HEX file stands behind its end record")
-        kind, address, payload = _record(record, number)
-        if kind == _DATA:
-            _lay(image, base + address, payload, number, limit)
-        elif kind == _END:
-            ended = True
-        elif kind in (_SEGMENT, _LINEAR):
-            base = int.from_bytes(payload, "big") << (4 if kind == _SEGMENT else 16)
-        elif kind not in (_START_SEGMENT, _START_LINEAR):
-            raise Malformed(f"line {number} of the Intel HEX file is a record of the unknown type {kind}")
-    if not ended:
-        raise Malformed("the Intel HEX file ends without an end record: it is cut off")
-    if not image:
-        raise Malformed("the Intel HEX file holds no data")
-    return bytes(image)
+def _container(view: memoryview, ending: str) -> Callable[[memoryview, int], DecodedFirmware] | None:
+    """How to open what this is: by its first bytes, which say more than a name; else by the name."""
+    if view[: len(GBL)] == GBL:
+        return _gbl
+    if view[: len(ENCRYPTED_HEX)] == ENCRYPTED_HEX:
+        return _encrypted_hex
+    if begins_like_hex(view) or ending == ".hex":
+        return _hex
+    if zwave_updater.is_program(view) or ending in UPDATERS:
+        return _updater
+    return None
 
 
-def _record(record: bytes, number: int) -> tuple[int, int, bytes]:
-    try:
-        raw = bytes.fromhex(record[1:].decode("ascii")) if record[:1] == b":" else b""
-    except ValueError:
-        raw = b""
-    if len(raw) < 5 or len(raw) != raw[0] + 5:
-        raise Malformed(f"line {number} is no record of an Intel HEX file")
-    if sum(raw) & 0xFF:
-        raise Malformed(f"line {number} of the Intel HEX file has a wrong checksum")
-    return raw[3], int.from_bytes(raw[1:3], "big"), raw[4:-1]
+def _is_raw(view: memoryview, ending: str) -> bool:
+    """Whether the bytes are the image, by the name. Where makers give Intel HEX and raw bytes under one ending, other text is neither."""
+    return ending in RAW and (ending == ".bin" or _TEXT.fullmatch(view) is None)
 
 
-def _lay(image: bytearray, address: int, payload: bytes, number: int, limit: int) -> None:
-    end = address + len(payload)
-    if end > limit:
-        raise TooLarge(f"line {number} of the Intel HEX file lies at address 0x{address:x}: the image would have more than {limit} bytes")
-    if len(image) < end:
-        image.extend(bytes([_FILL]) * (end - len(image)))
-    image[address:end] = payload
+def _gbl(view: memoryview, _: int) -> DecodedFirmware:
+    return DecodedFirmware(format="gbl", view=view, checks=(_contents(view),))
 
 
-def _is_hex(head: bytes) -> bool:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return text[:1] == b":" and len(text) >= _RECORD_HEAD and all(byte in b"0123456789abcdefABCDEF" for byte in text[1:_RECORD_HEAD])
+def _encrypted_hex(_: memoryview, __: int) -> DecodedFirmware:
+    raise ImageError("this is encrypted Intel HEX (HSENC2), which is not opened here: give the same firmware as .gbl, .otz, .hex or .bin")
+
+
+def _hex(view: memoryview, limit: int) -> DecodedFirmware:
+    image = memoryview(parse_hex(bytes(view), limit=limit))
+    sound = Check(name="container", result="pass", detail="Intel HEX whose lines all have the right checksum, up to its end record.")
+    return DecodedFirmware(format="hex", view=image, checks=(_contents(image), sound))
+
+
+def _updater(view: memoryview, _: int) -> DecodedFirmware:
+    updater = zwave_updater.cut_out(view)
+    return DecodedFirmware(format="exe", view=updater.image, target=updater.target, checks=(_contents(updater.image), updater.check))
+
+
+def _contents(image: memoryview) -> Check:
+    """What the image itself can be held to: a GBL file to its CRC-32, anything else to nothing."""
+    if image[: len(GBL)] == GBL:
+        return silabs.check(image, silabs.GBL, whole=True)
+    return Check(name="contents", result="unknown", detail="Raw bytes: nothing in them can be checked.")
+
+
+def _ending(file_name: str) -> str:
+    return PurePath(file_name).suffix.lower()

@@ -54,6 +54,12 @@ class TooLarge(ImageError):
     code: ClassVar[str] = "image-too-large"
 
 
+class SeveralImages(ImageError):
+    """The file holds several firmware images, and nobody said which of them is meant; the message names them."""
+
+    code: ClassVar[str] = "several-images"
+
+
 class SourceError(OtagateError):
     """An update service or folder did not give what was asked of it."""
 
