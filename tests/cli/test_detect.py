@@ -56,6 +56,14 @@ async def test_without_a_name_only_sticks_on_usb_are_asked(monkeypatch: pytest.M
         assert (await otagate("detect", stick.path, "--json")).document["ports"][0]["path"] == by_id
 
 
+async def test_who_cannot_see_every_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otagate.radios.holders._openers", lambda _: (set(), True))
+    async with Rig(stack="znp", devices=[]) as rig:
+        assert "sudo otagate detect" in (await otagate("detect", rig.path)).out
+        (port,) = (await otagate("detect", rig.path, "--json")).document["ports"]
+        assert (port["blind"], port["answers"]) == (True, "znp")
+
+
 async def test_a_machine_without_ports_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "list_ports", list)
     outcome = await otagate("detect")

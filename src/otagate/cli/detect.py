@@ -82,6 +82,8 @@ def _show(found: Found) -> None:
         held = ", ".join(f"{each.program or 'a program'} ({each.pid})" for each in finding.holders)
         made.add_row(cell(port.path), cell(stick), cell(finding.answers), cell(held), cell(finding.sentence))
     console.print(made)
+    if any(finding.blind for _, finding in found):
+        console.print("Programs of other users that hold a port without locking it are seen by root only: sudo otagate detect", soft_wrap=True)
     usable = [(port, finding) for port, finding in found if finding.answers is not None]
     lines = [configuration(port.path, finding, name=f"zigbee{number}") for number, (port, finding) in enumerate(usable)]
     if any(lines):

@@ -8,7 +8,7 @@ import functools
 import operator
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable
@@ -38,13 +38,17 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What became of asking. `answers` is None where nothing did, or where it was not asked: `sentence` says."""
+    """What became of asking. `answers` is None where nothing did, or where it was not asked: `sentence` says.
+
+    `blind`: a program of another user may hold the port without a lock, and this user could not see it.
+    """
 
     asked: bool
     sentence: str
     answers: Kind | None = None
     baudrate: int | None = None
     holders: tuple[Holder, ...] = ()
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +89,12 @@ async def probe(path: str) -> Finding:
     try:
         if "://" in path:
             await listen_first(path, _LISTEN, judge=judge_any, left_running=False)
-        elif (held := holding(path)).holders:
+            return await _ask_all(path)
+        held = holding(path)
+        if held.holders:
             names = ", ".join(f"{each.program or 'a program'} (process {each.pid})" for each in held.holders)
-            return Finding(asked=False, sentence=f"not asked: {names} holds it", holders=held.holders)
-        return await _ask_all(path)
+            return Finding(asked=False, sentence=f"not asked: {names} holds it", holders=held.holders, blind=held.blind)
+        return replace(await _ask_all(path), blind=held.blind)
     except RadioInUse as error:
         return Finding(asked=False, sentence=f"not asked: {error}")
     except RadioError as error:
