@@ -26,6 +26,8 @@ def read_to_the_end(data: bytes) -> bool:
     assert found.facts.size == len(found.view)
     assert {check.result for check in found.facts.checks} <= {"pass", "fail", "unknown"}
     assert all(0 < len(check.detail) < 300 for check in found.facts.checks)
+    if found.facts.protocol != "zigbee":
+        return True  # what comes out of the containers of Z-Wave, `tests/formats/test_zwave.py` says
     assert found.view.tobytes() in data
     image = zigbee.parse(data, limit=LIMIT)
     end = image.header_length
