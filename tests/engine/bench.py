@@ -84,7 +84,7 @@ class MemoryCache:
 class FickleStore:
     """A store whose disk can be `full`, or refuse once: the transaction number `refuse_at`.
 
-    `after_commit` is called when a transaction is durable, before anybody else goes on.
+    `before_commit` is called when a transaction is about to become durable, `after_commit` when it is, before anybody else goes on.
     """
 
     def __init__(self, inner: MemoryStore, history: list[tuple[str, object]]) -> None:
@@ -94,6 +94,7 @@ class FickleStore:
         self.refuse_at: int | None = None
         self.tried = 0
         self.commits = 0
+        self.before_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
         self.receipts = inner.receipts
@@ -105,6 +106,7 @@ class FickleStore:
             self.facts.noted.clear()
             yield
             await asyncio.sleep(0)
+            self.before_commit(self.facts.noted)
             self.tried += 1
             if self.full or self.tried == self.refuse_at:
                 raise StoreUnavailable("no space left on device")
@@ -365,12 +367,13 @@ class Hub:
     def stop_when(self, kind: str) -> None:
         """Be stopped at the very commit of the next fact of this kind."""
 
-        def end() -> None:
-            self.killed.set()
-            if self._life is not None:
-                self._life.cancel()
+        self._when(kind, self.end)
 
-        self._when(kind, end)
+    def end(self) -> None:
+        """Be stopped now."""
+        self.killed.set()
+        if self._life is not None:
+            self._life.cancel()
 
     def _when(self, kind: str, act: Callable[[], None]) -> None:
         def after_commit(facts: Sequence[Fact]) -> None:
