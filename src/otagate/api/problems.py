@@ -77,6 +77,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "transfer-interrupted": _kind(409, "The transfer was interrupted"),
         "not-updatable": _kind(409, "The device does not offer this firmware for update"),
         "unknown-target": _kind(409, "The device has no such firmware target"),
+        "predecessor-failed": _kind(409, "An update that goes before failed"),
         "asleep": _kind(409, "The device sleeps"),
         "button-needed": _kind(409, "The device wants its button pressed"),
         "activation-failed": _kind(409, "The device could not use the image"),

@@ -10,6 +10,7 @@ import structlog
 
 from otagate.engine.course import Course, Tools
 from otagate.engine.drafts import foreign_draft
+from otagate.engine.jobs import Jobs
 from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
@@ -45,6 +46,7 @@ class Conductor:
         self._knocked: set[UpdateId] = set()
         self._pinned: set[UpdateId] = set()
         self._waiting = WaitingList(pace=tools.waits.pace)
+        self._jobs = Jobs(store=tools.store, ledger=tools.ledger)
         self._wake = asyncio.Event()
         self._stopping = False
         self._tasks: asyncio.TaskGroup | None = None
@@ -98,6 +100,7 @@ class Conductor:
             LOG.warning("restart not recorded", error=str(error))
             left = list(await self._tools.store.updates.unfinished())
         self._rows = {update.id: update for update in left}
+        self._jobs.recover(left)
         for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
             if update.radio not in self._radios or update.state is State.PLANNED:
                 continue
@@ -165,6 +168,7 @@ class Conductor:
     def _changed(self, update: Update) -> None:
         """A row is another one; called by the ledger."""
         before = self._rows.get(update.id)
+        self._jobs.changed(update)
         if update.ended:
             self._forget(update)
         else:
@@ -209,6 +213,7 @@ class Conductor:
     async def _look(self) -> None:
         if self._stopping:
             return
+        await self._jobs.settle(list(self._rows.values()))
         queue = [self._as_knocked(each) for each in self._rows.values() if self._queues(each)]
         running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
         admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())

@@ -10,6 +10,7 @@ from dataclasses import replace
 import structlog
 
 from otagate.engine.drafts import POLICY, Past, draft
+from otagate.engine.jobs import as_job, parts_of
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.offers import Offers
@@ -165,13 +166,20 @@ class Consultant:
         superseding: list[UpdateId] = []
         for component, release in wanted:
             before = unfinished.get(component.id)
+            if any(each.component == component.id for each in drafts):
+                continue  # a part of a release that is taken already
             if (before is None or _outdated(before, release)) and not self._refused(past, component.id, release):
-                drafts.append(draft(device, component, release, now=self._clock.now(), actor=POLICY, past=past))
+                drafts += self._drafts(device, component, release, past)
                 superseding += [before.id] if before is not None else []
         if not drafts:
             return []
         created = await self._ledger.create(drafts, superseding=superseding)
         return [each for each in created if isinstance(each, Update)]
+
+    def _drafts(self, device: Device, component: Component, release: Release, past: Past) -> list[Update]:
+        parts = parts_of(device, release, self.releases_for)
+        drafts = [draft(device, one, each, now=self._clock.now(), actor=POLICY, past=past) for one, each in parts or [(component, release)]]
+        return as_job(drafts, release.bundle or "") if parts else drafts
 
     async def withdraw(self, device: Device) -> None:
         """End what policy itself had queued for a device and would not take any more. Raises StoreUnavailable."""

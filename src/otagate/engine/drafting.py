@@ -7,12 +7,14 @@ from datetime import datetime
 
 from otagate.engine.consultant import Consultant
 from otagate.engine.drafts import Past, draft
+from otagate.engine.jobs import as_job, parts_of
 from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderRequest
 from otagate.model.devices import Component, Device
 from otagate.model.errors import NoRelease, OtagateError, PolicyRefused, RadioUnavailable, Refused, StoreError
 from otagate.model.ids import DeviceId, RadioName
+from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, parse_dotted_version, parse_file_version
@@ -46,8 +48,10 @@ class Drafting:
         drafts: list[Update] = []
         errors: list[OtagateError] = []
         for component in components:
+            if any(each.component == component.id for each in drafts):
+                continue  # a part of a release that was chosen already
             try:
-                drafts.append(await self._draft(device, component, request, actor=actor, past=past, not_before=not_before))
+                drafts += await self._drafts(device, component, request, actor=actor, past=past, not_before=not_before)
             except StoreError:
                 raise
             except OtagateError as error:
@@ -56,12 +60,10 @@ class Drafting:
             raise next((error for error in errors if error.code != NoRelease.code), errors[0])
         return drafts
 
-    async def _draft(
+    async def _drafts(
         self, device: Device, component: Component, request: OrderRequest, *, actor: str, past: Past, not_before: datetime | None
-    ) -> Update:
-        latest = await self._ledger.latest(device.id, component.id)
-        if latest is not None and not latest.ended:
-            raise busy(latest)
+    ) -> list[Update]:
+        await self._require_idle(device, component)
         choice = self._consultant.consult(
             device,
             component,
@@ -74,24 +76,39 @@ class Drafting:
         )
         if choice.chosen is None:
             raise refusal(choice.verdict)
-        made = draft(
-            device,
-            component,
-            choice.chosen,
-            now=self._clock.now(),
-            actor=actor,
-            past=past,
-            allow_downgrade=request.allow_downgrade,
-            force=request.force,
-            override=request.override,
-            because=request.because,
-            not_before=not_before,
-            hold_activation=request.hold_activation,
-        )
-        loop = judge_loop(made.completed_transfers)
-        if not loop.allowed:
-            raise refusal(loop)
-        return made
+
+        def drafted(one: Component, release: Release) -> Update:
+            made = draft(
+                device,
+                one,
+                release,
+                now=self._clock.now(),
+                actor=actor,
+                past=past,
+                allow_downgrade=request.allow_downgrade,
+                force=request.force,
+                override=request.override,
+                because=request.because,
+                not_before=not_before,
+                hold_activation=request.hold_activation,
+            )
+            loop = judge_loop(made.completed_transfers)
+            if not loop.allowed:
+                raise refusal(loop)
+            return made
+
+        parts = parts_of(device, choice.chosen, self._consultant.releases_for) if request.component is None else []
+        for other, _ in parts:
+            await self._require_idle(device, other)
+        if not parts:
+            return [drafted(component, choice.chosen)]
+        return as_job([drafted(*part) for part in parts], choice.chosen.bundle or "")
+
+    async def _require_idle(self, device: Device, component: Component) -> None:
+        """Raises AlreadyUpdating."""
+        latest = await self._ledger.latest(device.id, component.id)
+        if latest is not None and not latest.ended:
+            raise busy(latest)
 
 
 def _not_before(request: OrderRequest) -> datetime | None:

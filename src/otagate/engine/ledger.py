@@ -72,12 +72,17 @@ class Ledger:
             changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
             last = await self._store.facts.last_number()
             unfinished = list(await self._store.updates.unfinished())
-            for draft in drafts:
-                obstacle = await self._obstacle(draft, unfinished)
-                if obstacle is not None:
+            obstacles = [await self._obstacle(draft, unfinished) for draft in drafts]
+            in_vain = {_job(draft): each for draft, each in zip(drafts, obstacles, strict=True) if each is not None and draft.job is not None}
+            jobs: dict[str, str] = {}
+            for draft, met in zip(drafts, obstacles, strict=True):
+                obstacle = met or in_vain.get(_job(draft)) or await self._obstacle(draft, unfinished)
+                if obstacle is not None:  # of a job, nothing or all
                     results.append(obstacle)
                     continue
-                update = replace(draft, id=UpdateId(f"u{last + len(entry.facts) + 1:08d}"))
+                number = UpdateId(f"u{last + len(entry.facts) + 1:08d}")
+                job = jobs.setdefault(_job(draft), number) if draft.job is not None else None
+                update = replace(draft, id=number, job=job)
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
                 unfinished.append(update)
@@ -241,6 +246,11 @@ class Ledger:
         if kind == "created" and (update.force or update.override):
             data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
+
+
+def _job(draft: Update) -> str:
+    """What the drafts of one job of one device have in common, before the ledger gives them its id."""
+    return f"{draft.device} {draft.job}"
 
 
 def busy(other: Update) -> AlreadyUpdating:

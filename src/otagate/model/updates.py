@@ -80,7 +80,11 @@ class Update:
         return self.state.final
 
     def is_done_by(self, version: Version | None) -> bool:
-        """Whether a device that tells this version runs what the update brings."""
+        """Whether a device that tells this version runs what the update brings.
+
+        Of the further files of a release nobody says which version they hold, nor that it is another one: that the device took the file and tells a
+        version is all there is to know.
+        """
         if version is None or self.to_version is not None:
             return same_version(version, self.to_version)
-        return not same_version(version, self.from_version)
+        return self.steps > 1 or not same_version(version, self.from_version)

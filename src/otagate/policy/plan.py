@@ -67,7 +67,7 @@ def choose(
     judged = [Judged(release=each, verdict=ask(each)) for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)]
     trace = tuple(_mark_ambiguous(judged))
     candidates = [each for each in trace if version is None or same_version(each.release.file_version, version)]
-    candidates = [each for each in candidates if named or concerns(device, component, each.release)]
+    candidates = [each for each in candidates if named or (concerns(device, component, each.release) and not _is_part(each.release))]
     if not candidates:
         return Choice(chosen=None, verdict=_no_release(version), trace=trace)
     current = any(each.verdict.code == "already-current" for each in candidates)
@@ -79,6 +79,11 @@ def choose(
     # What is for other hardware says nothing about this device, unless there is nothing else to say.
     telling = [each for each in eligible if each.verdict.code != "incompatible-image"] or eligible
     return Choice(chosen=None, verdict=telling[0].verdict, trace=trace)
+
+
+def _is_part(release: Release) -> bool:
+    """A further file of a release: taken with the first one, never by itself, because nobody says which version it holds."""
+    return release.bundle is not None and release.file_version is None
 
 
 def _age(release: Release) -> tuple[int, ...]:
@@ -122,7 +127,9 @@ def _against(group: Sequence[Release], judged: Judged) -> Judged:
 
 def _identity(release: Release) -> tuple[object, ...]:
     """What it is for, and which version: two that agree in it and differ in their bytes contradict each other."""
-    return (release.protocol, release.manufacturer_code, release.image_type, release.target, release.region, version_key(release.file_version))
+    whose = release.bundle if release.file_version is None else None
+    version = version_key(release.file_version)
+    return (release.protocol, release.manufacturer_code, release.image_type, release.target, release.region, whose, version)
 
 
 def _differ(one: Release, other: Release) -> bool:
