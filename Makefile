@@ -38,6 +38,7 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m hil.bench
+	$(BIN)/python -m hil.bench.upkeep
 
 night: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m night --timeout 7200

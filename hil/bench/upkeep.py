@@ -1,0 +1,227 @@
+"""`python -m hil.bench.upkeep [--quick] [--json]`: what a hub costs the machine that it lives on: start, idle CPU, memory, bytes written."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from hil.bench.children import ChildError, child
+from otagate.model.devices import Device
+from otagate.model.facts import Fact, Scalar
+from otagate.model.ids import RadioName, zigbee_device_id
+from otagate.stores import open_store
+from otagate_rig.image import build_image, make_payload
+from otagate_rig.spec import DeviceSpec
+
+_BOUND = 120.0
+_FIRST_IEEE = 0x00124B0000AA0000
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much is measured: `starts`, seconds to settle and of idleness, devices on the radio, what the store of a lived-in hub
+    holds, and the bytes of the image."""
+
+    starts: int = 5
+    settle: float = 30.0
+    idle: float = 120.0
+    devices: int = 20
+    facts: int = 20_000
+    known: int = 500
+    image: int = 240_000
+
+
+QUICK = Extent(starts=1, settle=0.0, idle=2.0, devices=2, facts=500, known=20, image=5_000)
+
+GOALS = {
+    "start_seconds": 3.0,
+    "idle_cpu_percent": 1.0,
+    "idle_resident_mebibytes": 130.0,
+    "written_kibibytes_per_update": 512.0,
+    "written_mebibytes_per_idle_day": 20.0,
+}
+"""The most that each figure should be."""
+
+
+class Process:
+    """A daemon, and what the kernel says of it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self._process = process
+        self._proc = Path("/proc") / str(process.pid)
+        self._socket = str(folder / "api.sock")
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far."""
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def written(self) -> int:
+        """Bytes that it caused to be sent to a disk; where its files are in memory, bytes that it handed to files."""
+        counts = dict(line.split(": ") for line in (self._proc / "io").read_text().splitlines())
+        return int(counts["write_bytes"]) or int(counts["wchar"])
+
+    def resident(self, what: str = "VmRSS") -> float:
+        """Memory in MiB: `VmRSS` now, `VmHWM` the most so far."""
+        line = next(line for line in (self._proc / "status").read_text().splitlines() if line.startswith(what))
+        return int(line.split()[1]) / 1024
+
+    async def call(self, method: str, path: str, **body: Any) -> Any:
+        """One call of the API over the unix socket; its JSON. Raises ChildError where the hub says no."""
+        connector = aiohttp.UnixConnector(self._socket)
+        async with aiohttp.ClientSession(connector=connector) as client, client.request(method, f"http://localhost{path}", **body) as answer:
+            told = await answer.json(content_type=None)
+        if answer.status >= 400:
+            raise ChildError(f"{method} {path}: {told}")
+        return told
+
+
+@asynccontextmanager
+async def daemon(folder: Path, radios: Sequence[dict[str, str]]) -> AsyncIterator[tuple[Process, float]]:
+    """A daemon that has said READY=1, and the seconds that it took from the start of its process."""
+    config = folder / "otagate.yaml"
+    settings = {"state_dir": str(folder / "state"), "api": {"listen": f"unix:{folder / 'api.sock'}"}, "radios": list(radios)}
+    config.write_text(yaml.safe_dump(settings))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, (folder / "log").open("w") as log:
+        address = folder / "notify"
+        address.unlink(missing_ok=True)
+        line.bind(str(address))
+        line.setblocking(False)
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "otagate", "run", "--config", str(config), stderr=log, stdout=log, env=os.environ | {"NOTIFY_SOCKET": str(address)}
+        )
+        try:
+            async with asyncio.timeout(_BOUND):
+                while b"READY=1" not in await asyncio.get_running_loop().sock_recv(line, 4096):
+                    pass
+            yield Process(process, folder), time.monotonic() - began
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def live_in(folder: Path, extent: Extent) -> None:
+    """A store as years leave it."""
+    now = datetime.now(UTC)  # noqa: TID251 - a bench has no clock of the hub's
+    async with open_store("sqlite:///otagate.db", folder / "state") as store, store.transaction():
+        for number in range(extent.known):
+            await store.devices.put(
+                Device(id=zigbee_device_id(_FIRST_IEEE + number), radio=RadioName("zigbee0"), model="Lamp", name=f"Lamp {number}")
+            )
+        for number in range(extent.facts):
+            data: dict[str, Scalar] = {"state": "transferring", "detail": "x" * 100, "bytes_sent": number}
+            await store.facts.append(Fact(at=now, subject="update", subject_id=f"u{number // 10:08d}", kind="accepted", data=data))
+
+
+async def starts(folder: Path, extent: Extent) -> dict[str, float]:
+    """Seconds from the start of the process to READY=1, with the store of a lived-in hub; the median."""
+    await live_in(folder, extent)
+    seconds = []
+    for _ in range(extent.starts):
+        async with daemon(folder, []) as (process, took):
+            seconds.append(took)
+            cpu_seconds, resident = process.cpu_seconds(), process.resident()
+    return {"start_seconds": statistics.median(seconds), "start_cpu_seconds": cpu_seconds, "start_resident_mebibytes": resident}
+
+
+async def lives(folder: Path, extent: Extent) -> dict[str, float]:
+    """A hub with a radio and devices: idle for a while, then one update."""
+    spec = DeviceSpec(ieee=_FIRST_IEEE)
+    payload = make_payload(extent.image, 1)
+    image = build_image(spec.manufacturer_code, spec.image_type, spec.file_version + 1, payload=payload)
+    (folder / "image.ota").write_bytes(image)
+    devices = [DeviceSpec(ieee=_FIRST_IEEE + number).to_json() for number in range(extent.devices)]
+    scenario = {"stack": "znp", "port": "pty", "formed": True, "air": {"speedup": 0}, "devices": devices, "images": [str(folder / "image.ota")]}
+    (folder / "scenario.json").write_text(json.dumps(scenario | {"announce_after": 0.5}))
+    async with child("rig", ("otagate_rig", str(folder / "scenario.json")), folder) as rig:
+        path = str((await rig.hear("ready", _BOUND))["path"])
+        async with daemon(folder, [{"name": "zigbee0", "type": "znp", "path": path}]) as (process, _):
+            await _known(process, extent.devices)
+            await process.call("POST", "/api/v1/images", data={"file": image})
+            await asyncio.sleep(extent.settle)  # what follows the interviews is not idleness
+            cpu, written = process.cpu_seconds(), process.written()
+            await asyncio.sleep(extent.idle)
+            found = {
+                "idle_cpu_percent": (process.cpu_seconds() - cpu) / extent.idle * 100,
+                "idle_resident_mebibytes": process.resident(),
+                "written_mebibytes_per_idle_day": (process.written() - written) / extent.idle * _DAY / (1 << 20),
+            }
+            written = process.written()
+            await _update(process, str(devices[0]["ieee"]))
+            return found | {
+                "written_kibibytes_per_update": (process.written() - written) / 1024,
+                "most_resident_mebibytes": process.resident("VmHWM"),
+            }
+
+
+async def _known(process: Process, count: int) -> None:
+    async with asyncio.timeout(_BOUND):
+        while True:
+            items = (await process.call("GET", "/api/v1/devices?limit=500"))["items"]
+            if sum(any(each["version"] is not None for each in item["components"]) for item in items) == count:
+                return
+            await asyncio.sleep(0.2)
+
+
+async def _update(process: Process, ieee: str) -> None:
+    made = await process.call("POST", "/api/v1/updates", json={"devices": [f"zigbee-{ieee}"]})
+    if made["refused"]:
+        raise ChildError(f"the hub refused: {made['refused']}")
+    async with asyncio.timeout(_BOUND):
+        while (told := await process.call("GET", f"/api/v1/updates/{made['updates'][0]['id']}"))["state"] != "succeeded":
+            if told["finished"] is not None:
+                raise ChildError(f"the update ended as {told['state']}: {told['error']}")
+            await asyncio.sleep(0.2)
+
+
+async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
+    """Every figure, and which of the goals it keeps."""
+    for name in ("starts", "lives"):
+        (scratch / name / "state").mkdir(parents=True)
+    figures = await starts(scratch / "starts", extent) | await lives(scratch / "lives", extent)
+    goals = {name: {"most": most, "kept": figures[name] <= most} for name, most in GOALS.items()}
+    return {"figures": {name: round(value, 3) for name, value in figures.items()}, "goals": goals}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when everything could be measured; goals are told, they do not change the status."""
+    parser = argparse.ArgumentParser(prog="python -m hil.bench.upkeep", description="What a hub costs the machine that it lives on.")
+    parser.add_argument("--quick", action="store_const", const=QUICK, default=Extent(), dest="extent", help="see that it works; figures mean little")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    chosen = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
+            found = asyncio.run(measure(chosen.extent, Path(scratch)))
+    except (ChildError, TimeoutError) as error:
+        sys.stderr.write(f"{str(error) or 'the hub did not get there in time'}\n")
+        return 1
+    if chosen.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for name, value in found["figures"].items():
+        goal = found["goals"].get(name)
+        verdict = "" if goal is None else f"   goal: at most {goal['most']:g}{'' if goal['kept'] else ', MISSED'}"
+        print(f"{name.replace('_', ' '):36}{value:12,.2f}{verdict}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""What a hub costs its machine can be measured; the figures are nobody's pass mark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hil.bench.upkeep import GOALS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(300)
+def test_a_quick_run_finds_every_figure_of_a_daemon_as_it_is_shipped() -> None:
+    ran = subprocess.run([sys.executable, "-m", "hil.bench.upkeep", "--quick", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert set(GOALS) <= set(found["figures"])
+    assert set(found["goals"]) == set(GOALS)
+    for name in ("start_seconds", "start_cpu_seconds", "idle_resident_mebibytes", "most_resident_mebibytes", "written_kibibytes_per_update"):
+        assert found["figures"][name] > 0, name
+    for name, goal in found["goals"].items():
+        assert goal["kept"] is (found["figures"][name] <= goal["most"]) or found["figures"][name] == pytest.approx(goal["most"])
