@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from otagate.cli import checkup, doctor
+from otagate.cli import checkup, doctor, session
 from otagate.radios.holders import Holder, Holding
 from otagate.stores import open_store
 from tests.api.conftest import Hall
@@ -198,6 +199,20 @@ async def test_looking_at_a_store_leaves_it_as_it_is(home: Home) -> None:
     assert {each.name: each.read_bytes() for each in home.state.iterdir()} == before
 
 
+async def test_a_store_that_this_user_may_not_look_at_is_said_and_the_rest_is_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    exists = Path.exists
+
+    def refused(path: Path, **how: Any) -> bool:
+        if path == home.store:
+            raise PermissionError(13, "Permission denied")  # root would be let in
+        return exists(path, **how)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    (ailment,) = await home.ailments()
+    assert ailment[:2] == ("store", "warning")
+    assert ailment[3] == f"sudo otagate doctor --config {home.config}"
+
+
 async def test_a_store_that_a_daemon_has_open_is_left_to_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "store_owner", lambda _: 4711)
     home.store.write_bytes(b"half a page")
@@ -234,6 +249,16 @@ async def test_what_the_daemon_says_is_told_with_what_mends_it(hall: Hall, home:
         "radio zigbee0": ("bad", "stop the other program, then: otagate reattach zigbee0"),
         "devices": ("warning", f"otagate check {LAMP}"),
     }
+
+
+async def test_the_packaged_hub_is_asked_at_the_socket_that_its_unit_adds(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.config.write_text(f"state_dir: {home.state}\n")
+    monkeypatch.setattr(doctor, "DEFAULT_CONFIG", home.config)
+    monkeypatch.setattr(session, "DEFAULT_SOCKET", tmp_path / "otagate.sock")
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "otagate.sock"))  # and nobody listens
+        outcome = await otagate("doctor", "--config", str(home.config))
+    assert f"the daemon at unix:{tmp_path / 'otagate.sock'}" in outcome.out
 
 
 async def test_a_wrong_token_is_said(hall: Hall, home: Home) -> None:

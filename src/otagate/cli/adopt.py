@@ -33,7 +33,7 @@ def adopt(
         Path, typer.Argument(metavar="PATH", help="zigbee2mqtt's data folder, or ZHA's zigbee.db. It is only read.", show_default=False)
     ],
     program: Annotated[From, typer.Option("--from", help="Which program knows the network.", show_default=False)],
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's configuration.", show_default=False)],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The hub's configuration.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken over, and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -156,7 +156,11 @@ def _room(folder: Path) -> Iterator[Finding]:
 
 def _store(patient: Patient) -> Iterator[Finding]:
     path = patient.store
-    if path is None or not path.exists():
+    try:
+        if path is None or not path.exists():
+            return
+    except PermissionError:
+        yield warning("store", f"{path} is for the hub's own user to look at", f"sudo otagate doctor --config {patient.config}")
         return
     if patient.daemon is not None:
         yield ok("store", f"{path} is open in process {patient.daemon}")

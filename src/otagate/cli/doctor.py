@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otagate import __version__
-from otagate.cli import checkup
+from otagate.cli import checkup, session
 from otagate.cli.findings import Finding, bad, ok, warning
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes, print_json, read_token, settle, terminal, usual_url
 from otagate.cli.stops import Exit, ProblemStop, Stop
@@ -37,7 +37,7 @@ app = typer.Typer()
 @app.command()
 def doctor(
     ctx: typer.Context,
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The hub's configuration.")] = DEFAULT_CONFIG,
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The hub's configuration.")] = DEFAULT_CONFIG,
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -102,7 +102,7 @@ def store_owner(settings: HubSettings) -> int | None:
 async def _ask(config: Path, settings: HubSettings | None, wishes: Wishes) -> list[Finding]:
     from otagate.cli.client import Client
 
-    url = wishes.url or os.environ.get("OTAGATE_URL") or _address(settings) or usual_url(wishes.token_file)
+    url = wishes.url or os.environ.get("OTAGATE_URL") or _address(config, settings) or usual_url(wishes.token_file)
     try:
         async with Client(url, _token(wishes, settings)) as client:
             return [each async for each in _daemon(client, url)]
@@ -118,11 +118,12 @@ def _start(config: Path) -> str:
     return "sudo systemctl start otagate, then: journalctl -u otagate -n 50" if checkup.UNIT.exists() else f"otagate run --config {config}"
 
 
-def _address(settings: HubSettings | None) -> str | None:
-    """Where the daemon of this configuration listens, a socket that we may open first."""
+def _address(config: Path, settings: HubSettings | None) -> str | None:
+    """Where the daemon of this configuration listens, a socket that we may open first; the packaged unit adds its own to what the file says."""
     if settings is None:
         return None
-    sockets = [each for each in settings.api.listen if each.startswith("unix:") and os.access(each.removeprefix("unix:"), os.W_OK)]
+    listen = (*settings.api.listen, *([f"unix:{session.DEFAULT_SOCKET}"] if config == DEFAULT_CONFIG else []))
+    sockets = [each for each in listen if each.startswith("unix:") and os.access(each.removeprefix("unix:"), os.W_OK)]
     ports = [f"http://{each}" for each in settings.api.listen if not each.startswith("unix:")]
     return next(iter(sockets + ports), None)
 
