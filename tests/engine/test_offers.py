@@ -221,3 +221,49 @@ async def test_one_failing_service_delays_no_other() -> None:
         await hub.until(lambda: bench.lamp.version == NEW, within=3600)
         states = {each.name: each.state for each in await hub.desk.sources()}
         assert states == {"other": "degraded", "index": "ok"}
+
+
+@instantly
+async def test_a_service_that_could_not_be_reached_at_the_start_is_asked_again_long_before_its_period_ends() -> None:
+    bench = offering()
+    document, bench.services.documents[INDEX] = bench.services.documents[INDEX], SourceUnavailable("index: no connection")
+    async with bench.hub() as hub:
+        await hub.ready()
+        hub.refresher.post("index")
+        await hub.pass_time(hours=12)
+        assert 10 <= len(bench.services.asked) <= 25  # an hour between two questions, at most
+        bench.services.documents[INDEX] = document
+        await hub.until(lambda: hub.consultant.offers(hub.registry.device(LAMP))[0][1].chosen, within=3_700)
+        asked = len(bench.services.asked)
+        await hub.pass_time(hours=5)
+        assert len(bench.services.asked) == asked  # and then only when it is due
+
+
+@instantly
+async def test_a_service_that_wants_to_be_left_alone_is_asked_when_that_is_over_and_not_before() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await hub.ready()
+        document = bench.services.documents[INDEX]
+        bench.services.documents[INDEX] = SourceBusy("index: asked enough", until=hub.clock.now() + timedelta(minutes=90))
+        hub.refresher.post("index")
+        await hub.pass_time(minutes=5)
+        bench.services.documents[INDEX] = document
+        for _ in range(16):
+            hub.refresher.post("index")
+            await hub.pass_time(minutes=5)
+        assert len(bench.services.asked) == 1
+        await hub.until(lambda: hub.consultant.offers(hub.registry.device(LAMP))[0][1].chosen, within=400)
+
+
+@instantly
+async def test_what_a_service_newly_offers_is_decided_on_though_the_journal_cannot_be_written() -> None:
+    bench = offering(mode="automatic")
+    async with bench.hub() as hub:
+        await hub.ready()
+        hub.store.full = True
+        hub.refresher.post("index")
+        await hub.until(lambda: bench.services.asked)
+        await hub.pass_time(seconds=30)
+        hub.store.full = False
+        await hub.until(lambda: hub.states, within=10)

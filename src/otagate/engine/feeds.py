@@ -11,19 +11,20 @@ Condition = Literal["ok", "degraded", "misconfigured"]
 
 @dataclass(slots=True)
 class FeedState:
-    """How a source fares. `not_before`: it wants to be left alone until then."""
+    """How a source fares. `not_before`: it wants to be left alone until then. `failures`: so often in a row it could not be read."""
 
     condition: Condition = "ok"
     sentence: str = "not read yet"
     last_success: datetime | None = None
     releases: int = 0
     not_before: datetime | None = None
+    failures: int = 0
 
     def now(self, condition: Condition, sentence: str) -> None:
         """From now on it fares like this."""
         self.condition, self.sentence = condition, sentence
         if condition == "ok":
-            self.not_before = None
+            self.not_before, self.failures = None, 0
 
 
 class Feed(Protocol):

@@ -95,6 +95,7 @@ class ServiceFeed:
         old = f"; what it said at {self._at:%Y-%m-%d %H:%M} UTC serves on" if self._at is not None and self._offers else ""
         self.state.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}")
         self.state.not_before = error.until if isinstance(error, SourceBusy) else None
+        self.state.failures += 1
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What it offers for a component, by its kind; whether it fits is for policy to say."""

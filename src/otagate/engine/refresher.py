@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from otagate.engine.consultant import Consultant
-from otagate.engine.feeds import Feed
+from otagate.engine.feeds import Feed, FeedState
 from otagate.engine.journal import Journal
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.supervise import outcome
@@ -19,6 +20,10 @@ from otagate.model.errors import StoreError, UnknownSource
 from otagate.ports import Clock
 
 LOG = structlog.get_logger("otagate.source")
+
+_AGAIN = 60.0
+_LONGEST = 3_600.0
+"""Seconds until a source that could not be read is read again: doubled from the first to the second with each failure."""
 
 _GATHER = 2.0
 """Seconds in which what several devices make a service wonder about becomes one question."""
@@ -72,23 +77,27 @@ class Refresher:
             await asyncio.Event().wait()  # also where there is no source
 
     async def _serve(self, source: _Source) -> None:
-        name = source.feed.name
+        name, state = source.feed.name, source.feed.state
         while True:
-            await source.bell.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._until_again(state)):
+                    await source.bell.wait()
             if name in self._curious:
                 await asyncio.sleep(_GATHER)
             source.bell.clear()
-            only_news = name in self._curious and source.feed.state.last_success is not None
+            only_news = name in self._curious and state.last_success is not None and not state.failures
             self._curious.discard(name)
-            if self._must_wait(source):
+            if state.not_before is not None and self._clock.now() < state.not_before:
                 continue
             error = await outcome(self._refresh(source, only_news=only_news), what=f"source {name}")
             if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
 
-    def _must_wait(self, source: _Source) -> bool:
-        until = source.feed.state.not_before
-        return until is not None and self._clock.now() < until
+    def _until_again(self, state: FeedState) -> float | None:
+        """Seconds until a source that failed is read again by itself, however long its period is; None where it did not fail."""
+        if state.not_before is not None:
+            return max(1.0, (state.not_before - self._clock.now()).total_seconds())
+        return min(_AGAIN * 2 ** min(state.failures - 1, 10), _LONGEST) if state.failures else None
 
     async def refresh(self, name: str) -> SourceView:
         """Read a source now. Raises UnknownSource, StoreUnavailable; what is wrong with the source itself is in its state."""
@@ -102,12 +111,13 @@ class Refresher:
                 changed = await (feed.read_news() if only_news and isinstance(feed, ServiceFeed) else feed.read())
             except StoreError as error:
                 feed.state.now("degraded", str(error))
+                feed.state.failures += 1
                 raise
+            if changed:  # whatever the journal says to that
+                self._consultant.post_all()
             every = self._every.get(feed.name)
             source.next_refresh = None if every is None else self._clock.now() + every
             await self._tell(source)
-        if changed:
-            self._consultant.post_all()
 
     async def _tell(self, source: _Source) -> None:
         now = (source.feed.state.condition, source.feed.state.sentence)
