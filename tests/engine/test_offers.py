@@ -267,3 +267,16 @@ async def test_what_a_service_newly_offers_is_decided_on_though_the_journal_cann
         await hub.pass_time(seconds=30)
         hub.store.full = False
         await hub.until(lambda: hub.states, within=10)
+
+
+@instantly
+async def test_an_update_whose_file_never_came_can_be_tried_again() -> None:
+    bench = offering(retries=0)
+    file, bench.services.files[FILE] = bench.services.files[FILE], SourceRefused("index: the file: 404")
+    async with bench.hub() as hub:
+        await told(hub)
+        failed = await hub.until_ended(await order(hub))
+        assert (failed.state, failed.image) == (State.FAILED, None)
+        bench.services.files[FILE] = file
+        again = await hub.desk.retry(failed.id, actor="anna")
+        assert (await hub.until_ended(again.update.id)).state is State.SUCCEEDED

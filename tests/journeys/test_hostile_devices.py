@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import resource
 import struct
 from pathlib import Path
 
@@ -117,6 +119,55 @@ async def _heard(run: Journey, count: int) -> None:
     """Until so many OTA frames have been sent to the air."""
     while _requests_to_air(run) < count:
         await asyncio.sleep(0)
+
+
+def _resident() -> int:
+    """Resident memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _random_frame(dice: random.Random) -> tuple[int, bytes, int]:
+    """A command, its payload and its frame control: what a client sends with a field or a length that is wrong, or anything."""
+    version, image_type = dice.choice((OLD, NEW, dice.randrange(1 << 32))), dice.choice((IMAGE_TYPE, dice.randrange(1 << 16)))
+    payloads = (
+        (0x01, _query(version, image_type)),
+        (0x03, _block(dice.randrange(1 << 32), dice.randrange(256), version)),
+        (0x03, _block(dice.randrange(len(IMAGE)), dice.randrange(256))),
+        (0x04, _page(dice.randrange(len(IMAGE)), dice.randrange(1 << 16), dice.randrange(1 << 16), dice.randrange(256))),
+        (0x06, struct.pack("<BHHI", dice.randrange(256), MANUFACTURER, image_type, version)),
+        (dice.randrange(256), dice.randbytes(dice.randrange(70))),
+    )
+    command, payload = dice.choice(payloads)
+    if dice.random() < 0.2:
+        payload = payload[: dice.randrange(len(payload) + 1)]
+    return command, payload, dice.choice((0x01, 0x01, 0x01, dice.randrange(256)))
+
+
+@pytest.mark.asyncio
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+@pytest.mark.parametrize("frames", [5_000, pytest.param(500_000, marks=pytest.mark.night)])
+async def test_random_frames_get_a_bounded_answer_and_cost_no_memory(tmp_path: Path, stack: str, frames: int) -> None:
+    dice = random.Random(20_261_121)
+    hostile = DeviceSpec(ieee=OTHER_IEEE, behaviours=SILENT)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE), hostile, images=[IMAGE], stack=stack) as run:
+        for ieee in (IEEE, OTHER_IEEE):
+            await told(run.desk, ieee)
+        await state_is(run.desk, await ordered(run.desk, OTHER_IEEE), "offering")
+        before, at_first = run.rig.ncp.counters.frames_in, 0
+        for number in range(frames):
+            command, payload, control = _random_frame(dice)
+            _send(run, run.device(OTHER_IEEE), command, payload, tsn=number, control=control)
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+            if number == frames // 5:
+                at_first = _resident()
+        update = await ordered(run.desk, IEEE)
+        done = await ended(run.desk, update)
+        assert done.state == "succeeded", done.error
+        assert_updated(run.device(), IMAGE)
+        assert run.rig.ncp.counters.frames_in - before <= 2 * frames
+        assert _resident() - at_first < 24 << 20
 
 
 @pytest.mark.asyncio

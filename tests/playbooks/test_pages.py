@@ -70,12 +70,12 @@ def test_the_longest_spacing_is_honoured_and_is_no_silence_of_the_device() -> No
 
 
 @pytest.mark.parametrize("page", [0, 4_097, 65_535])
-def test_a_page_of_nothing_or_of_more_than_4096_bytes_is_malformed(page: int) -> None:
+def test_a_page_of_nothing_or_of_more_than_4096_bytes_is_malformed_and_never_65535_frames(page: int) -> None:
     story = transferring().sends(ask_page(0, 50, page=page)).expects(default(0x04, 0x80)).passes(10.0).nothing()
     downloads(story)
 
 
-def test_a_page_of_no_bytes_a_block_is_malformed() -> None:
+def test_a_page_of_no_bytes_a_block_is_malformed_and_not_sent_without_end() -> None:
     transferring().sends(ask_page(0, 0)).expects(default(0x04, 0x80)).passes(10.0).nothing()
 
 
@@ -85,16 +85,16 @@ def test_a_page_past_the_end_is_malformed(offset: int) -> None:
     downloads(story).sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, offset=SIZE))
 
 
-def test_a_page_of_single_bytes_is_worth_thirty_two_frames() -> None:
+def test_one_request_for_a_page_of_single_bytes_is_worth_twenty_frames_and_not_thousands() -> None:
     story = transferring().sends(ask_page(0, 1, page=4_096, spacing=0)).expects(part(0, 1)).passes(20.0)
-    assert len(story.came_out()) == 31
+    assert len(story.came_out()) == 19
 
 
-def test_a_large_page_is_worth_thirty_two_frames_and_the_device_asks_for_the_rest() -> None:
+def test_a_large_page_is_worth_twenty_frames_and_the_device_asks_for_the_rest() -> None:
     image = b"".join(bytes([n % 251]) * 16 for n in range(500))
     story = transferring(serve(image=memoryview(image))).sends(ask_page(0, 64, page=4_096, spacing=10)).whatever().passes(10.0)
-    assert len(story.came_out()) == 31
-    story.sends(ask(2_048, 64)).expects(block(image[2_048:2_112], 2_048))
+    assert len(story.came_out()) == 19
+    story.sends(ask(1_280, 64)).expects(block(image[1_280:1_344], 1_280))
 
 
 @pytest.mark.parametrize(

@@ -77,16 +77,26 @@ class Consultant:
         *,
         operator: bool = False,
         image: Sha256 | None = None,
+        release: Release | None = None,
         version: Version | None = None,
         allow_downgrade: bool = False,
         force: bool = False,
         override: Iterable[Guard] = (),
     ) -> Choice:
-        """The best release for a component with the verdict on every one of its kind. Raises UnknownImage for an `image` that is not stored."""
+        """The best release for a component with the verdict on every one of its kind, or on the one `image` or `release` that is named.
+
+        Raises UnknownImage for an `image` that is not stored.
+        """
+        if release is not None:
+            among = [release]
+        elif image is not None:
+            among = [_named(self._library.release(image), version)]
+        else:
+            among = self.releases_for(device, component)
         return choose(
             device,
             component,
-            self.releases_for(device, component) if image is None else [_named(self._library.release(image), version)],
+            among,
             settings=self._policy_of(device),
             quirk=self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
             operator=operator,
@@ -94,7 +104,7 @@ class Consultant:
             force=force,
             override=override,
             version=version,
-            named=image is not None,
+            named=image is not None or release is not None,
         )
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:

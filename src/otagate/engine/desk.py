@@ -210,7 +210,8 @@ class Desk:
         request = OrderRequest(
             devices=(update.device,),
             component=update.component,
-            image=update.image,
+            image=None if update.release is not None else update.image,
+            release=update.release,
             version=update.to_version,
             allow_downgrade=update.allow_downgrade,
             force=update.force,

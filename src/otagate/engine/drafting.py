@@ -69,6 +69,7 @@ class Drafting:
             component,
             operator=True,
             image=request.image,
+            release=request.release,
             version=_version(device, request),
             allow_downgrade=request.allow_downgrade,
             force=request.force,

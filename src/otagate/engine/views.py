@@ -93,12 +93,15 @@ class OrderRequest:
 
     `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `hold_activation`: bring the
     image to the device and wait for the word to use it.
+
+    `release` is what an update was made for that is tried again.
     """
 
     devices: tuple[DeviceId, ...]
     version: str | int | None = None
     component: ComponentId | None = None
     image: Sha256 | None = None
+    release: Release | None = None
     when: Literal["now", "window"] | datetime = "now"
     allow_downgrade: bool = False
     force: bool = False

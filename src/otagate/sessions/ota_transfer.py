@@ -12,7 +12,7 @@ from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndReque
 MAX_PAGE = 4_096
 """Largest page that is served, in bytes; a larger one is malformed (the specification sets no bound, and 65,535 is an attack)."""
 
-MAX_PAGE_BLOCKS = 32
+MAX_PAGE_BLOCKS = 20
 """Most frames that one page request is worth; a client fetches the rest of its page by block requests, as it does after loss."""
 
 FALSE_QUERIES = 3

@@ -30,7 +30,8 @@ _MOST_FILES = 16
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
 _INTEGRITY = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _ID = re.compile(r"0x[0-9a-fA-F]{4}")
-_LIMITS = (Limit(amount=2, per=timedelta(seconds=60)),)
+_ASK = "ask"
+_LIMITS = (Limit(amount=2, per=timedelta(seconds=60), bucket=_ASK),)  # of the service; the files lie with their makers
 
 
 def padded(version: str) -> str:
@@ -125,7 +126,7 @@ class ZwaveJs:
 
     def _request(self, version: str, body: Mapping[str, Any]) -> Request:
         headers = {} if self.api_key is None else {"x-api-key": self.api_key}
-        return Request.with_json(body, url=f"{self.url}/api/{version}/updates", label="the updates", headers=headers, conditional=True)
+        return Request.with_json(body, url=f"{self.url}/api/{version}/updates", label="the updates", headers=headers, conditional=True, bucket=_ASK)
 
     def _answer(self, response: Response) -> list[Any]:
         if response.status == 401:

@@ -8,6 +8,6 @@ waits. `ZwaveRig` installs, starts, steers and kills them.
 from otagate_rig.node_packages import NodeMissingError, missing_node
 from otagate_rig.zwave.firmware import make_firmware
 from otagate_rig.zwave.install import installed
-from otagate_rig.zwave.rig import ZwaveRig
+from otagate_rig.zwave.rig import EUROPE, USA, ZwaveRig
 
-__all__ = ["NodeMissingError", "ZwaveRig", "installed", "make_firmware", "missing_node"]
+__all__ = ["EUROPE", "USA", "NodeMissingError", "ZwaveRig", "installed", "make_firmware", "missing_node"]
