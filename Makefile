@@ -26,7 +26,7 @@ demo: .venv/base
 	$(BIN)/otagate demo --radio $(RADIO)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: .venv/dev
 	$(BIN)/ruff format --check --quiet src tests hil

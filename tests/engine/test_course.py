@@ -167,6 +167,7 @@ async def test_an_image_that_the_device_no_longer_fits_is_not_sent() -> None:
 # --- attempts ---------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.night
 @instantly
 async def test_a_device_that_does_not_ask_is_offered_the_image_again_after_growing_pauses_and_for_two_weeks_at_most() -> None:
     bench = a_bench(asks=False)

@@ -146,7 +146,7 @@ def _random_frame(dice: random.Random) -> tuple[int, bytes, int]:
 @pytest.mark.asyncio
 @pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("stack", ["znp", "ezsp"])
-@pytest.mark.parametrize("frames", [5_000, pytest.param(500_000, marks=pytest.mark.night)])
+@pytest.mark.parametrize("frames", [10_000, pytest.param(500_000, marks=pytest.mark.night)])
 async def test_random_frames_get_a_bounded_answer_and_cost_no_memory(tmp_path: Path, stack: str, frames: int) -> None:
     dice = random.Random(20_261_121)
     hostile = DeviceSpec(ieee=OTHER_IEEE, behaviours=SILENT)
