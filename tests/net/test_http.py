@@ -484,7 +484,7 @@ async def test_plain_http_is_taken_only_where_something_else_proves_the_bytes(pl
 
 @pytest.mark.asyncio
 async def test_a_file_that_stops_coming_is_left_after_a_bound(tmp_path: Path) -> None:
-    place = _Place(tmp_path, terms=Terms(stall=0.2, retries=()))
+    place = _Place(tmp_path, terms=Terms(whole=0.5, stall=0.2, retries=()))
     await _not_fetched(place, [None, None])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from otagate.sources import index, ledvance, zwave_js
@@ -17,7 +17,7 @@ class Terms:
     name: str
     url: str | None = None
     api: zwave_js.Api = "auto"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 def _index(kind: str, terms: Terms) -> Source:
