@@ -18,7 +18,7 @@ from tests.formats.test_zwave import hex_file, record
 from tests.journeys.hub import fact, state_is
 from tests.journeys.zwave import NEW, OLD, ZwaveJourney, device_id, firmware, foreign_update, hub_at, require_node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.night]  # two of them depend on how busy the machine is
 
 RAW, HEX, GBL, TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED = range(2, 13)
 AT_ONCE = range(13, 17)
