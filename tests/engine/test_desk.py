@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -95,6 +96,25 @@ async def test_what_cannot_be_ordered_is_refused_with_its_reason() -> None:
         other = await hub.add_image(NEWER, image_type=0x2000)
         assert await refusals(hub, image=other) == [("incompatible-image", "image_mismatch")]
     assert await bench.rows() == []
+
+
+@instantly
+async def test_a_component_that_is_busy_is_told_beside_what_the_others_of_the_device_get() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await ready(hub, NEW)
+        first = hub.registry.device(LAMP).components[0]
+        second = replace(first, id=ComponentId("0x140a"), image_type=0x140A, version=OLD)
+        await hub.registry.asked(LAMP, second)
+        await hub.add_image(NEW, image_type=0x140A)
+        await hub.desk.halt(actor="anna")
+        (busy,) = (await orders(hub, component=second.id)).updates
+        result = await orders(hub)
+        assert [each.update.component for each in result.updates] == [first.id]
+        ((code, detail),) = [(each.error.code, str(each.error)) for each in result.refused]
+        assert code == "already-updating"
+        assert second.id in detail
+        assert busy.update.id in detail
 
 
 @instantly

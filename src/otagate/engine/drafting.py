@@ -12,7 +12,7 @@ from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderRequest
 from otagate.model.devices import Component, Device
-from otagate.model.errors import NoRelease, OtagateError, PolicyRefused, RadioUnavailable, Refused, StoreError
+from otagate.model.errors import AlreadyUpdating, NoRelease, OtagateError, PolicyRefused, RadioUnavailable, Refused, StoreError
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.releases import Release
 from otagate.model.updates import Update
@@ -20,6 +20,9 @@ from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, parse_dotted_version, parse_file_version
 from otagate.policy.retry import judge_loop
 from otagate.ports import Clock, Radio
+
+_KEPT_BACK = frozenset({AlreadyUpdating.code, PolicyRefused.code, "update-loop"})
+"""Why a component gets nothing though there may be something for it; that there is nothing for it is no news beside what others get."""
 
 
 class Drafting:
@@ -32,8 +35,8 @@ class Drafting:
         self._radios = radios
         self._clock = clock
 
-    async def draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> list[Update]:
-        """What the order makes for one device: a draft for every component that it fits.
+    async def draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> tuple[list[Update], list[OtagateError]]:
+        """What the order makes for one device: a draft for every component that it fits, and why others are kept back.
 
         Raises UnknownDevice, RadioUnavailable, NoRelease, AlreadyUpdating, UnknownImage, PolicyRefused (Refused with the verdict's own code).
         """
@@ -58,7 +61,7 @@ class Drafting:
                 errors.append(error)
         if not drafts:
             raise next((error for error in errors if error.code != NoRelease.code), errors[0])
-        return drafts
+        return drafts, [error for error in errors if error.code in _KEPT_BACK]
 
     async def _drafts(
         self, device: Device, component: Component, request: OrderRequest, *, actor: str, past: Past, not_before: datetime | None

@@ -68,11 +68,14 @@ class Ordering:
         refused: list[Refusal] = []
         for device_id in dict.fromkeys(request.devices):
             try:
-                drafts += await self._drafting.draft(device_id, request, actor)
+                made, kept_back = await self._drafting.draft(device_id, request, actor)
             except StoreError:
                 raise
             except OtagateError as error:
                 refused.append(_refusal(device_id, error))
+            else:
+                drafts += made
+                refused += [_refusal(device_id, each) for each in kept_back]
         return drafts, refused
 
     async def _make(self, drafts: Sequence[Update], refused: list[Refusal], actor: str, key: OrderKey | None) -> OrderResult:
