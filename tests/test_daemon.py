@@ -106,6 +106,15 @@ async def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_o
 
 
 @pytest.mark.asyncio
+async def test_a_hub_imports_no_library_of_radios_that_it_has_not() -> None:
+    """On a small machine each costs tenths of a second and megabytes."""
+    told = "import sys, otagate.daemon; print(*{'zigpy', 'bellows', 'zigpy_znp', 'zwave_js_server'} & set(sys.modules))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", told, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert (process.returncode, out.split()) == (0, [])
+
+
+@pytest.mark.asyncio
 async def test_a_hub_without_radios_stores_images_and_is_ready(tmp_path: Path) -> None:
     settings = load(write_config(tmp_path), {})
     async with running(settings), aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "api.sock"))) as client:

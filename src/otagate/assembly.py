@@ -46,7 +46,6 @@ from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
-from otagate.radios.zwave import ZwaveRadio, ZwaveSettings
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zwave import Patience as ZwavePatience
 from otagate.sources.registry import REGISTRY, Terms
@@ -257,6 +256,8 @@ class Parts:
 
     def _radio(self, each: RadioSettings) -> Radio:
         if each.type == ZWAVE_JS:
+            from otagate.radios.zwave import ZwaveRadio, ZwaveSettings  # with its client library, which a hub of Zigbee radios goes without
+
             zwave = ZwaveSettings(name=RadioName(each.name), url=each.url or "", region=each.region, pace=self.pace.zwave_pace)
             return ZwaveRadio(zwave, emit=self.intake.emit, clock=self.clock, patience=self.pace.zwave)
         zigbee = ZigbeeSettings(

@@ -37,6 +37,12 @@ async def test_a_port_that_was_named_and_does_not_answer_is_exit_1() -> None:
     assert "does not exist" in outcome.document["ports"][0]["sentence"]
 
 
+async def test_that_asking_restarts_a_stick_is_said_before_it_is_done() -> None:
+    shown = " ".join((await otagate("detect", "--help")).out.split())
+    assert "A port that somebody holds is not touched." in shown
+    assert "restarts a Silicon Labs stick" in shown
+
+
 async def test_without_a_name_only_sticks_on_usb_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Rig(stack="znp", devices=[]) as stick, Rig(stack="znp", devices=[]) as console:
         by_id = "/dev/serial/by-id/usb-Rig_1-if00"

@@ -99,7 +99,7 @@ async def test_no_network_is_formed_where_the_database_knows_one(tmp_path: Path)
     (state / f"zigbee-{RADIO}.pin.json").unlink()  # so that only the database remembers
     async with Rig(formed=False, air=FAST, link=link) as empty, hub_on(empty, state, network="form") as hub:
         refused = await radio_is(hub.desk, "wrong_network")
-        assert "knows a network with 1 devices" in str(refused.data["sentence"])
+        assert "knows a network with 1 device: " in str(refused.data["sentence"])
         assert _untouched(empty.ncp)
 
 

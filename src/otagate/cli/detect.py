@@ -29,7 +29,10 @@ def detect(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List serial ports, what answers on each, and who holds it; a port that somebody holds is not touched."""
+    """List serial ports, what answers on each, and who holds it.
+
+    A port that somebody holds is not touched. Being asked restarts a Silicon Labs stick, which keeps its network.
+    """
     machine_readable = as_json or (isinstance(ctx.obj, Wishes) and ctx.obj.as_json)
     raise typer.Exit(settle(lambda: asyncio.run(_detect(paths or (), as_json=machine_readable)), as_json=machine_readable))
 

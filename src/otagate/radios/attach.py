@@ -156,8 +156,9 @@ def _refuse_where_known(app: ControllerApplication, files: StateFiles) -> None:
         )
     others = sum(int(each.nwk) != 0 for each in app.devices.values())
     if others or app.backups.backups:
+        devices = "1 device" if others == 1 else f"{others} devices"
         raise WrongNetwork(
-            f"the coordinator is empty, but {files.database} knows a network with {others} devices: put the old stick back, or move that file away"
+            f"the coordinator is empty, but {files.database} knows a network with {devices}: put the old stick back, or move that file away"
         )
 
 

@@ -110,7 +110,7 @@ class ZigbeeRadio:
 
     def _sentence(self, app: ControllerApplication) -> str:
         network = app.state.network_info
-        sentence = f"channel {network.channel}, PAN 0x{network.pan_id:04x}, {len(self._switchboard.peers)} devices"
+        sentence = f"channel {network.channel}, PAN 0x{network.pan_id:04x}"
         if self._fast is not None:
             return sentence
         because = f", because {self._slow_because}" if self._slow_because else ""

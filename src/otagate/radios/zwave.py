@@ -111,7 +111,7 @@ class ZwaveRadio:
         controller = line.controller
         region = nodes.region_of(controller) or self._settings.region
         told = f"region {region}" if region else "region not known: set `region` of the radio"
-        return f"home id {int(controller.home_id or 0):08x}, {told}, {len(controller.nodes)} nodes; {line.sentence}"
+        return f"home id {int(controller.home_id or 0):08x}, {told}; {line.sentence}"
 
     async def _keep_time(self) -> None:
         while True:
