@@ -182,10 +182,14 @@ def test_help_needs_no_http() -> None:
     assert "permit-join" in ran.stdout
 
 
+HEEDS_INTERRUPTS = ("env", "--default-signal=INT", sys.executable)
+"""A shell makes what it runs in the background deaf to SIGINT, and the tests may run there."""
+
+
 async def start(hall: Hall, *arguments: str) -> asyncio.subprocess.Process:
     where = ("--url", hall.base, "--token-file", str(hall.settings.token_file))
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "otagate", *arguments, *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *HEEDS_INTERRUPTS, "-m", "otagate", *arguments, *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
 
 
