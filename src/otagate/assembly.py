@@ -245,7 +245,15 @@ class Parts:
                 shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
         every = {each.name: each.every for each in self.settings.sources}
-        return Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=self.clock, every=every)
+        return Refresher(
+            feeds=feeds,
+            offers=self.offers,
+            consultant=self.consultant,
+            journal=self.journal,
+            clock=self.clock,
+            talks=self.talks,
+            every=every,
+        )
 
     # --- the radios -------------------------------------------------------------------------------------------------------------------
 

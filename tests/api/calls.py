@@ -43,6 +43,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("DELETE", "/api/v1/images/{}"): "operate",
     ("GET", "/api/v1/sources"): "read",
     ("POST", "/api/v1/sources/{}/refresh"): "operate",
+    ("GET", "/api/v1/sources/{}/records"): "read",
     ("GET", "/api/v1/journal"): "read",
     ("GET", "/api/v1/halt"): "read",
     ("POST", "/api/v1/halt"): "operate",

@@ -31,6 +31,7 @@ from otagate.engine.views import (
 from otagate.model.devices import Component, Device
 from otagate.model.errors import (
     AlreadyUpdating,
+    BadFilter,
     Malformed,
     NotCancellable,
     NotInState,
@@ -51,6 +52,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
 from otagate.ports import RadioBackup
+from otagate.sources.records import Record, RecordPage, RecordQuery
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LAMP = DeviceId("zigbee-000d6f000a9069e7")
@@ -363,11 +365,19 @@ class Counterfoil:
     async def sources(self) -> Sequence[SourceView]:
         return [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
 
-    async def refresh(self, source: str, *, actor: str) -> SourceView:
-        self._note("refresh", source, actor)
+    async def refresh(self, source: str, *, actor: str, room_id: str | None = None) -> SourceView:
+        self._note("refresh", source if room_id is None else (source, room_id), actor)
         if source != "directory":
             raise UnknownSource(f"no source is named {source!r}")
         return (await self.sources())[0]
+
+    async def records(self, source: str, query: RecordQuery) -> RecordPage:
+        if source != "directory":
+            raise UnknownSource(f"no source is named {source!r}")
+        if unknown := sorted(set(query.filters) - {"list"}):
+            raise BadFilter(f"there is no filter {unknown[0]!r}: use list")
+        record = Record(device="tuya-vdev1", name="Lamp", status="updated", version="1.0.1", at=NOON, details={"room": "Hall"})
+        return RecordPage(items=(record,), after=query.offset + query.limit if query.offset == 0 else None)
 
     async def health(self) -> Health:
         return Health(ready=self.ready, store="open", radios=tuple(self.radios()))

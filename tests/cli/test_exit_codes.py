@@ -60,6 +60,7 @@ CASES = {
     "reattach": Case(done=("zigbee0",), usage=("other",), fails=("reattach", FULL)),
     "halt": Case(done=("--because", "smoke"), usage=("--because", "two\nlines"), fails=("halt", FULL)),
     "sources": Case(done=("--refresh", "directory"), usage=("--refresh", "other"), fails=("refresh", FULL)),
+    "records": Case(done=("directory",), usage=("other",)),
     "images list": Case(done=(), usage=("x",)),
     "images add": Case(done=("good.ota",), usage=("none.ota",), fails=("add_image", FULL), refused=("bad.ota",)),
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),

@@ -29,6 +29,25 @@ async def test_a_source_is_read_again(hall: Hall) -> None:
     assert (await at(hall, "sources", "--refresh", "other")).code == 2
 
 
+async def test_one_room_of_a_source_is_read_again(hall: Hall) -> None:
+    assert (await at(hall, "sources", "--refresh", "directory", "--room", "r1")).code == 0
+    assert hall.desk.orders == [("refresh", ("directory", "r1"), "token:admin")]
+    assert (await at(hall, "sources", "--room", "r1")).code == 2
+
+
+async def test_what_a_service_recorded_is_listed_page_by_page(hall: Hall) -> None:
+    shown = await at(hall, "records", "directory", "--list", "updating")
+    assert shown.code == 0
+    assert "tuya-vdev1" in shown.out
+    assert "room Hall" in shown.out
+    both = await at(hall, "records", "directory", "--limit", "200", "--json")
+    assert [each["device"] for each in both.document["items"]] == ["tuya-vdev1", "tuya-vdev1"]
+    refused = await at(hall, "records", "directory", "--only", "room_id=r1")
+    assert refused.code == 2
+    assert "there is no filter 'room_id'" in refused.err
+    assert (await at(hall, "records", "directory", "--only", "room_id")).code == 2
+
+
 async def test_a_network_is_opened(hall: Hall) -> None:
     assert (await at(hall, "permit-join", "zigbee0", "--seconds", "30")).out == "zigbee0 takes new devices for 30 s.\n"
     assert hall.desk.orders == [("permit_join", ("zigbee0", 30), "token:admin")]

@@ -264,7 +264,7 @@ class Hub:
         shelves: list[Shelf] = []
         shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves) for each in bench.folders]
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
-        self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock)
+        self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock, talks=talks)
         self.readings = Readings(
             store=store,
             journal=self.journal,

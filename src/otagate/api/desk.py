@@ -28,6 +28,7 @@ from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.ports import RadioBackup
+from otagate.sources.records import RecordPage, RecordQuery
 
 
 class Readings(Protocol):
@@ -79,6 +80,9 @@ class Readings(Protocol):
 
     async def sources(self) -> Sequence[SourceView]:
         """Every configured source."""
+
+    async def records(self, source: str, query: RecordQuery) -> RecordPage:
+        """What a service itself recorded; raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
 
     async def health(self) -> Health:
         """Whether the hub can work."""
@@ -148,8 +152,8 @@ class Orders(Protocol):
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""
 
-    async def refresh(self, source: str, *, actor: str) -> SourceView:
-        """Ask a source again now; raises UnknownSource and SourceError."""
+    async def refresh(self, source: str, *, actor: str, room_id: str | None = None) -> SourceView:
+        """Ask a source again now, of one room where that is named; raises UnknownSource, NotOfThisSource, SourceError."""
 
 
 class Desk(Readings, Orders, Protocol):

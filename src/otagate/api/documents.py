@@ -282,6 +282,17 @@ class Source(Document):
     releases: int
 
 
+class Record(Document):
+    """One line of what a service itself recorded. `device` is the hub's id of the device; `details` is what the service says besides."""
+
+    device: str | None
+    name: str | None
+    status: str | None
+    version: str | None
+    at: datetime | None
+    details: dict[str, str | int | float | bool | None]
+
+
 class Halt(Document):
     """Whether everything stands still: since when, who said so and why."""
 

@@ -37,7 +37,7 @@ class Cursor:
 
 
 DEVICES, UPDATES, IMAGES = Cursor(letter="d"), Cursor(letter="u"), Cursor(letter="i")
-LOG, JOURNAL = Cursor(letter="l", numbers=True), Cursor(letter="j", numbers=True)
+LOG, JOURNAL, RECORDS = (Cursor(letter=each, numbers=True) for each in "ljr")
 
 
 def cut(items: Sequence[T], *, key: Callable[[T], str], limit: int, after: str | None) -> tuple[Sequence[T], str | None]:

@@ -84,6 +84,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "device-gone": _kind(409, "The device was removed from the network"),
         "driver-error": _kind(502, "The driver of the radio failed"),
         "region-mismatch": _kind(422, "The image is for another radio region"),
+        "not-of-this-source": _kind(409, "This kind of source does not do that"),
         "not-on-this-radio": _kind(409, "This kind of radio does not do that"),
         "update-loop": _kind(409, "The device took the image and kept its version"),
         "declined-by-device": _kind(409, "The device declined the image"),

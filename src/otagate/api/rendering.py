@@ -12,6 +12,7 @@ from otagate.model import releases as offered
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
 from otagate.ports import RadioBackup
+from otagate.sources.records import Record
 
 
 def release_document(release: offered.Release, *, installed: Version | None) -> documents.Release:
@@ -253,6 +254,13 @@ def source_document(view: views.SourceView) -> documents.Source:
         last_success=view.last_success,
         next_refresh=view.next_refresh,
         releases=view.releases,
+    )
+
+
+def record_document(record: Record) -> documents.Record:
+    """The document of what a service recorded."""
+    return documents.Record(
+        device=record.device, name=record.name, status=record.status, version=record.version, at=record.at, details=dict(record.details)
     )
 
 

@@ -17,8 +17,12 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.lifecycle import State
 from otagate.model.verdicts import Guard
 from otagate.model.versions import MAX_FILE_VERSION, parse_version
+from otagate.sources.records import RecordQuery
 
 MAX_PAGE = 500
+MAX_RECORDS = 100
+"""Records of a service in one page: what the services give at most."""
+
 MAX_ORDER = 500
 """Devices in one order."""
 
@@ -86,6 +90,7 @@ DeviceCursor = Annotated[str, StringConstraints(pattern=paging.DEVICES.pattern)]
 UpdateCursor = Annotated[str, StringConstraints(pattern=paging.UPDATES.pattern)]
 ImageCursor = Annotated[str, StringConstraints(pattern=paging.IMAGES.pattern)]
 LogCursor = Annotated[str, StringConstraints(pattern=paging.LOG.pattern)]
+RecordCursor = Annotated[str, StringConstraints(pattern=paging.RECORDS.pattern)]
 JournalCursor = Annotated[str, StringConstraints(pattern=paging.JOURNAL.pattern)]
 
 
@@ -139,6 +144,39 @@ class UpdateFilters(Query):
     def states(self) -> frozenset[State] | None:
         """The states asked for, or None for all."""
         return None if self.state is None else frozenset(State(word) for word in self.state.split(","))
+
+
+class RecordFilters(Query):
+    """Which records of a service, by the service's own filters: each kind of source has some of them, and says which. Several values have commas
+    between.
+
+    Tuya illume: `list` (to-be-updated, updating, record), `room_id`, `device_name`, `online`, `device_status`, `device_types`, `top_categories`,
+    `upgrade_status`. IoTaaP: `search_value`, `order_dir`.
+    """
+
+    list: Name | None = None
+    room_id: Name | None = None
+    device_name: Name | None = None
+    online: Name | None = None
+    device_status: Name | None = None
+    device_types: Name | None = None
+    top_categories: Name | None = None
+    upgrade_status: Name | None = None
+    search_value: Name | None = None
+    order_dir: Name | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = MAX_RECORDS
+    cursor: RecordCursor | None = None
+
+    def query(self) -> RecordQuery:
+        """The same in the hub's words."""
+        filters = {name: value for name, value in self.model_dump(exclude={"limit", "cursor"}).items() if value is not None}
+        return RecordQuery(filters=filters, limit=self.limit, offset=int(paging.RECORDS.read(self.cursor) or 0))
+
+
+class RefreshBody(Body):
+    """What a source is asked again: everything, or what its service knows of one room, for services that know rooms."""
+
+    room_id: Name | None = None
 
 
 class OrderBody(Body):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from otagate.api import documents, rendering
+from otagate.api import documents, paging, rendering
+from otagate.api.requests import RecordFilters, RefreshBody
 from otagate.api.router import Call, Route
 
 PATH = "/api/v1/sources"
+_PROBLEMS = (
+    "unknown-source",
+    "not-of-this-source",
+    "source-unreachable",
+    "source-refused",
+    "source-unintelligible",
+)
 
 
 async def list_sources(call: Call) -> documents.Page[documents.Source]:
@@ -13,9 +21,16 @@ async def list_sources(call: Call) -> documents.Page[documents.Source]:
     return documents.Page[documents.Source](items=tuple(rendering.source_document(each) for each in await call.desk.sources()))
 
 
-async def refresh_source(call: Call, name: str) -> documents.Source:
-    """Ask a source now what it offers."""
-    return rendering.source_document(await call.desk.refresh(name, actor=call.actor))
+async def refresh_source(call: Call, name: str, body: RefreshBody) -> documents.Source:
+    """Ask a source now what it offers; where a room is named, its service is first told to look again at the devices there."""
+    return rendering.source_document(await call.desk.refresh(name, actor=call.actor, room_id=body.room_id))
+
+
+async def list_records(call: Call, name: str, query: RecordFilters) -> documents.Page[documents.Record]:
+    """What the service of a source itself recorded of its updates, a page at a time: asked now, and kept nowhere."""
+    page = await call.desk.records(name, query.query())
+    items = tuple(rendering.record_document(each) for each in page.items)
+    return documents.Page[documents.Record](items=items, next_cursor=paging.RECORDS.write(None if page.after is None else str(page.after)))
 
 
 ROUTES = (
@@ -26,7 +41,15 @@ ROUTES = (
         run=refresh_source,
         answers={200: documents.Source},
         scope="operate",
-        problems=("unknown-source", "source-unreachable", "source-refused", "source-unintelligible"),
+        problems=_PROBLEMS,
+        timeout=120,
+    ),
+    Route(
+        method="GET",
+        path=f"{PATH}/{{name}}/records",
+        run=list_records,
+        answers={200: documents.Page[documents.Record]},
+        problems=(*_PROBLEMS, "invalid-request"),
         timeout=120,
     ),
 )

@@ -90,13 +90,13 @@ class Client:
             form.add_field("file", stream, filename=plain(file.name), content_type="application/octet-stream")
             return await self._call("POST", ("images",), data=form, timeout=aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT, connect=CONNECT_TIMEOUT))
 
-    async def items(self, *path: str, query: Mapping[str, str | int | None] | None = None, most: int | None = None) -> list[Json]:
-        """A whole list; at most `most` items. A list that takes no `query` is told whole."""
+    async def items(self, *path: str, query: Mapping[str, str | int | None] | None = None, most: int | None = None, page: int = PAGE) -> list[Json]:
+        """A whole list, `page` items a call; at most `most` items. A list that takes no `query` is told whole."""
         if query is None:
             items: list[Json] = (await self.get(*path))["items"]
             return items
         found: list[Json] = []
-        async for each in self.each(*path, query=query, limit=min(most or PAGE, PAGE)):
+        async for each in self.each(*path, query=query, limit=min(most or page, page)):
             found.append(each)
             if len(found) == most:
                 break

@@ -9,12 +9,15 @@ import typer
 
 from otagate.cli import tables
 from otagate.cli.session import Session, command, complain
-from otagate.cli.stops import Exit, ProblemStop, worst
-from otagate.cli.words import number, size
+from otagate.cli.stops import Exit, ProblemStop, Stop, worst
+from otagate.cli.words import number, plain, size
 
 app = typer.Typer()
 images = typer.Typer(no_args_is_help=True, help="Stored firmware images.")
 app.add_typer(images, name="images")
+
+_RECORDS = 100
+"""Records of a service in one call: what the services give at most."""
 
 RadioArgument = Annotated[str, typer.Argument(metavar="RADIO", help="The radio's name.")]
 Digest = Annotated[str, typer.Argument(metavar="SHA256", help="The image's digest.")]
@@ -80,15 +83,45 @@ async def reattach(session: Session, radio: RadioArgument) -> Exit:
 
 @command(app)
 async def sources(
-    session: Session, refresh: Annotated[str | None, typer.Option(metavar="NAME", help="Read this source again first.")] = None
+    session: Session,
+    refresh: Annotated[str | None, typer.Option(metavar="NAME", help="Read this source again first.")] = None,
+    room: Annotated[str | None, typer.Option(metavar="ID", help="With --refresh: have its service look again at this room first.")] = None,
 ) -> Exit:
     """List the sources of firmware."""
+    if room is not None and refresh is None:
+        raise Stop("--room needs --refresh NAME: name the source that knows the room", Exit.USAGE)
     if refresh is not None:
-        await session.client.post("sources", refresh, "refresh")
+        await session.client.post("sources", refresh, "refresh", body={"room_id": room} if room is not None else {})
     items = await session.client.items("sources")
     session.tell({"items": items, "next_cursor": None})
     session.say(tables.sources(session.console, items))
     return Exit.DONE
+
+
+@command(app)
+async def records(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="The name of a source whose service keeps records.", show_default=False)],
+    which: Annotated[str | None, typer.Option("--list", metavar="LIST", help="Of Tuya illume: to-be-updated, updating or record.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILTER=VALUE", help="A filter of the service, as in room_id=r1 or upgrade_status=3,4; again for more."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
+) -> Exit:
+    """Show what an update service itself recorded."""
+    query = {"list": which, **dict(_filter(each) for each in only or ())}
+    items = await session.client.items("sources", name, "records", query=query, most=limit, page=_RECORDS)
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.records(session.console, items))
+    return Exit.DONE
+
+
+def _filter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value) or name in ("limit", "cursor", "list"):
+        raise Stop(f"{plain(text)!r} is no filter: write its name, = and its value, as in room_id=r1", Exit.USAGE)
+    return name, value
 
 
 @command(images, "list")

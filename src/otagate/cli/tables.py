@@ -157,6 +157,16 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def records(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """What a service itself recorded."""
+    made = table(console, "Device", "Name", "Status", "Version", "When", "Detail")
+    for each in items:
+        detail = ", ".join(f"{name} {value}" for name, value in each["details"].items())
+        row = [cell(each["device"]), cell(each["name"]), state(each["status"]), cell(each["version"]), cell(moment(each["at"])), cell(detail)]
+        made.add_row(*row)
+    return made
+
+
 def history(console: Console, items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
     """Updates that ended; `names` of their devices."""
     made = table(console, "Ended", "Update", "Device", "Component", "From", "To", "How", "By order of", "Took", "Note")

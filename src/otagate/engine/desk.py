@@ -45,6 +45,7 @@ from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.ports import Clock, Radio, RadioBackup, Store
+from otagate.sources.records import RecordPage, RecordQuery
 
 _LIVE_EVERY = 0.5
 
@@ -298,8 +299,12 @@ class Desk:
         """Every configured source."""
         return self._refresher.views()
 
-    async def refresh(self, source: str, *, actor: str) -> SourceView:
-        """Ask a source again now; raises UnknownSource, StoreUnavailable."""
-        view = await self._errands.do(self._refresher.refresh(source), what="refresh")
-        await self._note("source", source, "refreshed", actor)
+    async def refresh(self, source: str, *, actor: str, room_id: str | None = None) -> SourceView:
+        """Ask a source again now, of one room where that is named; raises UnknownSource, NotOfThisSource, SourceError, StoreUnavailable."""
+        view = await self._errands.do(self._refresher.refresh(source, room_id=room_id), what="refresh")
+        await self._note("source", source, "refreshed", actor, None if room_id is None else {"room_id": room_id})
         return view
+
+    async def records(self, source: str, query: RecordQuery) -> RecordPage:
+        """What a service itself recorded; raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
+        return await self._refresher.records(source, query)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from otagate.sources.records import Recorder, RoomSync
+
 Condition = Literal["ok", "degraded", "misconfigured"]
 
 
@@ -42,3 +44,11 @@ class Feed(Protocol):
 
     async def read(self) -> bool:
         """Read it; True where it offers other things now. What is wrong with the source itself is in its state. Raises StoreError."""
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What can be asked for the service's own records, where it keeps some."""
+
+    @property
+    def room_sync(self) -> RoomSync | None:
+        """What can have the service look again at one room, where it knows rooms."""

@@ -16,6 +16,7 @@ from otagate.model.releases import Release
 from otagate.policy.match import plain_region
 from otagate.ports import Clock
 from otagate.sources.effects import Stored
+from otagate.sources.records import Recorder, RoomSync
 from otagate.sources.source import Offer, Question, Skipped, Source, ZigbeeQuestion, ZwaveQuestion
 
 HARD_LIFE = timedelta(hours=24)
@@ -43,6 +44,16 @@ class ServiceFeed:
     def name(self) -> str:
         """The name in the configuration."""
         return self.source.name
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """See `feeds.Feed.recorder`."""
+        return self.source if isinstance(self.source, Recorder) else None
+
+    @property
+    def room_sync(self) -> RoomSync | None:
+        """See `feeds.Feed.room_sync`."""
+        return self.source if isinstance(self.source, RoomSync) else None
 
     async def read(self) -> bool:
         """Ask about every component that concerns it; True where it offers other things now. Raises nothing of the service's: see `state`."""

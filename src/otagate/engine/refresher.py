@@ -15,9 +15,11 @@ from otagate.engine.feeds import Feed, FeedState
 from otagate.engine.journal import Journal
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.supervise import outcome
+from otagate.engine.talks import Talks
 from otagate.engine.views import SourceView
-from otagate.model.errors import StoreError, UnknownSource
+from otagate.model.errors import NotOfThisSource, StoreError, UnknownSource
 from otagate.ports import Clock
+from otagate.sources.records import RecordPage, RecordQuery
 
 LOG = structlog.get_logger("otagate.source")
 
@@ -49,11 +51,13 @@ class Refresher:
         consultant: Consultant,
         journal: Journal,
         clock: Clock,
+        talks: Talks,
         every: Mapping[str, timedelta] | None = None,
     ) -> None:
         self._consultant = consultant
         self._journal = journal
         self._clock = clock
+        self._talks = talks
         self._sources: Mapping[str, _Source] = {feed.name: _Source(feed) for feed in feeds}
         self._every = every or {}
         self._curious: set[str] = set()
@@ -99,10 +103,26 @@ class Refresher:
             return max(1.0, (state.not_before - self._clock.now()).total_seconds())
         return min(_AGAIN * 2 ** min(state.failures - 1, 10), _LONGEST) if state.failures else None
 
-    async def refresh(self, name: str) -> SourceView:
-        """Read a source now. Raises UnknownSource, StoreUnavailable; what is wrong with the source itself is in its state."""
-        await self._refresh(self._source(name))
+    async def refresh(self, name: str, *, room_id: str | None = None) -> SourceView:
+        """Read a source now, where wanted after its service looked again at one room; what is wrong with the source itself is in its state.
+
+        Raises UnknownSource, StoreUnavailable; NotOfThisSource and SourceError for a room.
+        """
+        source = self._source(name)
+        if room_id is not None:
+            rooms = source.feed.room_sync
+            if rooms is None:
+                raise NotOfThisSource(f"source {name!r} is of type {source.feed.type}, which knows no rooms: refresh it without room_id")
+            await self._talks.hold(rooms.service, rooms.sync_room(room_id))
+        await self._refresh(source)
         return self.view(name)
+
+    async def records(self, name: str, query: RecordQuery) -> RecordPage:
+        """What the service itself recorded. Raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
+        feed = self._source(name).feed
+        if feed.recorder is None:
+            raise NotOfThisSource(f"source {name!r} is of type {feed.type}, whose service keeps no records")
+        return await self._talks.hold(feed.recorder.service, feed.recorder.records(query))
 
     async def _refresh(self, source: _Source, *, only_news: bool = False) -> None:
         feed = source.feed

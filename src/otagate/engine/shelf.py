@@ -38,6 +38,16 @@ class Shelf:
         """The type in the configuration."""
         return self.folder.type
 
+    @property
+    def recorder(self) -> None:
+        """A folder keeps no records."""
+        return None
+
+    @property
+    def room_sync(self) -> None:
+        """A folder knows no rooms."""
+        return None
+
     async def read(self) -> bool:
         """Take what changed, look by look; what a look found is kept only when it is stored. True where the images are others now."""
         changed, more = False, True

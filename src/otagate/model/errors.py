@@ -274,6 +274,18 @@ class UnknownSource(NotFound):
     code: ClassVar[str] = "unknown-source"
 
 
+class BadFilter(OtagateError):
+    """A list cannot be narrowed by this; the message says by what it can be."""
+
+    code: ClassVar[str] = "invalid-request"
+
+
+class NotOfThisSource(OtagateError):
+    """This kind of source does not do that."""
+
+    code: ClassVar[str] = "not-of-this-source"
+
+
 class NoRelease(NotFound):
     """No source offers a release that was asked for."""
 

@@ -24,6 +24,7 @@ RadioName = NewType("RadioName", str)
 _ZIGBEE = re.compile(r"zigbee-([0-9a-f]{16})")
 _ZWAVE = re.compile(r"zwave-([0-9a-f]{8})-([1-9][0-9]{0,3})")
 _IMAGE_TYPE = re.compile(r"0x[0-9a-f]{4}")
+_CLOUD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TARGET = re.compile(r"[0-9]{1,3}")
 
 
@@ -61,6 +62,16 @@ def node_id_of(device: DeviceId) -> int:
     if match is None:
         raise UnknownDevice(f"{device!r} is not the id of a Z-Wave node")
     return int(match[2])
+
+
+def tuya_device_id(device_id: str) -> DeviceId:
+    """The id of the device that Tuya's cloud knows by this one, which is letters and digits (`is_cloud_id`)."""
+    return DeviceId(f"tuya-{device_id}")
+
+
+def is_cloud_id(text: str) -> bool:
+    """Whether a cloud's id of a device can be a part of ours: nothing that a URL or a terminal would read as something else."""
+    return _CLOUD.fullmatch(text) is not None
 
 
 def zwave_component_id(target: int) -> ComponentId:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from otagate.model.ids import is_cloud_id
 from otagate.sources.effects import Conversation, Service
+from otagate.sources.entries import BadEntry, text
 
 CloudStatus = Literal["none", "available", "waiting", "updating", "updated", "failed", "timed_out", "unknown"]
 """One vocabulary for every cloud. `waiting`: the device sleeps and takes it when it wakes up; `unknown`: a number that no document explains."""
@@ -69,3 +71,11 @@ class Delegate(Protocol):
 
     def start(self, device_ids: Sequence[str], channel: str) -> Conversation[Mapping[str, Started]]:
         """Order updates; never sent a second time by itself, and there is no way to call them back. Raises SourceError."""
+
+
+def cloud_id(entry: Mapping[str, Any]) -> str:
+    """The cloud's id of a device in an entry, fit to be a part of ours. Raises BadEntry."""
+    found = text(entry, "device_id", longest=64)
+    if not is_cloud_id(found):
+        raise BadEntry("device_id holds other characters than letters, digits, _ and -")
+    return found

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from otagate.model.errors import SourceUnintelligible
-from otagate.sources.delegated import CloudChannel, CloudDevice, CloudStatus, Started
+from otagate.model.errors import BadFilter, SourceUnintelligible
+from otagate.model.ids import tuya_device_id
+from otagate.sources.delegated import CloudChannel, CloudDevice, CloudStatus, Started, cloud_id
 from otagate.sources.effects import Conversation, Service
-from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, text, whole
+from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
+from otagate.sources.records import Record, RecordPage, RecordQuery
 from otagate.sources.tuya_openapi import Account, TuyaRefused
 
 PREFIX = "/v1.0/cloud/illume/devices"
@@ -107,21 +109,45 @@ class TuyaIllume:
 
     def listed(self, which: str, filters: Filters | None = None) -> Conversation[tuple[CloudDevice, ...]]:
         """All pages of one of the three lists; rows that cannot be read are left out. Raises SourceError, KeyError for a list that is none."""
-        path = LISTS[which]
-        wanted = {"project_id": self.project_id, "page_size": _PAGE, **(filters or Filters()).parameters()}
         found: dict[str, CloudDevice] = {}
         for page in range(1, _MOST_PAGES + 1):
-            result = yield from self._get(path, {"page": page, **wanted}, label=f"the list {which}")
-            try:
-                total = whole(mapping(result, "the answer"), "total", most=1 << 31)
-            except BadEntry as error:
-                raise SourceUnintelligible(f"the list {which}: {error}") from error
-            rows = result.get("list")
-            devices, _ = read_each(rows if isinstance(rows, list) else (), _row, what="row")
+            devices, total = yield from self._page(which, page, _PAGE, filters or Filters())
             found |= {device.device_id: device for device in devices}
-            if page * _PAGE >= total or not rows:
+            if page * _PAGE >= total or not devices:
                 break
         return tuple(found.values())
+
+    def _page(self, which: str, page: int, size: int, filters: Filters) -> Conversation[tuple[Sequence[CloudDevice], int]]:
+        """The rows of one page, and how many there are in all. Raises SourceError."""
+        label = f"the list {which}"
+        parameters = {"page": page, "project_id": self.project_id, "page_size": size, **filters.parameters()}
+        result = yield from self._get(LISTS[which], parameters, label=label)
+        try:
+            total = whole(mapping(result, "the answer"), "total", most=1 << 31)
+        except BadEntry as error:
+            raise SourceUnintelligible(f"{label}: {error}") from error
+        rows = result.get("list")
+        devices, skipped = read_each(rows if isinstance(rows, list) else (), _row, what="row")
+        if skipped and not devices:
+            raise SourceUnintelligible(f"{label}: {skipped[0].what}: {skipped[0].why}")
+        return devices, total
+
+    def records(self, query: RecordQuery) -> Conversation[RecordPage]:
+        """One page of the list that the filter `list` names (record, where none is named). Raises BadFilter, SourceError."""
+        given = dict(query.filters)
+        which = given.pop("list", "record")
+        if which not in LISTS:
+            raise BadFilter(f"there is no list {which!r:.40}: use {', '.join(LISTS)}")
+        if query.offset % query.limit:
+            raise BadFilter("the service counts pages: keep the limit with which the list was begun")
+        try:
+            filters = Filters.parse(given)
+        except ValueError as error:
+            raise BadFilter(str(error)) from None
+        page = query.offset // query.limit + 1
+        devices, total = yield from self._page(which, page, query.limit, filters)
+        more = devices and query.offset + query.limit < total and page < _MOST_PAGES
+        return RecordPage(items=tuple(map(_record, devices)), after=query.offset + query.limit if more else None)
 
     def upgrade(self, device_ids: Sequence[str]) -> Conversation[bool]:
         """Order the update of at most 100 devices, once. False is not yet a no: see `start`. Raises SourceError."""
@@ -197,7 +223,7 @@ def _row(entry: Mapping[str, Any]) -> CloudDevice:
         "category": maybe_text(entry, "top_category_name") or maybe_text(entry, "top_category"),
     }
     return CloudDevice(
-        device_id=text(entry, "device_id", longest=64),
+        device_id=cloud_id(entry),
         name=maybe_text(entry, "device_name", longest=100) or "",
         online=maybe_flag(entry, "online"),
         room=maybe_text(entry, "room_name", longest=100),
@@ -209,6 +235,18 @@ def _row(entry: Mapping[str, Any]) -> CloudDevice:
 def _protocol(kinds: Any) -> str | None:
     first = kinds[0] if isinstance(kinds, list) and kinds else None
     return _PROTOCOLS.get(int(first)) if isinstance(first, (int, str)) and str(first).isdecimal() else None
+
+
+def _record(device: CloudDevice) -> Record:
+    channel = device.channels[0]
+    details = {"upgrade_status": channel.raw_status, "online": device.online, "room": device.room, **device.facts}
+    return Record(
+        device=tuya_device_id(device.device_id),
+        name=device.name or None,
+        status=channel.status,
+        version=channel.offered_version,
+        details={key: value for key, value in details.items() if value is not None},
+    )
 
 
 def _detail(entry: Mapping[str, Any]) -> CloudDevice:
@@ -225,7 +263,7 @@ def _detail(entry: Mapping[str, Any]) -> CloudDevice:
     }
     current = maybe_text(entry, "current_version", longest=64) or maybe_text(extra, "firmware_version", longest=64)
     return CloudDevice(
-        device_id=text(entry, "device_id", longest=64),
+        device_id=cloud_id(entry),
         name=maybe_text(device, "device_name", longest=100) or "",
         online=maybe_flag(device, "online"),
         product=maybe_text(device, "product_id", longest=64),
