@@ -21,7 +21,7 @@ from otagate.model.errors import ConfigError
 from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
-SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff"
+SOURCES = "directory, ledvance, zwave-js, iotaap, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff"
 SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, logging"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
@@ -106,7 +106,36 @@ WRONG: list[tuple[str, str]] = [
         "radios:\n- {name: a, type: zwave-js, url: 'ws://x:1'}\n- {name: b, type: zwave-js, url: 'ws://x:1'}",
         "3:34: radios[1].url: 'ws://x:1' is the address of radios[0] already: take one of them away",
     ),
-    ("sources: [{type: iotaap, api_url: 'https://x'}]", f"1:18: sources[0].type: 'iotaap' {LATER}: it knows {SOURCES}"),
+    (
+        "sources: [{type: iotaap, url: 'https://x'}]",
+        (
+            "1:11: sources[0].email: is missing: this key must be given\n"
+            "1:11: sources[0].password_file: is missing: this key must be given\n"
+            "1:26: sources[0].url: does not belong to a source of type iotaap: take it away"
+        ),
+    ),
+    (
+        f"sources: [{{type: iotaap, email: a, password_file: good, bindings: [{{iotaap_device: {'ab' * 11}, token_file: good, device: lamp}}]}}]",
+        (
+            "1:33: sources[0].email: 'a' is no e-mail address: write it as in operator@example.org\n"
+            f"1:84: sources[0].bindings[0].iotaap_device: '{'ab' * 11}' is no device of IoTaaP: write its 24 hex digits in lower case, "
+            "as in 5e1b57808711f904f5df4bad\n"
+            "1:134: sources[0].bindings[0].device: 'lamp' is no device id: write zigbee- and 16 hex digits in lower case, "
+            "as in zigbee-000d6f000a9069e7, or zwave-, home id and node id, as in zwave-e1b2c3d4-12"
+        ),
+    ),
+    (
+        (
+            "sources:\n- {type: ledvance, email: a@b}\n- type: iotaap\n  email: a@b\n  password_file: good\n  bindings:\n"
+            f"  - {{iotaap_device: {'a' * 24}, token_file: good, device: zigbee-000d6f000a9069e7}}\n"
+            f"  - {{iotaap_device: {'b' * 24}, token_file: none, device: zigbee-000d6f000a9069e7}}"
+        ),
+        (
+            "2:20: sources[0].email: does not belong to a source of type ledvance: take it away\n"
+            "8:59: sources[1].bindings[1].token_file: there is no such file: write the secret into it, on one line, and chmod 0600\n"
+            "8:73: sources[1].bindings[1].device: 'zigbee-000d6f000a9069e7' is the device of sources[1].bindings[0] already: bind each once"
+        ),
+    ),
     (
         "sources: [{type: tuya-illume}, {type: tuya-thing}]",
         (f"1:18: sources[0].type: 'tuya-illume' {LATER}: it knows {SOURCES}\n1:39: sources[1].type: 'tuya-thing' {LATER}: it knows {SOURCES}"),

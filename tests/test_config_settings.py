@@ -24,7 +24,7 @@ STICK = "/dev/serial/by-id/usb-stick"
 def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
-    for number, name in enumerate(("token", "screen.token", "panel-token")):
+    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device")):
         (folder / name).write_text(f"{number}" * 40 + "\n")
         (folder / name).chmod(0o600)
     return load(path, {"CREDENTIALS_DIRECTORY": str(folder), **environ})
@@ -343,6 +343,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert (source.type, source.name, source.every) == ("directory", "directory", timedelta(seconds=60))
     assert (rule.match.model, rule.match.radio, rule.use.default, rule.use.retries) == ("LCT0*", "zigbee0", "automatic", 5)
     assert (hub.token_file, hub.image_dir) == (HubSettings().token_file, HubSettings().image_dir)
+    (iotaap,) = (each for each in hub.sources if each.type == "iotaap")
+    assert (iotaap.every, iotaap.bindings and iotaap.bindings[0].device) == (timedelta(hours=1), "zigbee-000d6f000a9069e7")
     assert (hub.api.tokens[0].scopes, hub.api.hosts) == (("read", "operate"), ("hub.example.org",))
 
 

@@ -9,15 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from otagate import quirks
-from otagate.config import ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
+from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
 from otagate.config.secrets import read_secret
+from otagate.engine.bound import BoundFeed
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
 from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
-from otagate.engine.feeds import Feed
+from otagate.engine.feeds import Feed, Offering
 from otagate.engine.fetcher import Fetcher
 from otagate.engine.halt import Halt
 from otagate.engine.intake import Intake
@@ -27,6 +28,7 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
+from otagate.engine.pins import Pins
 from otagate.engine.pulse import Pulse
 from otagate.engine.quotas import StoredQuotas
 from otagate.engine.readings import Readings
@@ -40,7 +42,7 @@ from otagate.engine.upkeep import Upkeep
 from otagate.engine.waits import Waits
 from otagate.folders.local_files import LocalFiles
 from otagate.folders.watched import WatchedFolder
-from otagate.model.ids import RadioName
+from otagate.model.ids import DeviceId, RadioName
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
@@ -48,6 +50,7 @@ from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zwave import Patience as ZwavePatience
+from otagate.sources import iotaap
 from otagate.sources.registry import REGISTRY, Terms
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
@@ -128,7 +131,9 @@ class Parts:
     @cached_property
     def library(self) -> Library:
         """Images."""
-        return Library(self.store, self.cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
+        library = Library(self.store, self.cache, self.journal, self.clock, max_bytes=self.settings.images.max_bytes)
+        library.reserve(each.name for each in self.settings.sources if each.type == IOTAAP)
+        return library
 
     @cached_property
     def copies(self) -> CopyFolder:
@@ -222,7 +227,8 @@ class Parts:
     @cached_property
     def offers(self) -> Offers:
         """What update services offer."""
-        return Offers([self._service(each) for each in self.settings.sources if each.type in REGISTRY])
+        services: list[Offering] = [self._service(each) for each in self.settings.sources if each.type in REGISTRY]
+        return Offers([*services, *(self._bound(each) for each in self.settings.sources if each.type == IOTAAP)])
 
     @cached_property
     def talks(self) -> Talks:
@@ -234,6 +240,19 @@ class Parts:
         if each.path is not None:
             talks = Talks(LocalFiles(folder=each.path.parent, http=self.http, cache=self.cache, clock=self.clock))
         return ServiceFeed(source=REGISTRY[each.type](_terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
+
+    def _bound(self, each: SourceSettings) -> BoundFeed:
+        return BoundFeed(
+            repository=_repository(each),
+            bindings={DeviceId(binding.device): binding.iotaap_device for binding in each.bindings or () if binding.device is not None},
+            type=each.type,
+            talks=self.talks,
+            library=self.library,
+            cache=self.cache,
+            pins=Pins(self.store, each.name),
+            journal=self.journal,
+            clock=self.clock,
+        )
 
     @cached_property
     def refresher(self) -> Refresher:
@@ -342,6 +361,13 @@ def _terms(source: SourceSettings) -> Terms:
     key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
     url = source.url if source.path is None else source.path.as_uri()
     return Terms(name=source.name, url=url, api=source.api or "auto", api_key=key)
+
+
+def _repository(source: SourceSettings) -> iotaap.Iotaap:
+    password = "" if source.password_file is None else read_secret(source.password_file, at_least=1)
+    account = iotaap.Account(api_url=source.api_url or iotaap.API, email=source.email or "", password=password)
+    tokens = {each.iotaap_device: read_secret(each.token_file, at_least=1) for each in source.bindings or ()}
+    return iotaap.Iotaap(name=source.name, account=account, ota_url=source.ota_url or iotaap.OTA, tokens=tokens)
 
 
 def _status(radio: RadioSettings) -> RadioStatus:

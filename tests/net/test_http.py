@@ -6,15 +6,17 @@ import asyncio
 import gzip
 import hashlib
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.model.releases import Digest
 from otagate.net.cache import DiskImageCache
+from otagate.net.fetching import Fetch
 from otagate.net.http import HttpClient, Terms
 from otagate.sources.effects import Expect, Limit, Request, Response, Service, Upload
 
@@ -477,9 +479,21 @@ async def test_a_redirect_to_a_private_host_is_refused(place: _Place) -> None:
     assert "allow_private" in str(error)
 
 
-@pytest.mark.asyncio
-async def test_plain_http_is_taken_only_where_something_else_proves_the_bytes(place: _Place) -> None:
-    assert "plain http" in str(await _not_fetched(place, [_answer(b"image")], vouched=False))
+@pytest.mark.parametrize(
+    ("url", "vouched", "taken"),
+    [
+        ("http://files.example/a", False, False),
+        ("http://localhost/a", False, False),  # a name may be anybody's
+        ("http://192.168.1.2/a", False, False),
+        ("http://127.0.0.1:8/a", False, True),
+        ("http://[::1]:8/a", False, True),
+        ("http://files.example/a", True, True),
+        ("https://files.example/a", False, True),
+    ],
+)
+def test_plain_http_is_taken_only_where_something_else_proves_the_bytes_or_nothing_is_in_between(url: str, vouched: bool, taken: bool) -> None:
+    with nullcontext() if taken else pytest.raises(SourceRefused, match="plain http"):
+        Fetch(expect=Expect(vouched=vouched), label="a file").check(URL(url))
 
 
 @pytest.mark.asyncio

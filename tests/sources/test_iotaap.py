@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnintelligible
 from otagate.model.ids import Sha256
 from otagate.sources.effects import Request, Response, Upload
 from otagate.sources.iotaap import Account, Iotaap
+from otagate.sources.records import RecordQuery
 from tests.sources.talk import body_of, reply, stored, talk
 
 DEVICE = "5e1b57808711f904f5df4bad"
@@ -143,3 +144,18 @@ def test_whatever_the_service_says_only_a_source_error_escapes(answer: Any) -> N
             talk(conversation, lambda _, rounds=rounds: reply(answer) if next(rounds, None) is not None else _page([]))
         except SourceError:
             continue
+
+
+def test_records_are_told_by_our_ids_page_by_page_and_show_no_token() -> None:
+    asked = talk(_source().records(RecordQuery(limit=2, offset=2, filters={"device": DEVICE, "order": "desc"})), [_page([_row(), "junk"], total=5)])
+    assert asked.requests[0].query == (("offset", "2"), ("limit", "2"), ("order_dir", "desc"), ("search_value", DEVICE))
+    assert [(each.device, each.version) for each in asked.result.items] == [(f"iotaap-{DEVICE}", "1.0.1")]
+    assert asked.result.after == 4
+    assert TOKEN not in repr(asked.result)
+    assert talk(_source().records(RecordQuery()), [_page([])]).result.after is None
+
+
+@pytest.mark.parametrize("filters", [{"search": "x"}, {"order": "up"}, {"device": TOKEN}])
+def test_records_are_narrowed_by_what_the_service_knows_and_never_searched_for_tokens(filters: dict[str, str]) -> None:
+    with pytest.raises(BadFilter):
+        talk(_source().records(RecordQuery(filters=filters)), [])

@@ -30,6 +30,7 @@ from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective
 from otagate.config.secrets import View, unusable_secrets
 from otagate.config.settings import (
+    IOTAAP,
     ZWAVE_JS,
     ApiSettings,
     HubSettings,
@@ -48,6 +49,7 @@ from otagate.config.settings import (
 from otagate.model.errors import ConfigError
 
 __all__ = [
+    "IOTAAP",
     "ZWAVE_JS",
     "ApiSettings",
     "HubSettings",

@@ -22,7 +22,7 @@ _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
 _TYPES: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
         ("radios",): frozenset({"zigbee2mqtt"}),
-        ("sources",): frozenset({"tuya-illume", "tuya-thing", "iotaap"}),
+        ("sources",): frozenset({"tuya-illume", "tuya-thing"}),
     }
 )
 

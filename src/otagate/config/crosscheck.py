@@ -18,11 +18,16 @@ _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
 _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zwave-js": frozenset({"url", "api", "api_key_file"}),
+    "iotaap": frozenset({"api_url", "ota_url", "email", "password_file", "bindings"}),
     **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
     **dict.fromkeys(("ledvance", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
 }
 _ALL_SOURCE_KEYS = frozenset().union(*_SOURCE_KEYS.values())
-_NEEDED: Mapping[str, frozenset[str]] = {"directory": frozenset({"path"}), "zigpy-index": frozenset({"url"})}
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "directory": frozenset({"path"}),
+    "zigpy-index": frozenset({"url"}),
+    "iotaap": frozenset({"email", "password_file"}),
+}
 Values = Iterator[tuple[Loc, str]]
 
 
@@ -71,6 +76,15 @@ def _source_names(document: Document) -> Values:
             yield (*loc, key), value
 
 
+def _bound_devices(document: Document) -> Values:
+    for loc, source in _entries(document, "sources"):
+        bindings = source.get("bindings")
+        for index, each in enumerate(bindings if isinstance(bindings, list) else ()):
+            device = each.get("device") if isinstance(each, dict) else None
+            if isinstance(device, str):
+                yield (*loc, "bindings", index, "device"), device
+
+
 def _listens(document: Document) -> Values:
     api = document.tree.get("api")
     found = api.get("listen") if isinstance(api, dict) else None
@@ -88,8 +102,14 @@ _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_texts("api.tokens", "name"), "the name"),
     (_source_names, "the name"),
     (_listens, "the address"),
+    (_bound_devices, "the device"),
 )
-_REMEDY = {"the name": "give this one a name of its own", "the path": "give each its own", "the address": "take one of them away"}
+_REMEDY = {
+    "the name": "give this one a name of its own",
+    "the path": "give each its own",
+    "the address": "take one of them away",
+    "the device": "bind each once",
+}
 
 
 def _keys_of_sources(document: Document) -> Iterator[Problem]:
@@ -102,7 +122,7 @@ def _keys_of_sources(document: Document) -> Iterator[Problem]:
             if key in _ALL_SOURCE_KEYS and key not in belongs:
                 text = f"does not belong to a source of type {source['type']}: take it away"
                 yield Problem(place=document.place_of_key((*loc, key)), key=key_name((*loc, key)), text=text)
-        for key in belongs & _NEEDED.get(str(source["type"]), frozenset()):
+        for key in sorted(belongs & _NEEDED.get(str(source["type"]), frozenset())):
             if source.get(key) is None:
                 yield Problem(place=document.place_of(loc), key=key_name((*loc, key)), text="is missing: this key must be given")
 

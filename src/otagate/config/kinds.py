@@ -34,6 +34,8 @@ _SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _DEVICE = re.compile(r"(zigbee-[0-9a-f]{16}|zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,253}")
+_IOTAAP_DEVICE = re.compile(r"[0-9a-f]{24}")
 _CREDENTIAL_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,255}")
 _REGULAR_EXPRESSION = re.compile(r"^\^|\.\*|\.\+|\\|\$$")
 _CHARACTER_SET = re.compile(r"\[!?\]?[^\]]*\]")
@@ -276,6 +278,18 @@ def _device(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    if _EMAIL.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no e-mail address: write it as in operator@example.org")
+    return value
+
+
+def _iotaap_device(value: str) -> str:
+    if _IOTAAP_DEVICE.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no device of IoTaaP: write its 24 hex digits in lower case, as in 5e1b57808711f904f5df4bad")
+    return value
+
+
 def _text(pattern: str | None = None, example: str | None = None) -> WithJsonSchema:
     """What an editor may check of a text while it is typed; the whole truth is in the validators."""
     return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **({"examples": [example]} if example else {})})
@@ -317,6 +331,8 @@ ServerUrl = Annotated[str, AfterValidator(_server_url), _text(r"^wss?://[^/].*$"
 StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
 Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]
+Email = Annotated[str, AfterValidator(_email), _text("^[^@ ]+@[^@ ]+$", "operator@example.org")]
+IotaapDevice = Annotated[str, AfterValidator(_iotaap_device), _text(f"^{_IOTAAP_DEVICE.pattern}$", "5e1b57808711f904f5df4bad")]
 OneOrMore = BeforeValidator(_one_or_more)
 """A list, or one entry alone."""
 Some = BeforeValidator(_some)

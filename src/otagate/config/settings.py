@@ -17,9 +17,11 @@ from otagate.config.kinds import (
     Bytes,
     Device,
     Duration,
+    Email,
     Folder,
     Glob,
     HostName,
+    IotaapDevice,
     Listen,
     LocalPath,
     Name,
@@ -137,7 +139,22 @@ class RadioSettings(Section):
         return self.path is not None and "://" in self.path
 
 
-SourceType = Literal["directory", "ledvance", "zwave-js", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"]
+SourceType = Literal["directory", "ledvance", "zwave-js", "iotaap", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"]
+IOTAAP = "iotaap"
+
+
+class IotaapBinding(Section):
+    """One device that IoTaaP knows, and the device here that its firmware is for."""
+
+    iotaap_device: IotaapDevice
+    """The device's id at IoTaaP: 24 hex digits."""
+    token_file: SecretFile
+    """The file that holds the device's token at IoTaaP, or `credential:NAME`."""
+    device: Device | None = None
+    """The Zigbee or Z-Wave device here that takes the firmware; without it the device updates itself, and images are only published to it."""
+
+
+_EVERY = {"directory": timedelta(seconds=60), IOTAAP: timedelta(hours=1)}
 
 
 class SourceSettings(Section):
@@ -153,10 +170,20 @@ class SourceSettings(Section):
     """The version of the Z-Wave service's API; auto takes the newest that it has."""
     api_key_file: SecretFile | None = None
     """The file that holds the Z-Wave service's key, only where one is needed, or `credential:NAME`."""
+    api_url: WebUrl | None = None
+    """IoTaaP's first address, for the account; where it is not at its usual place."""
+    ota_url: WebUrl | None = None
+    """IoTaaP's second address, for the files; where it is not at its usual place."""
+    email: Email | None = None
+    """The name of the account at IoTaaP."""
+    password_file: SecretFile | None = None
+    """The file that holds the password of that account, or `credential:NAME`."""
+    bindings: Annotated[tuple[IotaapBinding, ...], Field(max_length=256)] | None = None
+    """Which of IoTaaP's devices is which device here."""
     name: Name = ""
     """What it is called; without a name it is called by its type."""
     refresh: Duration | None = None
-    """How often it is looked at: 60s for a folder, 24h for a service."""
+    """How often it is looked at: 60s for a folder, 1h for IoTaaP, 24h for another service."""
 
     @field_validator("path")
     @classmethod
@@ -173,7 +200,7 @@ class SourceSettings(Section):
     @property
     def every(self) -> timedelta:
         """How often it is looked at."""
-        return self.refresh or (timedelta(seconds=60) if self.type == "directory" else timedelta(hours=24))
+        return self.refresh or _EVERY.get(self.type, timedelta(hours=24))
 
 
 class HttpSettings(Section):

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from otagate.model.devices import Component, Device
+from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.releases import Release
+from otagate.sources.effects import Stored
 from otagate.sources.records import Recorder, RoomSync
+
+HARD_LIFE = timedelta(hours=24)
+"""How long the last good answer serves behind a service that fails."""
 
 Condition = Literal["ok", "degraded", "misconfigured"]
 
@@ -27,6 +34,13 @@ class FeedState:
         self.condition, self.sentence = condition, sentence
         if condition == "ok":
             self.not_before, self.failures = None, 0
+
+    def failed(self, error: SourceError, *, serves_on: bool) -> None:
+        """It could not be read. `serves_on`: what it said last is still offered, and told to be old."""
+        old = f"; what it said at {self.last_success:%Y-%m-%d %H:%M} UTC serves on" if self.last_success is not None and serves_on else ""
+        self.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}")
+        self.not_before = error.until if isinstance(error, SourceBusy) else None
+        self.failures += 1
 
 
 class Feed(Protocol):
@@ -52,3 +66,19 @@ class Feed(Protocol):
     @property
     def room_sync(self) -> RoomSync | None:
         """What can have the service look again at one room, where it knows rooms."""
+
+
+class Offering(Feed, Protocol):
+    """A source that offers releases whose files are fetched only where somebody wants them."""
+
+    async def read_news(self) -> bool:
+        """Ask about what it was not asked yet; True where it offers other things now."""
+
+    def wonders_about(self, device: Device) -> bool:
+        """Whether the device raises a question that it was not asked yet."""
+
+    def releases_for(self, device: Device, component: Component) -> list[Release]:
+        """What it offers for a component, by its kind; whether it fits is for policy to say."""
+
+    async def fetch(self, release: Release) -> Stored:
+        """Fetch the file of a release that it offered, as served. Raises SourceError, StoreUnavailable."""

@@ -40,6 +40,12 @@ class Library:
         self._lock = asyncio.Lock()
         self._watchers: list[Watcher] = []
         self._unreadable: set[Sha256] = set()
+        self._reserved: frozenset[str] = frozenset()
+
+    def reserve(self, sources: Iterable[str]) -> None:
+        """What these sources brought is offered by them alone: it is for some devices, not for all of a kind."""
+        self._reserved = frozenset(sources)
+        self._index()
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher` with every image that is added from now on."""
@@ -53,6 +59,8 @@ class Library:
     def _index(self) -> None:
         self._by_type = {}
         for image in self._images.values():
+            if image.source in self._reserved:
+                continue
             if image.facts.image_type is not None:  # a file that does not say what it is for is taken only where an order names it
                 self._by_type.setdefault(image.facts.image_type, []).append(_release(image))
 
@@ -105,7 +113,7 @@ class Library:
         async with self._lock:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
-            if known is not None and (known.source == source or known.source == "upload"):
+            if known is not None and (known.source in (source, "upload") or source in self._reserved):
                 return known
             shown = "".join(char for char in file_name if char.isprintable())[:_NAME_BOUND] or "unnamed"
             image = Image(sha256=sha256, file_name=shown, facts=identified.facts, added=self._clock.now(), source=source, edition=CHECKS)

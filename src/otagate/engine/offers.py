@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from otagate.engine.feeds import FeedState
+from otagate.engine.feeds import HARD_LIFE, FeedState, Offering
 from otagate.engine.registry import Registry
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
-from otagate.model.errors import NotFound, SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.errors import NotFound, SourceError
 from otagate.model.ids import image_type_of, target_of
 from otagate.model.releases import Release
 from otagate.policy.match import plain_region
@@ -19,15 +19,12 @@ from otagate.sources.effects import Stored
 from otagate.sources.records import Recorder, RoomSync
 from otagate.sources.source import Offer, Question, Skipped, Source, ZigbeeQuestion, ZwaveQuestion
 
-HARD_LIFE = timedelta(hours=24)
-"""How long the last good answer serves behind a service that fails."""
-
 _SHOWN = 5
 
 
 @dataclass(slots=True)
 class ServiceFeed:
-    """One service: what it was asked, what it offers, how it fares. Implements `feeds.Feed`."""
+    """One service: what it was asked, what it offers, how it fares. Implements `feeds.Offering`."""
 
     source: Source
     type: str
@@ -103,10 +100,7 @@ class ServiceFeed:
         if self._at is not None and now - self._at > HARD_LIFE:
             self._offers, self._at, self._asked = (), None, frozenset()
             self.state.releases = 0
-        old = f"; what it said at {self._at:%Y-%m-%d %H:%M} UTC serves on" if self._at is not None and self._offers else ""
-        self.state.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}")
-        self.state.not_before = error.until if isinstance(error, SourceBusy) else None
-        self.state.failures += 1
+        self.state.failed(error, serves_on=bool(self._offers))
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What it offers for a component, by its kind; whether it fits is for policy to say."""
@@ -123,7 +117,7 @@ class ServiceFeed:
 class Offers:
     """Every service of the configuration."""
 
-    def __init__(self, feeds: Sequence[ServiceFeed]) -> None:
+    def __init__(self, feeds: Sequence[Offering]) -> None:
         self.feeds = tuple(feeds)
         self._by_name = {feed.name: feed for feed in feeds}
         self._watchers: list[Callable[[str], None]] = []
@@ -143,7 +137,7 @@ class Offers:
         """What all of them offer for a component."""
         return [release for feed in self.feeds for release in feed.releases_for(device, component)]
 
-    def feed(self, name: str) -> ServiceFeed:
+    def feed(self, name: str) -> Offering:
         """The service with this name; raises NotFound."""
         try:
             return self._by_name[name]

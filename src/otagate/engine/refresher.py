@@ -13,7 +13,7 @@ import structlog
 from otagate.engine.consultant import Consultant
 from otagate.engine.feeds import Feed, FeedState
 from otagate.engine.journal import Journal
-from otagate.engine.offers import Offers, ServiceFeed
+from otagate.engine.offers import Offers
 from otagate.engine.supervise import outcome
 from otagate.engine.talks import Talks
 from otagate.engine.views import SourceView
@@ -54,6 +54,7 @@ class Refresher:
         talks: Talks,
         every: Mapping[str, timedelta] | None = None,
     ) -> None:
+        self._offers = offers
         self._consultant = consultant
         self._journal = journal
         self._clock = clock
@@ -128,7 +129,7 @@ class Refresher:
         feed = source.feed
         async with source.lock:
             try:
-                changed = await (feed.read_news() if only_news and isinstance(feed, ServiceFeed) else feed.read())
+                changed = await (self._offers.feed(feed.name).read_news() if only_news else feed.read())
             except StoreError as error:
                 feed.state.now("degraded", str(error))
                 feed.state.failures += 1

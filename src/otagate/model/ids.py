@@ -69,6 +69,11 @@ def tuya_device_id(device_id: str) -> DeviceId:
     return DeviceId(f"tuya-{device_id}")
 
 
+def iotaap_device_id(device_id: str) -> DeviceId:
+    """The id of the device that IoTaaP knows by these 24 hex digits."""
+    return DeviceId(f"iotaap-{device_id}")
+
+
 def is_cloud_id(text: str) -> bool:
     """Whether a cloud's id of a device can be a part of ours: nothing that a URL or a terminal would read as something else."""
     return _CLOUD.fullmatch(text) is not None

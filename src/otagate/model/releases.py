@@ -40,7 +40,7 @@ class Release:
     First keys of a Zigbee release are manufacturer code and image type; those of a Z-Wave release are one of its `fingerprints` and the firmware
     `target`. `region` is that of the radio (a Z-Wave image is made for one). `models` and `manufacturers` are a second key: where the source
     names some, a device that is none of them is refused. Releases with the same `bundle` are files of one: they are taken together, in the order
-    of `step`. `file_version` is None for a stored file that does not say which version it holds.
+    of `step`. `file_version` is None for a stored file that does not say which version it holds. `alarm`: why nobody may take it as offered.
     """
 
     source: str
@@ -68,6 +68,7 @@ class Release:
     location: str | None = None
     digests: tuple[Digest, ...] = ()
     released: datetime | None = None
+    alarm: str | None = None
 
     @property
     def display_version(self) -> str:

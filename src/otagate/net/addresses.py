@@ -59,6 +59,14 @@ class GuardedResolver(AbstractResolver):
         """Nothing is held."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is an address of this very machine; a name is none, whatever it resolves to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_public(text: str) -> bool:
     """Whether an address is one of the public internet, whatever it is wrapped in."""
     try:

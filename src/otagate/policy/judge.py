@@ -91,6 +91,12 @@ def _advisory(case: _Case) -> Verdict | None:
     return Verdict(decision="refuse", sentence=f"{case.quirk.advisory}.", reason="advisory", facts=_facts(case))
 
 
+def _alarm(case: _Case) -> Verdict | None:
+    if case.release.alarm is None:
+        return None
+    return Verdict(decision="refuse", sentence=case.release.alarm, reason="quarantined", facts=_facts(case))
+
+
 def _already_current(case: _Case) -> Verdict | None:
     if not same_version(case.component.version, case.release.file_version):
         return None
@@ -154,7 +160,7 @@ def _approval(case: _Case) -> Verdict | None:
     return Verdict(decision="ask", sentence="Releases for this device wait for approval.", reason="awaiting_approval", facts=_facts(case))
 
 
-_RULES: tuple[_Rule, ...] = (_identity, _advisory, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
+_RULES: tuple[_Rule, ...] = (_identity, _advisory, _alarm, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
 
 
 def _facts(case: _Case) -> dict[str, Scalar]:

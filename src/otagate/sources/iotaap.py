@@ -7,16 +7,17 @@ the same version with other bytes is an alarm.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from otagate.model.errors import SourceBusy, SourceMisconfigured, SourceRefused, SourceUnintelligible
-from otagate.model.ids import Sha256
+from otagate.model.errors import BadFilter, SourceBusy, SourceMisconfigured, SourceRefused, SourceUnintelligible
+from otagate.model.ids import Sha256, iotaap_device_id
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, Upload, download, send, upload
 from otagate.sources.entries import BadEntry, maybe_text, maybe_whole, read_each, text
+from otagate.sources.records import Record, RecordPage, RecordQuery
 
 API = "https://api.iotaap.io/v1"
 OTA = "https://ota.iotaap.io/v1"
@@ -82,29 +83,42 @@ class Iotaap:
         offset = 0
         for _ in range(_MOST_PAGES):
             searched = (("search_value", search),) if search else ()
-            query = (("offset", str(offset)), ("limit", str(_PAGE)), ("order_dir", "asc"), *searched)
-            answer = yield from self._page(query)
-            rows = answer.get("otas")
-            if not isinstance(rows, list):
-                raise SourceUnintelligible("the list: the answer has no list of firmware")
+            rows, total = yield from self._page((("offset", str(offset)), ("limit", str(_PAGE)), ("order_dir", "asc"), *searched))
             read, _ = read_each(rows, _deployed, what="firmware")
             found |= {each.device_id: each for each in read}
             offset += len(rows)
-            try:
-                total = maybe_whole(answer, "recordsFiltered", most=1 << 31)
-            except BadEntry as error:
-                raise SourceUnintelligible(f"the list: {error}") from error
             if not rows or total is None or offset >= total:
                 break
         return tuple(found.values())
 
-    def _page(self, query: tuple[tuple[str, str], ...]) -> Conversation[Mapping[str, Any]]:
+    def _page(self, query: tuple[tuple[str, str], ...]) -> Conversation[tuple[Sequence[Any], int | None]]:
+        """The rows of one page, and how many there are in all. Raises SourceError."""
         response = yield from self._authorised(Request(url=f"{self.account.api_url}/ota/device", label="the list", query=query))
         _expect(response, 200)
         answer = response.json()
-        if not isinstance(answer, dict):
-            raise SourceUnintelligible("the list: the answer is no object")
-        return answer
+        rows = answer.get("otas") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            raise SourceUnintelligible("the list: the answer has no list of firmware")
+        try:
+            return rows, maybe_whole(answer, "recordsFiltered", most=1 << 31)
+        except BadEntry as error:
+            raise SourceUnintelligible(f"the list: {error}") from error
+
+    def records(self, query: RecordQuery) -> Conversation[RecordPage]:
+        """One page of what is deployed; filters are `device`, the service's id of one, and `order`. Raises BadFilter, SourceError."""
+        given = dict(query.filters)
+        device, order = given.pop("device", None), given.pop("order", "asc")
+        if given or order not in ("asc", "desc"):
+            raise BadFilter("the list can be narrowed by device, and its order is asc or desc")
+        if device is not None and _ID.fullmatch(device) is None:  # the service searches in a text that holds tokens
+            raise BadFilter(f"{device!r:.60} is no device id: it has 24 hex digits")
+        searched = () if device is None else (("search_value", device),)
+        asked = (("offset", str(query.offset)), ("limit", str(query.limit)), ("order_dir", order), *searched)
+        rows, total = yield from self._page(asked)
+        read, _ = read_each(rows, _deployed, what="firmware")
+        after = query.offset + len(rows)
+        items = tuple(Record(device=iotaap_device_id(each.device_id), version=each.version, at=each.last_updated) for each in read)
+        return RecordPage(items=items, after=after if rows and total is not None and after < total else None)
 
     def latest(self, device_id: str) -> Conversation[str]:
         """The version that the device would take. Raises SourceError."""
