@@ -29,7 +29,7 @@ def test_a_radio_that_wakes_late_sends_one_block_and_not_all_that_were_missed() 
     assert story.server.wake_at() == story.now + 0.05
 
 
-def test_a_page_ends_at_the_end_of_the_file() -> None:
+def test_a_page_that_reaches_past_the_end_of_the_file_ends_there_and_does_not_go_on_without_end() -> None:
     story = transferring().sends(ask_page(900, 50, page=500, spacing=50)).expects(part(900))
     story.passes(10.0).expects(part(950))
 
@@ -70,9 +70,16 @@ def test_the_longest_spacing_is_honoured_and_is_no_silence_of_the_device() -> No
 
 
 @pytest.mark.parametrize("page", [0, 4_097, 65_535])
-def test_a_page_of_nothing_or_of_more_than_4096_bytes_is_malformed_and_never_65535_frames(page: int) -> None:
+def test_a_page_of_nothing_or_of_more_than_4096_bytes_is_malformed(page: int) -> None:
     story = transferring().sends(ask_page(0, 50, page=page)).expects(default(0x04, 0x80)).passes(10.0).nothing()
     downloads(story)
+
+
+def test_one_request_for_65535_single_bytes_is_malformed_and_never_65535_frames() -> None:
+    """In an image that has so many."""
+    image = bytes(70_000)
+    story = transferring(serve(image=memoryview(image))).sends(ask_page(0, 1, page=65_535, spacing=0)).expects(default(0x04, 0x80))
+    story.passes(10.0).nothing()
 
 
 def test_a_page_of_no_bytes_a_block_is_malformed_and_not_sent_without_end() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import random
+import resource
 import struct
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
-from otagate.sessions.effects import Advance, Announce, Reply
+from otagate.sessions.effects import Advance, Announce, Effect, Effects, Reply
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zigbee import OtaServer
 from tests.sessions import wire
@@ -270,31 +273,56 @@ def tracked(root: object) -> int:
 
 
 def random_frame(dice: random.Random) -> bytes:
+    """Any bytes of this cluster, or a request of which something is wrong: a field, a length, or the moment."""
     if dice.random() < 0.2:
         return bytes((1, dice.randrange(256), dice.randrange(10))) + dice.randbytes(dice.randrange(30))
     version = dice.choice((10, 20, 20, 20, dice.randrange(1 << 32)))
     image_type = dice.choice((wire.IMAGE_TYPE, wire.IMAGE_TYPE, wire.IMAGE_TYPE, dice.randrange(1 << 16)))
     match dice.randrange(5):
         case 0:
-            return wire.query(dice.choice((10, 10, 20, 30)), image_type=image_type, tsn=dice.randrange(256))
+            frame = wire.query(dice.choice((10, 10, 20, 30)), image_type=image_type, tsn=dice.randrange(256))
         case 1:
-            return wire.end(dice.choice((0, 0x95, 0x99, dice.randrange(256))), version=version, image_type=image_type)
+            frame = wire.end(dice.choice((0, 0x95, 0x99, dice.randrange(256))), version=version, image_type=image_type)
         case 2:
-            return wire.ask_page(dice.randrange(1_100), dice.randrange(256), page=dice.randrange(5_000), version=version, image_type=image_type)
+            page = dice.choice((dice.randrange(5_000), 0xFFFF))
+            frame = wire.ask_page(dice.randrange(1_100), dice.randrange(256), page=page, version=version, image_type=image_type)
         case _:
-            return wire.ask(dice.randrange(1_100), dice.randrange(256), version=version, image_type=image_type, tsn=dice.randrange(256))
+            frame = wire.ask(dice.randrange(1_100), dice.randrange(256), version=version, image_type=image_type, tsn=dice.randrange(256))
+    return frame[: dice.randrange(len(frame))] if dice.random() < 0.1 else frame
 
 
-@pytest.mark.parametrize("rounds", [10_000, pytest.param(1_000_000, marks=pytest.mark.night)])
-def test_hostile_frames_cost_no_memory_and_few_answers(rounds: int) -> None:
+def assert_typed(effects: Effects, frame: bytes) -> None:
+    """One request has one answer at most, which is addressed to it, fits a frame and holds the bytes of the image that it names."""
+    assert all(isinstance(effect, Effect) for effect in effects)
+    replies = [effect.frame for effect in effects if isinstance(effect, Reply)]
+    assert len(replies) <= 1
+    for reply in replies:
+        assert reply[1] == frame[1]
+        assert len(reply) <= LONGEST_REPLY
+        if reply[2:4] == b"\x05\x00":
+            offset, length = struct.unpack_from("<IB", reply, 12)
+            assert 0 < length == len(reply) - 17
+            assert reply[17:] == OLDER[offset : offset + length]
+
+
+def resident() -> int:
+    """Resident memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.parametrize("frames", [10_000, pytest.param(1_000_000, marks=pytest.mark.night)])
+def test_hostile_frames_have_typed_outcomes_few_answers_and_cost_no_memory(frames: int, record_property: Callable[[str, object], None]) -> None:
     dice, now, answers = random.Random(20_240_817), 0.0, 0
     server = OtaServer(tokens=itertools.count(1), patience=Patience())
     served = serve(image=memoryview(OLDER))
     server.command(served, now)
-    most_at_first, most = 0, 0
-    for number in range(rounds):
+    most_at_first, most, at_first = 0, 0, 0
+    for number in range(frames):
         now += dice.choice((0.0, 0.001, 0.01))
-        effects = [*server.receive(random_frame(dice), now), *(server.tick(now) if number % 7 == 0 else ())]
+        frame = random_frame(dice)
+        told = server.receive(frame, now)
+        assert_typed(told, frame)
+        effects = [*told, *(server.tick(now) if number % 7 == 0 else ())]
         answers += sum(isinstance(effect, Reply | Announce) for effect in effects)
         for effect in effects:
             if isinstance(effect, Advance):
@@ -303,8 +331,14 @@ def test_hostile_frames_cost_no_memory_and_few_answers(rounds: int) -> None:
             server.command(park(), now)
             server.command(withdraw() if number % 1_000 == 0 else served, now)
             server.command(served, now)
-        if number % (rounds // 200) == 0:
+        if number % (frames // 200) == 0:
             count = tracked(server)
-            most_at_first, most = (max(most_at_first, count), most) if number < rounds // 10 else (most_at_first, max(most, count))
+            most_at_first, most = (max(most_at_first, count), most) if number < frames // 10 else (most_at_first, max(most, count))
+        if number == frames // 10:
+            at_first = resident()
+    grown = resident() - at_first
+    for name, figure in {"answers": answers, "objects": most, "resident_growth": grown}.items():
+        record_property(name, figure)
     assert most <= most_at_first + 60, "a session grows with what a device sends"
-    assert answers < rounds / 2
+    assert grown < 8 << 20, "what a device sends is kept"
+    assert 0 < answers < frames / 2

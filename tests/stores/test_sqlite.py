@@ -81,7 +81,9 @@ async def test_the_connection_runs_as_durably_as_promised(tmp_path: Path) -> Non
 def test_no_kill_at_any_instant_loses_an_acknowledged_commit_or_tears_one(tmp_path: Path, rounds: int) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     program = Path(__file__).with_name("crashing_writer.py")
-    done = subprocess.run([sys.executable, program, tmp_path, str(rounds), str(seed)], capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(
+        [sys.executable, program, tmp_path, str(rounds), str(seed)], capture_output=True, text=True, timeout=100 + rounds, check=False
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["sins"] == [], f"seed {seed}"
