@@ -192,6 +192,24 @@ async def test_a_device_whose_last_answer_was_lost_with_the_hub_is_given_it_when
 
 
 @instantly
+async def test_a_word_that_may_have_been_lost_with_the_hub_is_given_again_once_and_not_at_every_frame_of_the_device() -> None:
+    bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
+    async with bench.hub() as hub:
+        update = await begun(hub, hold_activation=True)
+        await hub.until_state(update.id, State.STAGED)
+        hub.kill_when("activated")
+        await hub.desk.activate(update.id, actor="test")
+        await hub.until_killed()
+    async with bench.hub() as hub:
+        await hub.until(lambda: "Activate" in orders_of(hub.radio, update.id))
+        for _ in range(5):
+            hub.radio.wake(LAMP)
+            await hub.pass_time(seconds=3)
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        assert orders_of(hub.radio, update.id).count("Activate") == 1
+
+
+@instantly
 async def test_a_stick_that_is_missing_after_the_restart_is_not_held_against_the_device() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
     async with bench.hub() as hub:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
+import threading
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from zigpy.appdb import PersistingListener
 
 from otagate.config.settings import ZWAVE_JS, RadioType
 from otagate.model.errors import RadioUnavailable
@@ -51,3 +54,30 @@ def test_what_the_table_names_exists(name: str) -> None:
         if each is not None:
             module, _, attribute = each.partition(":")
             assert callable(getattr(importlib.import_module(module), attribute))
+
+
+@pytest.mark.asyncio
+async def test_a_hub_that_is_stopped_while_a_database_is_opened_leaves_no_thread_that_would_keep_it_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, opened = _threads(), asyncio.Event()
+    prepare = PersistingListener.initialize_tables
+
+    async def told(self: PersistingListener) -> None:
+        opened.set()
+        await prepare(self)
+
+    monkeypatch.setattr(PersistingListener, "initialize_tables", told)
+    config = stacks.zigpy_config("znp", path="/dev/null", database=tmp_path / "x.db", baudrate=None, flow_control=None, channel=None)
+    async with asyncio.TaskGroup() as group:
+        loading = group.create_task(stacks.load("znp", config))
+        await opened.wait()
+        assert _threads() != before
+        loading.cancel()
+    assert loading.cancelled()
+    assert _threads() == before
+
+
+def _threads() -> set[str]:
+    """Without the loop's own helpers."""
+    return {each.name for each in threading.enumerate() if not each.name.startswith("asyncio_")}

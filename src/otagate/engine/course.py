@@ -270,10 +270,8 @@ class Course:
         letter: Letter | None = Returned() if confirmation.back else None
         while self._stands(State.CONFIRMING):
             if self._invites(letter) and clock.monotonic() - read_at >= waits.poll / 10:
-                confirmation.told(await self.read_version())
+                await self._look(confirmation)
                 read_at = clock.monotonic()
-            if confirmation.misses and not confirmation.back:
-                self._urge()  # the hub may have died between the word in the journal and the word on the air
             finding = confirmation.finding(spent.read())
             if finding is not None:
                 await self._conclude(finding)
@@ -284,6 +282,13 @@ class Course:
                 confirmation.told(letter.component.version)
             elif isinstance(letter, Returned):
                 confirmation.returned(spent.read())
+
+    async def _look(self, confirmation: Confirmation) -> None:
+        """Ask for the version; the old one, of a device that has not come back, may mean that the hub died before the word was on the air."""
+        version = await self.read_version()
+        confirmation.told(version)
+        if version is not None and not confirmation.back and not self.update.is_done_by(version):
+            self._urge()
 
     async def _conclude(self, finding: Finding) -> None:
         changes: dict[str, Any] = {"completed_transfers": finding.completed_transfers}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,18 +140,31 @@ def application_class(radio_type: str) -> type[ControllerApplication]:
 async def load(radio_type: str, config: dict[str, Any]) -> ControllerApplication:
     """The application with the devices of its database; the line stays closed. The library's own errors pass through.
 
-    As its `new` does without starting the radio; but `new` leaves a database open that it cannot read, and its thread keeps the process alive.
+    As its `new` does without starting the radio; but `new` leaves a database open that it cannot read, or whose reading is cancelled, and its thread
+    keeps the process alive.
     """
     app = application_class(radio_type)(config)
     loaded = False
     try:
-        await app._load_db()
+        await _to_its_end(app._load_db())
         loaded = True
     finally:
         if not loaded:
             await let_go(radio_type, app)
             await app.shutdown()
     return app
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that must not be cut short; a cancellation meanwhile is raised when it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # moot, and the loop need not complain that nobody asked
+        raise
 
 
 def tap(radio_type: str, app: ControllerApplication, *, take: Take) -> FastPath | None:
