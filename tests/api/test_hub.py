@@ -13,7 +13,16 @@ pytestmark = pytest.mark.asyncio
 
 async def test_radios_are_listed(hall: Hall) -> None:
     assert (await hall.json("GET", "/api/v1/radios"))["items"] == [
-        {"name": "zigbee0", "type": "ezsp", "state": "up", "sentence": "ready for 2 devices", "devices": 2, "transfers": 0, "parallel": 2}
+        {
+            "name": "zigbee0",
+            "type": "ezsp",
+            "state": "up",
+            "sentence": "ready for 2 devices",
+            "devices": 2,
+            "transfers": 0,
+            "parallel": 2,
+            "error": None,
+        }
     ]
 
 
@@ -57,6 +66,7 @@ async def test_sources_are_listed_and_refreshed(hall: Hall) -> None:
         "next_refresh": None,
         "quota_left": None,
         "releases": 12,
+        "error": None,
     }
     assert await hall.json("POST", "/api/v1/sources/directory/refresh") == listed
     await hall.problem("POST", "/api/v1/sources/other/refresh", status=404, slug="unknown-source")

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from otagate.api.problems import KINDS, RequestError, headers_of, kind_of, problem_of, problem_of_failure
+from otagate.engine import ledger
 from otagate.model.errors import OtagateError, RadioUnavailable, Refused, StoreUnavailable, UnknownDevice
 from otagate.model.updates import Failure
+from otagate.sessions import zwave_outcomes as outcomes
 
 
 def family(root: type[OtagateError]) -> Iterator[type[OtagateError]]:
@@ -20,12 +22,17 @@ def family(root: type[OtagateError]) -> Iterator[type[OtagateError]]:
 
 
 @pytest.mark.parametrize("kind", list(family(OtagateError)))
-def test_every_error_of_the_domain_is_a_problem_with_its_own_slug(kind: type[OtagateError]) -> None:
+def test_every_error_of_the_domain_is_a_problem_of_the_table(kind: type[OtagateError]) -> None:
     error = Refused("a sentence", code="update-loop", reason="quarantined") if kind is Refused else kind("a sentence")
     document = problem_of(error)
     assert document.type == f"/problems/{error.code}"
-    assert (document.detail, document.retry) == ("a sentence", kind.retry)
-    assert 400 <= document.status <= 599
+    assert (document.detail, document.retry, document.status) == ("a sentence", kind.retry, KINDS[error.code].status)
+
+
+def test_what_can_end_an_update_has_a_line_of_the_table() -> None:
+    """Codes of the sessions and of the ledger are words, not classes."""
+    told = {*ledger._CODES.values(), *(each.code for each in outcomes.STATUS.values() if each.code)}
+    assert told <= set(KINDS)
 
 
 @pytest.mark.parametrize("slug", KINDS)

@@ -74,7 +74,7 @@ ROUTES = (
         run=check_device,
         answers={200: documents.CheckedDevice, 202: documents.CheckedDevice},
         scope="operate",
-        problems=("unknown-device", "device-unreachable", "device-refused", "radio-unavailable"),
+        problems=("unknown-device", "device-unreachable", "device-refused", "radio-unavailable", "radio-in-use", "wrong-network"),
         timeout=60,
     ),
     Route(

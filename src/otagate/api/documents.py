@@ -248,6 +248,7 @@ class Radio(Document):
     devices: int
     transfers: int
     parallel: int
+    error: Problem | None = Field(default=None, description="why it is not up, once it was tried")
 
 
 class RadioBackup(Document):
@@ -280,6 +281,7 @@ class Source(Document):
     next_refresh: datetime | None = None
     quota_left: int | None = None
     releases: int
+    error: Problem | None = Field(default=None, description="why it could not be read last")
 
 
 class Record(Document):

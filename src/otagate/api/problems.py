@@ -62,8 +62,6 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "unknown-source": _kind(404, "There is no such source"),
         "no-release": _kind(404, "No source offers this release"),
         # what an update may not do now
-        "update-error": _kind(409, "The update cannot do this"),
-        "illegal-transition": _kind(409, "The update cannot do this now"),
         "already-updating": _kind(409, "An update is under way already"),
         "not-cancellable": _kind(409, "It is too late to cancel"),
         "cannot-pause": _kind(409, "What moves on this radio cannot wait"),
@@ -92,7 +90,6 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "device-lost": _kind(409, "The device did not come back"),
         "version-unchanged": _kind(409, "The device runs another version than it was sent"),
         "not-confirmed": _kind(409, "The device's version could not be read"),
-        "update-failed": _kind(409, "The update failed"),
         "policy-refused": _kind(409, "Policy refuses this"),
         "battery-low": _kind(409, "The battery is too low"),
         # radios and devices
@@ -103,11 +100,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "device-unreachable": _kind(504, "The device does not answer"),
         "device-refused": _kind(502, "The device refused"),
         "transfer-stalled": _kind(504, "The device stopped asking for data"),
-        "session-error": _kind(502, "The conversation with the device failed"),
-        "session-misused": _kind(500, "The hub broke the protocol"),
-        "device-protocol-error": _kind(502, "The device broke the protocol"),
         # sources
-        "source-error": _kind(502, "The source failed"),
         "source-unreachable": _kind(502, "The source cannot be reached"),
         "source-refused": _kind(502, "The source refused"),
         "source-unintelligible": _kind(502, "The source's answer cannot be understood"),
@@ -115,11 +108,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "quota": _kind(503, "The source may not be asked again yet"),
         # the hub
         "internal": _kind(500, "Something went wrong in the hub"),
-        "config-invalid": _kind(500, "The configuration is wrong"),
         "store-error": _kind(503, "The status store failed"),
         "store-unavailable": _kind(503, "The status store cannot be written now"),
         "store-corrupt": _kind(500, "The status store is damaged"),
-        "store-too-new": _kind(500, "The status store was written by a newer version"),
         "not-ready": _kind(503, "The hub is not ready"),
         "busy": _kind(503, "The hub is busy", 5),
         "too-slow": _kind(503, "The hub took too long to answer", 5),
@@ -128,6 +119,8 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     }
 )
 """Slug → status and title. Slugs are a promise to clients: add, never rename."""
+
+_FAILED = _kind(409, "The update failed")
 
 
 class FieldError(BaseModel):
@@ -195,7 +188,7 @@ def problem_of(error: OtagateError, *, reason: str | None = None) -> Problem:
 
 def problem_of_failure(failure: Failure) -> Problem:
     """The document of what ended an update; a code that the table lacks counts as a conflict."""
-    return problem(failure.code, failure.detail, kind=KINDS["update-error"])
+    return problem(failure.code, failure.detail, kind=_FAILED)
 
 
 def kind_of(error: OtagateError) -> Kind:

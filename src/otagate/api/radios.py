@@ -43,7 +43,7 @@ ROUTES = (
         run=permit_join,
         answers={200: documents.PermitJoin},
         scope="admin",
-        problems=("unknown-radio", "radio-unavailable"),
+        problems=("unknown-radio", "radio-unavailable", "radio-in-use", "wrong-network", "not-on-this-radio"),
     ),
     Route(
         method="POST",
@@ -51,7 +51,7 @@ ROUTES = (
         run=back_up_radio,
         answers={201: documents.RadioBackup},
         scope="admin",
-        problems=("unknown-radio", "radio-unavailable"),
+        problems=("unknown-radio", "radio-unavailable", "radio-in-use", "wrong-network", "not-on-this-radio"),
         timeout=120,
     ),
     Route(

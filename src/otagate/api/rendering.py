@@ -228,6 +228,7 @@ def radio_document(view: views.RadioView) -> documents.Radio:
         devices=view.devices,
         transfers=view.transfers,
         parallel=view.parallel,
+        error=None if view.error is None else problem_of(view.error),
     )
 
 
@@ -254,6 +255,7 @@ def source_document(view: views.SourceView) -> documents.Source:
         last_success=view.last_success,
         next_refresh=view.next_refresh,
         releases=view.releases,
+        error=None if view.error is None else problem_of(view.error),
     )
 
 

@@ -22,7 +22,10 @@ async def list_sources(call: Call) -> documents.Page[documents.Source]:
 
 
 async def refresh_source(call: Call, name: str, body: RefreshBody) -> documents.Source:
-    """Ask a source now what it offers; where a room is named, its service is first told to look again at the devices there."""
+    """Ask a source now what it offers; where a room is named, its service is first told to look again at the devices there.
+
+    One that cannot be read is answered as it stands, with its `error`.
+    """
     return rendering.source_document(await call.desk.refresh(name, actor=call.actor, room_id=body.room_id))
 
 

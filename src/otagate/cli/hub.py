@@ -9,7 +9,7 @@ import typer
 
 from otagate.cli import tables
 from otagate.cli.session import Session, command, complain
-from otagate.cli.stops import Exit, ProblemStop, Stop, worst
+from otagate.cli.stops import Exit, ProblemStop, Stop, sentence_of, worst
 from otagate.cli.words import number, plain, size
 
 app = typer.Typer()
@@ -90,12 +90,16 @@ async def sources(
     """List the sources of firmware."""
     if room is not None and refresh is None:
         raise Stop("--room needs --refresh NAME: name the source that knows the room", Exit.USAGE)
+    problem = None
     if refresh is not None:
-        await session.client.post("sources", refresh, "refresh", body={"room_id": room} if room is not None else {})
+        problem = (await session.client.post("sources", refresh, "refresh", body={"room_id": room} if room is not None else {})).get("error")
     items = await session.client.items("sources")
     session.tell({"items": items, "next_cursor": None})
     session.say(tables.sources(session.console, items))
-    return Exit.DONE
+    if problem is None:
+        return Exit.DONE
+    complain(f"{refresh}: {sentence_of(problem)}")
+    return Exit.FAILED
 
 
 @command(app)

@@ -271,19 +271,21 @@ class Desk:
         await self._errands.do(self._library.remove(sha256, actor=actor), what="remove image")
 
     async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
-        """Open the network for new devices; raises UnknownRadio, RadioUnavailable."""
+        """Open the network for new devices; raises UnknownRadio, RadioUnavailable, RadioInUse, WrongNetwork."""
         found = self._radios.get(RadioName(radio))
         if found is None:
             raise UnknownRadio(f"there is no radio {radio!r}")
-        await self._errands.do(found.permit_joining(seconds), what="permit join")
+        with self._registry.explained(radio):
+            await self._errands.do(found.permit_joining(seconds), what="permit join")
         await self._note("radio", radio, "permit_join", actor, {"seconds": seconds})
 
     async def back_up(self, radio: str, *, actor: str) -> RadioBackup:
-        """Copy a radio's network to a file of the hub's; raises UnknownRadio, RadioUnavailable."""
+        """Copy a radio's network to a file of the hub's; raises UnknownRadio, RadioUnavailable, RadioInUse, WrongNetwork."""
         found = self._radios.get(RadioName(radio))
         if found is None:
             raise UnknownRadio(f"there is no radio {radio!r}")
-        backup = await self._errands.do(found.back_up(), what="backup")
+        with self._registry.explained(radio):
+            backup = await self._errands.do(found.back_up(), what="backup")
         await self._note("radio", radio, "backed_up", actor, {"file": backup.path.name, "sha256": backup.sha256, "devices": backup.devices})
         return backup
 

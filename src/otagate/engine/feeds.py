@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from otagate.model.devices import Component, Device
-from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.errors import OtagateError, SourceBusy, SourceError, SourceMisconfigured
 from otagate.model.releases import Release
 from otagate.sources.effects import Stored
 from otagate.sources.records import Recorder, RoomSync
@@ -28,17 +28,18 @@ class FeedState:
     releases: int = 0
     not_before: datetime | None = None
     failures: int = 0
+    error: OtagateError | None = None
 
-    def now(self, condition: Condition, sentence: str) -> None:
-        """From now on it fares like this."""
-        self.condition, self.sentence = condition, sentence
+    def now(self, condition: Condition, sentence: str, error: OtagateError | None = None) -> None:
+        """From now on it fares like this; `error` is why it could not be read."""
+        self.condition, self.sentence, self.error = condition, sentence, error
         if condition == "ok":
             self.not_before, self.failures = None, 0
 
     def failed(self, error: SourceError, *, serves_on: bool) -> None:
         """It could not be read. `serves_on`: what it said last is still offered, and told to be old."""
         old = f"; what it said at {self.last_success:%Y-%m-%d %H:%M} UTC serves on" if self.last_success is not None and serves_on else ""
-        self.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}")
+        self.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}", error)
         self.not_before = error.until if isinstance(error, SourceBusy) else None
         self.failures += 1
 

@@ -193,8 +193,9 @@ class Interrogator:
         if radio is None:
             raise RadioUnavailable(f"the radio {known.radio!r} of {device_id} is not configured")
         try:
-            async with self._lanes[name].slots:
-                answer = await radio.interrogate(device_id)
+            with self._registry.explained(name):
+                async with self._lanes[name].slots:
+                    answer = await radio.interrogate(device_id)
         except DeviceUnreachable:
             await self._registry.silent(device_id)
             raise

@@ -152,7 +152,7 @@ class Ledger:
         if state.final:
             fields |= {"finished": now, "paused": False}
         if state is State.FAILED:
-            fields["error"] = Failure(code=code or _CODES.get(cause, "update-failed"), detail=detail or cause)
+            fields["error"] = Failure(code=code or _CODES[cause], detail=detail or cause)
         return replace(update, **fields)
 
     async def amend(

@@ -192,6 +192,7 @@ class Readings:
                 devices=sum(device.radio == name for device in devices),
                 transfers=sum(course.update.radio == name and course.update.state is State.TRANSFERRING for course in courses),
                 parallel=status.parallel,
+                error=status.trouble,
             )
             for name, status in self._registry.radios.items()
         ]

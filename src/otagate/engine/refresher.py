@@ -131,7 +131,7 @@ class Refresher:
             try:
                 changed = await (self._offers.feed(feed.name).read_news() if only_news else feed.read())
             except StoreError as error:
-                feed.state.now("degraded", str(error))
+                feed.state.now("degraded", str(error), error)
                 feed.state.failures += 1
                 raise
             if changed:  # whatever the journal says to that
@@ -165,6 +165,7 @@ class Refresher:
             last_success=state.last_success,
             next_refresh=state.not_before or source.next_refresh,
             releases=state.releases,
+            error=state.error,
         )
 
     def views(self) -> Sequence[SourceView]:

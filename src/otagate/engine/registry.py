@@ -7,7 +7,8 @@ is owed to it, and a fact is published only once it is durable. What operators s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,7 +18,7 @@ import structlog
 from otagate.engine.journal import Entry, Journal
 from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
-from otagate.model.errors import StoreError, UnknownDevice, UnknownRadio
+from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.versions import display_version
 from otagate.ports import Clock, RadioChanged, RadioState, Store
@@ -34,6 +35,8 @@ _HEARD_LATELY = timedelta(seconds=60)
 _COMPONENTS = 8
 """No device has more components than this; one that tells of more invents them."""
 
+_TROUBLE: Mapping[RadioState, type[RadioError]] = {"retrying": RadioUnavailable, "in_use": RadioInUse, "wrong_network": WrongNetwork}
+"""The states of a radio that does not serve, each with the error that its sentence goes with."""
 
 Adopted = Literal["new", "changed", "unchanged"]
 """What taking over what another program knows of a device made of it."""
@@ -53,6 +56,12 @@ class RadioStatus:
     sentence: str = "not started yet"
     tried: bool = False
     told: tuple[str, str] = ("", "")
+
+    @property
+    def trouble(self) -> RadioError | None:
+        """Why it is not up, once it was tried."""
+        kind = _TROUBLE.get(self.state)
+        return None if kind is None else kind(self.sentence)
 
 
 class Registry:
@@ -98,6 +107,14 @@ class Registry:
         """Whether a radio serves now."""
         status = self.radios.get(RadioName(name or ""))
         return status is not None and status.state == "up"
+
+    @contextmanager
+    def explained(self, name: str) -> Iterator[None]:
+        """What fails inside because the radio is not up fails with the radio's own trouble: what is wrong, and what mends it."""
+        try:
+            yield
+        except RadioUnavailable as error:
+            raise self.radio(name).trouble or error from None
 
     @property
     def owes(self) -> bool:

@@ -55,7 +55,7 @@ class Shelf:
             try:
                 found = await self.folder.scan()
             except SourceError as error:
-                self.state.now("degraded", str(error))
+                self.state.now("degraded", str(error), error)
                 return changed
             for name, data in found.files:
                 await self._add(name, data)

@@ -139,7 +139,7 @@ class OrderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioView:
-    """A radio as shown."""
+    """A radio as shown; `error` is why it is not up."""
 
     name: str
     type: str
@@ -148,11 +148,12 @@ class RadioView:
     devices: int
     transfers: int
     parallel: int
+    error: OtagateError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceView:
-    """A source as shown."""
+    """A source as shown; `error` is why it could not be read last."""
 
     name: str
     type: str
@@ -161,6 +162,7 @@ class SourceView:
     last_success: datetime | None
     releases: int
     next_refresh: datetime | None = None
+    error: OtagateError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

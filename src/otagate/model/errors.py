@@ -1,6 +1,7 @@
-"""The error tree: every failure has a stable code and says when to try again.
+"""The error tree: every failure that an operator can be told of has a stable code, and every one says when to try again.
 
-`code` is the same word in API problems, in the journal and in metrics. Adapters let only their own family out.
+`code` is the same word in API problems, in the journal and in metrics; what never gets there has none of its own. Adapters let only their own
+family out.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ class OtagateError(Exception):
 
 
 class ConfigError(OtagateError):
-    """The configuration is wrong; the message names file, line, column and key."""
-
-    code: ClassVar[str] = "config-invalid"
+    """The configuration is wrong; the message names file, line, column and key. Nothing starts with it."""
 
 
 class ImageError(OtagateError):
@@ -61,9 +60,8 @@ class SeveralImages(ImageError):
 
 
 class SourceError(OtagateError):
-    """An update service or folder did not give what was asked of it."""
+    """An update service or folder did not give what was asked of it; what is raised is always one of its kinds."""
 
-    code: ClassVar[str] = "source-error"
     retry: ClassVar[Retry] = "later"
 
     def __init__(self, sentence: str, *, until: datetime | None = None) -> None:
@@ -149,47 +147,28 @@ class DeviceRefused(RadioError):
     code: ClassVar[str] = "device-refused"
 
 
-class TransferStalled(RadioError):
-    """The device stopped asking for blocks."""
-
-    code: ClassVar[str] = "transfer-stalled"
-
-
 class AdoptionError(OtagateError):
-    """What another program knows of a network cannot be taken over; nothing was changed."""
-
-    code: ClassVar[str] = "cannot-adopt"
-    retry: ClassVar[Retry] = "never"
+    """What another program knows of a network cannot be taken over; nothing was changed. Told by the command alone."""
 
 
 class SessionError(OtagateError):
-    """A conversation with a device went wrong."""
-
-    code: ClassVar[str] = "session-error"
+    """A conversation went wrong in a way that is settled where it is held."""
 
 
 class LocalProtocolError(SessionError):
-    """We asked the session for something that its state does not allow."""
-
-    code: ClassVar[str] = "session-misused"
+    """We asked for something that the state of our own side does not allow: a fault of ours."""
 
 
 class RemoteProtocolError(SessionError):
     """The device broke the protocol."""
 
-    code: ClassVar[str] = "device-protocol-error"
-
 
 class UpdateError(OtagateError):
-    """An update cannot do what was asked of it."""
-
-    code: ClassVar[str] = "update-error"
+    """An update cannot do what was asked of it; what is told to an operator is always one of its kinds."""
 
 
 class IllegalTransition(UpdateError):
-    """The cause does not exist in this state; the state is untouched."""
-
-    code: ClassVar[str] = "illegal-transition"
+    """The cause does not exist in this state; the state is untouched. Who asked for it answers it; a fault of ours where nobody did."""
 
 
 class AlreadyUpdating(UpdateError):
@@ -306,9 +285,8 @@ class StoreUnavailable(StoreError):
 
 
 class StoreInUse(StoreUnavailable):
-    """Another process holds the store."""
+    """Another process holds the store, so that nothing starts."""
 
-    code: ClassVar[str] = "store-in-use"
     retry: ClassVar[Retry] = "never"
 
 
@@ -320,7 +298,6 @@ class StoreCorrupt(StoreError):
 
 
 class SchemaTooNew(StoreError):
-    """The store was written by a newer otagate."""
+    """The store was written by a newer otagate, so that nothing starts."""
 
-    code: ClassVar[str] = "store-too-new"
     retry: ClassVar[Retry] = "never"
