@@ -49,7 +49,7 @@ from otagate.ports import Radio, Store
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.ota_transfer import Patience
-from otagate.sessions.zwave import Patience as ZwavePatience
+from otagate.sessions.zwave_patience import Patience as ZwavePatience
 from otagate.sources import iotaap
 from otagate.sources.registry import REGISTRY, Terms
 from otagate.stores.copies import CopyFolder

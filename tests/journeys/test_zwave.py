@@ -17,8 +17,9 @@ from otagate_rig.zwave import ZwaveRig
 from tests.formats.test_zwave import hex_file, record
 from tests.journeys.hub import fact, state_is
 from tests.journeys.zwave import NEW, OLD, ZwaveJourney, device_id, firmware, foreign_update, hub_at, require_node
+from tests.zwave.program import program_at
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.night]  # two of them depend on how busy the machine is
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 RAW, HEX, GBL, TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED = range(2, 13)
 AT_ONCE = range(13, 17)
@@ -33,7 +34,8 @@ FIRST_FAULTY = 20
 ONCE = {"policy": {"retries": 0}}
 
 NODES: list[dict[str, Any]] = [
-    *({"id": each} for each in (RAW, HEX, GBL, FOREIGN, CANCELLED, LATE, EXPLICIT, *AT_ONCE)),
+    *({"id": each} for each in (RAW, HEX, GBL, FOREIGN, LATE, EXPLICIT, *AT_ONCE)),
+    {"id": CANCELLED, "reportsPerGet": 1},
     {"id": FIXED, "faults": {"notUpgradable": True}},
     {"id": TARGETS, "firmware": [OLD, "7.18"]},
     {"id": SLEEPY, "listening": "sleeping", "battery": 80},
@@ -45,7 +47,8 @@ NODES: list[dict[str, Any]] = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rig() -> AsyncIterator[ZwaveRig]:
     require_node()
-    async with ZwaveRig(NODES) as made:
+    async with ZwaveRig(NODES) as made, program_at(made.url) as program:
+        await program.ready(*(each["id"] for each in NODES if each["id"] != SLEEPY))
         yield made
 
 
@@ -123,6 +126,7 @@ async def test_four_nodes_are_updated_at_once_and_their_images_do_not_mix(run: Z
         await run.assert_updated(node, image)
 
 
+@pytest.mark.night
 async def test_progress_is_told_in_fragments_and_bytes_with_rate_and_time_left(run: ZwaveJourney) -> None:
     await run.rig.change(EXPLICIT, pauseAt=6_000, pauseMs=1_000)
     update = await run.order(EXPLICIT, firmware(seed=4, size=12_000))
@@ -164,6 +168,7 @@ async def test_a_transfer_is_cancelled_in_the_middle_and_can_be_ordered_again(ru
     await run.assert_updated(CANCELLED, image)
 
 
+@pytest.mark.night
 async def test_a_cancel_that_comes_too_late_says_so(run: ZwaveJourney) -> None:
     await run.rig.change(LATE, spec={"restartMs": 3_000})
     update = await run.order(LATE, firmware(seed=7))
@@ -206,7 +211,10 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("why", list(FAULTY))
+BY_DAY = ("its battery is low", "it has no memory left")
+
+
+@pytest.mark.parametrize("why", [each if each in BY_DAY else pytest.param(each, marks=pytest.mark.night) for each in FAULTY])
 async def test_a_node_that_will_not_take_it_is_told_with_its_reason(rig: ZwaveRig, tmp_path: Path, why: str) -> None:
     node = FIRST_FAULTY + list(FAULTY).index(why)
     async with hub_at(rig, tmp_path / "state", policy={"retries": 0}) as run:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import io
-import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from otagate.config import HubSettings
@@ -22,12 +18,17 @@ from otagate.engine.desk import Desk
 from otagate.engine.views import OrderRequest
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, zwave_device_id
 from otagate.model.updates import Update
+from otagate.sessions.zwave_patience import Patience
 from otagate_rig.zwave import ZwaveRig, make_firmware, missing_node
 from tests.journeys.hub import WITHIN, ended, fact, radio_is
+from tests.zwave.program import program_at
 
 RADIO = "zwave0"
 PACE = 20.0
 OLD, NEW = "1.6", "1.7"
+SECTIONS = ("sources", "http")
+CALM = replace(Patience().scaled(PACE), begin=90.0, silence=90.0, end=90.0)
+"""The pace of the rig, but a machine that is busy with other things is no driver that hangs."""
 
 
 def require_node() -> None:
@@ -37,8 +38,10 @@ def require_node() -> None:
         pytest.skip(missing)
 
 
-def hub_settings(state_dir: Path, *, policy: Mapping[str, Any] | None = None, **radio: Any) -> HubSettings:
-    """The configuration of a hub with one Z-Wave controller."""
+def hub_settings(state_dir: Path, *, policy: Mapping[str, Any] | None = None, **given: Any) -> HubSettings:
+    """The configuration of a hub with one Z-Wave controller; what is no section is a setting of the radio."""
+    sections = {key: value for key, value in given.items() if key in SECTIONS}
+    radio = {key: value for key, value in given.items() if key not in SECTIONS}
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
@@ -46,6 +49,7 @@ def hub_settings(state_dir: Path, *, policy: Mapping[str, Any] | None = None, **
             "radios": [{"name": RADIO, "type": "zwave-js"} | radio],
             "policy": dict(policy or {}),
         }
+        | sections
     )
 
 
@@ -66,9 +70,9 @@ class ZwaveJourney:
         return self.hub.desk
 
     async def told(self, node: int) -> None:
-        """Wait until the node has been asked which firmware it runs."""
+        """Wait until the node has been asked what firmware it has. What the driver knows of it by itself is less."""
         device = device_id(node, self.rig)
-        await fact(self.desk, lambda each: each.subject_id == device and each.kind in ("interrogated", "asked"))
+        await fact(self.desk, lambda each: each.subject_id == device and each.kind == "interrogated")
 
     async def store(self, image: bytes, file_name: str = "firmware.bin") -> Sha256:
         """Store a file of firmware."""
@@ -124,10 +128,11 @@ class ZwaveJourney:
 
 @asynccontextmanager
 async def hub_at(
-    rig: ZwaveRig, state_dir: Path, *, policy: Mapping[str, Any] | None = None, pace: float = PACE, **radio: Any
+    rig: ZwaveRig, state_dir: Path, *, policy: Mapping[str, Any] | None = None, patience: Patience = CALM, **radio: Any
 ) -> AsyncIterator[ZwaveJourney]:
-    """A hub at a rig that runs, up."""
-    async with running(hub_settings(state_dir, policy=policy, **({"url": rig.url} | radio)), pace=Pace.scaled(pace)) as hub:
+    """A hub at a rig that runs, up. `radio`: settings of the radio, and whole sections of the configuration."""
+    settings = hub_settings(state_dir, policy=policy, **({"url": rig.url} | radio))
+    async with running(settings, pace=replace(Pace.scaled(PACE), zwave=patience)) as hub:
         await radio_is(hub.desk, "up")
         yield ZwaveJourney(hub, rig)
 
@@ -148,16 +153,8 @@ def firmware(version: str = NEW, size: int = 4_000, *, seed: int = 0) -> bytes:
 @asynccontextmanager
 async def foreign_update(rig: ZwaveRig, node: int, image: bytes) -> AsyncIterator[None]:
     """Another program at the same server sends an image while the block lasts, and sees it succeed."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("image.bin", image)
-    updates = [{"filename": "image.zip", "file": base64.b64encode(archive.getvalue()).decode()}]
-    async with aiohttp.ClientSession() as session, session.ws_connect(rig.url) as line:
-        await line.receive_json()
-        await line.send_json({"command": "set_api_schema", "messageId": "schema", "schemaVersion": 35})
-        await line.receive_json()
-        await line.send_json({"command": "node.update_firmware", "messageId": "update", "nodeId": node, "updates": updates})
+    async with program_at(rig.url) as program:
+        number = await program.begin(node, image)
         yield
-        async with asyncio.timeout(WITHIN):
-            answer = await line.receive_json()
+        answer = await program.answer(number)
         assert answer["result"]["result"]["success"], answer

@@ -11,7 +11,8 @@ from otagate.model.errors import NotCancellable, RadioUnavailable
 from otagate.model.lifecycle import Cause, State
 from otagate.sessions import zwave_outcomes as outcomes
 from otagate.sessions.effects import Advance
-from otagate.sessions.zwave import Patience, Phase
+from otagate.sessions.zwave import Phase
+from otagate.sessions.zwave_patience import Patience
 from otagate.sessions.zwave_words import (
     Abort,
     Activate,
@@ -286,9 +287,15 @@ def test_every_wait_is_shorter_for_hardware_that_lives_faster() -> None:
     usual, fast = Patience(), Patience().scaled(10.0)
     for name in ("begin", "silence", "end", "recall", "repeat", "ask", "share"):
         assert getattr(fast, name) == pytest.approx(getattr(usual, name) / 10.0)
+    assert fast.stop == usual.stop
 
 
 # --- cancelling ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def stopping() -> Story:
+    story = moving()
+    return story.takes(story.session.stop(story.now)).does(Abort())
 
 
 @pytest.mark.parametrize("answer", [Stopped(), Ended(1), Ended(0), Ended(-1)])
@@ -328,10 +335,32 @@ def test_nobody_knows_whether_a_transfer_behind_a_lost_connection_can_be_stopped
         story.session.stop(story.now)
 
 
-def test_a_stop_that_nobody_could_write_down_is_an_attempt_that_failed() -> None:
-    story = moving()
-    story.takes(story.session.stop(story.now)).does(Abort()).hears(Stopped()).nothing()
-    story.passes(4.0).hears(Tick()).nothing().passes(1.0).hears(Tick()).tells(Cause.STALLED, code="transfer-interrupted").commits()
+def test_a_stop_that_nobody_wrote_down_is_told_until_somebody_does() -> None:
+    story = stopping().hears(Stopped()).nothing()
+    assert not story.session.over
+    story.passes(4.0).hears(Tick()).nothing().passes(1.0).hears(Tick()).tells(Cause.CANCELLED, words="an operator wanted")
+    story.passes(5.0).hears(Tick()).tells(Cause.CANCELLED).commits().stands(State.CANCELLED)
+    assert story.session.over
+
+
+def test_a_transfer_that_was_to_be_stopped_is_not_tried_again_however_it_ends() -> None:
+    lost = stopping().hears(Lost()).hears(Connected()).does(AskDriver()).hears(Running(False)).does(Prepare()).hears(PREPARED)
+    lost.tells(Cause.CANCELLED).commits().stands(State.CANCELLED)
+    hanging = stopping().passes(180.0).hears(Tick()).does(Abort()).tells(Cause.CANCELLED)
+    hanging.commits().stands(State.CANCELLED)
+
+
+def test_a_transfer_that_was_stopped_too_late_and_failed_then_is_tried_again() -> None:
+    stopping().hears(Stopped(too_late=True)).nothing().hears(Ended(-1)).tells(Cause.STALLED, code="transfer-stalled").commits().stands(State.QUEUED)
+
+
+def test_a_withdrawn_transfer_is_remembered_until_the_driver_has_let_go_of_it() -> None:
+    story = requested(sleepy=True)
+    story.takes(story.session.stop(story.now)).does(Abort()).takes(story.session.withdraw(story.now)).nothing()
+    story.takes(story.session.withdraw(story.now)).nothing().passes(86_400.0).hears(Tick()).nothing()
+    assert (story.session.busy, story.session.over) == (True, False)
+    story.hears(Ended(1)).nothing()
+    assert story.session.over
 
 
 def test_a_withdrawn_transfer_is_broken_off_and_its_aftermath_is_nobodys() -> None:

@@ -16,7 +16,8 @@ from otagate.model.ids import UpdateId, zwave_component_id, zwave_device_id
 from otagate.model.lifecycle import TABLE, Cause, State
 from otagate.model.orders import Adopted, Send
 from otagate.sessions.effects import Advance
-from otagate.sessions.zwave import Patience, Transfer
+from otagate.sessions.zwave import Transfer
+from otagate.sessions.zwave_patience import Patience
 from otagate.sessions.zwave_words import Connected, Effect, Event, Prepare, Prepared, Progress, Start
 
 PLUG = UpdateId("plug")

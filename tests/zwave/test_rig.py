@@ -2,70 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import hashlib
-import io
-import zipfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import count
-from typing import Any
 
-import aiohttp
 import pytest
 
 from otagate_rig.zwave import ZwaveRig, make_firmware
-
-NUMBERS = count(1)
-
-
-class Program:
-    """Another program at the same server, speaking its protocol in raw messages."""
-
-    def __init__(self, line: aiohttp.ClientWebSocketResponse) -> None:
-        self.line = line
-        self.events: list[dict[str, Any]] = []
-
-    async def ask(self, command: str, **fields: Any) -> dict[str, Any]:
-        number = f"t{next(NUMBERS)}"
-        await self.line.send_json({"command": command, "messageId": number, **fields})
-        while True:
-            answer = await self.line.receive_json(timeout=60)
-            if answer.get("messageId") == number:
-                return answer
-            if answer.get("type") == "event":
-                self.events.append(answer["event"])
-
-    async def ready(self, *nodes: int) -> None:
-        """Wait until the driver has interviewed these nodes."""
-        async with asyncio.timeout(60):
-            for node in nodes:
-                while not (await self.ask("node.get_state", nodeId=node))["result"]["state"]["ready"]:
-                    await asyncio.sleep(0.1)
-
-    async def update(self, node: int, image: bytes, target: int = 0) -> dict[str, Any]:
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as file:
-            file.writestr("image.bin", image)
-        firmware = {"filename": "image.zip", "file": base64.b64encode(archive.getvalue()).decode(), "firmwareTarget": target}
-        return await self.ask("node.update_firmware", nodeId=node, updates=[firmware])
-
-
-@asynccontextmanager
-async def program_at(rig: ZwaveRig) -> AsyncIterator[Program]:
-    async with aiohttp.ClientSession() as session, session.ws_connect(rig.url) as line:
-        await line.receive_json(timeout=60)
-        program = Program(line)
-        await program.ask("set_api_schema", schemaVersion=35)
-        await program.ask("start_listening")
-        yield program
+from tests.zwave.program import program_at
 
 
 @pytest.mark.asyncio
 async def test_nodes_of_every_version_of_the_command_class_receive_an_image_byte_for_byte() -> None:
     image = make_firmware("1.7", 3_001)
-    async with ZwaveRig([{"id": 1 + version, "ccVersion": version} for version in (1, 2, 3, 5, 7)]) as rig, program_at(rig) as program:
+    async with ZwaveRig([{"id": 1 + version, "ccVersion": version} for version in (1, 2, 3, 5, 7)]) as rig, program_at(rig.url) as program:
         await program.ready(2, 3, 4, 6, 8)
         for node in (2, 3, 4, 6, 8):
             answer = await program.update(node, image)
@@ -79,7 +27,7 @@ async def test_nodes_of_every_version_of_the_command_class_receive_an_image_byte
 @pytest.mark.asyncio
 async def test_lost_and_repeated_fragments_change_nothing_of_the_image() -> None:
     image = make_firmware("1.7", 2_000)
-    async with ZwaveRig([{"id": 2, "retryMs": 100, "faults": {"dropEvery": 7, "repeatEvery": 5}}]) as rig, program_at(rig) as program:
+    async with ZwaveRig([{"id": 2, "retryMs": 100, "faults": {"dropEvery": 7, "repeatEvery": 5}}]) as rig, program_at(rig.url) as program:
         await program.ready(2)
         answer = await program.update(2, image)
         assert answer["result"]["result"]["success"], answer
@@ -91,7 +39,7 @@ async def test_lost_and_repeated_fragments_change_nothing_of_the_image() -> None
 
 @pytest.mark.asyncio
 async def test_a_node_refuses_what_its_battery_or_a_wrong_target_forbids() -> None:
-    async with ZwaveRig([{"id": 2, "battery": 10}, {"id": 3}]) as rig, program_at(rig) as program:
+    async with ZwaveRig([{"id": 2, "battery": 10}, {"id": 3}]) as rig, program_at(rig.url) as program:
         await program.ready(2, 3)
         weak = await program.update(2, make_firmware("1.7", 500))
         assert (weak["zwaveErrorCode"], "battery" in weak["zwaveErrorMessage"]) == (1503, True)

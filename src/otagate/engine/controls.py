@@ -34,6 +34,8 @@ class Controls:
             update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
         except IllegalTransition:
             found = await self._updates.get(update_id)
+            if found.state is State.CANCELLED and known.state in _ELSEWHERE:
+                return found  # whoever stopped it was faster to say so
             if found.ended:
                 raise NotInState(f"update {update_id} has ended: it is {found.state}") from None
             raise NotCancellable(f"update {update_id} is {found.state}: the device has the image and the order to use it") from None

@@ -36,7 +36,7 @@ from otagate.radios import zwave_nodes as nodes
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
 from otagate.sessions import zwave_words as words
-from otagate.sessions.zwave import Patience
+from otagate.sessions.zwave_patience import Patience
 
 LOG = structlog.get_logger("otagate.radio")
 

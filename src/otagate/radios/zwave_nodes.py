@@ -11,7 +11,7 @@ from zwave_js_server.model.controller import Controller
 from zwave_js_server.model.node import Node
 
 from otagate.model.devices import Component, Device, Listening, ZwaveNode
-from otagate.model.errors import DeviceRefused, DeviceUnreachable
+from otagate.model.errors import DeviceRefused, DeviceUnreachable, RadioUnavailable
 from otagate.model.ids import DeviceId, RadioName, zwave_component_id, zwave_device_id
 from otagate.model.versions import parse_dotted_version
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
@@ -111,10 +111,13 @@ def known_components(node: Node) -> tuple[Component, ...]:
 async def read_components(line: ZwaveLine, node: Node) -> tuple[tuple[Component, ...], Metadata | None]:
     """Ask the node which firmware it runs, now: Version Report, and Firmware Update Meta Data Report where it has that command class.
 
-    Raises DeviceUnreachable, DeviceRefused, RadioUnavailable.
+    Raises DeviceUnreachable, DeviceRefused, RadioUnavailable; that also for a node whose first interview is not over, so that it is asked again when
+    it is: before that the driver does not even know what it may be asked.
     """
     if is_dead(node) and (await line.command("node.ping", nodeId=node.node_id)).get("responded") is not True:
         raise DeviceUnreachable(f"node {node.node_id} is dead: it does not answer a ping")  # to a dead node the driver sends nothing else
+    if not is_known(node):
+        raise RadioUnavailable(f"the driver is still getting to know node {node.node_id}; it is asked when that is done")
     report = await _ask(line, node, CommandClass.VERSION, "get")
     told = report.get("firmwareVersions")
     versions: list[Any] = list(told) if isinstance(told, Sequence) and not isinstance(told, str) else []
@@ -182,6 +185,11 @@ def _components(versions: Sequence[Any], metadata: Metadata | None, *, updatable
 def is_asleep(node: Node) -> bool:
     """Whether the driver is sure that nothing reaches the node."""
     return node.status == NodeStatus.ASLEEP
+
+
+def is_known(node: Node) -> bool:
+    """Whether the driver has interviewed the node once, and knows what it is."""
+    return bool(node.ready) or _number(node.data.get("productId")) is not None
 
 
 def is_dead(node: Node) -> bool:

@@ -23,12 +23,12 @@ from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 from otagate.radios.zwave_nodes import Metadata
 from otagate.sessions import zwave_words as words
 from otagate.sessions.effects import Advance
-from otagate.sessions.zwave import Patience, Phase, Transfer
+from otagate.sessions.zwave import Phase, Transfer
 from otagate.sessions.zwave_outcomes import DONE_RESTARTS, UNPACKED_SINCE, crc16
+from otagate.sessions.zwave_patience import Patience
 
 LOG = structlog.get_logger("otagate.radio")
 
-_STOP_WITHIN = 15.0
 _KNOCK_EVERY = 5.0
 _AFTERMATH = 3.0
 """Seconds in which what is told of a node may still be told of the transfer that ended there: the driver's last progress comes late."""
@@ -151,14 +151,16 @@ class Transfers:
             return
         self._perform(update, session.stop(self._clock.monotonic()))
         try:
-            async with asyncio.timeout(_STOP_WITHIN):
+            async with asyncio.timeout(self._patience.stop):
                 while session.stopping:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             if session.phase is Phase.REQUESTED:
                 return  # it has not begun: the driver waits for the node, and breaks it off when that wakes up
-            raise RadioUnavailable("the driver did not answer whether it stopped the transfer") from None
+            raise RadioUnavailable("the driver was told to stop the transfer and has not stopped yet; the update is cancelled when it has") from None
+        if session.phase is Phase.RECALLING:
+            raise RadioUnavailable("the connection was lost before the driver told whether it stopped the transfer")
         if session.phase is not Phase.STOPPED:
             raise NotCancellable("the node had the whole image already")
 

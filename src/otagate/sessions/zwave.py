@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from otagate.model.errors import NotCancellable, RadioUnavailable
 from otagate.model.ids import UpdateId
@@ -21,37 +20,8 @@ from otagate.sessions import zwave_outcomes as outcomes
 from otagate.sessions import zwave_words as words
 from otagate.sessions.effects import Advance
 from otagate.sessions.zwave_outcomes import Outcome
+from otagate.sessions.zwave_patience import Patience
 from otagate.sessions.zwave_words import NOTHING, Effects, Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """Seconds. The driver has limits of its own (2 minutes for a fragment request, 5 for the end); these are for a driver that hangs.
-
-    `begin`: from the order to the first fragment, of a node that does not sleep. `silence`: between two fragments. `end`: after the last.
-    `share`: how much of the wait that the driver announces is waited. `ask`: between two questions to the driver.
-    `recall`: until a driver that says that something is under way must have told of this node. `repeat`: between two tellings of the same.
-    """
-
-    begin: float = 240.0
-    silence: float = 180.0
-    end: float = 360.0
-    recall: float = 180.0
-    repeat: float = 5.0
-    ask: float = 10.0
-    share: float = 1.0
-
-    def scaled(self, factor: float) -> Patience:
-        """The same, `factor` times shorter."""
-        return Patience(
-            begin=self.begin / factor,
-            silence=self.silence / factor,
-            end=self.end / factor,
-            recall=self.recall / factor,
-            repeat=self.repeat / factor,
-            ask=self.ask / factor,
-            share=self.share / factor,
-        )
 
 
 class Phase(enum.Enum):
@@ -70,6 +40,8 @@ class Phase(enum.Enum):
 
 
 _ADOPTED = {"offering": Phase.RECALLING, "transferring": Phase.RECALLING, "staged": Phase.HELD, "activating": Phase.OVER}
+_TRIED_AGAIN = (Cause.STALLED, Cause.ABORTED_BY_DEVICE, Cause.EXPIRED)
+_UNWANTED = "the transfer has stopped, as an operator wanted"
 _ASKED_OF_DRIVER = frozenset({Phase.REQUESTED, Phase.MOVING, Phase.RECALLING})
 
 
@@ -92,6 +64,8 @@ class Transfer:
         self.phase = _ADOPTED[adopted] if adopted is not None else Phase.WAITING
         self.paused = False
         self.stopping = False
+        self._unwanted = False  # an operator wants it stopped
+        self._withdrawn = False  # and nobody waits for a word about it any more
         self._sleepy = sleepy
         self._tokens = tokens
         self._patience = patience
@@ -112,7 +86,8 @@ class Transfer:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it, and everything was heard."""
-        return self.phase in (Phase.OVER, Phase.STOPPED) and self._told is None
+        let_go = self.phase is Phase.STOPPED and self._withdrawn and not self.stopping
+        return (self.phase is Phase.OVER or let_go) and self._told is None
 
     @property
     def busy(self) -> bool:
@@ -171,16 +146,20 @@ class Transfer:
         if self.phase not in _ASKED_OF_DRIVER:
             self._enter(Phase.STOPPED, now)
             return NOTHING
-        self.stopping = True
+        self.stopping = self._unwanted = True
         return (words.Abort(),)
 
     def withdraw(self, now: float) -> Effects:
         """Nobody wants it any more; what may be under way is broken off, in whatever time that takes."""
-        under_way = self._connected and self.phase in _ASKED_OF_DRIVER and not self.foreign and not self.stopping
+        if self._withdrawn:
+            return NOTHING
+        under_way = self._connected and self.phase in _ASKED_OF_DRIVER and not self.foreign
+        abort: Effects = (words.Abort(),) if under_way and not self.stopping else NOTHING
         self.forget()
+        self._withdrawn = True
         self._enter(Phase.STOPPED if under_way else Phase.OVER, now)
         self.stopping = under_way
-        return (words.Abort(),) if under_way else NOTHING
+        return abort
 
     def forget(self) -> None:
         """What was told and not written down is moot."""
@@ -344,7 +323,9 @@ class Transfer:
         if not self.stopping:
             return NOTHING
         self.stopping = False
-        if not event.too_late and self.phase is not Phase.OVER:
+        if event.too_late:
+            self._unwanted = False
+        elif self.phase is not Phase.OVER:
             self._enter(Phase.STOPPED, now)
         return NOTHING
 
@@ -363,9 +344,8 @@ class Transfer:
 
     def _lose_patience(self, now: float) -> Effects:
         spent, patience = now - self._since, self._patience
-        if self.phase is Phase.STOPPED and not self.stopping and spent >= patience.repeat and self._told is None:
-            self.phase = Phase.OVER  # whoever wanted it stopped could not write that down
-            return self._tell(Outcome(Cause.STALLED, "transfer-interrupted", "the transfer was stopped"), now)
+        if self.phase is Phase.STOPPED and not self.stopping and not self._withdrawn and spent >= patience.repeat:
+            return self._tell(Outcome(Cause.CANCELLED, "", _UNWANTED), now)  # whoever wanted that waits no more, or could not write it down
         if self.phase is Phase.REQUESTED and not self._sleepy and spent >= patience.begin:
             return self._give_up(Cause.EXPIRED, f"the driver did not begin within {patience.begin:.0f} s", now)
         if self.phase is Phase.MOVING and spent >= (patience.end if self._high_water >= self._size else patience.silence):
@@ -386,12 +366,15 @@ class Transfer:
         self.phase, self._since, self._asked_at = phase, now, now
 
     def _tell(self, outcome: Outcome, now: float) -> Effects:
-        """The attempt is over; one of another program is over for good."""
-        self._enter(Phase.OVER, now)
-        cause = outcome.cause
-        if self.foreign and cause in (Cause.STALLED, Cause.ABORTED_BY_DEVICE, Cause.EXPIRED, Cause.DECLINED):
+        """The attempt is over; one of another program is over for good, and so is one that was to be stopped."""
+        cause, code, detail = outcome
+        if self.foreign and cause in (*_TRIED_AGAIN, Cause.DECLINED):
             cause = Cause.IMAGE_REJECTED
-        return self._advance((cause,), outcome.detail, now, code=outcome.code or None)
+        elif self._unwanted and cause in _TRIED_AGAIN:
+            cause, code, detail = Cause.CANCELLED, "", _UNWANTED
+        self._withdrawn = self._withdrawn or cause is Cause.CANCELLED
+        self._enter(Phase.STOPPED if cause is Cause.CANCELLED else Phase.OVER, now)
+        return self._advance((cause,), detail, now, code=code or None)
 
     def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, held: bool = False) -> Effects:
         if self._told is not None:  # what was not written down yet is part of it

@@ -29,6 +29,9 @@ _UP_WITHIN = 90.0
 _END_WITHIN = 15.0
 _LINE_LIMIT = 1 << 20
 
+_TIMEOUTS = {"ack": 10_000, "report": 10_000}
+"""Milliseconds that the driver waits for the controller and for a node: a busy machine is no bad radio."""
+
 
 class RigError(RuntimeError):
     """The rig did not do what it was told."""
@@ -173,7 +176,7 @@ class ZwaveRig:
         config = home / "driver.json"
         if not config.exists():
             keys = {"S0_Legacy": secrets.token_hex(16)}
-            options = {"logConfig": {"enabled": False}, "storage": {"cacheDir": str(home / "cache")}, "securityKeys": keys}
+            options = {"logConfig": {"enabled": False}, "storage": {"cacheDir": str(home / "cache")}, "securityKeys": keys, "timeouts": _TIMEOUTS}
             config.write_text(json.dumps(options | {"features": {"softReset": False}, "enableSoftReset": False}))
         server = self._programs.parent / "node_modules" / "@zwave-js" / "server" / "dist-esm" / "bin" / "server.js"
         with (home / "driver.log").open("ab") as log:
