@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -154,6 +155,23 @@ async def test_a_file_that_is_another_image_than_the_index_says_is_rejected_and_
         assert ended.error is not None
         assert (ended.state, ended.error.code) == (State.FAILED, code)
     assert bench.lamp.downloads == 0
+
+
+@instantly
+async def test_a_file_without_a_digest_that_came_spoilt_is_fetched_again_before_the_update_fails() -> None:
+    sonoff = {"fw_manufacturer_id": MAKER, "fw_image_type": IMAGE_TYPE, "fw_file_version": NEW, "fw_filesize": 1, "fw_binary_url": FILE}
+    kind = replace(KINDS["sonoff"], manufacturer_codes=frozenset())
+    bench = Bench(sources=[Index(kind=kind, url=INDEX, name="index")])
+    bench.services.documents[INDEX] = [sonoff | {"fw_filesize": len(image_bytes(NEW))}]
+    bench.services.files[FILE] = image_bytes(NEW)[:500]
+    async with bench.hub() as hub:
+        await told(hub)
+        update = await order(hub)
+        await hub.pass_time(hours=1)
+        row = (await bench.rows())[0]
+        assert (row.state, row.attempts) == (State.QUEUED, 1)
+        bench.services.files[FILE] = image_bytes(NEW)
+        assert (await hub.until_ended(update, within=24 * 3600)).state is State.SUCCEEDED
 
 
 @instantly

@@ -60,6 +60,8 @@ class Fetcher:
             image = self._stored(update) if update.release is None else await self._fetch(update.release)
             await self._library.map(image.sha256)
         except (NotFound, ImageError) as error:
+            if isinstance(error, ImageError) and _unproven(update.release):  # what spoilt it may have been the way here
+                return Postponed(reason="source_unreachable", detail=str(error), at_fault=True)
             return Rejected(code=error.code, detail=str(error))
         except SourceError as error:
             reason = "quota" if isinstance(error, SourceBusy) else "source_unreachable"
@@ -108,3 +110,8 @@ class Fetcher:
             await self._library.remove(image.sha256, actor=actor)
             raise IntegrityMismatch(f"the image has sha256 {image.sha256}, {release.source} promised {release.sha256}")
         return image
+
+
+def _unproven(release: Release | None) -> bool:
+    """Whether nothing but the file itself says what it must be."""
+    return release is not None and release.sha256 is None and not release.digests

@@ -14,6 +14,7 @@ from otagate.model.errors import SourceRefused, SourceUnintelligible
 from otagate.net.addresses import is_loopback
 from otagate.sources.effects import Expect
 
+_PAGE = (b"<!doctype html", b"<html")
 _RANGE = re.compile(r"bytes (\d{1,12})-(\d{1,12})/(\d{1,12}|\*)")
 
 
@@ -104,8 +105,10 @@ class Fetch:
         return "more than is taken" if self.expect.size is None else f"and {self.expect.size} were promised"
 
     def whole(self) -> bytes:
-        """The file, checked. Raises SourceRefused where it is not what was promised."""
+        """The file, checked. Raises SourceRefused where it is not what was promised, SourceUnintelligible for a page in its place."""
         data = bytes(self._data)
+        if data[:200].lstrip().lower().startswith(_PAGE):  # the network wants a login, say: that is nobody's file, whatever the answer calls it
+            raise SourceUnintelligible("a web page came in the place of the file")
         self.expect.check(data, self.label)
         return data
 

@@ -36,13 +36,17 @@ Read = Callable[[Entry], Release | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of index. `list_key` is where its entries are, None where the document is the list. `pointer`: the document names the index's URL."""
+    """One kind of index. `list_key` is where its entries are, None where the document is the list. `pointer`: the document names the index's URL.
+
+    `plain`: the size that entries name is that of the file as served, not of the image in it.
+    """
 
     read: Read
     list_key: str | None = None
     default_url: str | None = None
     manufacturer_codes: frozenset[int] = frozenset()
     pointer: tuple[str, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ class Index:
             return Findings()
         url = self.url
         if self.kind.pointer:
-            url = _pointed(_document((yield from send(Request(url=url, label="the pointer to the index", conditional=True)))), self.kind.pointer)
+            url = _pointed(_document((yield from send(Request(url=url, label="the pointer to the index", conditional=True)))), self.kind.pointer, url)
         response = yield from send(Request(url=url, label="the index", conditional=True))
         entries = _document(response)
         if self.kind.list_key is not None:
@@ -99,8 +103,8 @@ class Index:
         if release.location is None:
             raise SourceRefused("the index names no file for this release")
         request = Request(url=release.location, label=f"firmware {release.display_version}")
-        # The size that some indexes name is that of the image inside a container, so it is a bound only where a digest covers the file.
-        size = release.size if release.digests and release.size else None
+        # The size that some indexes name is that of the image inside a container, so it is a bound only where that is known not to be so.
+        size = release.size if release.size and (release.digests or self.kind.plain) else None
         return (yield from download(request, Expect(size=size, digests=release.digests, vouched=bool(release.digests))))
 
 
@@ -110,10 +114,12 @@ def _document(response: Response) -> Any:
     return response.json_of_any_type()
 
 
-def _pointed(document: Any, path: tuple[str, ...]) -> str:
+def _pointed(document: Any, path: tuple[str, ...], pointer: str) -> str:
+    """The URL that the document holds at a path: an https one, or one on the very server that gave the document."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
-    if not isinstance(document, str) or not document.startswith("https://"):
+    here = "{0.scheme}://{0.netloc}/".format(urlsplit(pointer))
+    if not isinstance(document, str) or not document.startswith(("https://", here)):
         raise SourceUnintelligible("the pointer to the index: it names no https address")
     return document
 
@@ -242,6 +248,7 @@ KINDS: Mapping[str, Kind] = {
         read=read_sonoff,
         default_url="https://zigbee-ota.sonoff.tech/releases/upgrade.json",
         manufacturer_codes=frozenset({0x1286}),
+        plain=True,
     ),
 }
 """Every kind of index, by the `type` of its source in the configuration."""
