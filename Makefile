@@ -1,4 +1,4 @@
-# make demo    a whole hub on this machine: simulated coordinator and devices, the real path of the firmware (RADIO=ezsp for the other stack)
+# make demo    a whole hub on this machine: simulated radios and devices, the real path of the firmware (RADIO=ezsp for the other Zigbee stack)
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
 # make bench   figures against a peer, measured in the same run

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from otagate.cli import demo_zwave
+from otagate_rig.zwave import missing_node
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(("radio", "coordinator"), [((), "Z-Stack"), (("--radio", "ezsp"), "EmberZNet")])
-def test_the_demo_updates_every_device_that_it_should_refuses_one_with_its_reason_and_exits_with_0(radio: tuple[str, ...], coordinator: str) -> None:
-    command = [sys.executable, "-m", "otagate", "demo", *radio]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=os.environ | {"NO_COLOR": "1"})
+ZIGBEE = ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimmer")
+
+
+def run_demo(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "otagate", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False, env=os.environ | {"NO_COLOR": "1"} | environ)
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def assert_the_zigbee_devices_are_updated(done: subprocess.CompletedProcess[str], coordinator: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
-    for device in ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimmer"):
+    for device in ZIGBEE:
         assert re.search(rf"{device} 0x010\d to 0x01020003: succeeded", done.stdout)
     assert (
         "zigbee-00124b000de30005: The image is for another device: The release is for hardware versions 2 to 4, the component has 1." in done.stderr
@@ -24,3 +38,68 @@ def test_the_demo_updates_every_device_that_it_should_refuses_one_with_its_reaso
     assert f"A simulated {coordinator} coordinator" in done.stdout
     assert re.search(r"API: http://127\.0\.0\.1:\d+/api/v1", done.stdout)
     assert "no device saw a protocol error" in done.stdout
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_updates_zigbee_and_zwave_devices_side_by_side_refuses_one_with_its_reason_and_exits_with_0() -> None:
+    missing = missing_node()
+    if missing is not None:
+        pytest.skip(missing)
+    done = run_demo()
+    assert_the_zigbee_devices_are_updated(done, "Z-Stack")
+    table = done.stdout[: done.stdout.index("transferring")]
+    for known in ("Hall lamp", "Garage plug", "Porch switch", "Cellar sensor", "the controller"):
+        assert known in table  # one list
+    for device, target in (("Garage plug", 0), ("Porch switch", 0), ("Cellar sensor", 0)):
+        assert f"{device} {target} to 1.7: succeeded" in done.stdout
+    assert re.search(r"Garage plug 1 to .*: queued - waits for the step before", done.stdout)
+    assert re.search(r"Garage plug 1 to .*: succeeded", done.stdout)
+    assert "8 devices run their new firmware" in done.stdout
+
+
+@pytest.mark.timeout(180)
+def test_without_node_the_demo_says_what_is_missing_and_goes_on_with_zigbee_alone(tmp_path: Path) -> None:
+    done = run_demo("--radio", "ezsp", PATH=str(tmp_path))
+    assert_the_zigbee_devices_are_updated(done, "EmberZNet")
+    assert "Without Z-Wave: Node.js 20.19 or newer with npm is needed; node was not found." in done.stdout
+    assert "5 devices run their new firmware" in done.stdout
+    assert "zwave" not in done.stdout.replace("Without Z-Wave", "")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("npm", "sentences"),
+    [
+        (
+            "echo 'npm error code EAI_AGAIN' >&2; echo 'npm error request to the registry failed' >&2; exit 1",
+            [
+                r"Installing the Z-Wave driver, once \(\d+ minutes at most\) \.\.\.",
+                "Without Z-Wave: .* status 1: code EAI_AGAIN request to the .* failed",
+            ],
+        ),
+        ("exec sleep 60", ["Installing the Z-Wave driver, once .*", "Without Z-Wave: npm ci did not end within 1 s in .*"]),
+    ],
+)
+async def test_an_installation_that_fails_or_does_not_end_is_said_and_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: str, sentences: list[str]
+) -> None:
+    program(tmp_path, "node", "echo v22.1.0")
+    program(tmp_path, "npm", npm)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(shutil.which('sleep') or '/bin/sleep').parent}")
+    monkeypatch.setenv("OTAGATE_RIG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(demo_zwave, "INSTALL_WITHIN", 1.0)
+    said: list[str] = []
+    async with demo_zwave.zwave_side(said.append) as side:
+        assert side is None
+    assert [re.fullmatch(sentence, told) is not None for sentence, told in zip(sentences, said, strict=True)] == [True, True], said
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "node", "echo v18.19.0")
+    program(tmp_path, "npm", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said: list[str] = []
+    async with demo_zwave.zwave_side(said.append) as side:
+        assert side is None
+    assert said == ["Without Z-Wave: Node.js 20.19 or newer is needed; this is v18.19.0."]

@@ -174,7 +174,8 @@ class LineView:
         if self._said.get(update["id"]) == mark:
             return
         self._said[update["id"]] = mark
-        parts = [f"{update['id']} {self._board.title(update)} {update['component']}", f"to {update['to_display_version']}:", update["state"]]
+        version = update["to_display_version"] or "a version that its source does not name"
+        parts = [f"{update['id']} {self._board.title(update)} {update['component']}", f"to {version}:", update["state"]]
         if update["state"] == "transferring":
             parts.append(f"{progress['percent']:.0f} %")
             if progress["bytes_per_second"] is not None:

@@ -6,15 +6,22 @@ import os
 import shutil
 from pathlib import Path
 
-from otagate_rig.node_packages import alone, digest, install_packages
+from otagate_rig.node_packages import alone, are_installed, digest, install_packages
 
 _HERE = Path(__file__).parent
 _PROGRAMS = ("network.mjs", "node.mjs", "receiver.mjs", "pace.mjs")
+_NAME = "zwave"
+_USUAL_SECONDS = 600.0
 
 
-def installed() -> Path:
-    """Install what is not installed yet, and return the folder of the rig's programs. Raises NodeMissingError where that cannot be."""
-    packages = install_packages(_HERE, "zwave")
+def is_installed() -> bool:
+    """Whether the packages are there, so that `installed` takes no time."""
+    return are_installed(_HERE, _NAME)
+
+
+def installed(*, within: float = _USUAL_SECONDS) -> Path:
+    """Install what is not installed yet, in so many seconds, and return the folder of the rig's programs. Raises NodeMissingError."""
+    packages = install_packages(_HERE, _NAME, within=within)
     programs = packages / f"rig-{digest(_HERE, _PROGRAMS)}"
     with alone(packages):
         if not programs.exists():

@@ -8,7 +8,8 @@ const BATTERY = 0x80, VERSION = 0x86, WAKE_UP = 0x84, FIRMWARE_UPDATE = 0x7a;
 
 const DEFAULTS = {
     manufacturerId: 0x027a, productType: 0x0003, productId: 0x0082, firmware: ["1.6"], ccVersion: 5, hardwareVersion: 1, maxFragment: 40,
-    reportsPerGet: 5, listening: "always", batteryMinimum: 20, restartMs: 100, waitSeconds: 2, eraseMs: 0, retryMs: 500, patienceMs: 15_000, awakeMs: 3000, activation: false,
+    reportsPerGet: 5, listening: "always", batteryMinimum: 20, restartMs: 100, waitSeconds: 2, eraseMs: 0, retryMs: 500, patienceMs: 15_000, awakeMs: 3000,
+    wakeEveryMs: 0, activation: false,
 };
 
 export const describeSpec = (given) => {
@@ -54,6 +55,7 @@ export class SimulatedNode {
         });
         mock.defineBehavior({ handleCC: (_controller, _self, cc) => this.handle(cc) });
         this.listen();
+        if (spec.wakeEveryMs) setInterval(() => void this.wake(), spec.wakeEveryMs).unref();
     }
 
     // A radio that is off acknowledges nothing.

@@ -32,6 +32,7 @@ export class FirmwareReceiver {
         this.counters = { requests: 0, fragments: 0, repeated: 0, dropped: 0, completed: 0, aborted: 0, activations: 0 };
         this.received = {}; // target -> sha256 and length of the last whole image
         this.watchers = [];
+        this.questioned = new Promise((resolve) => (this.question = resolve)); // somebody has asked for its metadata
         this.forget();
     }
 
@@ -71,6 +72,7 @@ export class FirmwareReceiver {
 
     // Each version of the report is exactly as long as its version says.
     tellMetaData() {
+        this.question();
         const { manufacturerId, firmwareIds, ccVersion, hardwareVersion } = this.spec;
         const report = [...word(manufacturerId), ...word(firmwareIds[0]), 0, 0];
         if (ccVersion >= 3) {

@@ -163,6 +163,15 @@ class ZwaveRig:
         """Let a sleeping node wake up and say so."""
         await self.order("wake", node=number)
 
+    async def interviewed(self, *numbers: int) -> None:
+        """Wait until these nodes have been asked for their firmware, which a driver does near the end of an interview. Raises RigError."""
+        try:
+            async with asyncio.timeout(_UP_WITHIN):
+                for number in numbers:
+                    await self.order("interviewed", node=number)
+        except TimeoutError:
+            raise RigError(f"the driver has not interviewed every node within {_UP_WITHIN:.0f} s") from None
+
     async def reached(self, number: int, bytes_: int, *, within: float = 60.0) -> None:
         """Wait until a node has received so much of the image that is on its way."""
         async with asyncio.timeout(within):

@@ -1,0 +1,102 @@
+"""The demo's daemon: a process of its own, started with a configuration file and driven through its API, as an operator would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import yaml
+
+from otagate.cli.client import Client, Json
+from otagate.cli.stops import Exit, Stop
+
+USUAL_PORT = 8377
+PATIENCE = 90.0
+
+
+def write_config(home: Path, radios: Sequence[Json], sources: Sequence[Json]) -> tuple[Path, str]:
+    """An ordinary configuration file, and the address of the API in it."""
+    address = f"127.0.0.1:{free_port()}"
+    config = home / "otagate.yaml"
+    settings = {
+        "state_dir": str(home / "state"),
+        "api": {"listen": address},
+        "radios": list(radios),
+        "sources": list(sources),
+        "http": {"allow_private": ["127.0.0.1"]},
+    }
+    config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return config, f"http://{address}"
+
+
+def free_port() -> int:
+    """The usual port where nobody has it, else any."""
+    for port in (USUAL_PORT, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise Stop("no free port on 127.0.0.1", Exit.FAILED)
+
+
+@asynccontextmanager
+async def daemon(home: Path, config: Path) -> AsyncIterator[None]:
+    """The daemon, from start to a clean stop; its log is a file."""
+    log = home / "daemon.log"
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "otagate", "run", "--config", str(config), stdout=out, stderr=out, env=os.environ | {"NO_COLOR": "1"}
+        )
+    try:
+        yield
+    except Stop:
+        sys.stderr.write("".join(f"daemon: {line}\n" for line in log.read_text(errors="replace").splitlines()[-20:]))
+        raise
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(20.0):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def open_client(home: Path, url: str) -> AsyncIterator[Client]:
+    """A client as soon as the daemon answers."""
+    async with Client(url, await _ready(home / "state" / "api-token", url)) as client:
+        yield client
+
+
+async def _ready(token_file: Path, url: str) -> str:
+    """The token, once the daemon takes it."""
+    for _ in range(int(PATIENCE * 10)):
+        with contextlib.suppress(OSError, Stop):
+            token = token_file.read_text().strip()
+            async with Client(url, token) as client:
+                await client.get("radios")
+                return token
+        await asyncio.sleep(0.1)
+    raise Stop("the daemon did not start", Exit.FAILED)
+
+
+async def until(client: Client, noun: str, true: Callable[[list[Json]], bool], what: str) -> list[Json]:
+    """Read a list until something is true of it. Raises Stop after a bounded wait."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                items = await client.items(noun)
+                if true(items):
+                    return items
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise Stop(f"it did not happen within {PATIENCE:.0f} s that {what}", Exit.FAILED) from None
