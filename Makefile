@@ -1,5 +1,5 @@
 # make demo    a whole hub on this machine: simulated radios and devices, the real path of the firmware (RADIO=ezsp for the other Zigbee stack)
-# make test    everything that a change must keep, in minutes; installs what it needs into .venv
+# make test    everything that a change must keep, in minutes; installs what it needs into .venv. WORKERS=2 on a small machine: most tests wait
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
 # make bench   figures against a peer, measured in the same run
 # make night   the big numbers: every image, every loss, fuzzing, kills
@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-WORKERS ?= 2
+WORKERS ?= 4
 RADIO ?= znp
 
 .PHONY: demo test check bench night clean

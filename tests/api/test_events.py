@@ -39,7 +39,7 @@ class Stream:
     async def next(self) -> Event | None:
         """The next event, or None at the end of the stream."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while line := (await self.response.content.readline()).decode():
                 line = line.removesuffix("\n")
                 if not line and "data" in fields:
@@ -52,7 +52,7 @@ class Stream:
         return None
 
     async def comment(self, text: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (line := await self.response.content.readline()) and line != f": {text}\n".encode():
                 pass
         assert line
@@ -162,7 +162,7 @@ async def test_a_reader_that_hangs_up_is_forgotten(open_hall: Open) -> None:
     hall = await open_hall(heartbeat=0.02)
     async with listening(hall):
         assert hall.desk.readers == 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while hall.desk.readers or hall.server.hub.streams:
             await asyncio.sleep(0.01)
 

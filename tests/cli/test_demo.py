@@ -40,7 +40,6 @@ def assert_the_zigbee_devices_are_updated(done: subprocess.CompletedProcess[str]
     assert "no device saw a protocol error" in done.stdout
 
 
-@pytest.mark.timeout(180)
 def test_the_demo_updates_zigbee_and_zwave_devices_side_by_side_refuses_one_with_its_reason_and_exits_with_0() -> None:
     missing = missing_node()
     if missing is not None:
@@ -57,7 +56,6 @@ def test_the_demo_updates_zigbee_and_zwave_devices_side_by_side_refuses_one_with
     assert "8 devices run their new firmware" in done.stdout
 
 
-@pytest.mark.timeout(180)
 def test_without_node_the_demo_says_what_is_missing_and_goes_on_with_zigbee_alone(tmp_path: Path) -> None:
     done = run_demo("--radio", "ezsp", PATH=str(tmp_path))
     assert_the_zigbee_devices_are_updated(done, "EmberZNet")

@@ -196,7 +196,7 @@ async def start(hall: Hall, *arguments: str) -> asyncio.subprocess.Process:
 @pytest.mark.asyncio
 async def test_an_interrupted_watch_ends_without_a_traceback(hall: Hall) -> None:
     process = await start(hall, "watch")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not hall.desk.readers:
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -214,7 +214,7 @@ async def test_a_reader_that_has_enough_is_no_error(hall: Hall) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "otagate", "devices", *where, stdout=write, stderr=asyncio.subprocess.PIPE)
     os.close(write)
     os.close(read)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         _, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
 
@@ -222,7 +222,7 @@ async def test_a_reader_that_has_enough_is_no_error(hall: Hall) -> None:
 @pytest.mark.asyncio
 async def test_a_real_process_prints_json_alone(hall: Hall) -> None:
     process = await start(hall, "devices", "--json")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert {each["id"] for each in json.loads(out)["items"]} == {LAMP, PLUG}

@@ -138,7 +138,7 @@ async def test_the_log_is_shown(hall: Hall) -> None:
 
 async def play(hall: Hall, *, end: State) -> None:
     """Carry the first update through its states once somebody listens and has read where it stands."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (hall.desk.readers and hall.desk.reads):
             await asyncio.sleep(0.01)
         job = next(iter(hall.desk.jobs.values()))

@@ -12,7 +12,7 @@ from hil.rigfile import ConsoleSettings
 
 from tests.hil.emulated_bench import FakePort, fake_port
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 @pytest.fixture

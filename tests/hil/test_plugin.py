@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def run_pytest(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTAGATE_")} | environ
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:xdist", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment
+        [sys.executable, "-m", "pytest", "-p", "no:xdist", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=200, env=environment
     )
 
 

@@ -19,7 +19,7 @@ from tests.hil.emulated_bench import IMAGE_TYPE, MAKER, B, FakePort, emulated_be
 from tests.hil.test_round_trip_on_the_emulated_stick import run_pytest
 from tests.hil.test_tap import ANSWER, KEY, REQUEST, incoming, request
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 class HubEnd(FakePort):
@@ -96,7 +96,6 @@ async def test_a_stick_that_is_pulled_out_is_told(tmp_path: Path) -> None:
                 await gone.wait()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("stack", ["znp", pytest.param("ezsp", marks=pytest.mark.night)])
 async def test_a_run_on_a_stick_becomes_a_test_without_one(tmp_path: Path, stack: Stack) -> None:

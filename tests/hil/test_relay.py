@@ -13,7 +13,7 @@ from hil.rigfile import CommandSwitch, SerialSwitch
 from hil import relay as relays
 from tests.hil.emulated_bench import fake_port
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 def by_command(off: str, on: str = "pass") -> CommandSwitch:

@@ -40,7 +40,6 @@ async def run_pytest(bench: Bench, *arguments: str) -> tuple[int | None, str]:
     return process.returncode, log.read_text(errors="replace")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("stack", "formed"), [("znp", False), pytest.param("ezsp", True, marks=pytest.mark.night)])
 async def test_every_test_for_hardware_passes_on_the_emulated_stick_and_no_other_device_is_touched(

@@ -14,7 +14,7 @@ import yaml
 from otagate_rig.node_packages import NodeMissingError, install_packages
 
 _SOURCE = Path(__file__).parent.parent / "herdsman"
-_ANSWER_WITHIN = 60.0
+_ANSWER_WITHIN = 120.0
 
 PAN_ID = 0x1A62
 EXTENDED_PAN_ID = bytes.fromhex("a001020304050607")

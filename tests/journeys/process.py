@@ -21,8 +21,8 @@ from otagate.model.facts import Fact
 from otagate.model.lifecycle import AFTER_RESTART, TABLE, Cause, State
 from otagate.stores import open_store
 
-READY_WITHIN = 30.0
-ENDED_WITHIN = 60.0
+READY_WITHIN = 120.0
+ENDED_WITHIN = 200.0
 
 
 def _radio(path: str, stack: str) -> dict[str, str]:

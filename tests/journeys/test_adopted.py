@@ -29,7 +29,7 @@ ASLEEP_IEEE = 0x000D6F000A9069E9
 NAMES = {IEEE: "küche/lampe", OTHER_IEEE: "on", ASLEEP_IEEE: "0x12"}
 HALL = 7
 INTERVIEW = (zdo.NODE_DESC_REQ, zdo.ACTIVE_EP_REQ, zdo.SIMPLE_DESC_REQ)
-WITHIN = 60.0
+WITHIN = 200.0
 
 
 def _devices() -> list[DeviceSpec]:

@@ -70,7 +70,7 @@ async def _stored(run: Journey):  # type: ignore[no-untyped-def]
 async def test_a_radio_that_is_not_up_cannot_be_copied(tmp_path: Path) -> None:
     async with journey(tmp_path) as run:
         run.rig.port.unplug()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while run.desk.radios()[0].state == "up":
                 await asyncio.sleep(0.05)
         with pytest.raises(RadioUnavailable):

@@ -13,6 +13,7 @@ from tests.journeys.hub import (
     IEEE,
     OLD,
     OTHER_IEEE,
+    WITHIN,
     assert_updated,
     device_id,
     ended,
@@ -34,7 +35,7 @@ async def test_a_cancelled_transfer_is_aborted_on_the_device(tmp_path: Path) -> 
         update = await run.order()
         await reached(run.device(), 0.1)
         await run.desk.cancel(update, actor="test")
-        await run.device().wait_until(lambda it: it.counters.aborts > 0, 20)
+        await run.device().wait_until(lambda it: it.counters.aborts > 0, WITHIN)
         done = await ended(run.desk, update)
         assert done.state == "cancelled"
         assert run.device().violations == []

@@ -31,7 +31,6 @@ async def otagate(daemon: Daemon, *arguments: str | Path) -> tuple[int, str, str
 
 
 @pytest.mark.skipif(not all((DATA / folder / "manifest.json").is_file() for folder in FOLDERS), reason=MISSING)
-@pytest.mark.timeout(240)
 @pytest.mark.asyncio
 async def test_twenty_one_real_files_show_what_they_are_and_only_the_truncated_one_is_refused(tmp_path: Path) -> None:
     truths = {each["file"]: each | {"path": DATA / folder / each["file"]} for folder in FOLDERS for each in manifest(folder)}

@@ -88,7 +88,7 @@ async def test_a_sleeping_device_is_notified_when_it_wakes(tmp_path: Path) -> No
         update = await run.order()
         await state_is(run.desk, update, "offering")
         run.device().power_on()
-        done = await ended(run.desk, update, within=60)
+        done = await ended(run.desk, update)
         assert done.state == "succeeded", done.error
         assert_updated(run.device(), image)
 

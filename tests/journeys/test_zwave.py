@@ -131,7 +131,7 @@ async def test_progress_is_told_in_fragments_and_bytes_with_rate_and_time_left(r
     await run.rig.change(EXPLICIT, pauseAt=6_000, pauseMs=1_000)
     update = await run.order(EXPLICIT, firmware(seed=4, size=12_000))
     await run.rig.reached(EXPLICIT, 6_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (view := await run.desk.update(update)).fragments is None or view.fragments[0] < 100:
             await asyncio.sleep(0.02)
     assert view.fragments[1] == 300
@@ -226,7 +226,7 @@ async def test_a_node_that_will_not_take_it_is_told_with_its_reason(rig: ZwaveRi
 
 async def test_a_node_that_says_that_it_cannot_be_updated_is_taken_at_its_word(run: ZwaveJourney) -> None:
     await run.told(FIXED)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await run.desk.device(device_id(FIXED, run.rig))).components[0].component.updatable:
             await asyncio.sleep(0.05)
     request = OrderRequest(devices=(device_id(FIXED, run.rig),), image=await run.store(firmware()), version=NEW, force=True)

@@ -131,7 +131,7 @@ async def test_a_hub_that_is_killed_and_finds_the_node_updated_says_so(tmp_path:
         await rig.reached(2, 4_000)
         await daemon.told("update", id=update, state="transferring")
         await daemon.kill()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await rig.node(2))["firmware"] != [NEW]:
                 await asyncio.sleep(0.1)
         await daemon.start()

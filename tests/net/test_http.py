@@ -22,7 +22,7 @@ from otagate.sources.effects import Expect, Limit, Request, Response, Service, U
 
 SECRET = "token-4711"
 SERVICE = Service(name="service")
-BOUND = 20.0
+BOUND = 60.0
 
 
 class _Clock:

@@ -31,7 +31,7 @@ async def held(path: str, program: str = HOLD) -> AsyncIterator[int]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.stdout.readline() == b"held\n"
         yield process.pid
     finally:

@@ -33,7 +33,7 @@ class Bench:
     async def send(self) -> Fate:
         """One frame to the device, until the coordinator has told its fate."""
         ended: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.path.send(nwk=self.rig.device(ROUTER.ieee).nwk, endpoint=1, frame=BLOCK, ack=False, ended=ended.set_result)
             return await ended
 
@@ -51,7 +51,7 @@ class Bench:
     async def closed(self) -> None:
         """Wait until the library has noticed that its line is gone."""
         line = self.app._znp._uart if self.rig.stack == "znp" else self.app._ezsp._gw._obj
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await line.wait_until_closed()
 
 
@@ -124,7 +124,7 @@ async def test_a_frame_waits_for_the_library_to_finish_and_then_leaves(bench: Op
         lock = it.lock
         await lock.acquire()
         sending = group.create_task(it.send())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not lock.num_waiting:
                 await asyncio.sleep(0)
         assert it.sent == 0

@@ -211,7 +211,7 @@ async def _sending(tap: _Tap, frame: bytes = REPLY, *, ack: bool = False) -> Asy
     before = len(tap.app.line.written)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(tap.path.send(nwk=0x1234, endpoint=3, frame=frame, ack=ack, ended=ends.append))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(tap.app.line.written) == before:
                 await asyncio.sleep(0)
         yield task, ends
