@@ -264,7 +264,7 @@ class Parts:
                 shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
         every = {each.name: each.every for each in self.settings.sources}
-        return Refresher(
+        refresher = Refresher(
             feeds=feeds,
             offers=self.offers,
             consultant=self.consultant,
@@ -273,6 +273,8 @@ class Parts:
             talks=self.talks,
             every=every,
         )
+        refresher.watch(self.interrogator.releases_changed)
+        return refresher
 
     # --- the radios -------------------------------------------------------------------------------------------------------------------
 
@@ -352,7 +354,7 @@ class Parts:
             errands=self.errands,
             radios=self.radios,
             reattach=self.reattach,
-            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
+            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=self.clock,
         )
 

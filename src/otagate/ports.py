@@ -20,7 +20,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order
 from otagate.model.receipts import Receipt
 from otagate.model.updates import Update
-from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
+from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
 # --- time ------------------------------------------------------------------------------------------------------------------------------
 
@@ -422,6 +422,9 @@ class HttpClient(Protocol):
 
     async def upload(self, service: Service, effect: Upload) -> Response:
         """Send a stored image, once. Raises UnknownImage besides."""
+
+    def left(self, service: Service) -> Sequence[Left]:
+        """What is left of the limits of a service."""
 
 
 class Quotas(Protocol):

@@ -65,6 +65,9 @@ async def test_sources_are_listed_and_refreshed(hall: Hall) -> None:
         "last_success": "2026-05-01T12:00:00Z",
         "next_refresh": None,
         "quota_left": None,
+        "quotas": [],
+        "skipped_count": 0,
+        "skipped": [],
         "releases": 12,
         "error": None,
     }

@@ -265,6 +265,7 @@ class Hub:
         shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves) for each in bench.folders]
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
         self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock, talks=talks)
+        self.refresher.watch(self.interrogator.releases_changed)
         self.readings = Readings(
             store=store,
             journal=self.journal,
@@ -292,7 +293,7 @@ class Hub:
             errands=self.errands,
             radios=radios,
             reattach=self.reattach,
-            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, journal=self.journal, ledger=self.ledger),
+            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=clock,
         )
         self.pulse = Pulse(clock, every=10.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -11,20 +12,23 @@ from typing import Any
 from otagate.model.errors import SourceError, SourceUnavailable
 from otagate.model.ids import Sha256
 from otagate.ports import ImageCache
-from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
+from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
 
 @dataclass(slots=True)
 class Services:
-    """Documents and files by URL; what is an error is raised. `asked` is every request, in order."""
+    """Documents and files by URL; what is an error is raised, and `hangs` never answers. `asked` is every request, in order."""
 
     documents: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes | SourceError] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
     cache: ImageCache | None = None
+    hangs: frozenset[str] = frozenset()
 
     async def send(self, service: Service, request: Request) -> Response:
         self.asked.append(request)
+        if request.url in self.hangs:
+            await asyncio.Event().wait()
         document = self.documents.get(request.url, SourceUnavailable(f"{service.name}: {request.label}: nothing is there"))
         if isinstance(document, SourceError):
             raise document
@@ -44,3 +48,6 @@ class Services:
 
     async def upload(self, service: Service, effect: Upload) -> Response:
         raise TypeError(f"{service.name} takes no {effect.file_name}")
+
+    def left(self, service: Service) -> list[Left]:
+        return [Left(limit=each, amount=each.amount - len(self.asked)) for each in service.limits]

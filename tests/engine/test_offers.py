@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import OrderRequest
-from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable
+from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import State
+from otagate.sources.effects import Limit, Service
 from otagate.sources.index import KINDS, Index
 from otagate.sources.ledvance import Ledvance
 from tests.engine.bench import Bench, Hub, image_bytes
-from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, Lamp
+from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, OLD, Lamp
+from tests.engine.test_metrics import metrics
 from tests.virtual_time import instantly
 
 INDEX = "https://example.org/index.json"
@@ -239,6 +241,115 @@ async def test_one_failing_service_delays_no_other() -> None:
         await hub.until(lambda: bench.lamp.version == NEW, within=3600)
         states = {each.name: each.state for each in await hub.desk.sources()}
         assert states == {"other": "degraded", "index": "ok"}
+
+
+@instantly
+async def test_a_service_that_never_answers_delays_no_other() -> None:
+    second = "https://elsewhere.example/index.json"
+    bench = Bench(sources=[index("other", second), index()], mode="automatic")
+    bench.services.hangs = frozenset({second})
+    bench.services.documents[INDEX] = [entry(image_bytes(NEW))]
+    bench.services.files[FILE] = image_bytes(NEW)
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.until(lambda: bench.lamp.version == NEW, within=3600)
+        assert second in [each.url for each in bench.services.asked]
+        assert {each.name: each.releases for each in await hub.desk.sources()} == {"other": 0, "index": 1}
+
+
+@instantly
+async def test_a_chain_of_images_is_climbed_step_by_step_each_taken_where_its_bounds_fit_what_runs() -> None:
+    """As zigbee2mqtt's index means it: a step may want a version at least, another one at most."""
+    middle, last, aside = NEW + 1, NEW + 2, NEW + 3
+    bench = Bench(sources=[index()], mode="automatic")
+    listed = {NEW: {"maxFileVersion": NEW - 1}, middle: {"minFileVersion": NEW, "maxFileVersion": NEW}, last: {"minFileVersion": middle}}
+    listed[aside] = {"maxFileVersion": NEW - 2}
+    bench.services.documents[INDEX] = [entry(image_bytes(each), each, f"https://e.org/{each}.ota", **more) for each, more in listed.items()]
+    bench.services.files = {f"https://e.org/{each}.ota": image_bytes(each) for each in listed}
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.until(lambda: bench.lamp.version == last, within=6 * 3600)
+        await hub.pass_time(hours=12)
+    assert [(each.from_version, each.to_version) for each in await bench.rows()] == [(OLD, NEW), (NEW, middle), (middle, last)]
+
+
+@instantly
+async def test_an_entry_for_some_hardware_has_the_device_asked_for_its_own() -> None:
+    bench = offering(lamps={LAMP: Lamp(hardware=9)})
+    bench.services.documents[INDEX] = [entry(image_bytes(NEW), hardwareVersionMin=2, hardwareVersionMax=4)]
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.until(lambda: hub.registry.device(LAMP).components[0].hardware_version == 9, within=60)
+        (offer,) = await hub.desk.offers(LAMP)
+        assert offer.verdict.code == "incompatible-image"
+
+
+@instantly
+async def test_an_entry_for_another_model_is_shown_and_refused() -> None:
+    bench = offering()
+    bench.services.documents[INDEX] = [entry(image_bytes(NEW), modelId="another", manufacturerName=["somebody"])]
+    async with bench.hub() as hub:
+        await told(hub)
+        (offer,) = await hub.desk.offers(LAMP)
+        assert (offer.verdict.decision, "another" in offer.verdict.sentence) == ("refuse", True)
+
+
+@instantly
+async def test_what_is_wrong_with_an_index_is_named_to_the_operator_and_the_rest_serves() -> None:
+    bench = offering()
+    bench.services.documents[INDEX] += [entry(image_bytes(NEW)) | {"imageType": "lamp", "url": f"https://e.org/x/{n}.ota"} for n in range(150)]
+    async with bench.hub() as hub:
+        await told(hub)
+        (view,) = await hub.desk.sources()
+        assert (view.state, view.releases, view.left_out, len(view.skipped)) == ("ok", 1, 150, 100)
+        assert (view.skipped[0].what, view.skipped[0].why) == ("entry 2 (new.ota)", "imageType is no whole number")
+        assert "entry 2 (new.ota): imageType is no whole number" in view.sentence
+
+
+@instantly
+async def test_a_source_tells_how_it_fares_and_what_may_still_be_asked_of_it() -> None:
+    bench = offering()
+    service = Service(name="index", limits=(Limit(amount=24, per=timedelta(seconds=60)), Limit(amount=900, per=timedelta(days=30), of="bytes")))
+    object.__setattr__(bench.sources[0], "service", service)
+    async with bench.hub() as hub:
+        hub.refresher.every["index"] = timedelta(hours=24)
+        await told(hub)
+        (view,) = await hub.desk.sources()
+        assert view.calls_left == 24 - len(bench.services.asked)
+        assert view.next_refresh == hub.clock.now() + timedelta(hours=24)
+        now = metrics(hub)
+        assert now['otagate_source_state{source="index",state="ok",type="service"}'] == 1
+        assert now['otagate_source_releases{source="index",type="service"}'] == 1
+        assert now['otagate_source_last_success_timestamp_seconds{source="index",type="service"}'] == hub.clock.now().timestamp()
+        assert now['otagate_source_quota_left{bucket="",of="calls",seconds="60",source="index",type="service"}'] == view.calls_left
+        bench.services.documents[INDEX] = SourceUnavailable("index: no connection")
+        await hub.desk.refresh("index", actor="test")
+        (view,) = await hub.desk.sources()
+        assert (view.state, view.failures, view.next_refresh) == ("degraded", 1, hub.clock.now() + timedelta(minutes=1))
+        now = metrics(hub)
+        assert now['otagate_source_failures{source="index",type="service"}'] == 1
+        assert now['otagate_source_state{source="index",state="degraded",type="service"}'] == 1
+
+
+@instantly
+async def test_a_misconfigured_source_says_what_to_do_and_is_not_asked_again_until_an_operator_asks() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await hub.ready()
+        document = bench.services.documents[INDEX]
+        bench.services.documents[INDEX] = SourceMisconfigured("index: the service does not take the key: check api_key_file")
+        hub.refresher.post("index")
+        await hub.until(lambda: bench.services.asked)
+        for _ in range(5):
+            hub.refresher.post("index")
+            await hub.pass_time(hours=24)
+        assert len(bench.services.asked) == 1
+        (view,) = await hub.desk.sources()
+        assert (view.state, view.next_refresh) == ("misconfigured", None)
+        assert "check api_key_file" in view.sentence
+        assert "operator refreshes it" in view.sentence
+        bench.services.documents[INDEX] = document
+        assert (await hub.desk.refresh("index", actor="anna")).state == "ok"
 
 
 @instantly

@@ -154,7 +154,9 @@ def test_one_bad_entry_is_skipped_and_named_and_the_rest_serve(kind: str, spoilt
         bad["fw_type"] = "x"
     found = _read(kind, bad, "no entry", good)
     assert len(found.offers) == 1
-    assert [each.what for each in found.skipped] == ["entry 1", "entry 2"]
+    location = next(value for name, value in good.items() if name in ("url", "binary_url", "fw_binary_url"))
+    name = good.get("fileName") or location.rpartition("/")[2]
+    assert [each.what for each in found.skipped] == [f"entry 1 ({name})", "entry 2"]
 
 
 @pytest.mark.parametrize("url", ["ftp://e.org/a", "file:///etc/passwd", ""])

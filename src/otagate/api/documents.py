@@ -270,6 +270,23 @@ class PermitJoin(Document):
     seconds: int
 
 
+class Quota(Document):
+    """What is left of one limit of a service: so many calls or bytes in any period of so many seconds. `bucket`: of these calls alone."""
+
+    of: Literal["calls", "bytes"]
+    left: int
+    amount: int
+    seconds: int
+    bucket: str | None
+
+
+class SkippedEntry(Document):
+    """Something in what a source says that is of no use, and why."""
+
+    what: str
+    why: str
+
+
 class Source(Document):
     """Where firmware comes from."""
 
@@ -279,7 +296,10 @@ class Source(Document):
     sentence: str
     last_success: datetime | None
     next_refresh: datetime | None = None
-    quota_left: int | None = None
+    quota_left: int | None = Field(default=None, description="calls that may be made now; null where nothing limits them")
+    quotas: tuple[Quota, ...] = ()
+    skipped_count: int = 0
+    skipped: tuple[SkippedEntry, ...] = Field(default=(), description="the first hundred of what is skipped, each with the reason")
     releases: int
     error: Problem | None = Field(default=None, description="why it could not be read last")
 

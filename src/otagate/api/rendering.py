@@ -12,6 +12,7 @@ from otagate.model import releases as offered
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
 from otagate.ports import RadioBackup
+from otagate.sources.effects import Left
 from otagate.sources.records import Record
 
 
@@ -254,9 +255,18 @@ def source_document(view: views.SourceView) -> documents.Source:
         sentence=view.sentence,
         last_success=view.last_success,
         next_refresh=view.next_refresh,
+        quota_left=view.calls_left,
+        quotas=tuple(_quota(each) for each in view.quotas),
+        skipped_count=view.left_out,
+        skipped=tuple(documents.SkippedEntry(what=each.what, why=each.why) for each in view.skipped),
         releases=view.releases,
         error=None if view.error is None else problem_of(view.error),
     )
+
+
+def _quota(left: Left) -> documents.Quota:
+    limit = left.limit
+    return documents.Quota(of=limit.of, left=left.amount, amount=limit.amount, seconds=int(limit.per.total_seconds()), bucket=limit.bucket)
 
 
 def record_document(record: Record) -> documents.Record:

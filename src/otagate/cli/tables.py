@@ -150,10 +150,18 @@ def radios(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Sources."""
-    made = table(console, "Source", "Type", "State", "Releases", "Last read", "What it says")
+    made = table(console, "Source", "Type", "State", "Releases", "Last read", "Next", "Calls left", "What it says")
     for each in items:
-        last = cell(moment(each["last_success"]))
-        made.add_row(cell(each["name"]), cell(each["type"]), state(each["state"]), cell(each["releases"]), last, cell(each["sentence"]))
+        made.add_row(
+            cell(each["name"]),
+            cell(each["type"]),
+            state(each["state"]),
+            cell(each["releases"]),
+            cell(moment(each["last_success"])),
+            cell(moment(each["next_refresh"])),
+            cell(each["quota_left"]),
+            cell(each["sentence"]),
+        )
     return made
 
 

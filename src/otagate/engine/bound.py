@@ -46,6 +46,9 @@ class BoundFeed:
     _offers: dict[str, Release] = field(default_factory=dict)  # the service's device id → what lies there
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self.state.service = self.repository.service
+
     @property
     def name(self) -> str:
         """The name in the configuration."""

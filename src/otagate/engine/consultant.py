@@ -116,8 +116,8 @@ class Consultant:
         return [(component, self.consult(device, component)) for component in device.components]
 
     def wants_hardware(self, device: Device) -> bool:
-        """Whether a stored image is for some hardware versions only, and which one the device has is not known."""
-        return any(wants_hardware(device, each, self._library.releases_for(each)) for each in device.components)
+        """Whether a release is for some hardware versions only, and which one the device has is not known."""
+        return any(wants_hardware(device, each, self.releases_for(device, each)) for each in device.components)
 
     async def past(self, device: DeviceId) -> Past:
         """What became of the device's updates."""

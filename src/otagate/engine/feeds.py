@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -9,18 +10,24 @@ from typing import Literal, Protocol
 from otagate.model.devices import Component, Device
 from otagate.model.errors import OtagateError, SourceBusy, SourceError, SourceMisconfigured
 from otagate.model.releases import Release
-from otagate.sources.effects import Stored
+from otagate.sources.effects import Service, Stored
 from otagate.sources.records import Recorder, RoomSync
+from otagate.sources.source import Skipped
 
 HARD_LIFE = timedelta(hours=24)
 """How long the last good answer serves behind a service that fails."""
+
+_KEPT, _SHOWN = 100, 5
 
 Condition = Literal["ok", "degraded", "misconfigured"]
 
 
 @dataclass(slots=True)
 class FeedState:
-    """How a source fares. `not_before`: it wants to be left alone until then. `failures`: so often in a row it could not be read."""
+    """How a source fares. `not_before`: it wants to be left alone until then. `failures`: so often in a row it could not be read.
+
+    `service`: whose limits count, None for a folder. `skipped`: what of it is of no use, the first hundred of `left_out`.
+    """
 
     condition: Condition = "ok"
     sentence: str = "not read yet"
@@ -29,6 +36,15 @@ class FeedState:
     not_before: datetime | None = None
     failures: int = 0
     error: OtagateError | None = None
+    service: Service | None = None
+    skipped: tuple[Skipped, ...] = ()
+    left_out: int = 0
+
+    def leaves_out(self, skipped: Sequence[Skipped]) -> str:
+        """So much of it is of no use: kept by name, and the first of it as the end of a sentence."""
+        self.skipped, self.left_out = tuple(skipped[:_KEPT]), len(skipped)
+        shown = "; ".join(f"{each.what}: {each.why}" for each in skipped[:_SHOWN])
+        return f"; skipped {len(skipped)}: {shown}" if skipped else ""
 
     def now(self, condition: Condition, sentence: str, error: OtagateError | None = None) -> None:
         """From now on it fares like this; `error` is why it could not be read."""
@@ -39,7 +55,9 @@ class FeedState:
     def failed(self, error: SourceError, *, serves_on: bool) -> None:
         """It could not be read. `serves_on`: what it said last is still offered, and told to be old."""
         old = f"; what it said at {self.last_success:%Y-%m-%d %H:%M} UTC serves on" if self.last_success is not None and serves_on else ""
-        self.now("misconfigured" if isinstance(error, SourceMisconfigured) else "degraded", f"{error}{old}", error)
+        wrong = isinstance(error, SourceMisconfigured)
+        todo = "; it is asked again when an operator refreshes it, or when the hub starts" if wrong else ""
+        self.now("misconfigured" if wrong else "degraded", f"{error}{todo}{old}", error)
         self.not_before = error.until if isinstance(error, SourceBusy) else None
         self.failures += 1
 

@@ -129,9 +129,12 @@ class Interrogator:
             self.post(device_id)
 
     def image_added(self, image: Image) -> None:
-        """An image is here: devices that it may or may not fit are asked for their hardware, soon or when they are heard."""
-        if image.facts.hardware_min is None and image.facts.hardware_max is None:
-            return
+        """An image is here: see `releases_changed`."""
+        if image.facts.hardware_min is not None or image.facts.hardware_max is not None:
+            self.releases_changed()
+
+    def releases_changed(self) -> None:
+        """There are others now: devices that one may or may not fit are asked for their hardware, soon or when they are heard."""
         for device in self._registry.devices():
             if self._consultant.wants_hardware(device):
                 self._wanted.add(device.id)

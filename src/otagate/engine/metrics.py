@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,20 +12,23 @@ from prometheus_client.registry import Collector
 
 from otagate import __version__
 from otagate.engine.conductor import Conductor
+from otagate.engine.feeds import Condition
 from otagate.engine.intake import Intake
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.readings import Readings
+from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
 from otagate.model.updates import Update
 
 
 class _Hub(Collector):
-    def __init__(self, readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, journal: Journal) -> None:
+    def __init__(self, readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, refresher: Refresher, journal: Journal) -> None:
         self._readings = readings
         self._registry = registry
         self._conductor = conductor
         self._intake = intake
+        self._refresher = refresher
         self._journal = journal
         self._ended: Counter[tuple[str, str]] = Counter()
 
@@ -44,6 +48,7 @@ class _Hub(Collector):
             devices.add_metric([name, str(online).lower()], count)
         yield devices
         yield from self._updates()
+        yield from self._sources()
         yield CounterMetricFamily("otagate_events_dropped", "Radio events that found the queue full since the start.", value=self._intake.dropped)
         yield CounterMetricFamily("otagate_store_refusals", "Transactions that the store refused since the start.", value=self._journal.refusals)
 
@@ -70,12 +75,37 @@ class _Hub(Collector):
             finished.add_metric([state_name, code], count)
         yield finished
 
+    def _sources(self) -> Iterable[Metric]:
+        words = ("source", "type")
+        state = GaugeMetricFamily("otagate_source_state", "1 for the state that the source is in.", labels=[*words, "state"])
+        releases = GaugeMetricFamily("otagate_source_releases", "Releases that the source offers.", labels=words)
+        skipped = GaugeMetricFamily("otagate_source_skipped", "Entries of the source that are of no use.", labels=words)
+        failures = GaugeMetricFamily("otagate_source_failures", "How often in a row the source could not be read.", labels=words)
+        last = GaugeMetricFamily("otagate_source_last_success_timestamp_seconds", "When the source was read last.", labels=words)
+        due = GaugeMetricFamily("otagate_source_next_refresh_timestamp_seconds", "When the source is due to be read.", labels=words)
+        left = GaugeMetricFamily("otagate_source_quota_left", "What is left of a limit.", labels=[*words, "of", "bucket", "seconds"])
+        for each in self._refresher.views():
+            whose = [each.name, each.type]
+            for word in get_args(Condition):
+                state.add_metric([*whose, word], float(each.state == word))
+            releases.add_metric(whose, each.releases)
+            skipped.add_metric(whose, each.left_out)
+            failures.add_metric(whose, each.failures)
+            if each.last_success is not None:
+                last.add_metric(whose, each.last_success.timestamp())
+            if each.next_refresh is not None:
+                due.add_metric(whose, each.next_refresh.timestamp())
+            for quota in each.quotas:
+                limit = quota.limit
+                left.add_metric([*whose, limit.of, limit.bucket or "", str(int(limit.per.total_seconds()))], quota.amount)
+        yield from (state, releases, skipped, failures, last, due, left)
+
 
 def collectors(
-    readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, *, journal: Journal, ledger: Ledger
+    readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, refresher: Refresher, *, journal: Journal, ledger: Ledger
 ) -> CollectorRegistry:
     """A registry of its own, with everything that the hub tells."""
-    hub = _Hub(readings, registry, conductor, intake, journal)
+    hub = _Hub(readings, registry, conductor, intake, refresher, journal)
     ledger.watch(hub.changed)
     made = CollectorRegistry()
     made.register(hub)

@@ -19,8 +19,6 @@ from otagate.sources.effects import Stored
 from otagate.sources.records import Recorder, RoomSync
 from otagate.sources.source import Offer, Question, Skipped, Source, ZigbeeQuestion, ZwaveQuestion
 
-_SHOWN = 5
-
 
 @dataclass(slots=True)
 class ServiceFeed:
@@ -36,6 +34,9 @@ class ServiceFeed:
     _skipped: tuple[Skipped, ...] = ()
     _asked: frozenset[Question] = frozenset()
     _at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.state.service = self.source.service
 
     @property
     def name(self) -> str:
@@ -87,11 +88,10 @@ class ServiceFeed:
         else:
             kept = (each for each in self._offers if each.question not in questions)
             self._offers = tuple(dict.fromkeys((*kept, *found.offers)))
-            self._skipped, self._asked = (*self._skipped, *found.skipped), self._asked | questions
+            self._skipped, self._asked = tuple(dict.fromkeys((*self._skipped, *found.skipped))), self._asked | questions
         self._at = self.state.last_success = self.clock.now()
         self.state.releases = len(self._offers)
-        shown = "; ".join(f"{each.what}: {each.why}" for each in self._skipped[:_SHOWN])
-        left_out = f"; skipped {len(self._skipped)}: {shown}" if self._skipped else ""
+        left_out = self.state.leaves_out(self._skipped)
         self.state.now("ok", f"{len(self._offers)} releases for {len(self._asked)} kinds of component{left_out}")
         return self._offers != before
 

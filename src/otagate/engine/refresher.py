@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -60,9 +60,14 @@ class Refresher:
         self._clock = clock
         self._talks = talks
         self._sources: Mapping[str, _Source] = {feed.name: _Source(feed) for feed in feeds}
-        self._every = every or {}
+        self.every = dict(every or {})
         self._curious: set[str] = set()
+        self._watchers: list[Callable[[], None]] = []
         offers.watch(self._wonder)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this whenever a source offers other things than before."""
+        self._watchers.append(changed)
 
     def post(self, name: str) -> None:
         """Read a source soon."""
@@ -94,12 +99,16 @@ class Refresher:
             self._curious.discard(name)
             if state.not_before is not None and self._clock.now() < state.not_before:
                 continue
+            if state.condition == "misconfigured":  # to ask again and again would mend nothing
+                continue
             error = await outcome(self._refresh(source, only_news=only_news), what=f"source {name}")
             if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
 
     def _until_again(self, state: FeedState) -> float | None:
         """Seconds until a source that failed is read again by itself, however long its period is; None where it did not fail."""
+        if state.condition == "misconfigured":
+            return None
         if state.not_before is not None:
             return max(1.0, (state.not_before - self._clock.now()).total_seconds())
         return min(_AGAIN * 2 ** min(state.failures - 1, 10), _LONGEST) if state.failures else None
@@ -136,9 +145,17 @@ class Refresher:
                 raise
             if changed:  # whatever the journal says to that
                 self._consultant.post_all()
-            every = self._every.get(feed.name)
-            source.next_refresh = None if every is None else self._clock.now() + every
+                for watcher in self._watchers:
+                    watcher()
+            source.next_refresh = self._next(feed)
             await self._tell(source)
+
+    def _next(self, feed: Feed) -> datetime | None:
+        every, again = self.every.get(feed.name), self._until_again(feed.state)
+        if feed.state.condition == "misconfigured" or (every is None and again is None):
+            return None
+        soonest = min(each for each in (every, None if again is None else timedelta(seconds=again)) if each is not None)
+        return self._clock.now() + soonest
 
     async def _tell(self, source: _Source) -> None:
         now = (source.feed.state.condition, source.feed.state.sentence)
@@ -166,6 +183,10 @@ class Refresher:
             next_refresh=state.not_before or source.next_refresh,
             releases=state.releases,
             error=state.error,
+            quotas=() if state.service is None else tuple(self._talks.left(state.service)),
+            skipped=state.skipped,
+            left_out=state.left_out,
+            failures=state.failures,
         )
 
     def views(self) -> Sequence[SourceView]:

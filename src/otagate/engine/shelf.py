@@ -12,6 +12,7 @@ from otagate.engine.library import Library
 from otagate.model.errors import ImageError, NotInState, SourceError
 from otagate.model.ids import Sha256
 from otagate.ports import Clock, Folder
+from otagate.sources.source import Skipped
 
 LOG = structlog.get_logger("otagate.source")
 
@@ -63,11 +64,11 @@ class Shelf:
                 self.files.pop(name, None)
                 self._wrong.pop(name, None)
             self.folder.keep()
-            wrong = [f"{name}: {sentence}" for name, sentence in (*found.skipped, *self._wrong.items())]
+            wrong = [Skipped(what=name, why=sentence) for name, sentence in (*found.skipped, *self._wrong.items())]
             changed, more = changed or bool(found.files or found.gone), found.more
             self.state.last_success, self.state.releases = self.clock.now(), len(self.files)
-            told = f"; skipped {len(wrong)}: {'; '.join(wrong[:5])}" if wrong else ""
-            self.state.now("degraded" if wrong else "ok", f"{len(self.files)} images{told}")
+            left_out = self.state.leaves_out(wrong)
+            self.state.now("degraded" if wrong else "ok", f"{len(self.files)} images{left_out}")
         return await self._drop_unlisted() or changed
 
     async def _add(self, name: str, data: bytes) -> None:

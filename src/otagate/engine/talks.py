@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeVar
 
 from otagate.model.errors import SourceError, SourceUnintelligible
 from otagate.ports import HttpClient
-from otagate.sources.effects import Conversation, Download, Effect, Response, Send, Service, Stored
+from otagate.sources.effects import Conversation, Download, Effect, Left, Response, Send, Service, Stored
 
 T = TypeVar("T")
 _MOST_EFFECTS = 5_000
@@ -20,6 +21,10 @@ class Talks:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._turns: dict[str, asyncio.Lock] = {}
+
+    def left(self, service: Service) -> Sequence[Left]:
+        """What is left of the limits of a service."""
+        return self._http.left(service)
 
     async def hold(self, service: Service, conversation: Conversation[T]) -> T:
         """Hold it to its end. Raises SourceError; StoreUnavailable and UnknownImage where files are concerned."""

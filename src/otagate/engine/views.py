@@ -15,6 +15,8 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.ports import RadioState
+from otagate.sources.effects import Left
+from otagate.sources.source import Skipped
 
 UpdateStatus = Literal["none", "available", "updating", "updated", "failed", "waiting"]
 T = TypeVar("T")
@@ -153,7 +155,10 @@ class RadioView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceView:
-    """A source as shown; `error` is why it could not be read last."""
+    """A source as shown; `error` is why it could not be read last, and `failures` how often in a row.
+
+    `skipped` is what of its answers is of no use, the first hundred of `left_out`; `quotas` what may still be asked of its service.
+    """
 
     name: str
     type: str
@@ -163,6 +168,15 @@ class SourceView:
     releases: int
     next_refresh: datetime | None = None
     error: OtagateError | None = None
+    quotas: tuple[Left, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    left_out: int = 0
+    failures: int = 0
+
+    @property
+    def calls_left(self) -> int | None:
+        """How many calls may be made now, by the narrowest of its limits; None where nothing limits them."""
+        return min((each.amount for each in self.quotas if each.limit.of == "calls"), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

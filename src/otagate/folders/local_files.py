@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from otagate.model.errors import SourceRefused, SourceUnavailable
 from otagate.ports import Clock, HttpClient, ImageCache
-from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
+from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
 
 class LocalFiles:
@@ -44,6 +45,10 @@ class LocalFiles:
     async def upload(self, service: Service, effect: Upload) -> Response:
         """Never to a file. Raises SourceError."""
         return await self._http.upload(service, effect)
+
+    def left(self, service: Service) -> Sequence[Left]:
+        """Of what lies elsewhere."""
+        return self._http.left(service)
 
     def _read(self, url: str, limit: int) -> bytes:
         path = Path(unquote(urlsplit(url).path))

@@ -25,10 +25,10 @@ from otagate.net.addresses import GuardedResolver
 from otagate.net.answers import Answer, Answers
 from otagate.net.bodies import ACCEPTED, decoder
 from otagate.net.fetching import Fetch, file_name_of
-from otagate.net.quotas import Account, Left
+from otagate.net.quotas import Account
 from otagate.net.replies import retry_after
 from otagate.ports import Clock, ImageCache, Quotas
-from otagate.sources.effects import Expect, Request, Response, Service, Stored, Upload
+from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
 T = TypeVar("T")
 _NO_BODY = frozenset({204, 304})
@@ -78,7 +78,7 @@ class HttpClient:
         self._resolver = GuardedResolver(allow_private)
         self._accounts: dict[str, Account] = {}
         self._doors: dict[str, asyncio.Lock] = {}
-        self._downloads = asyncio.Semaphore(2)  # each holds its file in memory until it is whole
+        self._downloads = asyncio.Semaphore(8)  # each holds in memory what has come of its file; more than one that hang delay no other
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -131,7 +131,7 @@ class HttpClient:
         return await self._with_retries(service, effect.request, lambda: self._ask(service, effect.request, None, form=form), most=0)
 
     def left(self, service: Service) -> list[Left]:
-        """What is left of the service's limits."""
+        """What is left of the service's limits, as far as this life of the hub has asked it anything."""
         account = self._accounts.get(service.name)
         return Account(service).left(self._clock.now()) if account is None else account.left(self._clock.now())
 

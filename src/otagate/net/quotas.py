@@ -10,20 +10,12 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from otagate.sources.effects import Limit, Service
+from otagate.sources.effects import Left, Limit, Service
 
 _SLOTS = 30
 _WORTH_KEEPING = timedelta(minutes=1)  # a shorter period has passed when a hub is up again, and a card has only so many writes
 _LONGEST_PAUSE = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """What is left of one limit."""
-
-    limit: Limit
-    amount: int
 
 
 @dataclass(slots=True)

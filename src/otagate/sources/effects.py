@@ -37,6 +37,14 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What is left of one limit."""
+
+    limit: Limit
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One update service as the client must treat it; sources that share an account share its `name`, and so its limits and pauses.
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from otagate.sources.source import Skipped
 
 T = TypeVar("T")
+_FILES = ("fileName", "name", "url", "binary_url", "fw_binary_url")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}")
 _HEX = re.compile(r"[0-9a-f]+")
 
@@ -81,12 +82,21 @@ def mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def read_each(entries: Iterable[Any], read: Callable[[Mapping[str, Any]], T], *, what: str) -> tuple[list[T], list[Skipped]]:
-    """Read every entry; one that is wrong is skipped and named by its place, and the rest serve."""
+    """Read every entry; one that is wrong is skipped and named by its place and its file, and the rest serve."""
     good: list[T] = []
     skipped: list[Skipped] = []
     for number, entry in enumerate(entries, 1):
         try:
             good.append(read(mapping(entry, what)))
         except BadEntry as error:
-            skipped.append(Skipped(what=f"{what} {number}", why=str(error)))
+            skipped.append(Skipped(what=f"{what} {number}{_file(entry)}", why=str(error)))
     return good, skipped
+
+
+def _file(entry: Any) -> str:
+    """The name of the file that an entry is about, in brackets: without the address, which may be more than a name."""
+    if not isinstance(entry, dict):
+        return ""
+    named = next((value for key in _FILES if isinstance(value := entry.get(key), str) and value.strip()), "")
+    name = "".join(char for char in named.partition("?")[0].rpartition("/")[2] if char.isprintable())[:80]
+    return f" ({name})" if name else ""
