@@ -5,7 +5,7 @@ Adapters (`radios`, `stores`, `net`, `folders`) implement these; only `daemon` k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -375,6 +375,9 @@ class ImageCache(Protocol):
 
     async def remove(self, sha256: Sha256) -> None:
         """Delete the bytes; a reader that has them mapped keeps them. No error where absent."""
+
+    async def strays(self, known: Collection[Sha256], *, before: datetime, most: int) -> Sequence[Sha256]:
+        """At most so many that are stored since before this moment and are not known. Raises StoreUnavailable."""
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------------------------

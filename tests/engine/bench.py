@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from otagate import quirks
@@ -61,10 +61,12 @@ class MemoryCache:
     def __init__(self) -> None:
         self.files: dict[Sha256, bytes] = {}
         self.broken: dict[Sha256, Exception] = {}
+        self.added: dict[Sha256, datetime] = {}
 
     async def add(self, data: bytes | memoryview) -> Sha256:
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
         self.files[sha256] = bytes(data)
+        self.added[sha256] = VirtualClock().now()
         return sha256
 
     def open(self, sha256: Sha256) -> memoryview:
@@ -79,6 +81,9 @@ class MemoryCache:
 
     async def remove(self, sha256: Sha256) -> None:
         self.files.pop(sha256, None)
+
+    async def strays(self, known: Collection[Sha256], *, before: datetime, most: int) -> list[Sha256]:
+        return [each for each in self.files if each not in known and self.added.get(each, before) < before][:most]
 
 
 class FickleStore:

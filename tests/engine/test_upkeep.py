@@ -148,3 +148,28 @@ async def test_images_from_before_the_checks_of_today_are_checked_when_the_hub_b
     async with a_hub(disk=shelf.disk, cache=shelf.cache) as hub:
         await asyncio.sleep(1)
         assert len(hub.library.image(sha256).facts.checks) > 1
+
+
+@instantly
+async def test_bytes_that_a_failed_commit_left_behind_are_swept_away_and_no_image_with_them() -> None:
+    cache = MemoryCache()
+    async with a_hub(cache=cache) as hub:
+        kept = await hub.library.add(image_bytes(1), file_name="a.ota", source="upload", actor="test")
+        stray = await cache.add(b"of a download that nobody came to store")
+        await hub.look(after=timedelta(minutes=30))
+        assert stray in cache.files
+        await hub.look(after=timedelta(days=1))
+        assert list(cache.files) == [kept.sha256]
+
+
+@instantly
+async def test_what_an_earlier_life_left_behind_is_swept_away_at_the_start_within_a_bound() -> None:
+    cache = MemoryCache()
+    for number in range(150):
+        await cache.add(f"{number}".encode())
+    await asyncio.sleep(7_200)
+    async with a_hub(cache=cache) as hub:
+        await asyncio.sleep(10)
+        assert len(cache.files) == 50
+        await hub.look()
+        assert not cache.files

@@ -8,6 +8,7 @@ import resource
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,16 @@ async def test_an_image_that_cannot_be_deleted_is_told(cache: DiskImageCache, ro
     place(root).mkdir(parents=True)
     with pytest.raises(StoreUnavailable, match="cannot be deleted: Is a directory"):
         await cache.remove(ADDRESS)
+
+
+@pytest.mark.asyncio
+async def test_strays_are_what_lies_there_for_a_while_and_nobody_knows(cache: DiskImageCache, root: Path) -> None:
+    addresses = [await cache.add(bytes([number]) * 100) for number in range(5)]
+    known, young, *strays = addresses
+    for each in (known, *strays):
+        os.utime(place(root, each), (1_000_000, 1_000_000))
+    os.utime(place(root, young), (3_000_000, 3_000_000))
+    place(root, known).with_name("notes.txt").write_text("not ours")
+    before = datetime.fromtimestamp(2_000_000, UTC)
+    assert sorted(await cache.strays({known}, before=before, most=10)) == sorted(strays)
+    assert len(await cache.strays({known}, before=before, most=2)) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,8 @@ LOG = structlog.get_logger("otagate.library")
 Watcher = Callable[[Image], None]
 
 _NAME_BOUND = 200
+_SETTLED = timedelta(hours=1)
+_MOST_STRAYS = 100
 
 
 class Library:
@@ -174,6 +177,17 @@ class Library:
             del self._images[sha256]
             self._index()
             await self._cache.remove(sha256)
+
+    async def sweep(self) -> int:
+        """Delete bytes that are no image of the catalogue: of a download that nobody came to store, of a commit that failed.
+
+        What is younger than an hour may still become one. Returns how many were deleted; raises StoreUnavailable.
+        """
+        async with self._lock:
+            strays = await self._cache.strays(self._images.keys(), before=self._clock.now() - _SETTLED, most=_MOST_STRAYS)
+            for each in strays:
+                await self._cache.remove(each)
+        return len(strays)
 
     def from_source(self, source: str) -> Sequence[Image]:
         """The images that a source brought."""

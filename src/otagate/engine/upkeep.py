@@ -1,10 +1,10 @@
-"""What a hub does for itself to live for years: it forgets the oldest facts, copies its store, and checks old images with new checks."""
+"""What a hub does for itself to live for years: it forgets the oldest facts, copies its store, checks old images anew, sweeps its cache."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,6 +16,7 @@ from otagate.ports import Clock, Store, StoreCopies
 LOG = structlog.get_logger("otagate.upkeep")
 
 _BATCH = 500
+_SWEEP_EVERY = timedelta(days=1)
 _BREATH = 0.1
 """Seconds between two batches, in which everybody else may write."""
 
@@ -44,6 +45,7 @@ class Upkeep:
         self._copy_every = copy_every
         self._keep_copies = keep_copies
         self._copied_up_to: int | None = None
+        self._swept: datetime | None = None
         self._bell = asyncio.Event()
 
     def post(self) -> None:
@@ -54,10 +56,12 @@ class Upkeep:
         """Do what is due, for ever; what failed is due again at the next look."""
         while True:
             await self._look(self._library.check_again(), "checking images again")
+            await self._look(self._sweep(), "sweeping the image cache")
             await self._bell.wait()
             self._bell.clear()
             await self._look(self._trim(), "trimming the journal")
             await self._look(self._copy(), "copying the store")
+            await self._look(self._sweep(), "sweeping the image cache")
 
     @staticmethod
     async def _look(work: Awaitable[None], what: str) -> None:
@@ -71,6 +75,16 @@ class Upkeep:
         while more:
             more = await self._journal.forget(keep=self._keep_facts, most=_BATCH)
             await asyncio.sleep(_BREATH)
+
+    async def _sweep(self) -> None:
+        """At the start and then daily, bounded; where there was more than that, at the next look."""
+        now = self._clock.now()
+        if self._swept is not None and abs(now - self._swept) < _SWEEP_EVERY:
+            return
+        deleted = await self._library.sweep()
+        self._swept = None if deleted else now
+        if deleted:
+            LOG.info("bytes without an image deleted", files=deleted)
 
     async def _copy(self) -> None:
         if self._keep_copies == 0:

@@ -12,6 +12,9 @@ import mmap
 import os
 import re
 import weakref
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from otagate.files import clear_unfinished, make_folder, sync, write_durably
@@ -79,6 +82,13 @@ class DiskImageCache:
         self._mapped.pop(sha256, None)
         await asyncio.to_thread(self._remove, sha256)
 
+    async def strays(self, known: Collection[Sha256], *, before: datetime, most: int) -> Sequence[Sha256]:
+        """At most so many that are stored since before this moment, by the clock of the disk, and are not known. Raises StoreUnavailable."""
+        try:
+            return await asyncio.to_thread(lambda: list(islice(self._strays(frozenset(known), before.timestamp()), most)))
+        except OSError as error:
+            raise StoreUnavailable(f"the image cache {self._root} cannot be read: {_reason(error)}") from error
+
     # --- in a thread ---------------------------------------------------------------------------------------------------------------------
 
     def _add(self, data: bytes | memoryview) -> tuple[Sha256, bool]:
@@ -102,6 +112,12 @@ class DiskImageCache:
                 sync(path.parent)
         except OSError as error:
             raise StoreUnavailable(f"the image {sha256} cannot be deleted: {_reason(error)}") from error
+
+    def _strays(self, known: Collection[Sha256], before: float) -> Iterator[Sha256]:
+        for path in (self._root / "sha256").glob("??/??/*"):
+            sha256 = Sha256(path.name)
+            if sha256 not in known and _SHA256.fullmatch(sha256) and path.stat().st_mtime < before:
+                yield sha256
 
     # --- files ---------------------------------------------------------------------------------------------------------------------------
 
