@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -115,6 +116,23 @@ class Daemon:
         async with self._client() as client, client.get(f"/api/v1{path}") as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
+
+    async def problem(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """The status and the document of a call that fails."""
+        async with self._client() as client, client.request(method, f"/api/v1{path}", **options) as answer:
+            return answer.status, await answer.json(content_type="application/problem+json")
+
+    @contextmanager
+    def files_of_at_most(self, size: int) -> Iterator[None]:
+        """While the block lasts no file of the daemon grows beyond so many bytes, as on a disk that is full."""
+        if self._process is None:
+            raise RuntimeError("the daemon does not run")
+        before = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, before)
 
     async def content(self, sha256: str) -> bytes:
         """The bytes of an image."""

@@ -217,7 +217,7 @@ class _SharedLine:
 
 
 @asynccontextmanager
-async def _shared(says: bytes) -> AsyncIterator[tuple[_SharedLine, str]]:
+async def shared(says: bytes) -> AsyncIterator[tuple[_SharedLine, str]]:
     line = _SharedLine(says)
     server = await asyncio.start_server(line.visit, "127.0.0.1", 0)
     async with server:
@@ -227,7 +227,7 @@ async def _shared(says: bytes) -> AsyncIterator[tuple[_SharedLine, str]]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("says", [ANSWER, INDICATION, b"\x00\x17rubbish"], ids=["an answer", "an indication", "rubbish"])
 async def test_a_coordinator_that_another_program_drives_gets_no_byte_from_us(tmp_path: Path, says: bytes) -> None:
-    async with _shared(says) as (line, path):
+    async with shared(says) as (line, path):
         async with hub_at(path, tmp_path / "state") as hub:
             off = await radio_is(hub.desk, "in_use")
             assert "another program drives" in str(off.data["sentence"])
@@ -239,7 +239,7 @@ async def test_a_coordinator_that_another_program_drives_gets_no_byte_from_us(tm
 @pytest.mark.asyncio
 @pytest.mark.parametrize("says", [b"", BOOT], ids=["nothing", "that it has started"])
 async def test_a_silent_coordinator_is_listened_to_before_it_hears_a_byte(tmp_path: Path, says: bytes) -> None:
-    async with _shared(says) as (line, path), hub_at(path, tmp_path / "state", pace=10):
+    async with shared(says) as (line, path), hub_at(path, tmp_path / "state", pace=10):
         async with asyncio.timeout(60):
             await line.spoken_to.wait()
         assert line.heard[0] == b""
@@ -256,7 +256,7 @@ def _left_running(folder: Path) -> Path:
 
 @pytest.mark.asyncio
 async def test_the_network_that_a_killed_hub_left_running_may_be_heard(tmp_path: Path) -> None:
-    async with _shared(INDICATION) as (line, path), hub_at(path, _left_running(tmp_path / "state")):
+    async with shared(INDICATION) as (line, path), hub_at(path, _left_running(tmp_path / "state")):
         async with asyncio.timeout(60):
             await line.spoken_to.wait()
         assert line.heard[0] == b""
@@ -264,6 +264,6 @@ async def test_the_network_that_a_killed_hub_left_running_may_be_heard(tmp_path:
 
 @pytest.mark.asyncio
 async def test_another_host_is_noticed_even_where_a_killed_hub_left_its_network_running(tmp_path: Path) -> None:
-    async with _shared(INDICATION + ANSWER) as (line, path), hub_at(path, _left_running(tmp_path / "state")) as hub:
+    async with shared(INDICATION + ANSWER) as (line, path), hub_at(path, _left_running(tmp_path / "state")) as hub:
         await radio_is(hub.desk, "in_use")
         assert line.heard == [b""]

@@ -29,7 +29,7 @@ DEFAULT_SOCKET = Path("/run/otagate/otagate.sock")
 """Where the packaged unit lets the group otagate in without a token."""
 DEFAULT_TOKEN_FILE = Path("/var/lib/otagate/api-token")
 MAX_TOKEN = 4096
-PLAIN_WIDTH = 400
+PLAIN_WIDTH = 10_000
 """Columns where the output is no terminal: nothing is folded or cut there."""
 
 P = ParamSpec("P")
