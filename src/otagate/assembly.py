@@ -46,6 +46,7 @@ from otagate.model.ids import DeviceId, RadioName
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
+from otagate.radios.anchors import anchor_for
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.ota_transfer import Patience
@@ -222,6 +223,7 @@ class Parts:
             clock=self.clock,
             answers=self.settings.state_dir / "answers",
             allow_private=self.settings.http.allow_private,
+            anchors=anchor_for,
         )
 
     @cached_property

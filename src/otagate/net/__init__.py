@@ -1,7 +1,8 @@
 """Bytes from the network, and where they lie once they are here.
 
-Holds: `cache`, the content-addressed image cache on disk; `http`, the one HTTP client, with `addresses` (who may be reached), `bodies` (bounded
-reading), `fetching` (one file through all of its tries), `quotas` (what a service may be asked), `answers` (kept under their ETag), `replies`.
+Holds: `cache`, the content-addressed image cache on disk; `http`, the one HTTP client, with `addresses` (who may be reached), `trust` (whose
+certificates), `bodies` (bounded reading), `fetching` (one file through all of its tries), `quotas` (what a service may be asked), `answers` (kept
+under their ETag), `replies`.
 
 Imports: model, sources' effects and ports; aiohttp; the standard library's files and maps.
 

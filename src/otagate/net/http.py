@@ -27,6 +27,7 @@ from otagate.net.bodies import ACCEPTED, decoder
 from otagate.net.fetching import Fetch, file_name_of
 from otagate.net.quotas import Account
 from otagate.net.replies import retry_after
+from otagate.net.trust import Anchors, Trust
 from otagate.ports import Clock, ImageCache, Quotas
 from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
@@ -65,6 +66,7 @@ class HttpClient:
         answers: Path,
         allow_private: Collection[str] = (),
         terms: Terms | None = None,
+        anchors: Anchors = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 - spreads calls, guards nothing
     ) -> None:
@@ -75,6 +77,7 @@ class HttpClient:
         self._terms = terms or Terms()
         self._sleep = sleep
         self._jitter = jitter
+        self._trust = Trust(anchors)
         self._resolver = GuardedResolver(allow_private)
         self._accounts: dict[str, Account] = {}
         self._doors: dict[str, asyncio.Lock] = {}
@@ -209,9 +212,11 @@ class HttpClient:
         self._resolver.check_literal(target)
         signed = {} if request.sign is None else dict(request.sign(self._clock.now(), secrets.token_hex(16)))
         data: Any = form if form is not None else request.body
+        trusted = await self._trust.for_url(target)
         try:
             async with asyncio.timeout(self._terms.whole) as deadline:
-                async with self._session.request(request.method, target, headers={**headers, **signed}, data=data, allow_redirects=False) as reply:
+                headers = {**headers, **signed}
+                async with self._session.request(request.method, target, headers=headers, data=data, allow_redirects=False, ssl=trusted) as reply:
                     if url is not None:
                         deadline.reschedule(None)  # a file has bounds of its own
                     yield reply
