@@ -39,6 +39,7 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m hil.bench
 	$(BIN)/python -m hil.bench.upkeep
+	$(BIN)/python -m hil.bench.zwave
 
 night: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m night --timeout 7200

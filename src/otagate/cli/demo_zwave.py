@@ -20,6 +20,9 @@ HOME_ID = 0xDE300001
 INSTALL_WITHIN = 300.0
 """Seconds that npm gets for the driver, once."""
 
+_PACE = 4.0
+"""The driver's longest waits pass this much faster."""
+
 _OLD, _NEW = "1.6", "1.7"
 
 
@@ -113,7 +116,7 @@ async def _started(opened: AsyncExitStack, say: Callable[[str], None]) -> ZwaveR
         if not is_installed():
             say(f"Installing the Z-Wave driver, once ({INSTALL_WITHIN / 60:.0f} minutes at most) ...")
         await asyncio.to_thread(installed, within=INSTALL_WITHIN)
-        rig = await opened.enter_async_context(ZwaveRig([actor.spec for actor in CAST], home_id=HOME_ID))
+        rig = await opened.enter_async_context(ZwaveRig([actor.spec for actor in CAST], home_id=HOME_ID, pace=_PACE))
         await rig.interviewed(*(actor.spec["id"] for actor in CAST))
     except (NodeMissingError, RigError) as error:
         say(f"Without Z-Wave: {' '.join(str(error).split())}")

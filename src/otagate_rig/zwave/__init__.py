@@ -8,6 +8,17 @@ waits. `ZwaveRig` installs, starts, steers and kills them.
 from otagate_rig.node_packages import NodeMissingError, missing_node
 from otagate_rig.zwave.firmware import make_firmware
 from otagate_rig.zwave.install import installed, is_installed
-from otagate_rig.zwave.rig import EUROPE, USA, RigError, ZwaveRig
+from otagate_rig.zwave.rig import EUROPE, HOME_ID, USA, RigError, ZwaveRig
 
-__all__ = ["EUROPE", "USA", "NodeMissingError", "RigError", "ZwaveRig", "installed", "is_installed", "make_firmware", "missing_node"]
+__all__ = [
+    "EUROPE",
+    "HOME_ID",
+    "USA",
+    "NodeMissingError",
+    "RigError",
+    "ZwaveRig",
+    "installed",
+    "is_installed",
+    "make_firmware",
+    "missing_node",
+]

@@ -154,7 +154,7 @@ export class SimulatedNode {
         return {
             id: this.spec.id, firmware: this.spec.firmware, asleep: this.asleep, away: this.away, restarts: this.restarts, staged: firmware.staged != undefined,
             receiving: firmware.transfer ? { target: firmware.transfer.target, bytes: firmware.transfer.length } : null,
-            received: firmware.received, counters: firmware.counters, violations: firmware.violations,
+            received: firmware.received, lastedMs: firmware.lastedMs, counters: firmware.counters, violations: firmware.violations,
         };
     }
 }

@@ -31,6 +31,7 @@ export class FirmwareReceiver {
         this.violations = [];
         this.counters = { requests: 0, fragments: 0, repeated: 0, dropped: 0, completed: 0, aborted: 0, activations: 0 };
         this.received = {}; // target -> sha256 and length of the last whole image
+        this.lastedMs = null; // from the request to the last fragment of that image
         this.watchers = [];
         this.questioned = new Promise((resolve) => (this.question = resolve)); // somebody has asked for its metadata
         this.forget();
@@ -113,7 +114,7 @@ export class FirmwareReceiver {
         const report = (status) => this.send(REQUEST_REPORT, this.spec.ccVersion >= 8 ? [status, 0] : [status]);
         if (refused != undefined) return report(refused);
         this.staged = undefined;
-        this.transfer = { ...request, chunks: [], length: 0, next: 1, asked: 0, heard: Date.now() };
+        this.transfer = { ...request, chunks: [], length: 0, next: 1, asked: 0, began: performance.now(), heard: Date.now() };
         const sent = report(OK);
         setTimeout(() => this.ask(), this.spec.eraseMs);
         return sent;
@@ -208,12 +209,13 @@ export class FirmwareReceiver {
 
     end() {
         clearTimeout(this.timer);
-        const { target, checksum, chunks } = this.transfer;
+        const { target, checksum, chunks, began } = this.transfer;
         const image = Buffer.concat(chunks);
         if (crc16(image) !== checksum) return this.fail(this.faults.abortStatus ?? (this.faults.checksumError ? CHECKSUM_ERROR : UNABLE_TO_RECEIVE));
         if (this.faults.endStatus != undefined && this.faults.endStatus < WAITING_FOR_ACTIVATION) return this.fail(this.faults.endStatus);
         this.transfer = undefined;
         this.counters.completed++;
+        this.lastedMs = performance.now() - began;
         this.received[target] = { sha256: createHash("sha256").update(image).digest("hex"), bytes: image.length };
         if (this.faults.noEndStatus) return;
         if (this.spec.activation) {
