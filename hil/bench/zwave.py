@@ -12,7 +12,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,13 @@ async def compared(extent: Extent, scratch: Path) -> dict[str, Any]:
     return {**hosts, "overhead_percent": percent["seconds"], "transfer_overhead_percent": percent["transfer_seconds"], "pairs": len(pairs)}
 
 
-def _median(values: Any) -> float:
+def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 3)
 
 
 def _percent(pairs: Sequence[dict[str, Turn]], name: str) -> float:
-    return round(statistics.median(100 * (getattr(pair["otagate"], name) / getattr(pair["client"], name) - 1) for pair in pairs), 2)
+    ratios: list[float] = [getattr(pair["otagate"], name) / getattr(pair["client"], name) for pair in pairs]
+    return round(100 * (statistics.median(ratios) - 1), 2)
 
 
 async def loaded(extent: Extent, scratch: Path) -> dict[str, Any]:
