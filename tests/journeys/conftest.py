@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.journeys.hub", "tests.journeys.process", "tests.journeys.zwave", "tests.zwave.program")
+pytest.register_assert_rewrite(
+    "tests.journeys.hub", "tests.journeys.process", "tests.journeys.zwave", "tests.journeys.zwave_service", "tests.zwave.program"
+)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,19 @@ import pytest_asyncio
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import AlreadyUpdating, CannotPause, NotCancellable, NotInState
 from otagate.model.ids import ComponentId
+from otagate_rig.services.zwave import ZwaveFile, ZwaveService
 from otagate_rig.zwave import ZwaveRig
-from tests.formats.test_zwave import hex_file, record
+from tests.formats.zwave_files import as_hex, gbl, updater, zipped
 from tests.journeys.hub import fact, state_is
 from tests.journeys.zwave import NEW, OLD, ZwaveJourney, device_id, firmware, foreign_update, hub_at, require_node
+from tests.journeys.zwave_service import hub_with, offered, order, product_of
 from tests.zwave.program import program_at
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-RAW, HEX, GBL, TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED = range(2, 13)
+TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED, PLAIN = range(2, 11)
 AT_ONCE = range(13, 17)
+DUAL, PLUG, OTHER = 17, 18, 19
 FAULTY: dict[str, dict[str, Any]] = {
     "its battery is low": {"battery": 10},
     "its button is to be pressed": {"faults": {"refuse": 1}},
@@ -30,14 +33,16 @@ FAULTY: dict[str, dict[str, Any]] = {
     "it has no memory left": {"faults": {"endStatus": 7}},
     "its bootloader keeps the old version": {"faults": {"keepVersion": True}},
 }
-FIRST_FAULTY = 20
+FIRST_FAULTY, CONTAINED = 20, 30
 ONCE = {"policy": {"retries": 0}}
 
 NODES: list[dict[str, Any]] = [
-    *({"id": each} for each in (RAW, HEX, GBL, FOREIGN, LATE, EXPLICIT, *AT_ONCE)),
+    *({"id": each} for each in (PLAIN, FOREIGN, LATE, EXPLICIT, *AT_ONCE, *range(CONTAINED, CONTAINED + 7))),
     {"id": CANCELLED, "reportsPerGet": 1},
     {"id": FIXED, "faults": {"notUpgradable": True}},
     {"id": TARGETS, "firmware": [OLD, "7.18"]},
+    {"id": DUAL, "firmware": [OLD, "7.18"], "productId": product_of(DUAL)},
+    *({"id": each, "productId": product_of(each)} for each in (PLUG, OTHER)),
     {"id": SLEEPY, "listening": "sleeping", "battery": 80},
     {"id": HELD, "ccVersion": 7, "activation": True},
     *({"id": FIRST_FAULTY + at} | fault for at, fault in enumerate(FAULTY.values())),
@@ -61,17 +66,29 @@ async def run(rig: ZwaveRig, tmp_path: Path) -> AsyncIterator[ZwaveJourney]:
 # --- what works -----------------------------------------------------------------------------------------------------------------------------
 
 
-def as_hex(image: bytes) -> bytes:
-    return hex_file(*(record(at, image[at : at + 16]) for at in range(0, len(image), 16)))
+CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
+    "firmware.bin": bytes,
+    "firmware.gbl": gbl,
+    "firmware.hex": as_hex,
+    "firmware.otz": as_hex,
+    "firmware.ota": bytes,
+    "updater.exe": updater,
+    "download.zip": lambda image: zipped({"readme.txt": b"hello", "firmware.hex": as_hex(image)}),
+}
+"""Files of makers, by their name: how one is made of an image."""
+
+OFTEN = ("firmware.bin", "firmware.gbl")
 
 
-@pytest.mark.parametrize(("node", "file_name"), [(RAW, "firmware.bin"), (HEX, "firmware.hex")])
-async def test_a_node_is_brought_to_a_new_version_and_receives_the_decoded_image(run: ZwaveJourney, node: int, file_name: str) -> None:
+@pytest.mark.parametrize("name", [each if each in OFTEN else pytest.param(each, marks=pytest.mark.night) for each in CONTAINERS])
+async def test_a_node_is_brought_to_a_new_version_and_receives_the_image_out_of_its_container(run: ZwaveJourney, name: str) -> None:
+    node = CONTAINED + list(CONTAINERS).index(name)
     image = firmware(seed=node)
-    file = as_hex(image) if file_name.endswith(".hex") else image
-    update = await run.ended(await run.order(node, file, file_name=file_name))
-    assert (update.state, update.from_version, update.to_version, update.bytes_total) == ("succeeded", OLD, NEW, len(image))
-    await run.assert_updated(node, image)
+    file = CONTAINERS[name](image)
+    sent = file if name.endswith(".gbl") else image  # the node opens that one itself
+    update = await run.ended(await run.order(node, file, file_name=name))
+    assert (update.state, update.from_version, update.to_version, update.bytes_total) == ("succeeded", OLD, NEW, len(sent))
+    await run.assert_updated(node, sent)
 
 
 async def test_nodes_stand_beside_all_other_devices_with_what_is_known_of_them(run: ZwaveJourney) -> None:
@@ -149,6 +166,31 @@ async def test_an_image_that_is_held_back_is_used_when_an_operator_says_so(run: 
     await run.desk.activate(update, actor="test")
     assert (await run.ended(update)).state == "succeeded"
     await run.assert_updated(HELD, image)
+
+
+# --- from a service ---------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_service_offers_for_a_node_is_installed_file_by_file(rig: ZwaveRig, tmp_path: Path) -> None:
+    main, chip, plug = firmware("1.7", seed=1), firmware("7.19", 3_000, seed=2), firmware("1.7", seed=3)
+    service = ZwaveService(
+        updates=[
+            offered(DUAL, "1.7", ZwaveFile(target=1, image=chip), ZwaveFile(image=main)),
+            offered(PLUG, "1.7", ZwaveFile(image=plug)),
+        ]
+    )
+    async with hub_with(rig, tmp_path / "state", service) as run:
+        updates, refused = await order(run, DUAL, PLUG, OTHER)
+        assert refused == {device_id(OTHER, rig): "no-release"}
+        steps = [(each.component, each.step, each.steps, each.job) for each in updates if each.device == device_id(DUAL, rig)]
+        assert steps == [("1", 1, 2, updates[0].id), ("0", 2, 2, updates[0].id)]
+        assert {(await run.ended(each.id)).state for each in updates} == {"succeeded"}
+        await run.assert_updated(DUAL, main)
+        await run.assert_updated(DUAL, chip, version="7.19", target=1)
+        await run.assert_updated(PLUG, plug)
+    asked = [each for question in service.questions for each in question["devices"] if each["productId"] == f"0x{product_of(DUAL):04x}"]
+    assert {"1": "7.18"} in [each.get("additionalFirmwareVersions") for each in asked]
+    assert all(question["region"] == "europe" for question in service.questions)
 
 
 # --- stopping -------------------------------------------------------------------------------------------------------------------------------
@@ -235,8 +277,8 @@ async def test_a_node_that_says_that_it_cannot_be_updated_is_taken_at_its_word(r
 
 
 async def test_an_image_for_a_target_that_the_node_has_not_is_refused_before_anything_is_sent(run: ZwaveJourney) -> None:
-    await run.told(GBL)
-    request = OrderRequest(devices=(device_id(GBL, run.rig),), image=await run.store(firmware()), version=NEW, component=ComponentId("3"))
+    await run.told(PLAIN)
+    request = OrderRequest(devices=(device_id(PLAIN, run.rig),), image=await run.store(firmware()), version=NEW, component=ComponentId("3"))
     (refused,) = (await run.desk.order(request, actor="test")).refused
     assert refused.error.code == "no-release"
-    assert (await run.rig.node(GBL))["counters"]["requests"] == 0
+    assert (await run.rig.node(PLAIN))["counters"]["requests"] == 0

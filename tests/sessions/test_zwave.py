@@ -207,6 +207,23 @@ def test_a_held_image_is_activated_by_the_process_that_comes_after() -> None:
     story.takes(story.session.activate(story.now)).does(Activate())
 
 
+def test_a_word_that_died_with_the_hub_is_sent_again_where_the_node_still_waits_for_it() -> None:
+    waiting = replace(PREPARED, activation=True)
+    adopted("activating").hears(Connected()).does(Prepare()).hears(waiting).does(Activate()).hears(Answered(255)).nothing()
+    adopted("activating").hears(Connected()).does(Prepare()).hears(replace(waiting, version=NEW)).nothing()
+    adopted("activating").hears(Connected()).does(Prepare()).hears(PREPARED).nothing().hears(Unprepared("it restarts")).nothing()
+
+
+def test_the_word_can_be_repeated_until_nobody_waits_for_the_node_any_more() -> None:
+    story = moving().hears(Ended(253)).tells(Cause.ACCEPTED, Cause.TRANSFERRED, Cause.ACTIVATED).commits().does(Activate()).hears(Answered(None))
+    assert not story.session.over
+    story.takes(story.session.activate(story.now)).does(Activate())
+    with pytest.raises(NotCancellable):
+        story.session.stop(story.now)
+    story.takes(story.session.withdraw(story.now)).nothing()
+    assert story.session.over
+
+
 # --- nobody saw it end --------------------------------------------------------------------------------------------------------------------------
 
 

@@ -217,6 +217,7 @@ class ZwaveRadio:
             targets=0 if metadata is None else len(metadata.firmware_ids),
             largest_fragment=None if metadata is None else metadata.largest_fragment,
             version=components[target].version if target < len(components) else None,
+            activation=metadata is not None and metadata.activation,
         )
         return prepared, metadata
 

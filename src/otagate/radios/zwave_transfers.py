@@ -38,6 +38,10 @@ _RESTART = 5.0
 """Seconds until a node is expected back that does not tell how long it takes: what the driver allows, too."""
 
 
+Work = Callable[[UpdateId, ZwaveLine], Coroutine[Any, Any, words.Event | None]]
+"""What is asked of the driver, and what it tells the session."""
+
+
 class Nodes(Protocol):
     """What sessions need of the nodes."""
 
@@ -260,7 +264,7 @@ class Transfers:
             self._emit(Knocked(update=update))
 
     def _spawn(self, update: UpdateId, effect: words.Effect) -> None:
-        work: Callable[[UpdateId, ZwaveLine], Coroutine[Any, Any, words.Event | None]] | None = {
+        work: Work | None = {
             words.Prepare: self._prepare,
             words.Start: self._start,
             words.AskDriver: self._ask_driver,
@@ -269,11 +273,13 @@ class Transfers:
         }.get(type(effect))
         if work is not None and self._tasks is not None and self._line is not None:
             name = f"zwave:{type(effect).__name__}:{update}".lower()
-            self._tasks.create_task(self._carry_out(update, work(update, self._line)), name=name)
+            self._tasks.create_task(self._carry_out(update, work, self._line), name=name)
 
-    async def _carry_out(self, update: UpdateId, work: Coroutine[Any, Any, words.Event | None]) -> None:
-        session = self._sessions[update]
-        event = await work
+    async def _carry_out(self, update: UpdateId, work: Work, line: ZwaveLine) -> None:
+        session = self._sessions.get(update)
+        if session is None:
+            return
+        event = await work(update, line)
         if event is not None and self._sessions.get(update) is session:
             self._feed(update, event)
 

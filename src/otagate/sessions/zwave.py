@@ -35,11 +35,12 @@ class Phase(enum.Enum):
     READING = enum.auto()  # nothing is under way any more: the node's version will tell
     HELD = enum.auto()
     ACTIVATING = enum.auto()
+    USED = enum.auto()  # the node was told to use the image; its version will tell whether it does, and the word can be repeated
     STOPPED = enum.auto()  # broken off at our word; whoever wanted that says what becomes of the update
     OVER = enum.auto()
 
 
-_ADOPTED = {"offering": Phase.RECALLING, "transferring": Phase.RECALLING, "staged": Phase.HELD, "activating": Phase.OVER}
+_ADOPTED = {"offering": Phase.RECALLING, "transferring": Phase.RECALLING, "staged": Phase.HELD, "activating": Phase.USED}
 _TRIED_AGAIN = (Cause.STALLED, Cause.ABORTED_BY_DEVICE, Cause.EXPIRED)
 _UNWANTED = "the transfer has stopped, as an operator wanted"
 _ASKED_OF_DRIVER = frozenset({Phase.REQUESTED, Phase.MOVING, Phase.RECALLING})
@@ -129,7 +130,7 @@ class Transfer:
 
     def activate(self, now: float) -> Effects:
         """An operator's word, or the end of a pause: the image is to be used."""
-        if self.foreign or not self._connected or self.phase not in (Phase.HELD, Phase.OVER):
+        if self.foreign or not self._connected or self.phase not in (Phase.HELD, Phase.USED):
             return NOTHING
         if self.phase is Phase.HELD:
             self._enter(Phase.ACTIVATING, now)
@@ -139,7 +140,7 @@ class Transfer:
         """Break it off. Raises NotCancellable where that cannot be done any more, RadioUnavailable where nobody knows what the driver does."""
         if self.foreign and self.phase is not Phase.HELD:
             raise NotCancellable("another program began this update; only it can stop it")
-        if self.phase in (Phase.READING, Phase.ACTIVATING, Phase.OVER):
+        if self.phase in (Phase.READING, Phase.ACTIVATING, Phase.USED, Phase.OVER):
             raise NotCancellable("the node has the whole image and was told to use it")
         if not self._connected and self.phase in _ASKED_OF_DRIVER:
             raise RadioUnavailable("the driver cannot be reached, and may go on with the transfer by itself")
@@ -182,7 +183,7 @@ class Transfer:
         if self.phase is Phase.RECALLING:
             self._since = self._asked_at = now
             return (words.AskDriver(),)
-        return (words.Prepare(),) if self.phase is Phase.READING else NOTHING
+        return (words.Prepare(),) if self.phase in (Phase.READING, Phase.USED) and not self.foreign else NOTHING
 
     def _begin(self, now: float) -> Effects:
         self._enter(Phase.PREPARING, now)
@@ -191,6 +192,8 @@ class Transfer:
     def _prepared(self, event: words.Prepared | words.Unprepared, now: float) -> Effects:
         if self.phase is Phase.READING:
             return self._read(event, now)
+        if self.phase is Phase.USED and isinstance(event, words.Prepared):  # the word may have been lost with the hub, or with the connection
+            return (words.Activate(),) if event.activation and not self._brings(event.version) else NOTHING
         if self.phase is not Phase.PREPARING or self.order is None:
             return NOTHING
         if isinstance(event, words.Unprepared):
@@ -260,7 +263,7 @@ class Transfer:
     def _activated(self, event: words.Answered, now: float) -> Effects:
         if self.phase is not Phase.ACTIVATING:
             return NOTHING
-        self._enter(Phase.OVER, now)
+        self._enter(Phase.USED, now)
         if event.status == outcomes.DONE_RESTARTS:
             return (words.Rest(0.0), *self._advance((Cause.RETURNED,), "the node was told to use the image, and does", now))
         if event.status is None:
@@ -277,7 +280,7 @@ class Transfer:
         elif self.phase in _ASKED_OF_DRIVER:
             self._enter(Phase.RECALLING, now)
         elif self.phase is Phase.ACTIVATING:
-            self._enter(Phase.OVER, now)
+            self._enter(Phase.USED, now)
         self.stopping = False
         return NOTHING
 
@@ -300,7 +303,7 @@ class Transfer:
         detail = "the driver knows nothing of the transfer any more: it was started again, or the transfer ended while nobody was connected"
         return self._tell(Outcome(Cause.STALLED, "transfer-interrupted", detail), now)
 
-    def _brings(self, version: Version) -> bool:
+    def _brings(self, version: Version | None) -> bool:
         if self.order is None or self.order.to_version is None:
             return self.order is None or not same_version(version, self.order.from_version)
         return same_version(version, self.order.to_version)
@@ -312,7 +315,7 @@ class Transfer:
         return self._tell(Outcome(Cause.EXPIRED, "asleep", "the node sleeps; the update begins when it wakes up"), now)
 
     def _gone(self, now: float) -> Effects:
-        if self.phase in (Phase.HELD, Phase.OVER, Phase.STOPPED):
+        if self.phase in (Phase.HELD, Phase.USED, Phase.OVER, Phase.STOPPED):
             return NOTHING
         cause = Cause.LOST if self.phase is Phase.ACTIVATING else Cause.DECLINED
         return self._tell(Outcome(cause, "device-gone", "the node was removed from the network"), now)

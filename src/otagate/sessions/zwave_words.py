@@ -13,12 +13,16 @@ from otagate.sessions.effects import Advance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The node's own word, read now: its Firmware Update Meta Data Report, and the version of the target."""
+    """The node's own word, read now: its Firmware Update Meta Data Report, and the version of the target.
+
+    `activation`: it can be told to use an image that it holds.
+    """
 
     upgradable: bool
     targets: int
     largest_fragment: int | None
     version: Version | None
+    activation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

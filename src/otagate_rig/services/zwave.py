@@ -63,11 +63,15 @@ class ZwaveUpdate:
 
 @dataclass(slots=True, kw_only=True)
 class ZwaveService(FakeService):
-    """The service with these updates. `api_key`: it wants this one; `batch`: it has v4. `questions` are the bodies that it was sent."""
+    """The service with these updates. `questions` are the bodies that it was sent.
+
+    `api_key`: it wants this one. `batch`: it has v4. `careless`: it tells updates of every region to everybody, which the real one never does.
+    """
 
     updates: list[ZwaveUpdate] = field(default_factory=list)
     api_key: str | None = None
     batch: bool = True
+    careless: bool = False
     calls_per_minute: int = 2000
     questions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -129,7 +133,7 @@ class ZwaveService(FakeService):
             if each.kind == _kind(device)
             and _numbers(each.version) != runs
             and (each.only_from is None or _numbers(each.only_from) == runs)
-            and (each.region is None or each.region == region)
+            and (self.careless or each.region in (None, region))
             and (version != "v1" or each.channel == "stable")
         ]
         if version in ("v1", "v2"):

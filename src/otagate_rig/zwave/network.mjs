@@ -34,11 +34,30 @@ const regional = (region) => ({
         const told = { [SUPPORTED_COMMANDS]: SUPPORTED_COMMANDS | RF_REGION, [RF_REGION]: region }[data[4]];
         if (told == undefined) return false;
         controller.ackHostMessage(); // its acknowledgement comes through here too, so nothing waits for it
-        const body = [5, RESPONSE, SERIAL_API_SETUP, data[4], told];
-        void controller.sendToHost(Uint8Array.from([SOF, ...body, body.reduce((sum, byte) => sum ^ byte, 0xff)]));
+        void controller.sendToHost(frame([RESPONSE, SERIAL_API_SETUP, data[4], told]));
         return true;
     },
 });
+
+function frame(content) {
+    const body = [content.length + 1, ...content];
+    return Uint8Array.from([SOF, ...body, body.reduce((sum, byte) => sum ^ byte, 0xff)]);
+}
+
+// A node that does not answer any more can be taken out of the network (Remove Failed Node ID, in bytes); the mock knows nothing of it.
+const REQUEST = 0x00, REMOVE_FAILED_NODE = 0x61, REMOVED = 0x01;
+
+const forgetful = {
+    onHostData(controller, data) {
+        if (data[0] !== SOF || data[3] !== REMOVE_FAILED_NODE) return false;
+        const [nodeId, callbackId] = data.subarray(4);
+        controller.ackHostMessage();
+        controller.removeNode({ id: nodeId });
+        void controller.sendToHost(frame([RESPONSE, REMOVE_FAILED_NODE, 0]));
+        void controller.sendToHost(frame([REQUEST, REMOVE_FAILED_NODE, callbackId, REMOVED]));
+        return true;
+    },
+};
 
 // TCP cuts the line where it likes; the mock controller takes one frame at a time.
 function* frames(line) {
@@ -53,7 +72,7 @@ function* frames(line) {
 async function build(scenario) {
     const { serial, port: mockPort } = await createAndOpenMockedZWaveSerialPort();
     const controller = await MockController.create({ homeId: scenario.homeId ?? 0xe1b2c3d4, ownNodeId: 1, mockPort, serial });
-    controller.defineBehavior(...createDefaultMockControllerBehaviors());
+    controller.defineBehavior(...createDefaultMockControllerBehaviors(), forgetful);
     if (scenario.region != undefined) {
         controller.capabilities.supportedFunctionTypes.push(FunctionType.SerialAPISetup);
         controller.defineBehavior(regional(scenario.region));

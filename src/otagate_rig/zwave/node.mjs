@@ -38,8 +38,8 @@ export const capabilities = (spec) => ({
     ],
 });
 
-// An image of the rig says in its first bytes which version it makes of the node; any other image leaves the version as it was.
-const versionIn = (image) => /^OTAGATE-RIG ([0-9]+\.[0-9]+(?:\.[0-9]+)?)\n/.exec(image.subarray(0, 40).toString("latin1"))?.[1];
+// An image of the rig says near its beginning, behind a header if it has one, which version it makes of the node; any other leaves the version as it was.
+const versionIn = (image) => /OTAGATE-RIG ([0-9]+\.[0-9]+(?:\.[0-9]+)?)\n/.exec(image.subarray(0, 80).toString("latin1"))?.[1];
 
 export class SimulatedNode {
     constructor(spec, mock, txDelay) {
