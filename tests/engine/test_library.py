@@ -16,6 +16,7 @@ from otagate.stores.memory import MemoryStore
 from tests.engine.bench import FickleStore, MemoryCache, image_bytes
 from tests.formats.images import build, element, legrand
 from tests.formats.inner import gbl
+from tests.formats.zwave_files import as_hex
 from tests.policy import cases
 from tests.virtual_time import VirtualClock, instantly
 
@@ -50,6 +51,20 @@ async def test_what_is_no_image_or_too_large_is_refused_and_leaves_nothing() -> 
         await shelf.add(image_bytes(2) + b"\x00" * 200_000)
     assert shelf.library.images() == []
     assert shelf.cache.files == {}
+
+
+@instantly
+async def test_what_a_source_promised_is_held_against_the_image_before_it_is_stored() -> None:
+    shelf = Shelf()
+    image = b"\x80" * 600
+    mine = await shelf.add(image, name="mine.bin")
+    for file, name in ((image, "a.bin"), (as_hex(image), "a.hex"), (b"<html>gone</html>", "a.bin")):
+        with pytest.raises(IntegrityMismatch, match="service promised 0000"):
+            await shelf.library.add(file, file_name=name, source="service", actor="test", promised=Sha256("0" * 64))
+    assert [each.sha256 for each in shelf.library.images()] == [mine]  # what an operator gave is not taken away with it
+    assert list(shelf.cache.files) == [mine]
+    again = await shelf.library.add(as_hex(image), file_name="a.hex", source="service", actor="test", promised=mine)
+    assert again.sha256 == mine
 
 
 @instantly

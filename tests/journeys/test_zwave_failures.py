@@ -63,12 +63,12 @@ ROWS: dict[str, Row] = {
     "reports an error in the middle": Row(faults(errorAt=2_000, errorStatus=7), "transfer-stalled", "stopped asking"),
     "stops asking": Row(faults(stopAt=2_000), "transfer-stalled", "stopped asking"),
     "loses the last fragment": Row({"patienceMs": 2_000} | faults(dropLast=True), "transfer-aborted", "broken off"),
-    "asks beyond the end": Row({"patienceMs": 2_000} | faults(outOfBoundsAt=20), "transfer-aborted", "broken off"),
+    "asks beyond the end": Row({"patienceMs": 2_000} | faults(outOfBoundsAt=21), "transfer-aborted", "broken off"),
     "never says how it ended": Row(faults(noEndStatus=True), "transfer-stalled", "never told how the transfer ended"),
     # the driver calls it a success, and only the version knows better
     "keeps the old version": Row(faults(keepVersion=True), "version-unchanged", "tells version 1.6, not 1.7"),
-    "runs a version that nobody ordered": Row(faults(wrongVersion="9.9"), "version-mismatch", "tells version 9.9, not 1.7", "9.9"),
-    "never comes back": Row(faults(brick=True), "version-unknown", "did not tell"),
+    "runs a version that nobody ordered": Row(faults(wrongVersion="9.9"), "version-unchanged", "tells version 9.9, not 1.7", "9.9"),
+    "never comes back": Row(faults(brick=True), "not-confirmed", "version"),
     # it holds the image and cannot use it
     "does not know what it holds": Row(
         {"ccVersion": 7, "activation": True} | faults(activationStatus=0), "activation-failed", "does not know the image"
@@ -161,7 +161,7 @@ async def test_a_damaged_file_is_not_even_stored(run: ZwaveJourney, name: str, f
 async def test_a_file_whose_own_sum_is_wrong_is_refused_before_anything_is_sent(run: ZwaveJourney) -> None:
     await run.told(WHOLE)
     image = await run.store(gbl(firmware())[:-1] + b"\x00", "firmware.gbl")
-    request = OrderRequest(devices=(device_id(WHOLE, run.rig),), image=image, version="3.0", component=ComponentId("0"), force=True)
+    request = OrderRequest(devices=(device_id(WHOLE, run.rig),), image=image, version="3.0", component=ComponentId("0"))
     result = await run.desk.order(request, actor="test")
     assert [each.error.code for each in result.refused] == ["image-corrupt"]
     assert (await run.rig.node(WHOLE))["counters"]["requests"] == 0

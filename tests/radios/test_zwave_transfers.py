@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from otagate.model.errors import DeviceUnreachable, NotCancellable, RadioUnavailable
+from otagate.model.errors import DeviceUnreachable, NotCancellable, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, UpdateId, zwave_component_id, zwave_device_id
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Activate, Park, Send, Watch, Withdraw
@@ -178,6 +178,15 @@ async def test_a_node_that_cannot_be_asked_is_sent_nothing(stage: Stage) -> None
         stage.transfers.command(send())
         told = await stage.advanced()
     assert (told.causes, told.code, told.detail, line.asked) == ((Cause.EXPIRED,), "device-unreachable", "node 2 does not answer", [])
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_was_removed_before_its_turn_ends_its_update_and_nothing_else(stage: Stage) -> None:
+    stage.prepared = UnknownDevice("radio zwave0 does not know it")
+    async with stage.connected(Answers()):
+        stage.transfers.command(send())
+        told = await stage.advanced()
+    assert (told.causes, told.code) == ((Cause.DECLINED,), "device-gone")
 
 
 @pytest.mark.asyncio

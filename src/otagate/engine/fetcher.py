@@ -9,7 +9,7 @@ from datetime import datetime
 from otagate.engine.library import Library
 from otagate.engine.offers import Offers
 from otagate.model.devices import Device
-from otagate.model.errors import ImageError, IntegrityMismatch, NotFound, SourceBusy, SourceError, SourceRefused, UnknownImage
+from otagate.model.errors import ImageError, NotFound, SourceBusy, SourceError, SourceRefused, UnknownImage
 from otagate.model.ids import image_type_of, target_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
@@ -102,13 +102,11 @@ class Fetcher:
         data = bytes(await asyncio.to_thread(self._cache.open, file.sha256))
         actor, image = f"source:{release.source}", None
         try:
-            image = await self._library.add(data, file_name=release.file_name or file.file_name, source=release.source, actor=actor)
+            name = release.file_name or file.file_name
+            image = await self._library.add(data, file_name=name, source=release.source, actor=actor, promised=release.sha256)
         finally:
             if image is None or image.sha256 != file.sha256:  # the wrapper around it, or no image at all
                 await self._cache.remove(file.sha256)
-        if release.sha256 is not None and image.sha256 != release.sha256:
-            await self._library.remove(image.sha256, actor=actor)
-            raise IntegrityMismatch(f"the image has sha256 {image.sha256}, {release.source} promised {release.sha256}")
         return image
 
 

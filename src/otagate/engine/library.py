@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,9 +12,9 @@ from pathlib import Path
 import structlog
 
 from otagate.engine.journal import Journal
-from otagate.formats.identify import CHECKS, identify
+from otagate.formats.identify import CHECKS, identify, is_bare
 from otagate.model.devices import Component
-from otagate.model.errors import ImageError, Malformed, NotInState, UnknownImage
+from otagate.model.errors import ImageError, IntegrityMismatch, Malformed, NotInState, UnknownImage
 from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.releases import Release
@@ -106,13 +107,18 @@ class Library:
         self.image(sha256)
         return self._cache.path(sha256)
 
-    async def add(self, data: bytes, *, file_name: str, source: str, actor: str) -> Image:
+    async def add(self, data: bytes, *, file_name: str, source: str, actor: str, promised: Sha256 | None = None) -> Image:
         """Check and store a file; the same bytes again are the same image.
 
-        What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. Raises Malformed, TooLarge,
-        IntegrityMismatch, StoreUnavailable.
+        What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. `promised`: the digest of what comes
+        out; a file that is sent as it is, is not even looked into before that is settled. Raises Malformed, TooLarge, IntegrityMismatch,
+        StoreUnavailable.
         """
+        if promised is not None and is_bare(data, file_name):
+            await asyncio.to_thread(_require, data, promised, source)
         identified = await asyncio.to_thread(identify, data, self._max_bytes, file_name)
+        if promised is not None:
+            await asyncio.to_thread(_require, identified.view, promised, source)
         async with self._lock:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
@@ -192,6 +198,11 @@ class Library:
     def from_source(self, source: str) -> Sequence[Image]:
         """The images that a source brought."""
         return [image for image in self._images.values() if image.source == source]
+
+
+def _require(data: bytes | memoryview, promised: Sha256, source: str) -> None:
+    if (sha256 := hashlib.sha256(data).hexdigest()) != promised:
+        raise IntegrityMismatch(f"the image has sha256 {sha256}, {source} promised {promised}")
 
 
 def _checks_now(facts: ImageFacts, view: memoryview, limit: int) -> tuple[Check, ...]:

@@ -50,6 +50,11 @@ def identify(data: bytes | memoryview, limit: int, file_name: str = "") -> Ident
     return _tell(data, limit, file_name)
 
 
+def is_bare(data: bytes | memoryview, file_name: str) -> bool:
+    """Whether this is an image for Z-Wave nodes in no container: what is said of the image is said of the file."""
+    return zigbee.MAGIC not in bytes(data[: zigbee.PREFIX_LIMIT]) and zwave.is_bare(data, file_name)
+
+
 def _unpack(data: bytes | memoryview, limit: int) -> Identified:
     """Identify the one file in an archive; an archive within it is opened no more."""
     member = zwave_archive.unpack(data, endings=zwave.ENDINGS, limit=limit)

@@ -45,6 +45,13 @@ def recognise(data: bytes | memoryview, file_name: str) -> bool:
     return _container(view, ending) is not None or _is_raw(view, ending) or ending in ENDINGS - {".ota"}
 
 
+def is_bare(data: bytes | memoryview, file_name: str) -> bool:
+    """Whether the bytes of the file are those that a node is sent."""
+    view, ending = memoryview(data), _ending(file_name)
+    container = _container(view, ending)
+    return container is _gbl or (container is None and _is_raw(view, ending))
+
+
 def decode(data: bytes | memoryview, file_name: str, *, limit: int) -> DecodedFirmware:
     """Take the image out of its container; at most `limit` bytes come out.
 

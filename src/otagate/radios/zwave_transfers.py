@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from otagate.model.errors import NotCancellable, RadioError, RadioUnavailable
+from otagate.model.errors import NotCancellable, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, UpdateId, node_id_of, target_of
 from otagate.model.orders import Activate, Order, Park, Pause, Resume, Send, Serve, Watch, Withdraw
 from otagate.ports import Clock, Emit, ForeignTransfer, Knocked, TransferAdvanced, TransferProgressed
@@ -46,7 +46,7 @@ class Nodes(Protocol):
     """What sessions need of the nodes."""
 
     async def prepare(self, device: DeviceId, target: int) -> tuple[words.Prepared, Metadata | None]:
-        """Ask a node for its metadata and a version, now. Raises RadioError."""
+        """Ask a node for its metadata and a version, now. Raises RadioError, UnknownDevice."""
 
     def rest(self, device: DeviceId, seconds: float) -> None:
         """Leave a node alone for a while."""
@@ -287,6 +287,8 @@ class Transfers:
         order = self._sessions[update].order
         try:
             prepared, _ = await self._nodes.prepare(self._devices[update], 0 if order is None else target_of(order.component) or 0)
+        except UnknownDevice:
+            return words.Gone()  # it was removed before this was its turn
         except RadioError as error:
             return words.Unprepared(str(error))
         return prepared
@@ -358,7 +360,7 @@ class Transfers:
                 methodName="activateFirmware",
                 args=arguments,
             )
-        except RadioError as error:
+        except (RadioError, UnknownDevice) as error:
             LOG.info("activation not answered", update=update, error=str(error))
             return words.Answered(None)
         status = answer.get("response")

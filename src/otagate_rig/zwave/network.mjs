@@ -72,6 +72,7 @@ function* frames(line) {
 async function build(scenario) {
     const { serial, port: mockPort } = await createAndOpenMockedZWaveSerialPort();
     const controller = await MockController.create({ homeId: scenario.homeId ?? 0xe1b2c3d4, ownNodeId: 1, mockPort, serial });
+    controller.capabilities.supportedFunctionTypes.push(FunctionType.RemoveFailedNode);
     controller.defineBehavior(...createDefaultMockControllerBehaviors(), forgetful);
     if (scenario.region != undefined) {
         controller.capabilities.supportedFunctionTypes.push(FunctionType.SerialAPISetup);
