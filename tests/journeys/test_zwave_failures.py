@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from otagate.engine.views import OrderRequest
 from otagate.model.errors import ImageError
-from otagate.model.ids import ComponentId
 from otagate.sessions.zwave_patience import Patience
 from otagate_rig.zwave import ZwaveRig
 from tests.formats.zwave_files import gbl, zipped
@@ -105,7 +103,7 @@ async def test_a_node_that_fails_is_told_with_its_reason(run: ZwaveJourney, why:
     node, row = FIRST + list(ROWS).index(why), ROWS[why]
     image = firmware(size=40_000 if row.code == "image-too-large" and "maxFragment" in row.spec else 4_000)
     update = await run.ended(await run.order(node, image), within=300.0)
-    assert update.error is not None, update
+    assert update.error is not None, f"{update.state} {await run.rig.node(node)}"
     assert (update.state, update.error.code) == ("failed", row.code), update
     assert row.words in update.error.detail
     assert (await run.rig.node(node))["firmware"] == [row.runs]
@@ -158,12 +156,10 @@ async def test_a_damaged_file_is_not_even_stored(run: ZwaveJourney, name: str, f
     assert not await run.desk.images()
 
 
-async def test_a_file_whose_own_sum_is_wrong_is_refused_before_anything_is_sent(run: ZwaveJourney) -> None:
-    await run.told(WHOLE)
-    image = await run.store(gbl(firmware())[:-1] + b"\x00", "firmware.gbl")
-    request = OrderRequest(devices=(device_id(WHOLE, run.rig),), image=image, version="3.0", component=ComponentId("0"))
-    result = await run.desk.order(request, actor="test")
-    assert [each.error.code for each in result.refused] == ["image-corrupt"]
+async def test_a_file_whose_own_sum_is_wrong_fails_before_anything_is_sent(run: ZwaveJourney) -> None:
+    damaged = gbl(firmware())[:-1] + b"\x00"
+    update = await run.ended(await run.order(WHOLE, damaged, file_name="firmware.gbl"))
+    assert (update.state, update.error.code if update.error else None) == ("failed", "image-corrupt")
     assert (await run.rig.node(WHOLE))["counters"]["requests"] == 0
 
 

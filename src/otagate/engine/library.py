@@ -110,9 +110,8 @@ class Library:
     async def add(self, data: bytes, *, file_name: str, source: str, actor: str, promised: Sha256 | None = None) -> Image:
         """Check and store a file; the same bytes again are the same image.
 
-        What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. `promised`: the digest of what comes
-        out; a file that is sent as it is, is not even looked into before that is settled. Raises Malformed, TooLarge, IntegrityMismatch,
-        StoreUnavailable.
+        What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. `promised`: the digest of that; a
+        file that is sent as it is, is not even looked into before it is settled. Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable.
         """
         if promised is not None and is_bare(data, file_name):
             await asyncio.to_thread(_require, data, promised, source)

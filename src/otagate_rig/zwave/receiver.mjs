@@ -126,7 +126,7 @@ export class FirmwareReceiver {
         clearTimeout(this.timer);
         if (Date.now() - transfer.heard > this.spec.patienceMs) return this.fail(UNABLE_TO_RECEIVE);
         this.timer = setTimeout(() => this.ask(), this.spec.retryMs);
-        const first = this.faults.outOfBoundsAt === transfer.next ? 0x7ff0 : transfer.next;
+        const first = transfer.next >= (this.faults.outOfBoundsAt ?? Infinity) ? 0x7ff0 : transfer.next;
         transfer.asked = transfer.next + this.spec.reportsPerGet - 1;
         void this.send(GET, [this.spec.reportsPerGet, ...word(first)]);
     }
