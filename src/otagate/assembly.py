@@ -28,12 +28,15 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
+from otagate.engine.ordering import Ordering
 from otagate.engine.pins import Pins
 from otagate.engine.pulse import Pulse
 from otagate.engine.quotas import StoredQuotas
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.rollout_book import RolloutBook
+from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
@@ -161,6 +164,11 @@ class Parts:
         """Whether everything stands still."""
         return Halt(self.store, self.journal, self.clock)
 
+    @cached_property
+    def rollout_book(self) -> RolloutBook:
+        """Rollouts, as they stand."""
+        return RolloutBook(self.store, self.journal, self.ledger)
+
     # --- what is done -----------------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -174,6 +182,7 @@ class Parts:
             clock=self.clock,
             waits=self.pace.waits,
             halt=self.halt,
+            rollouts=self.rollout_book,
             fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache),
             policy_of=self.policy_of,
         )
@@ -278,6 +287,37 @@ class Parts:
         refresher.watch(self.interrogator.releases_changed)
         return refresher
 
+    @cached_property
+    def controls(self) -> Controls:
+        """What operators do to updates."""
+        return Controls(tools=self.tools, conductor=self.conductor)
+
+    @cached_property
+    def ordering(self) -> Ordering:
+        """What operators order."""
+        return Ordering(
+            store=self.store,
+            registry=self.registry,
+            consultant=self.consultant,
+            ledger=self.ledger,
+            readings=self.readings,
+            radios=self.radios,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """Rollouts, steered."""
+        return Rollouts(
+            book=self.rollout_book,
+            ordering=self.ordering,
+            ledger=self.ledger,
+            registry=self.registry,
+            controls=self.controls,
+            clock=self.clock,
+            pace=self.pace.waits.pace,
+        )
+
     # --- the radios -------------------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -335,6 +375,7 @@ class Parts:
             consultant=self.consultant,
             conductor=self.conductor,
             halt=self.halt,
+            rollouts=self.rollout_book,
             clock=self.clock,
         )
 
@@ -349,7 +390,9 @@ class Parts:
             library=self.library,
             consultant=self.consultant,
             halt=self.halt,
-            controls=Controls(tools=self.tools, conductor=self.conductor),
+            controls=self.controls,
+            rollouts=self.rollouts,
+            ordering=self.ordering,
             interrogator=self.interrogator,
             refresher=self.refresher,
             readings=self.readings,

@@ -93,6 +93,7 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
         await parts.registry.load()
         await parts.library.load()
         await parts.halt.load()
+        await parts.rollout_book.load()
         await parts.conductor.recover()
         async with parts.http, asyncio.TaskGroup() as group, AsyncExitStack() as closing:
             tasks = _Tasks(group)
@@ -116,6 +117,7 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.interrogator.run(), name="interrogator")
     tasks.start(parts.refresher.run(), name="refresher")
     tasks.start(parts.conductor.run(), name="conductor")
+    tasks.start(parts.rollouts.run(), name="rollouts")
     for name in parts.radios:
         tasks.start(parts.life_of(name), name=f"radio:{name}")
     tasks.start(parts.upkeep.run(), name="upkeep")

@@ -19,6 +19,7 @@ from otagate.model.images import Image
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order
 from otagate.model.receipts import Receipt
+from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
 from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
 
@@ -232,7 +233,13 @@ class Updates(Protocol):
         """Every update that has not ended, oldest first."""
 
     async def page(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Sequence[Update]:
         """Newest first; `before` is the last id of the page before."""
 
@@ -303,6 +310,16 @@ class Receipts(Protocol):
         """Insert or replace; receipts before `since` are forgotten, and of the others all but the `most` newest."""
 
 
+class Rollouts(Protocol):
+    """Rollouts, by id."""
+
+    async def put(self, rollout: Rollout) -> None:
+        """Insert or replace."""
+
+    async def all(self) -> Sequence[Rollout]:
+        """Every rollout, oldest first."""
+
+
 class Settings(Protocol):
     """Small durable values of the hub itself: whether everything is halted."""
 
@@ -321,6 +338,7 @@ class Store(Protocol):
     catalogue: Catalogue
     facts: Facts
     receipts: Receipts
+    rollouts: Rollouts
     settings: Settings
 
     def transaction(self) -> AbstractAsyncContextManager[None]:

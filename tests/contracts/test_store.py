@@ -22,6 +22,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import FINAL, State
 from otagate.model.receipts import Receipt, RefusalNote
+from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, RolloutState, Selection, Wave
 from otagate.model.updates import Failure, Update
 from otagate.ports import Store
 from otagate.stores import open_store
@@ -506,6 +507,41 @@ async def test_receipts_are_forgotten_with_age_and_by_number(store: Store) -> No
     assert known == [False, True, True]
 
 
+# --- rollouts --------------------------------------------------------------------------------------------------------------------------
+
+
+def a_rollout(name: str = "r1", **changes: object) -> Rollout:
+    waves = tuple(Wave(plan=plan, devices=(LAMP, PLUG), opened=NOW, proved=NOW, forgiven=1) for plan in DEFAULT_WAVES)
+    plain = Rollout(
+        id=RolloutId(name),
+        name="lamps of the hall",
+        select=Selection(model="LCT0*", group="hall", radio="zigbee0", devices=(LAMP, PLUG)),
+        version="0x01020003",
+        waves=waves,
+        state=RolloutState.RUNNING,
+        sentence="Wave 1 is under way.",
+        actor="token:admin",
+        created=NOW,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_rollout_comes_back_as_it_was_and_keeps_its_place(store: Store) -> None:
+    async with store.transaction():
+        await store.rollouts.put(a_rollout())
+        await store.rollouts.put(a_rollout("r2"))
+        await store.rollouts.put(ended := a_rollout(state=RolloutState.FINISHED, finished=NOW))
+    assert await store.rollouts.all() == [ended, a_rollout("r2")]
+
+
+async def test_updates_are_found_by_their_rollout(store: Store) -> None:
+    mine = [an_update(f"u{n}", rollout=RolloutId("r1"), wave=n) for n in (1, 2)]
+    await put(store, *mine, an_update("u3", rollout=RolloutId("r2")), an_update("u4"))
+    assert await store.updates.page(rollout=RolloutId("r1")) == mine[::-1]
+    assert await store.updates.page(rollout=RolloutId("r1"), before=UpdateId("u2")) == mine[:1]
+    assert await store.updates.page(rollout=RolloutId("r3")) == []
+
+
 # --- transactions ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -557,7 +593,9 @@ async def test_another_task_that_reads_waits_for_the_commit_and_sees_it(store: S
         assert await reader == "yes"
 
 
-@pytest.mark.parametrize("table", ["updates", "devices", "catalogue", "facts", "receipts", "settings", "forget a device", "forget an image"])
+@pytest.mark.parametrize(
+    "table", ["updates", "devices", "catalogue", "facts", "receipts", "rollouts", "settings", "forget a device", "forget an image"]
+)
 async def test_a_write_outside_a_transaction_is_refused_and_changes_nothing(store: Store, table: str) -> None:
     writes = {
         "updates": lambda: store.updates.put(an_update()),
@@ -565,6 +603,7 @@ async def test_a_write_outside_a_transaction_is_refused_and_changes_nothing(stor
         "catalogue": lambda: store.catalogue.put(an_image()),
         "facts": lambda: store.facts.append(a_fact()),
         "receipts": lambda: store.receipts.put(a_receipt(), since=NOW, most=1),
+        "rollouts": lambda: store.rollouts.put(a_rollout()),
         "settings": lambda: store.settings.put("halt", "yes"),
         "forget a device": lambda: store.devices.delete(LAMP),
         "forget an image": lambda: store.catalogue.delete(Sha256("a" * 64)),

@@ -27,10 +27,13 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
+from otagate.engine.ordering import Ordering
 from otagate.engine.pulse import Pulse
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.rollout_book import RolloutBook
+from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
@@ -102,7 +105,7 @@ class FickleStore:
         self.before_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
-        self.receipts = inner.receipts
+        self.receipts, self.rollouts = inner.receipts, inner.rollouts
         self.facts = _Noting(inner)
 
     @asynccontextmanager
@@ -197,6 +200,7 @@ class Bench:
             await hub.registry.load()
             await hub.library.load()
             await hub.halt.load()
+            await hub.rollout_book.load()
             await hub.conductor.recover()
             hub.start()
             yield hub
@@ -228,6 +232,7 @@ class Hub:
         self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
         self.halt = Halt(store, self.journal, clock)
+        self.rollout_book = RolloutBook(store, self.journal, self.ledger)
         bench.services.cache = bench.cache
         talks = Talks(bench.services)
         self.offers = Offers([ServiceFeed(source=each, type="service", registry=self.registry, talks=talks, clock=clock) for each in bench.sources])
@@ -240,6 +245,7 @@ class Hub:
             clock=clock,
             waits=bench.waits,
             halt=self.halt,
+            rollouts=self.rollout_book,
             fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache),
             policy_of=policy_of,
         )
@@ -279,9 +285,23 @@ class Hub:
             consultant=self.consultant,
             conductor=self.conductor,
             halt=self.halt,
+            rollouts=self.rollout_book,
             clock=clock,
         )
         self.errands = Errands()
+        controls = Controls(tools=tools, conductor=self.conductor)
+        ordering = Ordering(
+            store=store,
+            registry=self.registry,
+            consultant=self.consultant,
+            ledger=self.ledger,
+            readings=self.readings,
+            radios=radios,
+            clock=clock,
+        )
+        self.rollouts = Rollouts(
+            book=self.rollout_book, ordering=ordering, ledger=self.ledger, registry=self.registry, controls=controls, clock=clock
+        )
         self.reattach = {ZIGBEE0: asyncio.Event()}
         self.desk = Desk(
             store=store,
@@ -291,7 +311,9 @@ class Hub:
             library=self.library,
             consultant=self.consultant,
             halt=self.halt,
-            controls=Controls(tools=tools, conductor=self.conductor),
+            controls=controls,
+            rollouts=self.rollouts,
+            ordering=ordering,
             interrogator=self.interrogator,
             refresher=self.refresher,
             readings=self.readings,
@@ -324,6 +346,7 @@ class Hub:
             group.create_task(self.interrogator.run())
             group.create_task(self.refresher.run())
             group.create_task(self.conductor.run())
+            group.create_task(self.rollouts.run())
             group.create_task(
                 supervise_radio(
                     self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff(), pulse=self.pulse

@@ -20,6 +20,9 @@ from otagate.engine.views import (
     OrderResult,
     Page,
     RadioView,
+    RolloutRequest,
+    RolloutResult,
+    RolloutView,
     SourceView,
     UpdateView,
 )
@@ -27,6 +30,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutId
 from otagate.ports import RadioBackup
 from otagate.sources.records import RecordPage, RecordQuery
 
@@ -53,7 +57,13 @@ class Readings(Protocol):
         """Every release that a source offers for the device, newest first; raises UnknownDevice."""
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Page[UpdateView]:
         """One page of updates, newest first, of those made before one."""
 
@@ -83,6 +93,12 @@ class Readings(Protocol):
 
     async def records(self, source: str, query: RecordQuery) -> RecordPage:
         """What a service itself recorded; raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
+
+    def rollouts(self) -> Sequence[RolloutView]:
+        """Every rollout, newest first."""
+
+    def rollout(self, rollout_id: RolloutId) -> RolloutView:
+        """One rollout; raises UnknownRollout."""
 
     async def health(self) -> Health:
         """Whether the hub can work."""
@@ -130,6 +146,24 @@ class Orders(Protocol):
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate."""
+
+    async def order_rollout(self, request: RolloutRequest, *, actor: str) -> RolloutResult:
+        """Make a rollout, or only plan it; raises Refused where there is nothing to do or the name is taken."""
+
+    async def pause_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Nothing of it begins any more. Raises NotInState, UnknownRollout."""
+
+    async def resume_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Let it go on; failures so far stop it no more. Raises NotInState, UnknownRollout."""
+
+    async def halt_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Nothing of it moves any more. Raises NotInState, UnknownRollout."""
+
+    async def approve_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Open the wave that waits for an operator. Raises NotInState, UnknownRollout."""
+
+    async def cancel_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """End it. Raises NotInState, UnknownRollout."""
 
     async def halt(self, *, actor: str, because: str | None = None) -> HaltView:
         """Nothing moves on any radio until this is lifted; idempotent. Raises StoreUnavailable where a restart would forget it."""

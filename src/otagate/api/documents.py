@@ -161,6 +161,8 @@ class Update(Document):
     job: str | None
     step: int
     steps: int
+    rollout: str | None
+    wave: int | None = Field(description="the number of its wave there, from 1")
     foreign: bool = Field(description="another program began it; it is watched, and cannot be cancelled here")
 
 

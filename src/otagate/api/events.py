@@ -1,6 +1,7 @@
 """Server-Sent Events: the journal as it grows, and live progress in between.
 
-`id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`, `hub`) and
+`id` is the number of the fact; `Last-Event-ID` continues after it. `event` is the subject (`device`, `update`, `radio`, `source`, `image`,
+`rollout`, `hub`) and
 `data` the object as a GET answers it, with the fact under `fact`; where the object is gone, only its `id`. An update shows the state that the fact
 tells; everything else is as it is now. Live progress is an `update` without an id. A reader that does not keep up is disconnected and comes back
 with `Last-Event-ID`: nothing is kept for it here. Where the journal has forgotten what follows that number, a `hub` event whose fact is `forgotten`
@@ -20,10 +21,12 @@ from pydantic import BaseModel
 from otagate.api import documents, rendering
 from otagate.api.desk import Desk
 from otagate.api.problems import RequestError
+from otagate.api.rollout_documents import rollout_document
 from otagate.api.router import Call, Header, Hub, Route
 from otagate.model.errors import NotFound
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
+from otagate.model.rollouts import RolloutId
 
 BACKLOG = 64
 """Facts that may wait for one reader; the journal itself holds the rest."""
@@ -160,6 +163,8 @@ async def _subject(desk: Desk, fact: Fact) -> BaseModel | None:
             return next((rendering.radio_document(each) for each in desk.radios() if each.name == fact.subject_id), None)
         case "source":
             return next((rendering.source_document(each) for each in await desk.sources() if each.name == fact.subject_id), None)
+        case "rollout":
+            return rollout_document(desk.rollout(RolloutId(fact.subject_id)))
         case "hub":
             return None
 

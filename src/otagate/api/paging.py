@@ -36,7 +36,7 @@ class Cursor:
         return None if cursor is None else bytes.fromhex(cursor.removeprefix(self.letter)).decode("ascii")
 
 
-DEVICES, UPDATES, IMAGES = Cursor(letter="d"), Cursor(letter="u"), Cursor(letter="i")
+DEVICES, UPDATES, IMAGES, ROLLOUTS = Cursor(letter="d"), Cursor(letter="u"), Cursor(letter="i"), Cursor(letter="r")
 LOG, JOURNAL, RECORDS = (Cursor(letter=each, numbers=True) for each in "ljr")
 
 

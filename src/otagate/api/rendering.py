@@ -123,6 +123,8 @@ def update_document(view: views.UpdateView) -> documents.Update:
         job=update.job,
         step=update.step,
         steps=update.steps,
+        rollout=update.rollout,
+        wave=None if update.rollout is None else update.wave + 1,
         foreign=update.foreign,
     )
 

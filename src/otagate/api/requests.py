@@ -137,6 +137,7 @@ class UpdateFilters(Query):
 
     state: Annotated[str, StringConstraints(pattern=rf"^(?:{_STATES})(?:,(?:{_STATES})){{0,{len(State) - 1}}}$")] | None = None
     device: Name | None = None
+    rollout: Name | None = None
     limit: Limit = 100
     cursor: UpdateCursor | None = None
 

@@ -10,6 +10,7 @@ from otagate.api.requests import LogFilters, OrderBody, UpdateFilters
 from otagate.api.router import Call, Header, Reply, Route
 from otagate.engine.views import OrderKey
 from otagate.model.ids import DeviceId, UpdateId
+from otagate.model.rollouts import RolloutId
 
 PATH = "/api/v1/updates"
 IDEMPOTENCY_KEY = Header(
@@ -47,7 +48,13 @@ async def list_updates(call: Call, query: UpdateFilters) -> documents.Page[docum
     """Every update, a page at a time, newest first."""
     device = None if query.device is None else DeviceId(query.device)
     last = paging.UPDATES.read(query.cursor)
-    page = await call.desk.updates(states=query.states, device=device, limit=query.limit, before=None if last is None else UpdateId(last))
+    page = await call.desk.updates(
+        states=query.states,
+        device=device,
+        rollout=None if query.rollout is None else RolloutId(query.rollout),
+        limit=query.limit,
+        before=None if last is None else UpdateId(last),
+    )
     items = tuple(rendering.update_document(each) for each in page.items)
     return documents.Page[documents.Update](items=items, next_cursor=paging.UPDATES.write(page.last))
 

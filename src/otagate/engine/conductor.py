@@ -20,6 +20,7 @@ from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownI
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order, Park, Pause, Resume, Serve, Withdraw
+from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
@@ -52,6 +53,7 @@ class Conductor:
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
         tools.halt.watch(self._halted)
+        tools.rollouts.watch(self._rollout_changed)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -182,9 +184,19 @@ class Conductor:
     def _halted(self, on: bool) -> None:
         """Everything stands still, or goes on: every session is told at once, and every course looks again."""
         for course in self._courses.values():
-            if not course.update.paused:
+            if not course.update.paused and not self._tools.rollouts.stills(course.update):
                 course.radio.command(Pause(update=course.update.id) if on else Resume(update=course.update.id))
             course.mailbox.put(Changed())
+        self.wake()
+
+    def _rollout_changed(self, before: Rollout | None, after: Rollout) -> None:
+        """A rollout goes on, or stands still with everything that it has on the air."""
+        halted = after.state is RolloutState.HALTED
+        if before is not None and halted is not (before.state is RolloutState.HALTED):
+            for course in self._courses.values():
+                if course.update.rollout == after.id and not course.update.paused and not self._tools.halt.on:
+                    course.radio.command(Pause(update=course.update.id) if halted else Resume(update=course.update.id))
+                course.mailbox.put(Changed())
         self.wake()
 
     def _forget(self, update: Update) -> None:
@@ -248,7 +260,8 @@ class Conductor:
         }
         devices = {device.id: device for device in registry.devices()}
         paused = frozenset(each.id for each in self._rows.values() if each.paused)
-        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused, asleep=frozenset(registry.asleep))
+        held = {each.id: verdict for each in self._rows.values() if self._queues(each) and (verdict := self._tools.rollouts.hold(each)) is not None}
+        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused, asleep=frozenset(registry.asleep), held=held)
 
     async def _tell_waits(self) -> None:
         now = self._tools.clock.monotonic()

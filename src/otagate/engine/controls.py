@@ -21,6 +21,7 @@ class Controls:
         self._ledger = tools.ledger
         self._updates = tools.store.updates
         self._halt = tools.halt
+        self._rollouts = tools.rollouts
         self._conductor = conductor
 
     async def cancel(self, update_id: UpdateId, actor: str) -> Update:
@@ -75,7 +76,7 @@ class Controls:
     async def resume(self, update_id: UpdateId, actor: str) -> Update:
         """Let a paused update go on, once nothing else is halted either. Raises NotInState, UnknownUpdate, StoreUnavailable."""
         changed = await self._ledger.amend(update_id, "resumed", check=_require_paused, actor=actor, paused=False, reason=None)
-        if not self._halt.on:
+        if not self._halt.on and not self._rollouts.stills(changed):
             self._conductor.command(changed, Resume(update=update_id))
         return changed
 

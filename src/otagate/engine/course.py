@@ -23,6 +23,7 @@ from otagate.engine.library import Library
 from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, Told
 from otagate.engine.progress import Progress
 from otagate.engine.registry import Registry
+from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
@@ -49,6 +50,7 @@ class Tools:
     clock: Clock
     waits: Waits
     halt: Halt
+    rollouts: RolloutBook
     fetcher: Fetcher
     policy_of: Callable[[Device], PolicySettings]
 
@@ -184,8 +186,8 @@ class Course:
 
     @property
     def _held(self) -> bool:
-        """Whether an operator wants it to stand still: this update, or everything."""
-        return self.update.paused or self.tools.halt.on
+        """Whether an operator wants it to stand still: this update, its rollout, or everything."""
+        return self.update.paused or self.tools.halt.on or self.tools.rollouts.stills(self.update)
 
     def _in_charge(self) -> bool:
         """Whether silence is the device's: its radio is up and nobody told it to wait."""

@@ -23,6 +23,7 @@ from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
+from otagate.engine.rollouts import Rollouts
 from otagate.engine.views import (
     DeviceView,
     HaltView,
@@ -34,6 +35,9 @@ from otagate.engine.views import (
     OrderResult,
     Page,
     RadioView,
+    RolloutRequest,
+    RolloutResult,
+    RolloutView,
     SourceView,
     UpdateView,
 )
@@ -43,6 +47,7 @@ from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.ports import Clock, Radio, RadioBackup, Store
 from otagate.sources.records import RecordPage, RecordQuery
@@ -64,6 +69,8 @@ class Desk:
         consultant: Consultant,
         halt: Halt,
         controls: Controls,
+        rollouts: Rollouts,
+        ordering: Ordering,
         interrogator: Interrogator,
         refresher: Refresher,
         readings: Readings,
@@ -80,6 +87,8 @@ class Desk:
         self._consultant = consultant
         self._halt = halt
         self._controls = controls
+        self._rollouts = rollouts
+        self._ordering = ordering
         self._interrogator = interrogator
         self._refresher = refresher
         self._readings = readings
@@ -87,7 +96,6 @@ class Desk:
         self._radios = radios
         self._reattach = reattach
         self._metrics = metrics
-        self._ordering = Ordering(store=store, registry=registry, consultant=consultant, ledger=ledger, readings=readings, radios=radios, clock=clock)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
 
@@ -113,10 +121,16 @@ class Desk:
         return await self._readings.offers(device_id)
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Page[UpdateView]:
         """One page of updates, newest first, of those made before one."""
-        return await self._readings.updates(states=states, device=device, limit=limit, before=before)
+        return await self._readings.updates(states=states, device=device, rollout=rollout, limit=limit, before=before)
 
     async def update(self, update_id: UpdateId) -> UpdateView:
         """One update; raises UnknownUpdate."""
@@ -219,11 +233,49 @@ class Desk:
             override=update.override,
             because=update.because,
             hold_activation=update.hold_activation,
+            rollout=self._rollouts.going(update),
+            wave=update.wave,
         )
         result = await self.order(request, actor=actor)
         if result.refused:
             raise result.refused[0].error
         return result.updates[0]
+
+    # --- rollouts ---------------------------------------------------------------------------------------------------------------------
+
+    def rollouts(self) -> Sequence[RolloutView]:
+        """Every rollout, newest first."""
+        return self._rollouts.views()
+
+    def rollout(self, rollout_id: RolloutId) -> RolloutView:
+        """One rollout; raises UnknownRollout."""
+        return self._rollouts.view(rollout_id)
+
+    async def order_rollout(self, request: RolloutRequest, *, actor: str) -> RolloutResult:
+        """Make a rollout, or only plan it. Raises Refused where there is nothing to do or the name is taken, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.order(request, actor=actor), what="rollout")
+
+    async def pause_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Nothing of it begins any more. Raises NotInState, UnknownRollout, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.pause(rollout_id, actor=actor), what="pause rollout")
+
+    async def resume_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Let it go on; failures so far stop it no more. Raises NotInState, UnknownRollout, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.resume(rollout_id, actor=actor), what="resume rollout")
+
+    async def halt_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Nothing of it moves any more. Raises NotInState, UnknownRollout, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.halt(rollout_id, actor=actor), what="halt rollout")
+
+    async def approve_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """Open the wave that waits for an operator. Raises NotInState, UnknownRollout, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.approve(rollout_id, actor=actor), what="approve rollout")
+
+    async def cancel_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        """End it. Raises NotInState, UnknownRollout, StoreUnavailable."""
+        return await self._errands.do(self._rollouts.cancel(rollout_id, actor=actor), what="cancel rollout")
+
+    # --- everything at once -----------------------------------------------------------------------------------------------------------
 
     def halted(self) -> HaltView | None:
         """Who halted everything, when and why; None where nothing is halted."""

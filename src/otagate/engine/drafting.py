@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from otagate.engine.consultant import Consultant
@@ -99,7 +100,7 @@ class Drafting:
             loop = judge_loop(made.completed_transfers)
             if not loop.allowed:
                 raise refusal(loop)
-            return made
+            return made if request.rollout is None else replace(made, rollout=request.rollout, wave=request.wave)
 
         parts = parts_of(device, choice.chosen, self._consultant.releases_for) if request.component is None else []
         for other, _ in parts:

@@ -29,8 +29,8 @@ Watcher = Callable[[Update], None]
 """Is told of every row that has changed, after it is on disk and before anybody else goes on."""
 
 Obstacle = AlreadyUpdating | UnknownImage
-Within = Callable[[Sequence[Update | Obstacle]], Awaitable[None]]
-"""Is told inside of the transaction what it makes, and may write more; what it raises undoes all."""
+Within = Callable[[Sequence[Update | Obstacle], Entry], Awaitable[None]]
+"""Is told inside of the transaction what it makes, and may write and tell more; what it raises undoes all."""
 
 
 class Ledger:
@@ -89,7 +89,7 @@ class Ledger:
                 changed.append(update)
                 results.append(update)
             if within is not None:
-                await within(results)
+                await within(results, entry)
         self._changed(*changed)
         return results
 

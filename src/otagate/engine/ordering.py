@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from otagate.engine.consultant import Consultant
 from otagate.engine.drafting import Drafting
+from otagate.engine.journal import Entry
 from otagate.engine.ledger import Ledger, Obstacle
 from otagate.engine.readings import Readings
 from otagate.engine.registry import Registry
@@ -51,11 +52,11 @@ class Ordering:
         Raises StoreUnavailable with nothing made, and KeyReused where the key was given with another order.
         """
         if request.dry_run:
-            drafts, refused = await self._draft(request, actor)
+            drafts, refused = await self.draft(request, actor)
             return self._result(drafts, refused)
         if key is not None and (receipt := await self._store.receipts.get(actor, key.key)) is not None:
             return await self._told_again(receipt, key)
-        drafts, refused = await self._draft(request, actor)
+        drafts, refused = await self.draft(request, actor)
         if not drafts and key is None:
             return self._result((), refused)
         try:
@@ -63,7 +64,7 @@ class Ordering:
         except _OrderedMeanwhile as known:
             return await self._told_again(known.receipt, known.key)
 
-    async def _draft(self, request: OrderRequest, actor: str) -> tuple[list[Update], list[Refusal]]:
+    async def draft(self, request: OrderRequest, actor: str) -> tuple[list[Update], list[Refusal]]:
         drafts: list[Update] = []
         refused: list[Refusal] = []
         for device_id in dict.fromkeys(request.devices):
@@ -81,7 +82,7 @@ class Ordering:
     async def _make(self, drafts: Sequence[Update], refused: list[Refusal], actor: str, key: OrderKey | None) -> OrderResult:
         made: list[Update] = []
 
-        async def settle(results: Sequence[Update | Obstacle]) -> None:
+        async def settle(results: Sequence[Update | Obstacle], _: Entry) -> None:
             for draft, result in zip(drafts, results, strict=True):
                 if isinstance(result, Update):
                     made.append(result)

@@ -11,12 +11,14 @@ from otagate.engine.halt import Halt
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
+from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.views import ComponentView, DeviceView, Health, JournalFilter, Offer, Page, RadioView, UpdateStatus, UpdateView
 from otagate.model.devices import Device
 from otagate.model.errors import StoreError
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.model.versions import Version, same_version
 from otagate.ports import Clock, Store
@@ -51,6 +53,7 @@ class Readings:
         consultant: Consultant,
         conductor: Conductor,
         halt: Halt,
+        rollouts: RolloutBook,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -60,6 +63,7 @@ class Readings:
         self._consultant = consultant
         self._conductor = conductor
         self._halt = halt
+        self._rollouts = rollouts
         self._clock = clock
 
     # --- devices ----------------------------------------------------------------------------------------------------------------------
@@ -117,10 +121,16 @@ class Readings:
     # --- updates ----------------------------------------------------------------------------------------------------------------------
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Page[UpdateView]:
         """One page of updates, newest first, of those made before one."""
-        rows = list(await self._store.updates.page(states=states, device=device, limit=limit + 1, before=before))
+        rows = list(await self._store.updates.page(states=states, device=device, rollout=rollout, limit=limit + 1, before=before))
         last = rows[limit - 1].id if len(rows) > limit else None
         return Page(items=[self.update_view(row) for row in rows[:limit]], last=last)
 
@@ -147,7 +157,7 @@ class Readings:
             return update.reason
         if update.paused:
             return "paused"
-        if self._halt.on:
+        if self._halt.on or self._rollouts.stills(update):
             return "halted"
         verdict = self._conductor.waits_for(update.id)
         return update.reason if verdict is None else verdict.reason

@@ -12,6 +12,7 @@ from otagate.model.errors import OtagateError
 from otagate.model.facts import Fact, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.releases import Release
+from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.ports import RadioState
@@ -96,7 +97,7 @@ class OrderRequest:
     `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `hold_activation`: bring the
     image to the device and wait for the word to use it.
 
-    `release` is what an update was made for that is tried again.
+    `release` is what an update was made for that is tried again, `rollout` and `wave` where it belongs.
     """
 
     devices: tuple[DeviceId, ...]
@@ -104,6 +105,8 @@ class OrderRequest:
     component: ComponentId | None = None
     image: Sha256 | None = None
     release: Release | None = None
+    rollout: RolloutId | None = None
+    wave: int = 0
     when: Literal["now", "window"] | datetime = "now"
     allow_downgrade: bool = False
     force: bool = False
@@ -137,6 +140,43 @@ class OrderResult:
     updates: tuple[UpdateView, ...]
     refused: tuple[Refusal, ...]
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRequest:
+    """A rollout as it is ordered; `version` and `when` as of an order."""
+
+    name: str
+    select: Selection
+    version: str | int | None = None
+    waves: tuple[WavePlan, ...] = DEFAULT_WAVES
+    when: Literal["now", "window"] | datetime = "now"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveView:
+    """A wave, where it stands, and how its devices did."""
+
+    wave: Wave
+    state: WaveState
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    """A rollout as shown."""
+
+    rollout: Rollout
+    waves: tuple[WaveView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutResult:
+    """What an order of a rollout made (or, for a dry run, would make), and which devices are left out and why."""
+
+    rollout: RolloutView
+    refused: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -235,6 +235,12 @@ class UnknownUpdate(NotFound):
     code: ClassVar[str] = "unknown-update"
 
 
+class UnknownRollout(NotFound):
+    """No rollout has this id."""
+
+    code: ClassVar[str] = "unknown-rollout"
+
+
 class UnknownImage(NotFound):
     """No image has this sha256."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Subject = Literal["update", "device", "radio", "source", "image", "hub"]
+Subject = Literal["update", "device", "radio", "source", "image", "rollout", "hub"]
 Scalar = str | int | float | bool | None
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
+from otagate.model.rollouts import RolloutId
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version
 
@@ -31,7 +32,8 @@ class Update:
     `from_version` is then the right one. `foreign`: another program began it through the same controller; it is watched, and neither stopped nor
     begun again by us.
     `release` is the offer that is to be fetched, as it was when the update was made; None for an image that was stored then. `override` are the
-    guards that its order overruled one by one, and `because` is what the operator said of it.
+    guards that its order overruled one by one, and `because` is what the operator said of it. `rollout` is what it belongs to, and `wave` the index
+    of its wave there.
     """
 
     id: UpdateId
@@ -68,6 +70,8 @@ class Update:
     step: int = 1
     steps: int = 1
     foreign: bool = False
+    rollout: RolloutId | None = None
+    wave: int = 0
 
     @property
     def holds(self) -> bool:

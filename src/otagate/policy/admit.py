@@ -40,13 +40,17 @@ class RadioAir:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Air:
-    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices."""
+    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
+
+    `held`: what waits for its rollout, and why.
+    """
 
     radios: Mapping[RadioName, RadioAir]
     devices: Mapping[DeviceId, Device]
     halted: bool = False
     paused: frozenset[UpdateId] = field(default=frozenset())
     asleep: Set[DeviceId] = field(default=frozenset())
+    held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,10 @@ def _paused(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("paused", "The update is paused.") if update.id in slots.air.paused else None
 
 
+def _held(update: Update, slots: _Slots) -> Verdict | None:
+    return slots.air.held.get(update.id)
+
+
 def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     if update.not_before is None or update.not_before <= slots.now:
         return None
@@ -169,7 +177,7 @@ def _slot(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
 
 
-_RULES: tuple[_Rule, ...] = (_halted, _paused, _not_before, _in_use, _predecessor, _radio, _device, _slot)
+_RULES: tuple[_Rule, ...] = (_halted, _paused, _held, _not_before, _in_use, _predecessor, _radio, _device, _slot)
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from otagate.model.errors import StoreCorrupt, StoreError
 from otagate.model.facts import Fact
 from otagate.model.images import Image
 from otagate.model.receipts import Receipt
+from otagate.model.rollouts import Rollout
 from otagate.model.updates import Update
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ def _plain(value: object) -> object:
     """What JSON has no form for, one level down."""
     if isinstance(value, datetime):
         return stored_time(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, Mapping):
@@ -85,3 +88,4 @@ DEVICES = Codec(Device, "device")
 IMAGES = Codec(Image, "image")
 FACTS = Codec(Fact, "fact")
 RECEIPTS = Codec(Receipt, "receipt")
+ROLLOUTS = Codec(Rollout, "rollout")

@@ -21,8 +21,9 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.receipts import Receipt
+from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, UPDATES, storable
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, ROLLOUTS, UPDATES, storable
 from otagate.stores.gate import Gate
 
 
@@ -36,6 +37,7 @@ class _Tables:
     facts: list[str] = field(default_factory=list)
     forgotten: int = 0  # facts before those
     receipts: dict[tuple[str, str], str] = field(default_factory=dict)
+    rollouts: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> _Tables:
@@ -55,6 +57,7 @@ class MemoryStore:
         self.catalogue: ports.Catalogue = _Catalogue(self)
         self.facts: ports.Facts = _Facts(self)
         self.receipts: ports.Receipts = _Receipts(self)
+        self.rollouts: ports.Rollouts = _Rollouts(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -124,7 +127,13 @@ class _Updates:
         return [each for each in await self._all() if not each.ended and (device is None or each.device == device)]
 
     async def page(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Sequence[Update]:
         everything = await self._all()
         if before is not None:
@@ -132,7 +141,11 @@ class _Updates:
             # ids sort by creation, so a row that is gone meanwhile still has its place
             end = ids.index(before) if before in ids else max((number + 1 for number, each in enumerate(ids) if each < before), default=0)
             everything = everything[:end]
-        fitting = [each for each in everything if (states is None or each.state in states) and (device is None or each.device == device)]
+        fitting = [
+            each
+            for each in everything
+            if (states is None or each.state in states) and device in (None, each.device) and rollout in (None, each.rollout)
+        ]
         return fitting[::-1][: max(limit, 0)]
 
     async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:
@@ -243,6 +256,18 @@ class _Receipts:
         known = sorted((RECEIPTS.decode(each) for each in tables.receipts.values()), key=lambda each: each.at)[::-1]
         kept = [each for each in known if each.at >= since][: max(most, 0)]
         tables.receipts = {(each.actor, each.key): tables.receipts[each.actor, each.key] for each in kept}
+
+
+class _Rollouts:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def put(self, rollout: Rollout) -> None:
+        self._store.writing().rollouts[rollout.id] = ROLLOUTS.encode(rollout)
+
+    async def all(self) -> Sequence[Rollout]:
+        async with self._store.reading() as tables:
+            return [ROLLOUTS.decode(each) for each in tables.rollouts.values()]
 
 
 class _Settings:

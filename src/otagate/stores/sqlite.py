@@ -21,12 +21,13 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import FINAL, State
 from otagate.model.receipts import Receipt
+from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, UPDATES, storable, stored_time
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, ROLLOUTS, UPDATES, storable, stored_time
 from otagate.stores.gate import Gate
 from otagate.stores.sqlite_file import FileLock, Migration, load_migrations, open_file, translate, translated
 
-Parameter = str | int
+Parameter = str | int | None
 Row = tuple[str | int, ...]
 
 _LAST = 2**63 - 1
@@ -49,6 +50,7 @@ class SqliteStore:
         self.catalogue: ports.Catalogue = _Catalogue(self)
         self.facts: ports.Facts = _Facts(self)
         self.receipts: ports.Receipts = _Receipts(self)
+        self.rollouts: ports.Rollouts = _Rollouts(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -187,12 +189,13 @@ class _Updates:
         kept = "UPDATE updates SET document = ? WHERE id = ? AND state = ? RETURNING id"  # the most frequent write: it touches no index
         if not await self._store.write(kept, document, update.id, update.state.value):
             await self._store.write(
-                "INSERT INTO updates (id, device, component, state, document) VALUES (?, ?, ?, ?, ?) "
+                "INSERT INTO updates (id, device, component, state, rollout, document) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document",
                 update.id,
                 update.device,
                 update.component,
                 update.state.value,
+                update.rollout,
                 document,
             )
 
@@ -209,7 +212,13 @@ class _Updates:
         return await self._select(f"{condition} ORDER BY sequence", *parameters)
 
     async def page(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Sequence[Update]:
         conditions: list[str] = ["true"]
         parameters: list[Parameter] = []
@@ -219,6 +228,9 @@ class _Updates:
         if device is not None:
             conditions.append("device = ?")
             parameters.append(device)
+        if rollout is not None:
+            conditions.append("rollout = ?")
+            parameters.append(rollout)
         if before is not None:
             # ids sort by creation, so a row that is gone meanwhile still has its place
             own, gone = "SELECT sequence FROM updates WHERE id = ?", "SELECT max(sequence) + 1 FROM updates WHERE id < ?"
@@ -331,6 +343,18 @@ class _Receipts:
         await self._store.write("DELETE FROM receipts WHERE at < ?", stored_time(since))
         sql = "DELETE FROM receipts WHERE sequence NOT IN (SELECT sequence FROM receipts ORDER BY at DESC, sequence DESC LIMIT ?)"
         await self._store.write(sql, _bounded(most))
+
+
+class _Rollouts:
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def put(self, rollout: Rollout) -> None:
+        sql = "INSERT INTO rollouts (id, document) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document"
+        await self._store.write(sql, rollout.id, ROLLOUTS.encode(rollout))
+
+    async def all(self) -> Sequence[Rollout]:
+        return [ROLLOUTS.decode(str(row[0])) for row in await self._store.read("SELECT document FROM rollouts ORDER BY sequence")]
 
 
 class _Settings:
