@@ -16,6 +16,7 @@ ACTS: dict[str, Scope] = {
     "approve": "approve",
     "activate": "operate",
 }
+STEERING: dict[str, Scope] = {"pause": "operate", "resume": "approve", "halt": "operate", "approve": "approve", "cancel": "operate"}
 PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/openapi.json"): "read",
     ("GET", "/healthz"): None,
@@ -35,6 +36,10 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/updates/{}"): "read",
     ("GET", "/api/v1/updates/{}/log"): "read",
     **{("POST", f"/api/v1/updates/{{}}/{verb}"): scope for verb, scope in ACTS.items()},
+    ("POST", "/api/v1/rollouts"): "operate",
+    ("GET", "/api/v1/rollouts"): "read",
+    ("GET", "/api/v1/rollouts/{}"): "read",
+    **{("POST", f"/api/v1/rollouts/{{}}/{verb}"): scope for verb, scope in STEERING.items()},
     ("GET", "/api/v1/events"): "read",
     ("GET", "/api/v1/images"): "read",
     ("POST", "/api/v1/images"): "operate",
@@ -50,7 +55,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("DELETE", "/api/v1/halt"): "operate",
 }
 
-_NAMES = {"device_id": LAMP, "update_id": UPDATE, "sha256": IMAGE}
+_NAMES = {"device_id": LAMP, "update_id": UPDATE, "rollout_id": "r000001", "sha256": IMAGE}
 
 
 def anonymous(path: str) -> str:

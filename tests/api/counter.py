@@ -25,8 +25,12 @@ from otagate.engine.views import (
     Page,
     RadioView,
     Refusal,
+    RolloutRequest,
+    RolloutResult,
+    RolloutView,
     SourceView,
     UpdateView,
+    WaveView,
 )
 from otagate.model.devices import Component, Device
 from otagate.model.errors import (
@@ -41,6 +45,7 @@ from otagate.model.errors import (
     UnknownDevice,
     UnknownImage,
     UnknownRadio,
+    UnknownRollout,
     UnknownSource,
     UnknownUpdate,
 )
@@ -49,6 +54,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
+from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
 from otagate.ports import RadioBackup
@@ -112,6 +118,27 @@ def view(of: Update, *, sent: int | None = None, rate: float | None = None) -> U
     return UpdateView(update=of, bytes_sent=bytes_sent, bytes_per_second=rate, eta_seconds=None if not rate else (of.bytes_total - bytes_sent) / rate)
 
 
+def rollout(number: int, devices: tuple[DeviceId, ...] = (LAMP, PLUG), **changes: object) -> RolloutView:
+    request = RolloutRequest(name=f"lamps {number}", select=Selection(model="LCT*"))
+    return RolloutView(
+        rollout=replace(
+            Rollout(
+                id=RolloutId(f"r{number:06d}"),
+                name=request.name,
+                select=request.select,
+                version=None,
+                waves=(Wave(plan=request.waves[0], devices=devices, opened=NOON),),
+                state=RolloutState.RUNNING,
+                sentence="Wave 1 is under way.",
+                actor="token:admin",
+                created=NOON,
+            ),
+            **changes,
+        ),
+        waves=(WaveView(wave=Wave(plan=request.waves[0], devices=devices, opened=NOON), state="running", tally=Tally(pending=len(devices))),),
+    )
+
+
 class Counterfoil:
     """Implements `otagate.api.desk.Desk`. What was ordered is in `orders`; errors to raise are put into `trouble` by method name."""
 
@@ -120,6 +147,7 @@ class Counterfoil:
         self.known: dict[DeviceId, Device] = {LAMP: device(LAMP), PLUG: device(PLUG, "Plug")}
         self.jobs: dict[UpdateId, Update] = {}
         self.stored: dict[Sha256, Image] = {}
+        self.campaigns: dict[RolloutId, RolloutView] = {}
         self.facts: list[Fact] = []
         self.halt_view: HaltView | None = None
         self.replay = False
@@ -206,11 +234,18 @@ class Counterfoil:
         return await self.device(device_id)
 
     async def updates(
-        self, *, states: frozenset[State] | None = None, device: DeviceId | None = None, limit: int = 100, before: UpdateId | None = None
+        self,
+        *,
+        states: frozenset[State] | None = None,
+        device: DeviceId | None = None,
+        rollout: RolloutId | None = None,
+        limit: int = 100,
+        before: UpdateId | None = None,
     ) -> Page[UpdateView]:
         if "updates" in self.trouble:
             raise self.trouble["updates"]
         found = [each for each in reversed(self.jobs.values()) if (states is None or each.state in states) and device in {None, each.device}]
+        found = [each for each in found if rollout in {None, each.rollout}]
         found = [each for each in found if before is None or each.id < before]
         return Page(items=[view(each) for each in found[:limit]], last=found[limit - 1].id if len(found) > limit else None)
 
@@ -301,6 +336,45 @@ class Counterfoil:
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         return await self._act("activate", update_id, actor, state=State.ACTIVATING)
+
+    def rollouts(self) -> Sequence[RolloutView]:
+        return list(self.campaigns.values())[::-1]
+
+    def rollout(self, rollout_id: RolloutId) -> RolloutView:
+        if rollout_id not in self.campaigns:
+            raise UnknownRollout(f"no rollout has the id {rollout_id!r}")
+        return self.campaigns[rollout_id]
+
+    async def order_rollout(self, request: RolloutRequest, *, actor: str) -> RolloutResult:
+        self._note("order_rollout", request, actor)
+        made = rollout(len(self.campaigns) + 1, name=request.name, select=request.select)
+        if not request.dry_run:
+            self.campaigns[made.rollout.id] = made
+        refused = [Refusal(device=each, error=UnknownDevice("no such device")) for each in request.select.devices or () if each not in self.known]
+        return RolloutResult(rollout=made, refused=tuple(refused))
+
+    async def _steer(self, verb: str, rollout_id: RolloutId, actor: str, state: RolloutState) -> RolloutView:
+        self._note(verb, rollout_id, actor)
+        found = self.rollout(rollout_id)
+        if found.rollout.state.ended:
+            raise NotInState(f"rollout {rollout_id} is {found.rollout.state}")
+        self.campaigns[rollout_id] = replace(found, rollout=replace(found.rollout, state=state))
+        return self.campaigns[rollout_id]
+
+    async def pause_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        return await self._steer("pause_rollout", rollout_id, actor, RolloutState.PAUSED)
+
+    async def resume_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        return await self._steer("resume_rollout", rollout_id, actor, RolloutState.RUNNING)
+
+    async def halt_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        return await self._steer("halt_rollout", rollout_id, actor, RolloutState.HALTED)
+
+    async def approve_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        return await self._steer("approve_rollout", rollout_id, actor, RolloutState.RUNNING)
+
+    async def cancel_rollout(self, rollout_id: RolloutId, *, actor: str) -> RolloutView:
+        return await self._steer("cancel_rollout", rollout_id, actor, RolloutState.STOPPED)
 
     async def images(self) -> Sequence[Image]:
         return list(self.stored.values())

@@ -10,9 +10,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from otagate.api.openapi import COPY, ROUTES, document, render
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutId
 from tests.api.calls import PROMISED, address, anonymous
 from tests.api.conftest import Hall
-from tests.api.counter import IMAGE_MAGIC, LAMP, failed, update
+from tests.api.counter import IMAGE_MAGIC, LAMP, failed, rollout, update
 from tests.api.test_images import form
 
 
@@ -52,12 +53,16 @@ async def test_answers_are_as_described(hall: Hall) -> None:
     spec = await hall.json("GET", "/api/v1/openapi.json")
     hall.desk.jobs["u0001"] = failed(1)
     image = await hall.json("POST", "/api/v1/images", status=201, data=form(IMAGE_MAGIC + b"x"))
-    bodies: dict[str, Any] = {"/api/v1/updates": {"devices": [LAMP, "zigbee-0000000000000001"]}}
+    bodies: dict[str, Any] = {
+        "/api/v1/updates": {"devices": [LAMP, "zigbee-0000000000000001"]},
+        "/api/v1/rollouts": {"name": "lamps", "select": {}},
+    }
     seen = 0
     for route in ROUTES:
         if route.multipart or route.method == "DELETE" or not any(isinstance(kind, type) for kind in route.answers.values()):
             continue
         path = address(route, image=image["sha256"])
+        hall.desk.campaigns[RolloutId("r000001")] = rollout(1)
         hall.desk.jobs["u0001"] = update(1, state=State.FAILED) if path.endswith("retry") else hall.desk.jobs["u0001"]
         async with hall.client.request(
             route.method, hall.base + path, json=bodies.get(path, {}) if route.method in {"POST", "PATCH"} else None
@@ -68,7 +73,7 @@ async def test_answers_are_as_described(hall: Hall) -> None:
             schema = {"components": spec["components"], **described["schema"]}
             jsonschema.Draft202012Validator(schema).validate(answer)
             seen += 1
-    assert seen == 30
+    assert seen == 38
 
 
 @pytest.mark.asyncio

@@ -59,6 +59,8 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "step": 1,
         "steps": 1,
         "foreign": False,
+        "rollout": None,
+        "wave": None,
     }
 
 

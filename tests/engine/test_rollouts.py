@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from otagate.engine.patches import DevicePatch
 from otagate.engine.views import RolloutRequest, RolloutView
-from otagate.model.errors import NotInState, Refused, UnknownRollout
+from otagate.model.errors import NotInState, Refused, StoreUnavailable, UnknownRollout
 from otagate.model.ids import DeviceId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId, RolloutState, Selection, WavePlan
@@ -192,10 +193,8 @@ async def test_a_hub_that_is_killed_at_any_commit_of_a_rollout_goes_on_with_it(k
         await hub.ready()
         hub.kill_when(kind)
         request = RolloutRequest(name="lamps", select=Selection(), waves=WAVES)
-        try:
+        with suppress(StoreUnavailable):  # who asked may hear of it still
             await hub.desk.order_rollout(request, actor="anna")
-        except Exception as error:  # noqa: BLE001 - the process that asked dies with the hub
-            assert "no space left" in str(error)
         await hub.until_killed(within=10 * DAY)
     bench.full = False
     async with bench.hub() as hub:

@@ -235,9 +235,12 @@ def _place(kind: type[BaseModel] | None, path: tuple[int | str, ...], *, known: 
             break
         place.append(str(part))
         if isinstance(part, str) and kind is not None and part in kind.model_fields:
-            kind = next((each for each in typing.get_args(kind.model_fields[part].annotation) if _is_model(each)), None)
+            kind = _model_in(kind.model_fields[part].annotation)
     return place
 
 
-def _is_model(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The first model that an annotation speaks of, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in typing.get_args(annotation) if (found := _model_in(each)) is not None), None)

@@ -175,6 +175,28 @@ def records(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def rollouts(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Rollouts, one line each."""
+    made = table(console, "Rollout", "Name", "State", "Waves open", "Devices", "Succeeded", "Failed", "What it says")
+    for each in items:
+        waves = each["waves"]
+        opened = f"{sum(wave['opened'] is not None for wave in waves)} of {len(waves)}"
+        counts = [cell(sum(wave[word] for wave in waves)) for word in ("succeeded", "failed")]
+        devices = cell(sum(len(wave["devices"]) for wave in waves))
+        made.add_row(cell(each["id"]), cell(each["name"]), state(each["state"]), cell(opened), devices, *counts, cell(each["sentence"]))
+    return made
+
+
+def waves(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """The waves of a rollout."""
+    made = table(console, "Wave", "State", "Devices", "Succeeded", "Failed", "Excused", "To come", "Must succeed", "May fail", "Soak", "Gate")
+    for each in items:
+        counts = [cell(each[word]) for word in ("succeeded", "failed", "excused", "pending")]
+        bounds = [cell(f"{each['success']:.0%}"), cell(f"{each['error']:.0%}"), cell(each["soak"]), cell(each["gate"])]
+        made.add_row(cell(each["number"]), state(each["state"]), cell(len(each["devices"])), *counts, *bounds)
+    return made
+
+
 def history(console: Console, items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
     """Updates that ended; `names` of their devices."""
     made = table(console, "Ended", "Update", "Device", "Component", "From", "To", "How", "By order of", "Took", "Note")

@@ -65,6 +65,7 @@ class Ordering:
             return await self._told_again(known.receipt, known.key)
 
     async def draft(self, request: OrderRequest, actor: str) -> tuple[list[Update], list[Refusal]]:
+        """What an order would make, and whom it would refuse; nothing is written. Raises StoreUnavailable."""
         drafts: list[Update] = []
         refused: list[Refusal] = []
         for device_id in dict.fromkeys(request.devices):

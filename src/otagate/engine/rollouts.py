@@ -99,7 +99,11 @@ class Rollouts:
 
     async def _plan(self, request: RolloutRequest, actor: str) -> _Plan:
         if any(each.name == request.name and not each.state.ended for each in self._book.all()):
-            raise Refused(f"A rollout named {request.name!r} has not ended yet: end it first, or give this one another name.", code="rollout-exists", reason=None)
+            raise Refused(
+                f"A rollout named {request.name!r} has not ended yet: end it first, or give this one another name.",
+                code="rollout-exists",
+                reason=None,
+            )
         devices, refused = self._select(request.select)
         order = OrderRequest(devices=tuple(devices), version=request.version, when=request.when)
         drafts, more = await self._ordering.draft(order, actor)
@@ -124,14 +128,11 @@ class Rollouts:
         return _Plan(rollout=rollout, drafts=marked, refused=refused)
 
     def _select(self, select: Selection) -> tuple[list[DeviceId], list[Refusal]]:
-        refused: list[Refusal] = []
-        wanted = None if select.devices is None else set(select.devices)
-        found = [each for each in self._registry.devices() if _fits(each, select) and (wanted is None or each.id in wanted)]
-        known = {each.id for each in self._registry.devices()}
-        for device in select.devices or ():
-            if device not in known:
-                refused.append(Refusal(device=device, error=UnknownDevice(f"no device has the id {device!r}")))
-        return [each.id for each in found], refused
+        devices = {each.id: each for each in self._registry.devices()}
+        wanted = set(devices if select.devices is None else select.devices)
+        found = [device for device, each in devices.items() if device in wanted and _fits(each, select)]
+        unknown = sorted(wanted - set(devices))
+        return found, [Refusal(device=each, error=UnknownDevice(f"no device has the id {each!r}")) for each in unknown]
 
     async def _make(self, plan: _Plan) -> RolloutResult:
         made: list[Update] = []

@@ -39,8 +39,8 @@ WaveState = Literal["scheduled", "running", "finished", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavePlan:
-    """What a wave must show. `share` of all devices (0 to 1); `success`: the share of its devices that must have succeeded; `error`: the share of them
-    that may have failed; `soak`: for so long after that nothing more may fail; `gate`: who opens the wave behind it.
+    """What a wave must show. `share` of all devices (0 to 1); `success`: the share of its devices that must have succeeded; `error`: the share that
+    may have failed; `soak`: for so long after that nothing more may fail; `gate`: who opens the wave behind it.
     """
 
     share: float
