@@ -21,7 +21,7 @@ from otagate.model.errors import ConfigError
 from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
-SOURCES = "directory, ledvance, zwave-js, iotaap, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff"
+SOURCES = "directory, ledvance, zwave-js, iotaap, tuya-illume, tuya-thing, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff"
 SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, logging"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
@@ -137,8 +137,23 @@ WRONG: list[tuple[str, str]] = [
         ),
     ),
     (
-        "sources: [{type: tuya-illume}, {type: tuya-thing}]",
-        (f"1:18: sources[0].type: 'tuya-illume' {LATER}: it knows {SOURCES}\n1:39: sources[1].type: 'tuya-thing' {LATER}: it knows {SOURCES}"),
+        "sources: [{type: tuya-illume, url: 'https://x', client_id: a, project_id: 1451224591564378112, device_ids: [v]}]",
+        (
+            "1:11: sources[0].client_secret_file: is missing: this key must be given\n"
+            "1:75: sources[0].project_id: 1451224591564378112 is not text: put it in quotes\n"
+            "1:96: sources[0].device_ids: does not belong to a source of type tuya-illume: take it away"
+        ),
+    ),
+    (
+        "sources: [{type: tuya-thing, url: 'https://x', client_id: 'a b', client_secret_file: good, device_ids: []}]",
+        (
+            "1:59: sources[0].client_id: is no id of a cloud: give 1 to 64 letters, digits, - and _, as the cloud's console shows it\n"
+            "1:104: sources[0].device_ids: is empty: give at least one"
+        ),
+    ),
+    (
+        "policy: {rules: [{match: {device: 'tuya-../x'}, use: {default: ask}}]}",
+        "1:35: policy.rules[0].match.device: 'tuya-../x' is no device id: behind tuya- stands the cloud's own, 1 to 64 letters, digits, - and _",
     ),
     (
         "sources: [{type: directory, path: /x, url: https://y}]",

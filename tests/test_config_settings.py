@@ -24,7 +24,7 @@ STICK = "/dev/serial/by-id/usb-stick"
 def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
-    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device")):
+    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret")):
         (folder / name).write_text(f"{number}" * 40 + "\n")
         (folder / name).chmod(0o600)
     return load(path, {"CREDENTIALS_DIRECTORY": str(folder), **environ})
@@ -345,6 +345,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert (hub.token_file, hub.image_dir) == (HubSettings().token_file, HubSettings().image_dir)
     (iotaap,) = (each for each in hub.sources if each.type == "iotaap")
     assert (iotaap.every, iotaap.bindings and iotaap.bindings[0].device) == (timedelta(hours=1), "zigbee-000d6f000a9069e7")
+    illume, thing = (each for each in hub.sources if each.type in ("tuya-illume", "tuya-thing"))
+    assert (illume.every, illume.project_id, thing.device_ids) == (timedelta(minutes=15), "1451224591564378112", ("vdev1243432",))
     assert (hub.api.tokens[0].scopes, hub.api.hosts) == (("read", "operate"), ("hub.example.org",))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from otagate import quirks
 from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
 from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
+from otagate.engine.clouds import CloudFeed
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
@@ -45,19 +46,25 @@ from otagate.engine.upkeep import Upkeep
 from otagate.engine.waits import Waits
 from otagate.folders.local_files import LocalFiles
 from otagate.folders.watched import WatchedFolder
+from otagate.model.clouds import THE_CLOUD, CloudDevice
 from otagate.model.ids import DeviceId, RadioName
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
 from otagate.radios.anchors import anchor_for
+from otagate.radios.cloud import CloudRadio
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.sessions.delegated import Patience as CloudPatience
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zwave_patience import Patience as ZwavePatience
 from otagate.sources import iotaap
-from otagate.sources.registry import REGISTRY, Terms
+from otagate.sources.registry import DELEGATES, REGISTRY, Accounts, Terms
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
+
+_JOBS = 100
+"""Updates that may be under way in clouds at once: each costs a question every few seconds, within what an account may ask."""
 
 _BEAT = 10.0
 """Seconds between two signs of life, where the watchdog wants none more often."""
@@ -72,6 +79,7 @@ class Pace:
     patience: Patience = field(default_factory=Patience)
     zwave: ZwavePatience = field(default_factory=ZwavePatience)
     zwave_pace: float = 1.0
+    cloud: CloudPatience = field(default_factory=CloudPatience)
     waits: Waits = field(default_factory=Waits)
     backoff: Backoff = field(default_factory=Backoff)
     listen: float = 3.0
@@ -84,6 +92,7 @@ class Pace:
             patience=Patience().scaled(factor),
             zwave=ZwavePatience().scaled(factor),
             zwave_pace=factor,
+            cloud=CloudPatience().scaled(factor),
             waits=Waits().scaled(factor),
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
             listen=3.0 / factor,
@@ -104,7 +113,7 @@ class Parts:
         self.intake = Intake()
         self.watchdog = watchdog_period()
         self.pulse = Pulse(self.clock, every=_BEAT if self.watchdog is None else min(_BEAT, self.watchdog / 4))
-        self.reattach = {RadioName(each.name): asyncio.Event() for each in settings.radios}
+        self.reattach = {name: asyncio.Event() for name in (*(RadioName(each.name) for each in settings.radios), THE_CLOUD)}
         self.policy_of = settings.policy.for_device
         self.quirk_of = quirks.load()
 
@@ -125,6 +134,8 @@ class Parts:
         """Devices and radios."""
         registry = Registry(self.store, self.journal, self.clock)
         registry.radios = {RadioName(each.name): _status(each) for each in self.settings.radios}
+        if self.clouds:
+            registry.radios[THE_CLOUD] = RadioStatus(type="cloud", parallel=_JOBS, slow=_JOBS, state="up", sentence="sources tell how they fare")
         return registry
 
     @cached_property
@@ -239,7 +250,29 @@ class Parts:
     def offers(self) -> Offers:
         """What update services offer."""
         services: list[Offering] = [self._service(each) for each in self.settings.sources if each.type in REGISTRY]
-        return Offers([*services, *(self._bound(each) for each in self.settings.sources if each.type == IOTAAP)])
+        bound = [self._bound(each) for each in self.settings.sources if each.type == IOTAAP]
+        return Offers([*services, *bound, *self.clouds])
+
+    @cached_property
+    def clouds(self) -> Sequence[CloudFeed]:
+        """The sources whose devices their own clouds update."""
+        accounts = Accounts(pace=self.pace.waits.pace)
+        chosen = [(each, DELEGATES[each.type](_terms(each), accounts)) for each in self.settings.sources if each.type in DELEGATES]
+        return [
+            CloudFeed(delegate=delegate, type=each.type, talks=self.talks, clock=self.clock, tell=self._tell_devices) for each, delegate in chosen
+        ]
+
+    def _tell_devices(self, source: str, devices: Sequence[CloudDevice]) -> None:
+        if self.cloud is not None:
+            self.cloud.told(source, devices)
+
+    @cached_property
+    def cloud(self) -> CloudRadio | None:
+        """What stands for a radio to devices of clouds; None where no source has such."""
+        delegates = [each.delegate for each in self.clouds]
+        if not delegates:
+            return None
+        return CloudRadio(delegates=delegates, talks=self.talks, emit=self.intake.emit, clock=self.clock, patience=self.pace.cloud)
 
     @cached_property
     def talks(self) -> Talks:
@@ -322,8 +355,9 @@ class Parts:
 
     @cached_property
     def radios(self) -> Mapping[RadioName, Radio]:
-        """Every configured radio."""
-        return {RadioName(each.name): self._radio(each) for each in self.settings.radios}
+        """Every configured radio, and what stands for one to devices of clouds."""
+        radios = {RadioName(each.name): self._radio(each) for each in self.settings.radios}
+        return radios if self.cloud is None else {**radios, THE_CLOUD: self.cloud}
 
     def _radio(self, each: RadioSettings) -> Radio:
         if each.type == ZWAVE_JS:
@@ -407,7 +441,17 @@ class Parts:
 def _terms(source: SourceSettings) -> Terms:
     key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
     url = source.url if source.path is None else source.path.as_uri()
-    return Terms(name=source.name, url=url, api=source.api or "auto", api_key=key)
+    secret = "" if source.client_secret_file is None else read_secret(source.client_secret_file, at_least=1)
+    return Terms(
+        name=source.name,
+        url=url,
+        api=source.api or "auto",
+        api_key=key,
+        client_id=source.client_id or "",
+        client_secret=secret,
+        project_id=source.project_id or "",
+        device_ids=source.device_ids or (),
+    )
 
 
 def _repository(source: SourceSettings) -> iotaap.Iotaap:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Fact, Subject
@@ -21,7 +21,10 @@ from otagate.model.orders import Order
 from otagate.model.receipts import Receipt
 from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
-from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
+from otagate.model.versions import Version
+from otagate.sources.effects import Conversation, Expect, Left, Request, Response, Service, Stored, Upload
+
+T = TypeVar("T")
 
 # --- time ------------------------------------------------------------------------------------------------------------------------------
 
@@ -136,9 +139,14 @@ class Knocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignTransfer:
-    """Another program sends an image to this device through the same radio; told again until somebody watches it."""
+    """Another program updates this device: through the same radio, or in its own cloud; told again until somebody watches it.
+
+    `component` and `to_version` where they are known.
+    """
 
     device: DeviceId
+    component: ComponentId | None = None
+    to_version: Version | None = None
 
 
 RadioEvent = (
@@ -446,6 +454,13 @@ class HttpClient(Protocol):
 
     def left(self, service: Service) -> Sequence[Left]:
         """What is left of the limits of a service."""
+
+
+class Conversations(Protocol):
+    """Who holds conversations with update services."""
+
+    async def hold(self, service: Service, conversation: Conversation[T]) -> T:
+        """Hold one to its end. Raises SourceError, StoreUnavailable."""
 
 
 class Quotas(Protocol):

@@ -180,7 +180,11 @@ def device_id(ieee: int) -> DeviceId:
 
 async def ordered(desk: Desk, *ieees: int, **wanted: Any) -> UpdateId:
     """Order an update; fails where any device is refused."""
-    devices = tuple(device_id(ieee) for ieee in ieees or (IEEE,))
+    return await ordered_of(desk, *(device_id(ieee) for ieee in ieees or (IEEE,)), **wanted)
+
+
+async def ordered_of(desk: Desk, *devices: DeviceId, **wanted: Any) -> UpdateId:
+    """The same, by the hub's own ids."""
     result = await desk.order(OrderRequest(devices=devices, **wanted), actor="test")
     assert not result.refused, [str(each.error) for each in result.refused]
     return result.updates[0].update.id

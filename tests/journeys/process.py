@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,8 +33,11 @@ def _radio(path: str, stack: str) -> dict[str, str]:
 class Daemon:
     """One configured hub, started any number of times on the same state."""
 
-    def __init__(self, folder: Path, path: str | None, *, stack: str = "znp") -> None:
-        """`path` is where its one radio is, `stack` of which type; None for a hub without radios. A Z-Wave controller is where its `url` is."""
+    def __init__(self, folder: Path, path: str | None, *, stack: str = "znp", more: Mapping[str, Any] | None = None) -> None:
+        """`path` is where its one radio is, `stack` of which type; None for a hub without radios. A Z-Wave controller is where its `url` is.
+
+        `more` stands in its configuration besides.
+        """
         self.state = folder / "state"
         self._config = folder / "otagate.yaml"
         self._config.write_text(
@@ -44,6 +47,7 @@ class Daemon:
                     "api": {"listen": "127.0.0.1:0"},
                     "radios": [] if path is None else [_radio(path, stack)],
                 }
+                | {key: value for key, value in (more or {}).items() if key not in ("state_dir", "api")}
             )
         )
         self._log = folder / "daemon.log"

@@ -136,7 +136,7 @@ class Update(Document):
     id: str
     device: str
     component: str
-    radio: str
+    radio: str | None = Field(description="null for a device that its own cloud updates")
     from_version: Version | None
     from_display_version: str | None
     to_version: Version | None

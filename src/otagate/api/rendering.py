@@ -9,6 +9,7 @@ from otagate.api.problems import problem_of, problem_of_failure
 from otagate.engine import views
 from otagate.model import devices, facts, images
 from otagate.model import releases as offered
+from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
 from otagate.ports import RadioBackup
@@ -57,7 +58,7 @@ def device_document(view: views.DeviceView) -> documents.Device:
     device = view.device
     return documents.Device(
         id=device.id,
-        radio=device.radio,
+        radio=_radio(device.radio),
         protocol=device.protocol,
         name=device.name,
         room=device.room,
@@ -98,7 +99,7 @@ def update_document(view: views.UpdateView) -> documents.Update:
         id=update.id,
         device=update.device,
         component=update.component,
-        radio=update.radio,
+        radio=_radio(update.radio),
         from_version=update.from_version,
         from_display_version=_display(update.from_version),
         to_version=update.to_version,
@@ -287,3 +288,7 @@ def halt_document(view: views.HaltView | None) -> documents.Halt:
 
 def _display(version: Version | None) -> str | None:
     return None if version is None else display_version(version)
+
+
+def _radio(name: str | None) -> str | None:
+    return None if name == THE_CLOUD else name

@@ -22,7 +22,6 @@ _KEYS: Mapping[Loc, frozenset[str]] = MappingProxyType(
 _TYPES: Mapping[Loc, frozenset[str]] = MappingProxyType(
     {
         ("radios",): frozenset({"zigbee2mqtt"}),
-        ("sources",): frozenset({"tuya-illume", "tuya-thing"}),
     }
 )
 

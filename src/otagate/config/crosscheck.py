@@ -18,6 +18,8 @@ _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
 _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zwave-js": frozenset({"url", "api", "api_key_file"}),
+    "tuya-illume": frozenset({"url", "client_id", "client_secret_file", "project_id"}),
+    "tuya-thing": frozenset({"url", "client_id", "client_secret_file", "device_ids"}),
     "iotaap": frozenset({"api_url", "ota_url", "email", "password_file", "bindings"}),
     **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
     **dict.fromkeys(("ledvance", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
@@ -27,6 +29,7 @@ _NEEDED: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zigpy-index": frozenset({"url"}),
     "iotaap": frozenset({"email", "password_file"}),
+    **{each: _SOURCE_KEYS[each] for each in ("tuya-illume", "tuya-thing")},
 }
 Values = Iterator[tuple[Loc, str]]
 

@@ -34,6 +34,8 @@ _SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _DEVICE = re.compile(r"(zigbee-[0-9a-f]{16}|zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
+_CLOUD_DEVICE = re.compile(r"tuya-[A-Za-z0-9_-]{1,64}")
+_CLOUD_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,253}")
 _IOTAAP_DEVICE = re.compile(r"[0-9a-f]{24}")
 _CREDENTIAL_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,255}")
@@ -295,6 +297,18 @@ def _text(pattern: str | None = None, example: str | None = None) -> WithJsonSch
     return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **({"examples": [example]} if example else {})})
 
 
+def _any_device(value: str) -> str:
+    if value.startswith("tuya-") and _CLOUD_DEVICE.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no device id: behind tuya- stands the cloud's own, 1 to 64 letters, digits, - and _")
+    return value if value.startswith("tuya-") else _device(value)
+
+
+def _cloud_word(value: str) -> str:
+    if _CLOUD_WORD.fullmatch(value) is None:
+        raise ValueError("is no id of a cloud: give 1 to 64 letters, digits, - and _, as the cloud's console shows it")
+    return value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
@@ -329,10 +343,13 @@ RadioPath = Annotated[str, AfterValidator(_radio_path), _text(r"^(/|socket://).+
 WebUrl = Annotated[str, AfterValidator(_web_url), _text(r"^https?://[^/]+.*$")]
 ServerUrl = Annotated[str, AfterValidator(_server_url), _text(r"^wss?://[^/].*$", "ws://127.0.0.1:3000")]
 StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
+CloudWord = Annotated[str, AfterValidator(_cloud_word), _text(f"^{_CLOUD_WORD.pattern}$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
 Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]
 Email = Annotated[str, AfterValidator(_email), _text("^[^@ ]+@[^@ ]+$", "operator@example.org")]
 IotaapDevice = Annotated[str, AfterValidator(_iotaap_device), _text(f"^{_IOTAAP_DEVICE.pattern}$", "5e1b57808711f904f5df4bad")]
+AnyDevice = Annotated[str, AfterValidator(_any_device), _text(f"^({_DEVICE.pattern}|{_CLOUD_DEVICE.pattern})$")]
+"""A device behind a radio, or one that its own cloud updates."""
 OneOrMore = BeforeValidator(_one_or_more)
 """A list, or one entry alone."""
 Some = BeforeValidator(_some)

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from otagate.config.kinds import (
+    AnyDevice,
     Bytes,
+    CloudWord,
     Device,
     Duration,
     Email,
@@ -139,7 +141,9 @@ class RadioSettings(Section):
         return self.path is not None and "://" in self.path
 
 
-SourceType = Literal["directory", "ledvance", "zwave-js", "iotaap", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"]
+SourceType = Literal[
+    "directory", "ledvance", "zwave-js", "iotaap", "tuya-illume", "tuya-thing", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"
+]
 IOTAAP = "iotaap"
 
 
@@ -154,7 +158,7 @@ class IotaapBinding(Section):
     """The Zigbee or Z-Wave device here that takes the firmware; without it the device updates itself, and images are only published to it."""
 
 
-_EVERY = {"directory": timedelta(seconds=60), IOTAAP: timedelta(hours=1)}
+_EVERY = {"directory": timedelta(seconds=60), IOTAAP: timedelta(hours=1), **dict.fromkeys(("tuya-illume", "tuya-thing"), timedelta(minutes=15))}
 
 
 class SourceSettings(Section):
@@ -180,10 +184,18 @@ class SourceSettings(Section):
     """The file that holds the password of that account, or `credential:NAME`."""
     bindings: Annotated[tuple[IotaapBinding, ...], Field(max_length=256)] | None = None
     """Which of IoTaaP's devices is which device here."""
+    client_id: CloudWord | None = None
+    """Who we are to Tuya's cloud: the Access ID of the cloud project."""
+    client_secret_file: SecretFile | None = None
+    """The file that holds its Access Secret, or `credential:NAME`."""
+    project_id: CloudWord | None = None
+    """The project of Tuya's commercial lighting whose devices are ours."""
+    device_ids: Annotated[tuple[CloudWord, ...], Field(min_length=1, max_length=500)] | None = None
+    """The devices of Tuya's cloud that are ours, by its ids of them."""
     name: Name = ""
     """What it is called; without a name it is called by its type."""
     refresh: Duration | None = None
-    """How often it is looked at: 60s for a folder, 1h for IoTaaP, 24h for another service."""
+    """How often it is looked at: 60s for a folder, 15m for Tuya, 1h for IoTaaP, 24h for another service."""
 
     @field_validator("path")
     @classmethod
@@ -255,7 +267,7 @@ class RuleMatch(Section):
     """A group that an operator put the device in; `*` is any text, `?` one character."""
     radio: Name | None = None
     """The name of a radio."""
-    device: Device | None = None
+    device: AnyDevice | None = None
     """The id of one device."""
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
 from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
-from otagate.ports import Knocked, Radio, TransferAdvanced, TransferProgressed
+from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
 
@@ -273,15 +273,16 @@ class Conductor:
     async def _start(self, update: Update | None) -> None:
         if self._tasks is None or update is None or update.id in self._courses:
             return
-        if update.id in self._benched:
+        if benched := update.id in self._benched:
             self._benched.discard(update.id)
         elif self._runs_already(update):
             await self._tools.ledger.advance(update.id, [Cause.ALREADY_CURRENT], detail="the device tells that it runs this version already")
             return
         else:
-            update = await self._tools.ledger.advance(update.id, [Cause.ADMITTED])
+            update = await self._tools.ledger.advance(update.id, [Cause.DELEGATED if update.delegated else Cause.ADMITTED])
         self._knocked.discard(update.id)
-        course = self._courses[update.id] = self._new_course(update, adopted=update.state is not State.FETCHING)
+        begins = update.state is State.FETCHING or (update.delegated and not benched)
+        course = self._courses[update.id] = self._new_course(update, adopted=not begins)
         self._tasks.create_task(self._run(course), name=f"update:{update.id}")
 
     def _runs_already(self, update: Update) -> bool:
@@ -350,14 +351,15 @@ class Conductor:
             course.progress.fragments = event.fragments or course.progress.fragments
             course.progress.moved(event.offset, self._tools.clock.monotonic())
 
-    async def foreign(self, device_id: DeviceId) -> None:
-        """Another program updates a device through one of our radios: watched and shown like our own. Raises UnknownDevice, StoreUnavailable."""
-        if self._tasks is None or any(course.update.foreign for course in self._courses_of(device_id)):
+    async def foreign(self, event: ForeignTransfer) -> None:
+        """Somebody else updates a device that is ours: watched and shown like our own. Raises UnknownDevice, StoreUnavailable."""
+        if self._tasks is None or any(course.update.foreign for course in self._courses_of(event.device)):
             return
-        device = self._tools.registry.device(device_id)
+        device = self._tools.registry.device(event.device)
         if device.radio not in self._radios:
             return
-        for made in await self._tools.ledger.create([foreign_draft(device, now=self._tools.clock.now())]):
+        draft = foreign_draft(device, now=self._tools.clock.now(), component_id=event.component, to_version=event.to_version)
+        for made in await self._tools.ledger.create([draft]):
             if isinstance(made, Update):
                 course = self._courses[made.id] = self._new_course(made, adopted=True)
                 self._tasks.create_task(self._run(course), name=f"update:{made.id}")

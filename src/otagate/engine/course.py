@@ -24,17 +24,20 @@ from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, To
 from otagate.engine.progress import Progress
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
-from otagate.engine.serving import ADOPTED, serve_order
+from otagate.engine.serving import ADOPTED, delegate_order, serve_order, watch_order
 from otagate.engine.waits import Stopwatch, Waits
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
-from otagate.model.orders import Activate, Park, Pause, Watch, Withdraw
+from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import Version
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
 from otagate.ports import Clock, Radio, Store, TransferAdvanced
+
+_CLOUD_AWAY = frozenset({"source-unreachable", "source-misconfigured", "quota"})
+"""Why a cloud could not be told, for reasons that are nobody's attempt."""
 
 LOG = structlog.get_logger("otagate.conductor")
 
@@ -120,25 +123,27 @@ class Course:
         else:
             await self._postpone(found)
 
-    async def _postpone(self, found: Postponed) -> None:
+    async def _postpone(self, found: Postponed, *, cause: Cause = Cause.FETCH_FAILED) -> None:
         """Try again later: a source that is away costs no attempt, one that gave something of no use does."""
         now = self.tools.clock.now()
         attempts = self.update.attempts + 1 if found.at_fault else self.update.attempts
         if attempts > self._policy().retries:
             detail = f"{found.detail}. {attempts} attempts to fetch it were in vain."
-            await self._advance(Cause.FETCH_FAILED, Cause.RETRIES_SPENT, detail=detail, code="source-refused", attempts=attempts)
+            await self._advance(cause, Cause.RETRIES_SPENT, detail=detail, code="source-refused", attempts=attempts)
             return
         pause = (FETCH_BACKOFF if found.at_fault else FETCH_AGAIN) / self.tools.waits.pace
         not_before = max(found.until or now, now + pause)
-        await self._advance(Cause.FETCH_FAILED, detail=found.detail, attempts=attempts, reason=found.reason, not_before=not_before)
+        await self._advance(cause, detail=found.detail, attempts=attempts, reason=found.reason, not_before=not_before)
 
     # --- offering and transferring ----------------------------------------------------------------------------------------------------
 
     async def serve(self, *, adopted: bool) -> None:
         """Pin the image in the session of the device. Raises UnknownImage, ImageError, StoreUnavailable."""
         update, library = self.update, self.tools.library
-        if update.foreign:
-            self.radio.command(Watch(update=update.id, device=update.device))
+        if update.foreign or update.delegated:
+            self.radio.command(watch_order(update) if update.foreign else delegate_order(update, adopted=adopted))
+            if self._held:
+                self.radio.command(Pause(update=update.id))
             self.served = True
             return
         if update.image is None:
@@ -170,6 +175,7 @@ class Course:
         if not await self._serve_once():
             await self._try_again((_failure(state),), "the stored image cannot be read any more")
             return
+        patience = waits.silence + (waits.activation_sleepy if self.update.delegated else 0.0)  # a cloud waits for a device that sleeps
         silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         while self._stands(state):
             letter = await self.mailbox.get(waits.poll)
@@ -181,8 +187,8 @@ class Course:
                 await self._notice_reboot(letter)
             if self._stands(state) and self.progress.due_on_disk():
                 await self._sample()
-            if self._stands(state) and silence.read() >= waits.silence:
-                await self._try_again((_failure(state),), f"nothing was heard of it for {waits.silence:.0f} s")
+            if self._stands(state) and silence.read() >= patience:
+                await self._try_again((_failure(state),), f"nothing was heard of it for {patience:.0f} s", unheard=True)
 
     @property
     def _held(self) -> bool:
@@ -367,13 +373,17 @@ class Course:
             await self._advance(*causes, detail=letter.detail, code=letter.code, bytes_sent=reached, activation_owed=letter.held)
         self.radio.committed(letter.token)
 
-    async def _try_again(self, causes: tuple[Cause, ...], detail: str, code: str | None = None) -> None:
+    async def _try_again(self, causes: tuple[Cause, ...], detail: str, code: str | None = None, *, unheard: bool = False) -> None:
         """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing.
 
-        What another program began is not begun again.
+        What another program began is not begun again, nor what a cloud may have been told (`unheard`: nobody knows) and cannot be asked about.
         """
-        if self.update.foreign:
-            await self._advance(Cause.IMAGE_REJECTED, detail=detail, code=code or "transfer-interrupted")
+        if self.update.foreign or (self.update.delegated and unheard):
+            end = Cause.DECLINED if self._stands(State.OFFERING) else Cause.IMAGE_REJECTED
+            await self._advance(end, detail=detail, code=code or "transfer-interrupted")
+            return
+        if self.update.delegated and code in _CLOUD_AWAY:
+            await self._postpone(Postponed(reason="quota" if code == "quota" else "source_unreachable", detail=detail), cause=Cause.EXPIRED)
             return
         now = self.tools.clock.now()
         reached = max(self.update.bytes_sent, self.progress.offset)

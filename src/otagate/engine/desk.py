@@ -163,11 +163,12 @@ class Desk:
 
     async def live(self) -> AsyncIterator[UpdateView]:
         """Progress that is not journalled, a few times a second per update that moves."""
-        told: dict[UpdateId, int] = {}
+        told: dict[UpdateId, tuple[int, tuple[int, int] | None]] = {}
         while not self._journal.closed:
             for view in self._readings.moving():
-                if told.get(view.update.id) != view.bytes_sent:
-                    told[view.update.id] = view.bytes_sent
+                mark = (view.bytes_sent, view.fragments)
+                if told.get(view.update.id) != mark:
+                    told[view.update.id] = mark
                     yield view
             await asyncio.sleep(_LIVE_EVERY)
 

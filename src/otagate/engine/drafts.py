@@ -52,16 +52,17 @@ class Past:
         return (each for each in self.updates if each.component == component)
 
 
-def foreign_draft(device: Device, *, now: datetime) -> Update:
-    """An update that another program began: nobody here knows its image, nor which version that brings."""
-    component = device.components[0] if device.components else Component(id=zwave_component_id(0))
+def foreign_draft(device: Device, *, now: datetime, component_id: ComponentId | None = None, to_version: Version | None = None) -> Update:
+    """An update that another program began: nobody here knows its image, and seldom which version that brings."""
+    wanted = component_id or (device.components[0].id if device.components else zwave_component_id(0))
+    component = device.component(wanted) or Component(id=wanted)
     return Update(
         id=UpdateId(""),
         device=device.id,
         component=component.id,
         radio=RadioName(device.radio or ""),
         from_version=component.version,
-        to_version=None,
+        to_version=to_version,
         source=FOREIGN,
         image=None,
         state=State.TRANSFERRING,

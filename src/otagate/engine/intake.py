@@ -105,8 +105,8 @@ class _Readers:
                 self._registry.slept(device_id)
             case DeviceSilent(device=device_id):
                 await self._registry.silent(device_id)
-            case ForeignTransfer(device=device_id):
-                await self._conductor.foreign(device_id)
+            case ForeignTransfer():
+                await self._conductor.foreign(event)
             case _:
                 LOG.debug("event before the hub was ready", kind=type(event).__name__)
 

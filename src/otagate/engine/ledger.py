@@ -147,7 +147,7 @@ class Ledger:
         fields: dict[str, Any] = {"state": state, "reason": None, "not_before": None, **changes}
         if update.paused and state in PAUSABLE:
             fields["reason"] = "paused"
-        if cause is Cause.ADMITTED and update.started is None:
+        if cause in (Cause.ADMITTED, Cause.DELEGATED) and update.started is None:
             fields["started"] = now
         if state.final:
             fields |= {"finished": now, "paused": False}

@@ -13,6 +13,7 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.views import ComponentView, DeviceView, Health, JournalFilter, Offer, Page, RadioView, UpdateStatus, UpdateView
+from otagate.model.clouds import THE_CLOUD
 from otagate.model.devices import Device
 from otagate.model.errors import StoreError
 from otagate.model.facts import Fact
@@ -205,6 +206,7 @@ class Readings:
                 error=status.trouble,
             )
             for name, status in self._registry.radios.items()
+            if name != THE_CLOUD
         ]
 
     async def health(self) -> Health:

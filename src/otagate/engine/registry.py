@@ -151,7 +151,8 @@ class Registry:
         now = self._clock.now()
         merged = device if known is None else _known_better(device, known)
         components = _merge(known.components if known is not None else (), device.components)
-        checked = replace(merged, components=components, online=True, last_seen=now, last_checked=now)
+        online = device.online or device.protocol != "cloud"  # a cloud answers for a device that is not there
+        checked = replace(merged, components=components, online=online, last_seen=now if online else merged.last_seen, last_checked=now)
         first = known is None or known.last_checked is None
         await self._take(checked, "interrogated" if first or _differs(checked, known) else None)
         return checked

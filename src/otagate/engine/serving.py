@@ -8,7 +8,7 @@ from otagate.model.errors import NotForDevice
 from otagate.model.ids import image_type_of
 from otagate.model.images import ImageFacts
 from otagate.model.lifecycle import State
-from otagate.model.orders import Adopted, Send, Serve
+from otagate.model.orders import Adopted, Delegate, Send, Serve, Watch
 from otagate.model.updates import Update
 
 ADOPTED: Mapping[State, Adopted] = {
@@ -54,3 +54,20 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         hold_activation=update.holds,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )
+
+
+def delegate_order(update: Update, *, adopted: bool) -> Delegate:
+    """The order that has the cloud of a device update it; `adopted`: it may have been told so already."""
+    return Delegate(
+        update=update.id,
+        device=update.device,
+        component=update.component,
+        source=update.source,
+        to_version=update.to_version,
+        adopted=ADOPTED.get(update.state) if adopted else None,
+    )
+
+
+def watch_order(update: Update) -> Watch:
+    """The order that has an update watched that another program began."""
+    return Watch(update=update.id, device=update.device, component=update.component)

@@ -8,10 +8,11 @@ from typing import NewType
 from otagate.model.errors import UnknownDevice
 
 DeviceId = NewType("DeviceId", str)
-"""`zigbee-000d6f000a9069e7`: protocol, then the address in lower-case hex, most significant byte first; `zwave-e1b2c3d4-12`: home id, node id."""
+"""`zigbee-000d6f000a9069e7`: protocol, then the address in lower-case hex, most significant byte first; `zwave-e1b2c3d4-12`: home id, node id;
+`tuya-` and the cloud's own id."""
 
 ComponentId = NewType("ComponentId", str)
-"""A Zigbee image type as `0x1409`; a Z-Wave firmware target as `0`."""
+"""A Zigbee image type as `0x1409`; a Z-Wave firmware target, or the channel of a cloud's device, as `0`."""
 
 UpdateId = NewType("UpdateId", str)
 """Opaque, URL-safe, sorts by creation."""
@@ -72,6 +73,14 @@ def tuya_device_id(device_id: str) -> DeviceId:
 def iotaap_device_id(device_id: str) -> DeviceId:
     """The id of the device that IoTaaP knows by these 24 hex digits."""
     return DeviceId(f"iotaap-{device_id}")
+
+
+def tuya_id_of(device: DeviceId) -> str:
+    """The cloud's id in the id of a Tuya device; raises UnknownDevice for any other id."""
+    cloud, _, name = device.partition("-")
+    if cloud != "tuya" or not is_cloud_id(name):
+        raise UnknownDevice(f"{device!r} is not the id of a device of Tuya's cloud")
+    return name
 
 
 def is_cloud_id(text: str) -> bool:

@@ -52,11 +52,24 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Tell what becomes of an update that another program began at this device."""
+class Delegate:
+    """Have the cloud of this device update it, by way of this `source`. `adopted`: that may have been ordered already, and is not ordered again."""
 
     update: UpdateId
     device: DeviceId
+    component: ComponentId
+    source: str
+    to_version: Version | None
+    adopted: Adopted | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Tell what becomes of an update that another program began at this component of a device."""
+
+    update: UpdateId
+    device: DeviceId
+    component: ComponentId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,4 +107,4 @@ class Activate:
     update: UpdateId
 
 
-Order = Serve | Send | Watch | Park | Withdraw | Pause | Resume | Activate
+Order = Serve | Send | Delegate | Watch | Park | Withdraw | Pause | Resume | Activate

@@ -79,6 +79,11 @@ class Update:
         return self.hold_activation or self.activation_owed
 
     @property
+    def delegated(self) -> bool:
+        """Whether the device's own cloud carries it out at our order: nothing is fetched, and what was ordered cannot be called back."""
+        return self.release is not None and self.release.protocol == "cloud"
+
+    @property
     def ended(self) -> bool:
         """Whether the update is in a final state."""
         return self.state.final

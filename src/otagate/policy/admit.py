@@ -132,7 +132,7 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     if update.started is None:
         return _hold("scheduled", f"The update is scheduled for {when}.")
     if update.reason in SOURCE_REASONS:
-        return _hold(update.reason, f"The image could not be fetched; that is tried again after {when}.")
+        return _hold(update.reason, f"Its source could not be asked; that is tried again after {when}.")
     return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
 
 

@@ -7,12 +7,13 @@ missing parameters switches, once. It types values as text in its samples, and i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from otagate.model.errors import BadFilter, SourceUnintelligible
+from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
+from otagate.model.errors import BadFilter, SourceError, SourceUnintelligible
 from otagate.model.ids import tuya_device_id
-from otagate.sources.delegated import CloudChannel, CloudDevice, CloudStatus, Started, cloud_id
+from otagate.sources.delegated import OrderInDoubt, cloud_id
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
 from otagate.sources.records import Record, RecordPage, RecordQuery
@@ -170,8 +171,18 @@ class TuyaIllume:
         return tuple(found.values())
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:
-        """One device, read anew. Raises SourceError."""
-        return (yield from self.detail(device_id))
+        """One device, read anew; what is offered to it stands only in the list of those to be updated, so that of its room is read too.
+
+        Raises SourceError.
+        """
+        device = yield from self.detail(device_id)
+        channel = device.channels[0]
+        if channel.status != "available":
+            return device
+        room = device.facts.get("room_id")
+        rows = yield from self.listed("to-be-updated", Filters(room_id=room if isinstance(room, str) else None))
+        offered = next((each.channels[0].offered_version for each in rows if each.device_id == device_id), None)
+        return replace(device, channels=(replace(channel, offered_version=offered),))
 
     def start(self, device_ids: Sequence[str], channel: str = CHANNEL) -> Conversation[Mapping[str, Started]]:
         """Order updates, 100 devices a call; where the cloud's answer says no, what it does is read back once. Raises SourceError."""
@@ -181,13 +192,22 @@ class TuyaIllume:
             if (yield from self.upgrade(batch)):
                 outcome |= dict.fromkeys(batch, "started")
                 continue
-            running = {device.device_id for device in (yield from self.listed("updating"))}
-            for device_id in batch:
-                moves = device_id in running
-                if not moves:
-                    device = yield from self.detail(device_id)
-                    moves = device.channels[0].status in ("updating", "waiting")
-                outcome[device_id] = "started" if moves else "not-started"
+            try:
+                outcome |= yield from self._read_back(batch)
+            except SourceError as error:
+                raise OrderInDoubt(str(error)) from error
+        return outcome
+
+    def _read_back(self, device_ids: Sequence[str]) -> Conversation[Mapping[str, Started]]:
+        """What became of an order that was answered with no. Raises SourceError."""
+        outcome: dict[str, Started] = {}
+        running = {device.device_id for device in (yield from self.listed("updating"))}
+        for device_id in device_ids:
+            moves = device_id in running
+            if not moves:
+                device = yield from self.detail(device_id)
+                moves = device.channels[0].status in UNDER_WAY
+            outcome[device_id] = "started" if moves else "not-started"
         return outcome
 
     def _get(self, path: str, parameters: Mapping[str, Any], *, label: str) -> Conversation[Any]:
@@ -257,6 +277,7 @@ def _detail(entry: Mapping[str, Any]) -> CloudDevice:
     extra = extra if isinstance(extra, dict) else {}
     facts = {
         "category": maybe_text(device, "category"),
+        "room_id": maybe_text(device, "room_id", longest=64),
         "mcu_version": maybe_text(extra, "mcu_version"),
         "gateway": maybe_text(extra, "gateway_name"),
         "device_type": maybe_whole(device, "device_type_value", least=-1, most=1000),
@@ -267,7 +288,6 @@ def _detail(entry: Mapping[str, Any]) -> CloudDevice:
         name=maybe_text(device, "device_name", longest=100) or "",
         online=maybe_flag(device, "online"),
         product=maybe_text(device, "product_id", longest=64),
-        room=maybe_text(device, "room_id", longest=64),
         channels=(_channel(status, current=current, offered=None),),
         facts={key: value for key, value in facts.items() if value is not None},
     )

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
+from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.effects import Conversation, Limit, Request, Response, Service, send
 
 REGIONS: Mapping[str, str] = {
@@ -74,20 +75,24 @@ class Token:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """One client of one data centre, shared by every source that uses it; one conversation at a time changes its token."""
+    """One client of one data centre, shared by every source that uses it; one conversation at a time changes its token.
+
+    `pace`: a simulated cloud may be asked so many times as often.
+    """
 
     url: str
     client_id: str
     secret: str = field(repr=False)
     token: Token | None = field(default=None, repr=False)
     offset: timedelta = timedelta()
+    pace: float = 1.0
 
     @property
     def service(self) -> Service:
         """Limits and pauses are per account: a call a second, five at once."""
         host = urlsplit(self.url).hostname or "tuya"
         mark = hashlib.sha256(self.client_id.encode()).hexdigest()[:8]
-        return Service(name=f"tuya {host} {mark}", limits=(Limit(amount=5, per=timedelta(seconds=5)),))
+        return Service(name=f"tuya {host} {mark}", limits=(Limit(amount=5, per=timedelta(seconds=5) / self.pace),))
 
     def sign(
         self,
@@ -120,7 +125,8 @@ class Account:
     ) -> Conversation[Any]:
         """One call with a token, renewed where it must be; the envelope's `result`, or None where it has none.
 
-        Raises TuyaRefused, SourceBusy, SourceMisconfigured, SourceUnavailable, SourceUnintelligible.
+        Raises TuyaRefused, SourceBusy, SourceMisconfigured, SourceUnavailable, SourceUnintelligible; for a call that is not `idempotent` and may
+        have been heeded OrderInDoubt.
         """
         body = b"" if document is None else json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         renewed = resynced = spent = False
@@ -130,13 +136,17 @@ class Account:
                 renewed = True
             try:
                 response = yield from send(self._request(method, path, label=label, query=query, body=body, idempotent=idempotent))
+                envelope = self._envelope(response)
             except _TokenSpent:
                 if spent:
                     raise SourceUnintelligible(f"{label}: every token that the cloud gives has ended before it is used") from None
                 spent = True
                 yield from self._renew()
                 continue
-            envelope = self._envelope(response)
+            except (SourceUnavailable, SourceUnintelligible) as error:
+                if idempotent:
+                    raise
+                raise OrderInDoubt(str(error)) from error
             if envelope.get("success") is True:
                 return envelope.get("result")
             number, message = _error_of(envelope)
@@ -147,7 +157,8 @@ class Account:
                 resynced = True
                 self._resync(envelope, response)
             else:
-                raise _told(label, number, message, response.at)
+                told = _told(label, number, message, response.at)
+                raise OrderInDoubt(str(told)) if isinstance(told, SourceUnavailable) and not idempotent else told
 
     def _renew(self) -> Conversation[None]:
         """A new token: with the refresh token where we have one, which works once, else with the secret."""

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
 from otagate.model.errors import SourceRefused, SourceUnintelligible
-from otagate.sources.delegated import CloudChannel, CloudDevice, CloudStatus, Started
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
 from otagate.sources.tuya_openapi import Account, TuyaRefused
@@ -111,7 +111,7 @@ class TuyaThing:
             known = next((each for each in device.channels if each.channel == channel), None)
             if known is None:
                 raise SourceRefused(f"the device has no firmware channel {channel!r:.20}")
-            if known.status in ("updating", "waiting"):
+            if known.status in UNDER_WAY:
                 outcome[device_id] = "already-running"
             elif known.blocked is not None:
                 raise SourceRefused(f"the cloud does not update it now: {known.blocked}")

@@ -1,0 +1,79 @@
+"""What the cloud of a device tells a session, and what the session wants done: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otagate.model.clouds import CloudChannel, Started
+from otagate.model.ids import UpdateId
+from otagate.sessions.effects import Advance
+
+# --- what is told -------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The cloud's word, read now. `channel` is None where it tells of none such; `there`: the device can be reached, or need not be."""
+
+    channel: CloudChannel | None
+    there: bool = True
+    sleepy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The cloud could not be asked: a sentence, and the code of the error."""
+
+    detail: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The cloud's answer to the order."""
+
+    outcome: Started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotOrdered:
+    """The order failed. `doubt`: nobody knows whether it arrived. `passing`: the same order may be taken later."""
+
+    detail: str
+    code: str
+    doubt: bool
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event = Seen | Unseen | Ordered | NotOrdered | Tick
+
+
+# --- what is to be done -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Ask the cloud about the device; answer `Seen` or `Unseen`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Order the update, once; answer `Ordered` or `NotOrdered`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """So many percent are done."""
+
+    update: UpdateId
+    percent: int
+
+
+Effect = Advance | Progress | Look | Start
+Effects = tuple[Effect, ...]
+NOTHING: Effects = ()
