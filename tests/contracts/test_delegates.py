@@ -67,7 +67,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def sitting(kind: str, directory: Path, service: TuyaService | None = None, *, secret: str = SECRET, whole: float = 20.0) -> AsyncIterator[Exam]:
+async def sitting(
+    kind: str, directory: Path, service: TuyaService | None = None, *, secret: str = SECRET, whole: float = 20.0
+) -> AsyncIterator[Exam]:
     service = service or TuyaService()
 
     client = HttpClient(

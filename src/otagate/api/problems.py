@@ -89,6 +89,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "not-on-this-radio": _kind(409, "This kind of radio does not do that"),
         "update-loop": _kind(409, "The device took the image and kept its version"),
         "declined-by-device": _kind(409, "The device declined the image"),
+        "cloud-update-failed": _kind(409, "The device's own cloud says that the update failed"),
         "image-rejected-by-device": _kind(409, "The device rejected the image after it had it"),
         "device-lost": _kind(409, "The device did not come back"),
         "version-unchanged": _kind(409, "The device runs another version than it was sent"),

@@ -5,10 +5,11 @@ Holds: `zigbee` (the Radio over zigpy), `connection` (one life of its line: `lis
 (radio libraries by name), `exchange` (what every fast path does), `znp_path` and `znp_line` (the fast path of Z-Stack, and what its library does not
 offer), `ezsp_path`, `ash_link` and `ash` (the fast path of EmberZNet, its line shared with bellows, and the frames on it), `silence` (zigpy's own OTA
 server), `library` (errors as ours); `zwave` (the Radio over zwave-js-server), `zwave_line` (the connection, and raw commands over it),
-`zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `probe` and `holders` (what answers on a serial port, and who
+`zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of devices that their own clouds update) and
+`cloud_devices` (what clouds tell as devices); `probe` and `holders` (what answers on a serial port, and who
 holds it), `backup` (copies of a network).
 
-Imports: ports, model, sessions, and the radio libraries, which no other room names.
+Imports: ports, model, sessions, sources (what a cloud is asked), and the radio libraries, which no other room names.
 
 Never: a write to the store, an answer of zigpy's own OTA server, a network formed or restored without an operator's word, a byte to a coordinator
 that another program drives, a transfer of another program stopped or begun twice.
