@@ -191,6 +191,14 @@ _JSON = st.recursive(
 )
 
 
+@given(st.sampled_from(sorted(ENTRIES)), st.data())
+def test_whatever_stands_in_one_field_of_an_entry_the_others_serve(kind: str, data: st.DataObject) -> None:
+    good = ENTRIES[kind]
+    bad = good | {data.draw(st.sampled_from(sorted(good))): data.draw(_JSON)}
+    found = _read(kind, bad, good)
+    assert found.offers[-1].release == _read(kind, good).offers[0].release
+
+
 @given(_JSON, st.sampled_from(sorted(KINDS)))
 def test_whatever_an_index_says_only_a_source_error_escapes(answer: Any, kind: str) -> None:
     with suppress(SourceError):

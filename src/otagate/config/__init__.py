@@ -5,13 +5,13 @@ Holds: `settings` (the sections as frozen values, whose fields and defaults are 
 there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error), `rendering` (settings as text
 again), `schema` (what editors know).
 
-Imports: model and policy; PyYAML and pydantic.
+Imports: model, policy and the names of sources; PyYAML and pydantic.
 
 Never: opening a device, a socket or a store; a key that is accepted and has no effect; a secret in an error or in what is printed.
 
 Add one: a key is a field with its default and its sentence in `settings`, a line in `config/otagate.yaml`, and its rows in the table of wrong
-configurations in `tests/test_config.py`; its line in `absent` goes, and the schema is made again. A new kind of radio or source is one more word in
-its `type`. The path of a secret is marked with a `Secret`.
+configurations in `tests/test_config.py`; its line in `absent` goes, and the schema is made again. A new kind of radio is one more word
+in its `type`, one of source comes with its line in `sources.registry`. The path of a secret is marked with a `Secret`.
 """
 
 from __future__ import annotations

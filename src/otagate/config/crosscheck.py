@@ -13,16 +13,17 @@ from otagate.config.absent import RADIO_LIBRARIES
 from otagate.config.document import Document
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
 from otagate.config.settings import SourceSettings
+from otagate.sources.registry import REGISTRY
 
 _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
 _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(REGISTRY, frozenset({"url"})),
     "directory": frozenset({"path"}),
     "zwave-js": frozenset({"url", "api", "api_key_file"}),
     "tuya-illume": frozenset({"url", "client_id", "client_secret_file", "project_id"}),
     "tuya-thing": frozenset({"url", "client_id", "client_secret_file", "device_ids"}),
     "iotaap": frozenset({"api_url", "ota_url", "email", "password_file", "bindings"}),
     **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
-    **dict.fromkeys(("ledvance", "zigpy-ota", "ikea", "sonoff"), frozenset({"url"})),
 }
 _ALL_SOURCE_KEYS = frozenset().union(*_SOURCE_KEYS.values())
 _NEEDED: Mapping[str, frozenset[str]] = {

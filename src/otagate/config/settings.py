@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -40,6 +40,7 @@ from otagate.config.kinds import (
 )
 from otagate.model.devices import Device as KnownDevice
 from otagate.policy.settings import Mode, PolicySettings
+from otagate.sources.registry import DELEGATES, REGISTRY
 
 RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate", "zwave-js"]
 Region = Literal["europe", "usa", "australia/new zealand", "hong kong", "india", "israel", "russia", "china", "japan", "korea"]
@@ -141,10 +142,12 @@ class RadioSettings(Section):
         return self.path is not None and "://" in self.path
 
 
-SourceType = Literal[
-    "directory", "ledvance", "zwave-js", "iotaap", "tuya-illume", "tuya-thing", "z2m-index", "zigpy-index", "zigpy-ota", "ikea", "sonoff"
-]
 IOTAAP = "iotaap"
+_SOURCES = ("directory", *REGISTRY, IOTAAP, *DELEGATES)
+if TYPE_CHECKING:
+    SourceType = str
+else:
+    SourceType = Literal[_SOURCES]  # a line of the registry is a word here
 
 
 class IotaapBinding(Section):
