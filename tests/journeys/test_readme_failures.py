@@ -214,6 +214,17 @@ async def policy_refused(house: House) -> tuple[int, Any]:
     return status, problem
 
 
+async def rollout_exists(house: House) -> tuple[int, Any]:
+    order = {"name": "hall", "select": {"devices": [device_id(PINNED)]}, "when": "2099-01-01T00:00:00Z"}
+    _, made = await house.call("POST", "rollouts", json=order)
+    answer = await house.call("POST", "rollouts", json=order)
+    await house.call("POST", f"rollouts/{made['id']}/cancel")
+    async with asyncio.timeout(WITHIN):
+        while (await house.call("GET", f"updates?rollout={made['id']}"))[1]["items"][0]["state"] != "cancelled":
+            await asyncio.sleep(0.05)
+    return answer
+
+
 async def wrong_state(house: House) -> tuple[int, Any]:
     waiting = (await house.call("GET", f"updates?device={device_id(BUSY)}"))[1]["items"][0]["id"]
     return await house.call("POST", f"updates/{waiting}/approve")
@@ -267,6 +278,9 @@ ROWS: Mapping[str, Row] = {
     "unknown-device": row(calls("GET", "devices/zigbee-0000000000000001"), "zigbee-0000000000000001"),
     "unknown-update": row(calls("GET", "updates/u99999999"), "u99999999"),
     "unknown-image": row(calls("GET", f"images/{'0' * 64}"), "0000"),
+    "unknown-rollout": row(calls("GET", "rollouts/r9"), "'r9'"),
+    "nothing-to-do": row(calls("POST", "rollouts", json={"name": "none", "select": {"group": "attic"}}), "no device that this rollout is for"),
+    "rollout-exists": row(rollout_exists, "'hall'", "another name"),
     "unknown-radio": row(calls("POST", "radios/attic/reattach"), "'attic'"),
     "unknown-source": row(calls("POST", "sources/attic/refresh", json={}), "'attic'"),
     "no-release": row(lambda house: house.refused(PLAIN, version="0x99"), "0x00000099"),
