@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hil.rigfile import DeviceUnderTest, Firmware, Rig
+from hil.firmware import Firmware
+from hil.rigfile import DeviceUnderTest, Rig
 from otagate.cli.client import Client, Json
 from otagate.cli.stops import ProblemStop, Stop, slug_of
 from otagate.model.ids import DeviceId
 from otagate.model.lifecycle import State
+from otagate.model.versions import Version
 
 T = TypeVar("T")
 
@@ -118,11 +120,11 @@ class Hub:
         bound = device.patience.total_seconds()
         return await self._until(look, bound, lambda: f"{device.name} ({device.id}) has not told its firmware; known are {', '.join(told) or 'none'}")
 
-    async def version(self, device: DeviceUnderTest) -> int:
-        """The file version that the device itself tells now, never one that the hub remembers."""
+    async def version(self, device: DeviceUnderTest) -> Version:
+        """The version that the device itself tells now, never one that the hub remembers."""
         why = ["it did not answer"]
 
-        async def look() -> int | None:
+        async def look() -> Version | None:
             try:
                 found = await self.client.post("devices", device.id, "check")
             except ProblemStop as stop:
@@ -137,7 +139,9 @@ class Hub:
     async def order(self, device: DeviceUnderTest, firmware: Firmware, *, allow_downgrade: bool = False) -> str:
         """Order one update; its id. Raises NotOnTheList before anything is sent, OrderRefused."""
         image = await self.client.upload(firmware.path)
-        body = {"devices": [device.id], "component": device.component, "image": image["sha256"], "allow_downgrade": allow_downgrade}
+        body: Json = {"devices": [device.id], "component": device.component, "image": image["sha256"], "allow_downgrade": allow_downgrade}
+        if firmware.is_zwave:
+            body["version"] = firmware.version
         answer = await self.client.post("updates", body=body)
         if answer["refused"]:
             raise OrderRefused(answer["refused"][0]["problem"])
@@ -178,7 +182,7 @@ class Hub:
         update = await self.succeeds(device, await self.order(device, firmware, allow_downgrade=allow_downgrade))
         runs = await self.version(device)
         if runs != firmware.version:
-            raise HubError(f"{device.name} was updated to 0x{firmware.version:08x} and tells 0x{runs:08x}")
+            raise HubError(f"{device.name} was updated to {firmware.display_version} and tells {runs if isinstance(runs, str) else f'0x{runs:08x}'}")
         return update
 
     async def begin_with(self, device: DeviceUnderTest, firmware: Firmware) -> None:
@@ -198,7 +202,7 @@ class Hub:
             raise HubError(f"within {within:.0f} s {otherwise()}") from None
 
 
-def _version(device: Json, wanted: DeviceUnderTest) -> int | None:
+def _version(device: Json, wanted: DeviceUnderTest) -> Version | None:
     return next((each["version"] for each in device["components"] if each["id"] == wanted.component), None)
 
 

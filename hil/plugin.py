@@ -55,7 +55,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     rig = config.stash[_RIG]
     if rig is None:
         return None
-    return f"rig: {rig.stick.type} on {rig.stick.path}; may update {', '.join(f'{each.name} ({each.id})' for each in rig.devices)}"
+    return f"rig: {rig.stick.type} on {rig.stick.where}; may update {', '.join(f'{each.name} ({each.id})' for each in rig.devices)}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

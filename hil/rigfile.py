@@ -8,49 +8,27 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, TypeAdapter, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
+from hil.firmware import Image
 from otagate.config.document import Document, read_document
-from otagate.config.kinds import Duration, Folder, LocalPath, Name, RadioPath, Whole
+from otagate.config.kinds import Duration, Folder, Name, RadioPath, Whole
 from otagate.config.problems import Loc, Problem, key_name, nearest, render, shown
-from otagate.config.settings import RadioSettings, Section
-from otagate.formats.identify import identify
-from otagate.model.errors import ImageError
-from otagate.model.ids import ComponentId, DeviceId, zigbee_component_id, zigbee_device_id
-from otagate.model.images import ImageFacts
+from otagate.config.settings import ZWAVE_JS, RadioSettings, Section
+from otagate.model.ids import ComponentId, DeviceId, zigbee_component_id, zigbee_device_id, zwave_component_id
 
 T = TypeVar("T")
 
-MOST_IMAGE_BYTES = 16 << 20
 _MOST_FILE_BYTES = 1 << 20
-_ADDRESS = re.compile(r"(?:zigbee-)?([0-9a-f]{16})")
+_ADDRESS = re.compile(r"(?:zigbee-)?([0-9a-f]{16})|(zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
 
 
 class RigFileError(Exception):
     """The rig file cannot be used; the message is one line per error."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firmware:
-    """One image of the pair: where it lies and what it says of itself."""
-
-    path: Path
-    facts: ImageFacts
-
-    @property
-    def version(self) -> int:
-        """The 32-bit file version."""
-        return int(self.facts.file_version or 0)
-
-    @property
-    def image_type(self) -> int:
-        """The 16-bit image type."""
-        return self.facts.image_type or 0
 
 
 # --- what one value may be ------------------------------------------------------------------------------------------------------------
@@ -59,20 +37,11 @@ class Firmware:
 def _address(value: object) -> object:
     match = _ADDRESS.fullmatch(value.lower().replace(":", "")) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{shown(value)} is no IEEE address: write 16 hex digits, highest first, in quotes, as in "00:12:4b:00:24:c0:ff:ee"')
-    return match[1]
-
-
-def _firmware(value: object, info: ValidationInfo) -> object:
-    path = TypeAdapter(LocalPath).validate_python(value, context=info.context)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_IMAGE_BYTES + 1)
-        return Firmware(path=path, facts=identify(data, MOST_IMAGE_BYTES).facts)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except ImageError as error:
-        raise ValueError(f"{path} is no image that a device takes: {error}") from None
+        raise ValueError(
+            f'{shown(value)} is no IEEE address: write 16 hex digits, highest first, in quotes, as in "00:12:4b:00:24:c0:ff:ee"; '
+            'or home id and number of a Z-Wave node, as in "zwave-e1b2c3d4-7"'
+        )
+    return match[1] or match[2]
 
 
 def _arguments(value: object) -> object:
@@ -102,7 +71,6 @@ def _pattern(value: str) -> str:
 
 
 Address = Annotated[str, BeforeValidator(_address)]
-Image = Annotated[InstanceOf[Firmware], BeforeValidator(_firmware)]
 Command = Annotated[tuple[str, ...], BeforeValidator(_arguments)]
 Octets = Annotated[str, AfterValidator(_octets)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -166,21 +134,27 @@ class ImagePair(Section):
     @model_validator(mode="after")
     def _are_a_pair(self) -> ImagePair:
         a, b = self.a.facts, self.b.facts
+        if self.a.is_zwave != self.b.is_zwave:
+            raise ValueError("a pair is for one device: give both images with their version, or none")
         if (a.manufacturer_code, a.image_type) != (b.manufacturer_code, b.image_type):
             raise ValueError(
                 f"a is for manufacturer code 0x{a.manufacturer_code:04x}, image type 0x{a.image_type:04x}, and b for "
                 f"0x{b.manufacturer_code:04x}, 0x{b.image_type:04x}: a pair is for one device"
             )
-        if self.b.version <= self.a.version:
-            raise ValueError(f"b (0x{self.b.version:08x}) must be newer than a (0x{self.a.version:08x}): the way back is the downgrade")
+        if not self.b.is_newer_than(self.a):
+            raise ValueError(f"b ({self.b.display_version}) must be newer than a ({self.a.display_version}): the way back is the downgrade")
         return self
 
 
 class DeviceUnderTest(Section):
-    """One device that may be updated. `patience` bounds one whole update, from the order to the version that was read back."""
+    """One device that may be updated. `patience` bounds one whole update, from the order to the version that was read back.
+
+    `target` is the firmware target of a Z-Wave node that the images are for.
+    """
 
     name: Name
     address: Address
+    target: Annotated[Whole, Field(ge=0, le=255)] = 0
     images: ImagePair
     patience: Duration = timedelta(hours=1)
     off_for: Duration = timedelta(seconds=10)
@@ -190,12 +164,25 @@ class DeviceUnderTest(Section):
     @property
     def id(self) -> DeviceId:
         """The device as the hub calls it."""
-        return zigbee_device_id(int(self.address, 16))
+        return DeviceId(self.address) if self.is_zwave else zigbee_device_id(int(self.address, 16))
+
+    @property
+    def is_zwave(self) -> bool:
+        """Whether it is a node of a Z-Wave network."""
+        return self.address.startswith("zwave-")
 
     @property
     def component(self) -> ComponentId:
         """The component that the pair is for."""
-        return zigbee_component_id(self.images.a.image_type)
+        return zwave_component_id(self.target) if self.is_zwave else zigbee_component_id(self.images.a.image_type)
+
+    @model_validator(mode="after")
+    def _has_images_of_its_kind(self) -> DeviceUnderTest:
+        if self.is_zwave and not self.images.a.is_zwave:
+            raise ValueError('the images of a Z-Wave node do not tell their version: write {file: images/plug-1.7.gbl, version: "1.7"} for each')
+        if self.images.a.is_zwave and not self.is_zwave:
+            raise ValueError('images with a version beside them are for Z-Wave nodes, whose address is written "zwave-e1b2c3d4-7"')
+        return self
 
 
 class Stick(RadioSettings):
@@ -206,9 +193,21 @@ class Stick(RadioSettings):
     permit_join: bool = False
     patience: Duration = timedelta(minutes=2)
 
+    @property
+    def where(self) -> str:
+        """Its path, or the address of the server that drives it."""
+        return self.path or self.url or ""
+
     def as_radio(self) -> dict[str, Any]:
         """The part that the hub's configuration has too."""
-        return self.model_dump(mode="json", include=set(RadioSettings.model_fields), exclude_none=True)
+        given = set(RadioSettings.model_fields) & (self.model_fields_set | {"name"})
+        return self.model_dump(mode="json", include=given, exclude_none=True)
+
+    @model_validator(mode="after")
+    def _opens_only_what_it_can(self) -> Stick:
+        if self.permit_join and self.type == ZWAVE_JS:
+            raise ValueError("permit_join is of Zigbee: include Z-Wave nodes with the program that runs the driver")
+        return self
 
 
 class Rig(Section):
@@ -217,6 +216,13 @@ class Rig(Section):
     state_dir: Folder = Field(default=Path("otagate-rig-state"), validate_default=True)
     stick: Stick
     devices: Annotated[tuple[DeviceUnderTest, ...], Field(max_length=64), AfterValidator(_some)]
+
+    @model_validator(mode="after")
+    def _is_one_network(self) -> Rig:
+        for each in self.devices:
+            if each.is_zwave != (self.stick.type == ZWAVE_JS):
+                raise ValueError(f"{each.name} ({each.id}) is in no network of a stick of type {self.stick.type}")
+        return self
 
     @property
     def allowed(self) -> frozenset[DeviceId]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from hil.console import Console
+from hil.firmware import Firmware
 from hil.hub import Hub
-from hil.rigfile import DeviceUnderTest, Firmware
+from hil.rigfile import DeviceUnderTest
 from otagate.cli.client import Json
 
 _BOOT_BOUND = 60.0

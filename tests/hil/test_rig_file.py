@@ -63,11 +63,58 @@ def test_the_example_names_every_key_that_there_is() -> None:
     text = EXAMPLE.read_text()
     sections = [rigfile.Rig, rigfile.DeviceUnderTest, rigfile.ConsoleSettings, rigfile.ImagePair, rigfile.SerialSwitch, rigfile.CommandSwitch]
     keys = {key for section in sections for key in section.model_fields} | {
-        key
-        for key in rigfile.Stick.model_fields
-        if key not in ("name", "parallel", "url", "region")  # the last two are of Z-Wave controllers
+        key for key in rigfile.Stick.model_fields if key not in ("name", "parallel")
     }
     assert {key for key in keys if re.search(rf"\b{key}:", text) is None} == set()
+
+
+def zwave_rig(bench: Path, stick: dict[str, Any] | None = None, **device: Any) -> Path:
+    for version in ("1.6", "1.7"):
+        (bench / "images" / f"plug-{version}.bin").write_bytes(f"firmware {version}".encode() * 50)
+    pair = {key: {"file": f"images/plug-{version}.bin", "version": version} for key, version in (("a", "1.6"), ("b", "1.7"))}
+    entry = {"name": "plug", "address": "zwave-e1b2c3d4-7", "images": pair} | device
+    return written(bench, json.dumps({"stick": {"type": "zwave-js", "url": "ws://127.0.0.1:3000"} | (stick or {}), "devices": [entry]}, indent=1))
+
+
+def test_the_zwave_half_of_the_example_is_a_rig_too(bench: Path) -> None:
+    zwave_rig(bench)
+    for version in ("1.6", "1.7"):
+        (bench / "images" / f"plug-{version}.gbl").write_bytes(bytes.fromhex("eb17a603") + bytes(96))
+    told = EXAMPLE.read_text().partition("# stick:\n")[2]
+    found = load(written(bench, "stick:\n" + "\n".join(line.removeprefix("# ") for line in told.splitlines())))
+    (device,) = found.devices
+    assert found.allowed == {device.id} == {"zwave-e1b2c3d4-7"}
+    assert (device.component, device.images.a.version, device.images.b.version) == ("0", "1.6", "1.7")
+    config = written(bench, json.dumps({"state_dir": "state", "radios": [found.stick.as_radio()]}))
+    (radio,) = load_hub(config, {}).radios
+    assert (radio.type, radio.url, radio.parallel) == ("zwave-js", "ws://127.0.0.1:3000", 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "stick", "sentence"),
+    [
+        ({"images": {"a": "images/plug-1.0.ota", "b": "images/plug-1.1.ota"}}, {}, "do not tell their version"),
+        ({"images": {"a": "images/plug-1.6.bin", "b": "images/plug-1.7.bin"}}, {}, "does not say which version it is"),
+        ({"images": {"a": {"file": "images/plug-1.6.bin", "version": 1.6}, "b": "images/plug-1.1.ota"}}, {}, "in quotes"),
+        ({"images": {"a": {"file": "images/plug-1.6.bin", "version": "new"}, "b": "images/plug-1.1.ota"}}, {}, "no version of a Z-Wave node"),
+        ({"images": {"a": {"file": "images/plug-1.6.bin", "version": "1.6"}, "b": "images/plug-1.1.ota"}}, {}, "a pair is for one device"),
+        ({"images": {key: {"file": "images/plug-1.6.bin", "version": "1.10"} for key in "ab"}}, {}, "b (1.10) must be newer than a (1.10)"),
+        ({"address": "00124b0024c0ffee"}, {}, "are for Z-Wave nodes"),
+        ({"address": "zwave-e1b2c3d4"}, {}, "zwave-e1b2c3d4-7"),
+        ({}, {"type": "znp", "url": None, "path": "/dev/ttyACM0"}, "plug (zwave-e1b2c3d4-7) is in no network of a stick of type znp"),
+        ({}, {"permit_join": True}, "include Z-Wave nodes with the program that runs the driver"),
+    ],
+)
+def test_what_does_not_go_together_on_a_zwave_bench_is_told(bench: Path, device: dict[str, Any], stick: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RigFileError) as told:
+        load(zwave_rig(bench, stick, **device))
+    assert sentence in str(told.value)
+
+
+def test_versions_of_nodes_are_compared_by_their_numbers(bench: Path) -> None:
+    pair = {key: {"file": "images/plug-1.6.bin", "version": version} for key, version in (("a", "1.9"), ("b", "1.10"))}
+    (device,) = load(zwave_rig(bench, images=pair)).devices
+    assert device.images.b.is_newer_than(device.images.a)
 
 
 @pytest.mark.parametrize("address", ["00:12:4B:00:24:C0:FF:EE", "00124b0024c0ffee", "zigbee-00124b0024c0ffee"])
