@@ -52,6 +52,7 @@ from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.ports import Radio, Store
 from otagate.radios.anchors import anchor_for
+from otagate.radios.cloud import SENTENCE as CLOUD_SENTENCE
 from otagate.radios.cloud import CloudRadio
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
@@ -135,7 +136,8 @@ class Parts:
         registry = Registry(self.store, self.journal, self.clock)
         registry.radios = {RadioName(each.name): _status(each) for each in self.settings.radios}
         if self.clouds:
-            registry.radios[THE_CLOUD] = RadioStatus(type="cloud", parallel=_JOBS, slow=_JOBS, state="up", sentence="sources tell how they fare")
+            told = ("up", CLOUD_SENTENCE)  # no word of the journal: it is no radio to anybody outside
+            registry.radios[THE_CLOUD] = RadioStatus(type="cloud", parallel=_JOBS, slow=_JOBS, state="up", sentence=CLOUD_SENTENCE, told=told)
         return registry
 
     @cached_property

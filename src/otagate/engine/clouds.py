@@ -102,4 +102,6 @@ class CloudFeed:
 
 def _offers(channel: CloudChannel) -> bool:
     version = channel.offered_version
-    return channel.status in _OFFERED and version is not None and not same_version(version, channel.current_version)
+    if version is None:
+        return channel.status == "available"  # of what it does not name, nobody but an operator can say that it is wanted
+    return channel.status in _OFFERED and not same_version(version, channel.current_version)

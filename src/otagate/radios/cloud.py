@@ -28,6 +28,7 @@ from otagate.ports import (
     Emit,
     ForeignTransfer,
     RadioBackup,
+    RadioChanged,
     TransferAdvanced,
     TransferProgressed,
 )
@@ -40,6 +41,8 @@ from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.tuya_openapi import TuyaRefused
 
 LOG = structlog.get_logger("otagate.radio")
+
+SENTENCE = "its sources tell how they fare"
 
 _TICKS = 5
 """Looks at the sessions in the time between two questions about one of them."""
@@ -76,6 +79,7 @@ class CloudRadio:
 
     async def run(self) -> None:
         """See `ports.Radio.run`; it goes on for ever, for what is away is a source and not this."""
+        self._emit(RadioChanged(radio=self.name, state="up", sentence=SENTENCE))
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 while True:

@@ -170,10 +170,11 @@ class Job:
             return self._end(Cause.ALREADY_CURRENT, f"the cloud tells version {channel.current_version}", now)
         if channel.status in UNDER_WAY:
             return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
-        if channel.status not in _OFFERED or (channel.offered_version is None and channel.status != "available"):
+        if channel.status not in _OFFERED:
             return self._end(Cause.DECLINED, "the cloud offers no update of it any more", now, code="no-release")
-        if channel.offered_version is not None and not same_version(channel.offered_version, order.to_version):
-            detail = f"the cloud offers version {channel.offered_version} by now, and {order.to_version} was decided on"
+        if order.to_version is not None and not same_version(channel.offered_version, order.to_version):
+            offered = "no version that it names" if channel.offered_version is None else f"version {channel.offered_version}"
+            detail = f"the cloud offers {offered} by now, and {order.to_version} was decided on"
             return self._end(Cause.DECLINED, detail, now, code="no-release")
         if not event.there:
             return self._end(Cause.EXPIRED, "the cloud says that the device is offline", now, code="device-unreachable")
