@@ -36,7 +36,7 @@ async def greeting(line: web.WebSocketResponse, **changes: Any) -> None:
 
 
 @asynccontextmanager
-async def server(talk: Talk) -> AsyncIterator[str]:
+async def server(talk: Talk, *, port: int = 0) -> AsyncIterator[str]:
     """A server at loopback that talks like this to whoever connects."""
 
     async def accept(request: web.Request) -> web.WebSocketResponse:
@@ -50,7 +50,7 @@ async def server(talk: Talk) -> AsyncIterator[str]:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         yield f"ws://127.0.0.1:{runner.addresses[0][1]}"
     finally:
