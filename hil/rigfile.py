@@ -18,7 +18,8 @@ from hil.firmware import Image
 from otagate.config.document import Document, read_document
 from otagate.config.kinds import Duration, Folder, Name, RadioPath, Whole
 from otagate.config.problems import Loc, Problem, key_name, nearest, render, shown
-from otagate.config.settings import ZWAVE_JS, RadioSettings, Section
+from otagate.config.section import Section
+from otagate.config.settings import ZWAVE_JS, RadioSettings
 from otagate.model.ids import ComponentId, DeviceId, zigbee_component_id, zigbee_device_id, zwave_component_id
 
 T = TypeVar("T")

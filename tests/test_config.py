@@ -22,7 +22,9 @@ from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
 SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff, iotaap, tuya-illume, tuya-thing"
-SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, logging"
+SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, windows, interlocks, logging"
+POLICY = "default, channel, cooldown, battery_floor, retries, window, approval_expires, spare_in_use, interlocks"
+UNKNOWN_USE = f"unknown key (do you mean window?): known here are {POLICY}"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"
 LATER = "is not supported by this version"
@@ -57,11 +59,25 @@ def radio(keys: str = "parallel: 2") -> str:
     return f"radios: [{{{keys}, name: z, type: znp, path: {STICK}}}]"
 
 
+def window(keys: str) -> str:
+    """One window that is right but for the keys given."""
+    return f"windows: [{{name: night, {keys}}}]"
+
+
+WHOLE = "from: '01:00', to: '05:00', zone: UTC"
+MINUTE = "is no time of day: write hours and minutes, as in 01:00 or 23:30"
+ZONE = "is no time zone: write it as in Europe/Berlin, or UTC"
+MOMENT = "is no time with its zone: write it as in 2026-05-01T01:00:00+02:00"
+NOT_WHOLE = 'is not whole: give from, to and zone, as in from: "01:00", to: "05:00", zone: Europe/Berlin'
+NEVER = "is never open or always: write from: 00:00 and to: 24:00 for a whole day"
+TWO_KINDS = "opens once (when, until) or recurs (days, from, to, zone, blackout): give the keys of one kind"
+ONCE = "opens once, so it needs both when and until, as in 2026-05-01T01:00:00+02:00"
+TWICE = "{}: {} is the name of {} already: give this one a name of its own"
+SERVICE = "is no address of a service: write https://host/path, without a user or password in it"
 LONG_SOCKET = "/" + "s" * 107
 
 WRONG: list[tuple[str, str]] = [
     # unknown keys, among them those of features that are not there
-    ("windows: []", f"1:1: windows: {LATER}: take it away"),
     (
         "http: {allow_private: ['http://x']}",
         "1:24: http.allow_private[0]: 'http://x' is no host name: write it without scheme and port, as in hub.example.org",
@@ -72,10 +88,8 @@ WRONG: list[tuple[str, str]] = [
         "1:34: sources[0].url: 'https://***@x' is no address of a service: write https://host/path, without a user or password in it",
     ),
     ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
-    ("policy:\n  cooldown: 14d", f"2:3: policy.cooldown: {LATER}: take it away"),
-    ("policy: {battery_floor: 70}", f"1:10: policy.battery_floor: {LATER}: take it away"),
-    ("policy: {channel: stable}", f"1:10: policy.channel: {LATER}: take it away"),
-    ("policy: {retrys: 3}", "1:10: policy.retrys: unknown key (do you mean retries?): known here are default, retries, rules"),
+    ("policy: {retrys: 3}", f"1:10: policy.retrys: unknown key (do you mean retries?): known here are {POLICY}, rules"),
+    ("policy: {rules: [{match: {model: a}, use: {windows: night}}]}", f"1:44: policy.rules[0].use.windows: {UNKNOWN_USE}"),
     ("<<: {}", f"1:1: <<: unknown key: known here are {SECTIONS}"),
     ("1: x", f"1:1: 1: unknown key: known here are {SECTIONS}"),
     (
@@ -159,10 +173,59 @@ WRONG: list[tuple[str, str]] = [
         "sources: [{type: directory, path: /x, url: https://y}]",
         "1:39: sources[0].url: does not belong to a source of type directory: take it away",
     ),
+    # windows, interlocks, and who names them
     (
-        "policy: {rules: [{match: {model: a}, use: {window: night, default: ask}}]}",
-        f"1:44: policy.rules[0].use.window: {LATER}: take it away",
+        "policy: {rules: [{match: {model: a}, use: {window: night}}]}",
+        "1:52: policy.rules[0].use.window: no window is called 'night': known are none",
     ),
+    (
+        window("from: '01:00', to: '05:00', zone: UTC") + "\npolicy: {window: [night, nihgt]}",
+        "2:26: policy.window[1]: no window is called 'nihgt' (do you mean night?): known are night",
+    ),
+    (
+        "policy: {interlocks: fire, rules: [{match: {model: a}, use: {interlocks: [rain]}}]}",
+        (
+            "1:22: policy.interlocks: no interlock is called 'fire': known are none\n"
+            "1:75: policy.rules[0].use.interlocks[0]: no interlock is called 'rain': known are none"
+        ),
+    ),
+    ("interlocks: [{name: a, url: 'https://x'}, {name: a, url: 'https://y'}]", TWICE.format("1:50: interlocks[1].name", "'a'", "interlocks[0]")),
+    ("interlocks: [{name: a, url: mqtt://x}]", f"1:29: interlocks[0].url: 'mqtt://x' {SERVICE}"),
+    (
+        f"{window(WHOLE)}\n  - {{name: night, {WHOLE}}}".replace("[", "\n  - ", 1).replace("]", "", 1),
+        TWICE.format("3:12: windows[1].name", "'night'", "windows[0]"),
+    ),
+    (window("from: '25:00', to: '05:00', zone: UTC"), f"1:31: windows[0].from: '25:00' {MINUTE}"),
+    (window("from: 1am, to: '05:00', zone: UTC"), f"1:31: windows[0].from: '1am' {MINUTE}"),
+    (window("from: 60, to: '05:00', zone: UTC"), "1:31: windows[0].from: 60 is not text: put it in quotes"),
+    (window("from: 01:00, to: 05:00, zone: Mars/Base"), f"1:55: windows[0].zone: 'Mars/Base' {ZONE}"),
+    (window("from: 01:00, to: 05:00, zone: ../../etc/passwd"), f"1:55: windows[0].zone: '../../etc/passwd' {ZONE}"),
+    (window("from: 01:00, to: 05:00"), f"1:11: windows[0]: {NOT_WHOLE}"),
+    (window("from: 01:00, zone: UTC"), f"1:11: windows[0]: {NOT_WHOLE}"),
+    (window("days: mon"), f"1:11: windows[0]: {NOT_WHOLE}"),
+    (window("from: 05:00, to: 05:00, zone: UTC"), f"1:11: windows[0]: {NEVER}"),
+    (window("from: 24:00, to: 05:00, zone: UTC"), f"1:11: windows[0]: {NEVER}"),
+    (window(f"{WHOLE}, days: monday"), "1:70: windows[0].days[0]: 'monday' is not known here: write one of mon, tue, wed, thu, fri, sat, sun"),
+    (window(f"{WHOLE}, blackout: [2026-02-30]"), "1:75: windows[0].blackout[0]: '2026-02-30' is no date: write it as in 2026-12-24"),
+    (window(f"{WHOLE}, at_end: stop"), "1:72: windows[0].at_end: 'stop' is not known here: write one of finish, pause"),
+    (
+        window(f"{WHOLE}, zoen: UTC"),
+        "1:64: windows[0].zoen: unknown key (do you mean zone?): known here are name, days, from, to, zone, blackout, when, until, at_end",
+    ),
+    (
+        window(f"{WHOLE}, from_: 01:00"),
+        "1:64: windows[0].from_: unknown key (do you mean from?): known here are name, days, from, to, zone, blackout, when, until, at_end",
+    ),
+    (window(f"{WHOLE}, when: 2026-05-01T01:00:00Z"), f"1:11: windows[0]: {TWO_KINDS}"),
+    (window("when: 2026-05-01T01:00:00Z"), f"1:11: windows[0]: {ONCE}"),
+    (window("when: 2026-05-01T01:00:00, until: 2026-05-01T02:00:00Z"), f"1:31: windows[0].when: '2026-05-01T01:00:00' {MOMENT}"),
+    (window("when: 2026-05-01T02:00:00Z, until: 2026-05-01T02:00:00Z"), "1:11: windows[0]: never opens: until is not later than when"),
+    ("policy: {battery_floor: 101}", "1:25: policy.battery_floor: 101 is too large: at most 100"),
+    ("policy: {channel: nightly}", "1:19: policy.channel: 'nightly' is not known here: write one of stable, beta"),
+    ("policy: {cooldown: 2 weeks}", f"1:20: policy.cooldown: '2 weeks' {DURATION}"),
+    ("policy: {cooldown: 400d}", "1:20: policy.cooldown: 400d is out of range: give 1s to 366d"),
+    ("policy: {approval_expires: 0d}", "1:28: policy.approval_expires: 0d is out of range: give 1s to 366d"),
+    ("policy: {spare_in_use: maybe}", "1:24: policy.spare_in_use: 'maybe' is neither true nor false"),
     # secrets in clear
     (
         f"api: {{token: {CANARY}}}",
@@ -304,7 +367,7 @@ WRONG: list[tuple[str, str]] = [
     ),
     (
         "policy: {rules: [{match: {model: a}, use: {}}]}",
-        "1:43: policy.rules[0].use: changes nothing: give default or retries, or take the rule away",
+        "1:43: policy.rules[0].use: changes nothing: give default, window, retries or another key of it, or take the rule away",
     ),
     # what two places must agree on
     (

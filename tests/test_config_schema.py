@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from otagate.config import HubSettings, effective
 from otagate.config.kinds import format_duration, parse_duration
 from otagate.config.schema import COPY, document, render
-from otagate.config.settings import Section
+from otagate.config.section import Section, keys_of
 from tests.test_config_settings import EVERYTHING, PACKAGED, every_section
 
 EDITOR = Draft202012Validator(document())
@@ -96,7 +96,7 @@ def test_an_editor_sees_what_is_wrong(text: str) -> None:
 def test_every_key_says_what_it_is_for_and_what_it_is_without_being_given(section: type[Section]) -> None:
     schema = document()
     found: dict[str, Any] = (schema if section is HubSettings else schema["$defs"][section.__name__])["properties"]
-    assert list(found) == list(section.model_fields)
+    assert list(found) == list(keys_of(section))
     assert all(each["description"].endswith(".") for each in found.values())
     for key, default in ((key, each["default"]) for key, each in found.items() if "default" in each):
         given_in_full = {name: info.get_default() for name, info in section.model_fields.items() if not info.is_required()}

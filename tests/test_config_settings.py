@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
 from otagate.config import HubSettings, ScheduleSettings, SourceSettings, effective, load
 from otagate.config.explain import section_at
-from otagate.config.settings import RuleMatch, Section
+from otagate.config.policies import RuleMatch
+from otagate.config.section import Section, keys_of
 from otagate.model.devices import Device, PolicyOverride
 from otagate.model.ids import DeviceId, RadioName
 from otagate.policy.settings import PolicySettings
+from otagate.policy.window import OneTime, Window
 
 PACKAGED = Path(__file__).parent.parent / "config" / "otagate.yaml"
 STICK = "/dev/serial/by-id/usb-stick"
@@ -53,17 +57,51 @@ images: {max_bytes: 512KiB, path: cache}
 policy:
   default: automatic
   retries: 0
+  channel: beta
+  cooldown: 0d
+  battery_floor: 30
+  window: night
+  spare_in_use: true
+  interlocks: fire
+  approval_expires: 7d
   rules:
     - match: {model: "LCT0*", manufacturer: "signify*"}
-      use: {default: never}
+      use: {default: never, spare_in_use: false}
     - match: {radio: zigbee1}
-      use: {retries: 7}
+      use: {retries: 7, battery_floor: 0, cooldown: 1d, channel: stable, window: [once, night]}
     - match: {device: zigbee-000d6f000a9069e7}
       use: {default: ask, retries: 1}
     - match: {group: "Hall*", radio: zigbee0}
       use: {retries: 9}
+windows:
+  - {name: night, days: [sat, mon], from: "22:30", to: "05:00", zone: Europe/Berlin, blackout: ["2026-12-24"], at_end: pause}
+  - {name: once, when: "2026-05-01T01:00:00+02:00", until: "2026-05-02T01:00:00Z"}
+interlocks: [{name: fire, url: "http://bms.example.org/allowed"}]
 logging: {level: debug, format: json}
 """
+NIGHT = Window(
+    name="night",
+    zone=ZoneInfo("Europe/Berlin"),
+    days=frozenset({0, 5}),
+    start=22 * 60 + 30,
+    end=5 * 60,
+    blackout=frozenset({date(2026, 12, 24)}),
+    at_end="pause",
+)
+ONCE = OneTime(name="once", begins=datetime(2026, 4, 30, 23, tzinfo=UTC), ends=datetime(2026, 5, 2, 1, tzinfo=UTC))
+GENERAL = PolicySettings(
+    mode="automatic",
+    retries=0,
+    channel="beta",
+    cooldown=timedelta(0),
+    battery_floor=30,
+    windows=(NIGHT,),
+    spare_in_use=True,
+    interlocks=("fire",),
+    approval_expires=timedelta(days=7),
+)
+NEVER = replace(GENERAL, mode="never", spare_in_use=False)
+SECOND_RADIO = replace(GENERAL, retries=7, battery_floor=0, cooldown=timedelta(days=1), channel="stable", windows=(NIGHT, ONCE))
 
 
 def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
@@ -162,16 +200,16 @@ def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("device", "expected"),
     [
-        ({"model": "LCT015", "manufacturer": "Signify Netherlands"}, PolicySettings(mode="never", retries=0)),
-        ({"model": "lct015", "manufacturer": "SIGNIFY"}, PolicySettings(mode="never", retries=0)),
-        ({"model": "LCT015"}, PolicySettings(mode="automatic", retries=0)),
-        ({"model": "LCT015", "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
-        ({"id": DeviceId("zigbee-000d6f000a9069e7")}, PolicySettings(mode="ask", retries=1)),
-        ({"id": DeviceId("zigbee-000d6f000a9069e7"), "radio": RadioName("zigbee1")}, PolicySettings(mode="automatic", retries=7)),
-        ({"groups": ("lights", "hallway")}, PolicySettings(mode="automatic", retries=9)),
-        ({"groups": ("lights",)}, PolicySettings(mode="automatic", retries=0)),
-        ({"policy": PolicyOverride(default="ask"), "groups": ("hall",)}, PolicySettings(mode="ask", retries=9)),
-        ({}, PolicySettings(mode="automatic", retries=0)),
+        ({"model": "LCT015", "manufacturer": "Signify Netherlands"}, NEVER),
+        ({"model": "lct015", "manufacturer": "SIGNIFY"}, NEVER),
+        ({"model": "LCT015"}, GENERAL),
+        ({"model": "LCT015", "radio": RadioName("zigbee1")}, SECOND_RADIO),
+        ({"id": DeviceId("zigbee-000d6f000a9069e7")}, replace(GENERAL, mode="ask", retries=1)),
+        ({"id": DeviceId("zigbee-000d6f000a9069e7"), "radio": RadioName("zigbee1")}, SECOND_RADIO),
+        ({"groups": ("lights", "hallway")}, replace(GENERAL, mode="automatic", retries=9)),
+        ({"groups": ("lights",)}, GENERAL),
+        ({"policy": PolicyOverride(default="ask"), "groups": ("hall",)}, replace(GENERAL, mode="ask", retries=9)),
+        ({}, GENERAL),
     ],
     ids=[
         "all keys fit",
@@ -189,7 +227,21 @@ def test_settings_cannot_be_changed_once_they_are_read(tmp_path: Path) -> None:
 def test_a_device_gets_the_settings_of_the_first_rule_that_fits_it(tmp_path: Path, device: dict[str, Any], expected: PolicySettings) -> None:
     hub = read(tmp_path, EVERYTHING)
     known = Device(**{"id": DeviceId("zigbee-0000000000000001"), "radio": RadioName("zigbee0"), **device})
-    assert hub.policy.for_device(known) == expected
+    assert hub.policy_of(known) == expected
+
+
+def test_a_rule_may_let_devices_be_updated_at_any_time(tmp_path: Path) -> None:
+    window = "windows: [{name: night, from: '01:00', to: '05:00', zone: UTC}]\n"
+    hub = read(tmp_path, f"{window}policy: {{window: night, rules: [{{match: {{model: a}}, use: {{window: []}}}}]}}")
+    named, other = (hub.policy_of(Device(id=DeviceId("zigbee-0000000000000001"), radio=None, model=model)) for model in "ab")
+    assert (named.windows, [each.name for each in other.windows]) == ((), ["night"])
+
+
+def test_times_and_dates_need_no_quotes(tmp_path: Path) -> None:
+    text = "{name: late, from: 22:30, to: 01:00, zone: UTC, blackout: 2026-12-24}"
+    late, once = read(tmp_path, f"windows: [{text}, {{name: o, when: 2026-05-01 01:00:00Z, until: 2026-05-02T01:00Z}}]").windows
+    assert (late.from_, late.to, late.blackout) == ("22:30", "01:00", ("2026-12-24",))
+    assert once.window() == OneTime(name="o", begins=datetime(2026, 5, 1, 1, tzinfo=UTC), ends=datetime(2026, 5, 2, 1, tzinfo=UTC))
 
 
 def test_a_pattern_stays_quick_against_a_name_made_to_slow_it_down() -> None:
@@ -328,13 +380,13 @@ def test_the_packaged_configuration_says_what_the_code_does_without_one() -> Non
 def test_the_packaged_configuration_shows_every_key_there_is() -> None:
     text = PACKAGED.read_text()
     shown = set(re.findall(r"(?:^|[\s{,#-])([a-z_]+):(?=\s)", text))
-    assert {key for section in every_section() for key in section.model_fields} - shown == set()
+    assert {key for section in every_section() for key in keys_of(section)} - shown == set()
 
 
 def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_comments(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^( *)#  ( *(?:- |\w+:).*)$", r"\1  \2", PACKAGED.read_text())  # the examples in lists
-    text = re.sub(r"(?m)^( *)# (token_file|path): ", r"\1\2: ", text)
-    text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules): \[\]$", r"\1\2:", text)
+    text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires): ", r"\1\2: ", text)
+    text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules|windows|interlocks): \[\]$", r"\1\2:", text)
     hub = read(tmp_path, text)
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
     zwave = hub.radios[1]
@@ -342,6 +394,10 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert (radio.name, radio.type, radio.baudrate, radio.flow_control, radio.channel) == ("zigbee0", "znp", 115200, "none", 15)
     assert (source.type, source.name, source.every) == ("directory", "directory", timedelta(seconds=60))
     assert (rule.match.model, rule.match.radio, rule.use.default, rule.use.retries) == ("LCT0*", "zigbee0", "automatic", 5)
+    assert (rule.use.channel, rule.use.window, hub.policy.approval_expires) == ("beta", ("night", "holidays"), timedelta(days=14))
+    night, holidays = hub.windows
+    assert (night.days, night.from_, night.to, night.blackout) == (("mon", "tue", "wed", "thu", "fri"), "01:00", "05:00", ("2026-12-24",))
+    assert (holidays.when, holidays.at_end) == ("2026-12-25T08:00:00+01:00", "pause")
     assert (hub.token_file, hub.image_dir) == (HubSettings().token_file, HubSettings().image_dir)
     (iotaap,) = (each for each in hub.sources if each.type == "iotaap")
     assert (iotaap.every, iotaap.bindings and iotaap.bindings[0].device) == (timedelta(hours=1), "zigbee-000d6f000a9069e7")

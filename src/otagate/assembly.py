@@ -16,12 +16,12 @@ from otagate.engine.clouds import CloudFeed
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
-from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
 from otagate.engine.feeds import Feed, Offering
 from otagate.engine.fetcher import Fetcher
 from otagate.engine.halt import Halt
+from otagate.engine.inquiries import Inquiries
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -30,6 +30,7 @@ from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.ordering import Ordering
+from otagate.engine.outlook import Outlook
 from otagate.engine.pins import Pins
 from otagate.engine.pulse import Pulse
 from otagate.engine.quotas import StoredQuotas
@@ -41,7 +42,8 @@ from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
-from otagate.engine.timers import SystemClock, Timers
+from otagate.engine.timers import SystemClock, Timers, clock_synced
+from otagate.engine.tools import Tools
 from otagate.engine.upkeep import Upkeep
 from otagate.engine.waits import Waits
 from otagate.folders.local_files import LocalFiles
@@ -115,7 +117,8 @@ class Parts:
         self.watchdog = watchdog_period()
         self.pulse = Pulse(self.clock, every=_BEAT if self.watchdog is None else min(_BEAT, self.watchdog / 4))
         self.reattach = {name: asyncio.Event() for name in (*(RadioName(each.name) for each in settings.radios), THE_CLOUD)}
-        self.policy_of = settings.policy.for_device
+        self.policy_of = settings.policy_of
+        self.windows = tuple(each.window() for each in settings.windows)
         self.quirk_of = quirks.load()
 
     # --- what is known ----------------------------------------------------------------------------------------------------------------
@@ -198,6 +201,20 @@ class Parts:
             rollouts=self.rollout_book,
             fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache),
             policy_of=self.policy_of,
+            outlook=self.outlook,
+        )
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What policy sees of the world."""
+        return Outlook(
+            registry=self.registry,
+            halt=self.halt,
+            clock=self.clock,
+            policy_of=self.policy_of,
+            inquiries=Inquiries(clock=self.clock),
+            windows=self.windows,
+            synced=clock_synced,
         )
 
     @cached_property
@@ -338,6 +355,7 @@ class Parts:
             readings=self.readings,
             radios=self.radios,
             clock=self.clock,
+            windows=self.windows,
         )
 
     @cached_property

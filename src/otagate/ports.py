@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Fact, Subject
@@ -223,6 +223,21 @@ class Radio(Network, Protocol):
 
     def committed(self, token: int) -> None:
         """What `TransferAdvanced` told is on disk: the held answer may leave."""
+
+
+@runtime_checkable
+class Observant(Protocol):
+    """A radio that can tell whether a device is in use."""
+
+    async def is_on(self, device: DeviceId) -> bool | None:
+        """Whether the device is switched on, read now; None where it has no switch. Raises RadioError."""
+
+
+class Interlock(Protocol):
+    """Something outside that may say no to an update that is about to begin."""
+
+    async def ask(self) -> str | None:
+        """None is a yes; else why not, as the end of a sentence. Raises OtagateError where nobody can tell, which is a no."""
 
 
 # --- the store: four small ports over one connection -----------------------------------------------------------------------------------

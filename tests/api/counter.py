@@ -31,6 +31,7 @@ from otagate.engine.views import (
     SourceView,
     UpdateView,
     WaveView,
+    WindowView,
 )
 from otagate.model.devices import Component, Device
 from otagate.model.errors import (
@@ -57,6 +58,7 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
+from otagate.policy.window import Opening
 from otagate.ports import RadioBackup
 from otagate.sources.records import Record, RecordPage, RecordQuery
 
@@ -271,6 +273,10 @@ class Counterfoil:
             and (before is None or each.number < before)
         ]
         return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
+
+    def windows(self) -> Sequence[WindowView]:
+        opening = Opening(window="night", begins=NOON, ends=NOON + timedelta(hours=4), at_end="pause")
+        return [WindowView(name="night", open=True, openings=(opening,))]
 
     def halted(self) -> HaltView | None:
         return self.halt_view

@@ -163,3 +163,9 @@ async def test_a_backup_answers_where_it_is_and_not_what_is_in_it(hall: Hall) ->
     await hall.problem("POST", "/api/v1/radios/other/backup", status=404, slug="unknown-radio")
     hall.desk.trouble["back_up"] = RadioUnavailable("the coordinator did not tell all of its network")
     await hall.problem("POST", "/api/v1/radios/zigbee0/backup", status=503, slug="radio-unavailable")
+
+
+async def test_windows_tell_their_openings_to_come(hall: Hall) -> None:
+    (window,) = (await hall.json("GET", "/api/v1/windows"))["items"]
+    opening = {"begins": "2026-05-01T12:00:00Z", "ends": "2026-05-01T16:00:00Z", "at_end": "pause"}
+    assert window == {"name": "night", "open": True, "openings": [opening]}

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from otagate import quirks
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
-from otagate.engine.course import Tools
 from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
 from otagate.engine.feeds import Feed
 from otagate.engine.fetcher import Fetcher
 from otagate.engine.halt import Halt
+from otagate.engine.inquiries import Inquiries
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -28,6 +28,7 @@ from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.ordering import Ordering
+from otagate.engine.outlook import Outlook
 from otagate.engine.pulse import Pulse
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
@@ -37,6 +38,7 @@ from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
 from otagate.engine.supervise import Backoff, supervise_radio
 from otagate.engine.talks import Talks
+from otagate.engine.tools import Tools
 from otagate.engine.views import OrderRequest, UpdateView
 from otagate.engine.waits import Waits
 from otagate.model.devices import Device
@@ -46,7 +48,8 @@ from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy.settings import Mode, PolicySettings
-from otagate.ports import Folder, FolderScan
+from otagate.policy.window import AnyWindow
+from otagate.ports import Folder, FolderScan, Interlock
 from otagate.sources.source import Source
 from otagate.stores.memory import MemoryStore
 from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
@@ -180,6 +183,10 @@ class Bench:
     folders: Sequence[Folder] = ()
     sources: Sequence[Source] = ()
     services: Services = field(default_factory=Services)
+    windows: Sequence[AnyWindow] = ()
+    settings: PolicySettings = field(default_factory=lambda: PolicySettings(cooldown=timedelta(0)))
+    interlocks: dict[str, Interlock] = field(default_factory=dict)
+    synced: bool = True
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     history: list[tuple[str, object]] = field(default_factory=list)
     cache: MemoryCache = field(default_factory=MemoryCache)
@@ -190,7 +197,7 @@ class Bench:
         return next(iter(self.lamps.values()))
 
     def policy_of(self, device: Device) -> PolicySettings:
-        return self.policies.get(device.id, PolicySettings(mode=self.mode, retries=self.retries)).overridden(device.policy)
+        return self.policies.get(device.id, replace(self.settings, mode=self.mode, retries=self.retries)).overridden(device.policy)
 
     @asynccontextmanager
     async def hub(self) -> AsyncIterator[Hub]:
@@ -248,7 +255,17 @@ class Hub:
             rollouts=self.rollout_book,
             fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache),
             policy_of=policy_of,
+            outlook=Outlook(
+                registry=self.registry,
+                halt=self.halt,
+                clock=clock,
+                policy_of=policy_of,
+                inquiries=Inquiries(clock=clock, asked=bench.interlocks),
+                windows=bench.windows,
+                synced=lambda: bench.synced,
+            ),
         )
+        self.tools = tools
         radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
         self.conductor = Conductor(tools=tools, radios=radios)
         self.intake.connect(self.conductor)
@@ -298,6 +315,7 @@ class Hub:
             readings=self.readings,
             radios=radios,
             clock=clock,
+            windows=bench.windows,
         )
         self.rollouts = Rollouts(
             book=self.rollout_book, ordering=ordering, ledger=self.ledger, registry=self.registry, controls=controls, clock=clock

@@ -64,6 +64,7 @@ class Lamp:
     boots: Literal["new", "old", "never"] = "new"
     seconds: float = 60.0
     reboot: float = 5.0
+    battery: int | None = 100
     hardware: int | None = None  # told only when it asks for an image
     interrogations: int = 0
     notifies: int = 0
@@ -81,6 +82,7 @@ class Lamp:
         power: Literal["mains", "battery"] = "battery" if self.sleepy else "mains"
         return Device(
             id=self.id, radio=ZIGBEE0, model="Lamp 1", manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
+            battery_percent=self.battery if self.sleepy else None,
             components=(component,) if interrogated else (),
         )  # fmt: skip
 

@@ -25,6 +25,7 @@ from otagate.engine.views import (
     RolloutView,
     SourceView,
     UpdateView,
+    WindowView,
 )
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
@@ -106,6 +107,9 @@ class Readings(Protocol):
     @property
     def metrics(self) -> CollectorRegistry:
         """What Prometheus reads."""
+
+    def windows(self) -> Sequence[WindowView]:
+        """Every window with its openings to come."""
 
     def halted(self) -> HaltView | None:
         """Who halted everything, when and why; None where nothing is halted."""

@@ -151,6 +151,10 @@ class Update(Document):
     not_before: datetime | None
     error: Problem | None
     reason: str | None
+    sentence: str | None = Field(description="for what it waits, in words; for a plan, for what it would wait if it were ordered now")
+    expires: datetime | None = Field(description="when a planned update is given up that nobody has approved")
+    approved_by: str | None
+    in_window: bool = Field(description="it was ordered for a window")
     attempts: int
     actor: str
     allow_downgrade: bool
@@ -315,6 +319,22 @@ class Record(Document):
     version: str | None
     at: datetime | None
     details: dict[str, str | int | float | bool | None]
+
+
+class Opening(Document):
+    """A period in which updates may use the air: from `begins` until just before `ends`. `at_end`: what becomes of a transfer that runs then."""
+
+    begins: datetime
+    ends: datetime
+    at_end: Literal["finish", "pause"]
+
+
+class Window(Document):
+    """A window of the configuration. One that recurs tells the next few of its openings."""
+
+    name: str
+    open: bool
+    openings: tuple[Opening, ...]
 
 
 class Halt(Document):

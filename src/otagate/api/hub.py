@@ -1,4 +1,4 @@
-"""Calls about the hub as a whole: its journal, and the halt of everything."""
+"""Calls about the hub as a whole: its journal, its windows, and the halt of everything."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ async def list_facts(call: Call, query: JournalFilters) -> documents.Page[docume
     return documents.Page[documents.Fact](items=items, next_cursor=paging.JOURNAL.write(page.last))
 
 
+async def list_windows(call: Call) -> documents.Page[documents.Window]:
+    """When updates may use the air: every window with its openings to come, the one that is open first."""
+    return documents.Page[documents.Window](items=tuple(rendering.window_document(each) for each in call.desk.windows()))
+
+
 async def show_halt(call: Call) -> documents.Halt:
     """Whether everything is halted, and by whom."""
     return rendering.halt_document(call.desk.halted())
@@ -39,6 +44,7 @@ async def lift_halt(call: Call) -> None:
 
 ROUTES = (
     Route(method="GET", path="/api/v1/journal", run=list_facts, answers={200: documents.Page[documents.Fact]}),
+    Route(method="GET", path="/api/v1/windows", run=list_windows, answers={200: documents.Page[documents.Window]}),
     Route(method="GET", path=HALT, run=show_halt, answers={200: documents.Halt}),
     Route(method="POST", path=HALT, run=halt, answers={200: documents.Halt}, scope="operate", problems=("store-unavailable",)),
     Route(method="DELETE", path=HALT, run=lift_halt, answers={204: None}, scope="operate", problems=("store-unavailable",)),

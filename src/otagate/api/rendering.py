@@ -114,6 +114,10 @@ def update_document(view: views.UpdateView) -> documents.Update:
         not_before=update.not_before,
         error=None if update.error is None else problem_of_failure(update.error),
         reason=update.reason,
+        sentence=view.sentence,
+        expires=update.expires,
+        approved_by=update.approved_by,
+        in_window=update.in_window,
         attempts=update.attempts,
         actor=update.actor,
         allow_downgrade=update.allow_downgrade,
@@ -128,6 +132,12 @@ def update_document(view: views.UpdateView) -> documents.Update:
         wave=None if update.rollout is None else update.wave + 1,
         foreign=update.foreign,
     )
+
+
+def window_document(view: views.WindowView) -> documents.Window:
+    """The document of a window."""
+    openings = tuple(documents.Opening(begins=each.begins, ends=each.ends, at_end=each.at_end) for each in view.openings)
+    return documents.Window(name=view.name, open=view.open, openings=openings)
 
 
 def update_as_told(view: views.UpdateView, fact: facts.Fact) -> documents.Update:

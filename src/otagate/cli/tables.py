@@ -119,7 +119,7 @@ def updates(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def note(update: Mapping[str, Any]) -> str:
     """Why an update waits, or why it failed."""
-    return sentence_of(update["error"]) if update["error"] else reason_words(update["reason"])
+    return sentence_of(update["error"]) if update["error"] else update.get("sentence") or reason_words(update["reason"])
 
 
 def images(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:

@@ -1,9 +1,9 @@
 """The configuration: one YAML file and the environment, read once, before anything is opened.
 
-Holds: `settings` (the sections as frozen values, whose fields and defaults are the reference), `kinds` (what one scalar may be), `document`
-(YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on), `secrets` (whether each is
-there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error), `rendering` (settings as text
-again), `schema` (what editors know).
+Holds: `settings`, `policies` and `windows` (the sections as frozen values, whose fields and defaults are the reference), `section`, `kinds` (what
+one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on),
+`secrets` (whether each is there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error),
+`rendering` (settings as text again), `schema` (what editors know).
 
 Imports: model, policy and the names of sources; PyYAML and pydantic.
 
@@ -26,6 +26,7 @@ from otagate.config.document import MAX_BYTES, read_document
 from otagate.config.environment import overlay
 from otagate.config.explain import explain
 from otagate.config.kinds import UNIT_CREDENTIALS
+from otagate.config.policies import PolicyRules, Rule, RuleMatch, RuleUse
 from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective
 from otagate.config.secrets import View, unusable_secrets
@@ -36,11 +37,7 @@ from otagate.config.settings import (
     HubSettings,
     ImageSettings,
     LoggingSettings,
-    PolicyRules,
     RadioSettings,
-    Rule,
-    RuleMatch,
-    RuleUse,
     ScheduleSettings,
     SourceSettings,
     StoreSettings,

@@ -36,7 +36,7 @@ Values = Iterator[tuple[Loc, str]]
 
 
 def disagreements(document: Document) -> list[Problem]:
-    """Names and paths given twice, rules for radios that do not exist, radios whose library is not installed."""
+    """Names and paths given twice, radios, windows and interlocks that do not exist, radios whose library is not installed."""
     problems: list[Problem] = []
     for values, what in _UNIQUE:
         first: dict[str, Loc] = {}
@@ -46,7 +46,7 @@ def disagreements(document: Document) -> list[Problem]:
                 owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
                 text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
                 problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
-    for check in (_keys_of_sources, _unknown_radios, _second_admins, _missing_libraries):
+    for check in (_keys_of_sources, _unknown_radios, _unknown_names, _second_admins, _missing_libraries):
         problems += check(document)
     return problems
 
@@ -103,6 +103,8 @@ _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_texts("radios", "path"), "the path"),
     (_texts("radios", "url"), "the address"),
     (_texts("sources", "path"), "the path"),
+    (_texts("windows", "name"), "the name"),
+    (_texts("interlocks", "name"), "the name"),
     (_texts("api.tokens", "name"), "the name"),
     (_source_names, "the name"),
     (_listens, "the address"),
@@ -140,6 +142,26 @@ def _unknown_radios(document: Document) -> Iterator[Problem]:
             here = (*loc, "match", "radio")
             text = f"no radio is called {shown(radio)}{nearest(radio, known)}: known are {', '.join(known) or 'none'}"
             yield Problem(place=document.place_of(here), key=key_name(here), text=text)
+
+
+def _unknown_names(document: Document) -> Iterator[Problem]:
+    """Windows and interlocks that policy names and nobody defines."""
+    policy = document.tree.get("policy")
+    places: list[tuple[Loc, object]] = [(("policy",), policy)]
+    places += [((*loc, "use"), rule.get("use")) for loc, rule in _entries(document, "policy", "rules")]
+    for key, section, what in (("window", "windows", "window"), ("interlocks", "interlocks", "interlock")):
+        known = [value for _, value in _texts(section, "name")(document)]
+        for loc, found in places:
+            named = found.get(key) if isinstance(found, dict) else None
+            for at, name in [((), named)] if isinstance(named, str) else [((index,), each) for index, each in enumerate(_listed(named))]:
+                if isinstance(name, str) and name not in known:
+                    here = (*loc, key, *at)
+                    text = f"no {what} is called {shown(name)}{nearest(name, known)}: known are {', '.join(known) or 'none'}"
+                    yield Problem(place=document.place_of(here), key=key_name(here), text=text)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _second_admins(document: Document) -> Iterator[Problem]:

@@ -170,7 +170,7 @@ def _entries(document: Document, node: MappingNode, loc: Loc) -> Iterator[tuple[
 
 
 def _scalar(document: Document, node: Node, loc: Loc) -> object:
-    if node.tag not in _TYPED:
+    if node.tag not in _TYPED or ":" in node.value:  # 22:30 is a time of day, whatever YAML 1.1 makes of it
         return node.value
     loader = yaml.SafeLoader("")
     try:

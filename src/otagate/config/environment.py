@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from otagate.config.document import Document
 from otagate.config.kinds import EnvironmentText
 from otagate.config.problems import Loc, Place
-from otagate.config.settings import HubSettings, Section
+from otagate.config.section import Section
+from otagate.config.settings import HubSettings
 
 PREFIX = "OTAGATE_"
 MAX_PARTS = 8

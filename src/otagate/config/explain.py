@@ -9,11 +9,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from otagate.config.absent import NOT_SUPPORTED, absent_key, absent_type
+from otagate.config.absent import NOT_SUPPORTED, absent_type
 from otagate.config.document import Document
 from otagate.config.kinds import secret_of
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
-from otagate.config.settings import HubSettings, Section
+from otagate.config.section import Section, keys_of
+from otagate.config.settings import HubSettings
 
 _SECRET = re.compile(r"(?i)(?:^|_)(?:token|secret|password|passphrase|key|pin)$")
 
@@ -42,7 +43,7 @@ def section_at(loc: Loc) -> type[Section] | None:
     section: type[Section] | None = HubSettings
     for part in loc:
         if isinstance(part, str):
-            info = None if section is None else section.model_fields.get(part)
+            info = None if section is None else keys_of(section).get(part)
             section = None if info is None else section_in(info.annotation)
     return section
 
@@ -56,9 +57,7 @@ def section_in(annotation: Any) -> type[Section] | None:
 
 def _unknown_key(loc: Loc) -> str:
     section, word = section_at(loc[:-1]), str(loc[-1])
-    fields = {} if section is None else section.model_fields
-    if absent_key(loc):
-        return f"{NOT_SUPPORTED}: take it away"
+    fields = {} if section is None else keys_of(section)
     if _SECRET.search(word):
         place = next((key for key, info in fields.items() if secret_of(info) is not None), None)
         remedy = f"put it in a file of mode 0600, and its path under {place}" if place else "take it away"
@@ -88,6 +87,8 @@ _SENTENCES: Mapping[str, _Say] = {
     "literal_error": lambda value, context: f"{value} is not known here: write one of {_listed(context['expected'])}",
     "string_type": _not_text,
     "path_type": _not_text,
+    "bool_type": lambda value, context: f"{value} is neither true nor false",
+    "bool_parsing": lambda value, context: f"{value} is neither true nor false",
     "int_type": lambda value, context: f"{value} is not a whole number: write digits, without quotes",
     "greater_than_equal": lambda value, context: f"{value} is too small: at least {context['ge']}",
     "less_than_equal": lambda value, context: f"{value} is too large: at most {context['le']}",

@@ -6,10 +6,11 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic.fields import FieldInfo
@@ -31,6 +32,7 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 SMALLEST_BYTES, LARGEST_BYTES = 1 << 10, 256 << 20
 _SIZES = {"MiB": 1 << 20, "KiB": 1 << 10}
 _SIZE = re.compile(r"(\d{1,9}) ?(KiB|MiB)?")
+_MINUTE = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _DEVICE = re.compile(r"(zigbee-[0-9a-f]{16}|zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
@@ -104,6 +106,40 @@ def _bounded_duration(value: timedelta) -> timedelta:
     if not timedelta(seconds=1) <= value <= LONGEST:
         raise ValueError(f"{format_duration(value)} is out of range: give 1s to {LONGEST.days}d")
     return value
+
+
+def _bounded_span(value: timedelta) -> timedelta:
+    return value if value == timedelta(0) else _bounded_duration(value)
+
+
+def _minute(value: str) -> str:
+    if _MINUTE.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no time of day: write hours and minutes, as in 01:00 or 23:30")
+    return value
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError(f"{shown(value)} is no date: write it as in 2026-12-24") from None
+
+
+def _moment(value: str) -> str:
+    try:
+        zoned = datetime.fromisoformat(value).utcoffset() is not None
+    except ValueError:
+        zoned = False
+    if not zoned:
+        raise ValueError(f"{shown(value)} is no time with its zone: write it as in 2026-05-01T01:00:00+02:00")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{shown(value)} is no time zone: write it as in Europe/Berlin, or UTC") from None
 
 
 def _number(value: object) -> object:
@@ -316,6 +352,18 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     _text(r"^[0-9]{1,9}[smhd]$", "6h"),
 ]
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_bounded_span),
+    PlainSerializer(format_duration, return_type=str),
+    _text(r"^[0-9]{1,9}[smhd]$", "14d"),
+]
+"""A duration that may be none at all: 0d."""
+Minute = Annotated[str, AfterValidator(_minute), _text(f"^({_MINUTE.pattern})$", "01:00")]
+Day = Annotated[str, AfterValidator(_day), _text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-12-24")]
+Moment = Annotated[str, AfterValidator(_moment), _text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T", "2026-05-01T01:00:00+02:00")]
+Zone = Annotated[str, AfterValidator(_zone), _text(r"^[A-Za-z0-9_+/-]{1,64}$", "Europe/Berlin")]
 Whole = Annotated[int, Field(strict=True), BeforeValidator(_number)]
 Bytes = Annotated[
     int,

@@ -12,7 +12,7 @@ from otagate.config.settings import HubSettings
 
 def effective(settings: HubSettings) -> str:
     """The configuration with every default filled in, as YAML that `load` reads to the same settings. Passwords in URLs show as `***`."""
-    tree = settings.model_dump(mode="json", exclude_none=True)
+    tree = settings.model_dump(mode="json", exclude_none=True, by_alias=True)
     tree["api"]["token_file"] = str(settings.token_file)
     tree["images"]["path"] = str(settings.image_dir)
     text: str = yaml.safe_dump(_masked(tree), sort_keys=False, allow_unicode=True, width=1000)

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 
 from otagate.config.explain import section_in
 from otagate.config.kinds import OneOrMore
-from otagate.config.settings import HubSettings, Section
+from otagate.config.section import Section, keys_of
+from otagate.config.settings import HubSettings
 
 COPY = Path(__file__).parents[3] / "config" / "otagate.schema.json"
 _NOTHING = {"type": "null"}
@@ -39,7 +40,7 @@ def _complete(section: type[Section], schema: dict[str, Any], definitions: dict[
     schema.pop("title", None)
     schema.pop("description", None)  # of the class, for those who read the code
     told = _told(section)
-    for key, info in section.model_fields.items():
+    for key, info in keys_of(section).items():
         schema["properties"][key] = {"description": told[key], **_value(info, schema["properties"][key]), **_default(info)}
         inner = section_in(info.annotation)
         if inner is not None and inner.__name__ not in done:
@@ -78,7 +79,7 @@ def _told(section: type[Section]) -> dict[str, str]:
     found = {}
     for field, below in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            found[field.target.id] = str(ast.literal_eval(below.value))
+            found[field.target.id.rstrip("_")] = str(ast.literal_eval(below.value))
     return found
 
 

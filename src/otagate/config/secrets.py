@@ -14,7 +14,8 @@ from pathlib import Path
 from otagate.config.document import Document
 from otagate.config.kinds import CREDENTIAL, TOKEN, Secret, secret_of
 from otagate.config.problems import Loc, Problem, key_name
-from otagate.config.settings import HubSettings, Section
+from otagate.config.section import Section
+from otagate.config.settings import HubSettings
 from otagate.model.errors import ConfigError
 
 MAX_BYTES = 4096

@@ -6,22 +6,19 @@ The sentence below a field is what editors show beside its key.
 from __future__ import annotations
 
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from otagate.config.kinds import (
-    AnyDevice,
     Bytes,
     CloudWord,
     Device,
     Duration,
     Email,
     Folder,
-    Glob,
     HostName,
     IotaapDevice,
     Listen,
@@ -38,25 +35,17 @@ from otagate.config.kinds import (
     Whole,
     is_loopback,
 )
+from otagate.config.policies import InterlockSettings, PolicyRules
+from otagate.config.section import Section
+from otagate.config.windows import WindowSettings
 from otagate.model.devices import Device as KnownDevice
-from otagate.policy.settings import Mode, PolicySettings
+from otagate.policy.settings import PolicySettings
 from otagate.sources.registry import DELEGATES, REGISTRY
 
 RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate", "zwave-js"]
 Region = Literal["europe", "usa", "australia/new zealand", "hong kong", "india", "israel", "russia", "china", "japan", "korea"]
 ZWAVE_JS = "zwave-js"
 Scope = Literal["read", "operate", "approve", "downgrade", "admin"]
-
-
-class Section(BaseModel):
-    """A frozen section that knows all its keys. Errors never carry what was written there: it may have been a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _all_commented_out(cls, data: Any) -> Any:
-        return {} if data is None else data
 
 
 class TokenSettings(Section):
@@ -259,81 +248,6 @@ class ImageSettings(Section):
     """Where images are kept; without this key `images-cache` in the state directory."""
 
 
-class RuleMatch(Section):
-    """Which devices a rule is for: all keys that are given must fit; patterns do not tell capitals apart."""
-
-    model: Glob | None = None
-    """The model; `*` is any text, `?` one character."""
-    manufacturer: Glob | None = None
-    """The manufacturer's name; `*` is any text, `?` one character."""
-    group: Glob | None = None
-    """A group that an operator put the device in; `*` is any text, `?` one character."""
-    radio: Name | None = None
-    """The name of a radio."""
-    device: AnyDevice | None = None
-    """The id of one device."""
-
-    @model_validator(mode="after")
-    def _says_something(self) -> RuleMatch:
-        if all(value is None for _, value in self):
-            raise ValueError("matches every device: give model, manufacturer, group, radio or device, or set policy.default instead")
-        return self
-
-    def fits(self, device: KnownDevice) -> bool:
-        """Whether the device is meant."""
-        return (
-            (self.model is None or _fits(device.model, self.model))
-            and (self.manufacturer is None or _fits(device.manufacturer, self.manufacturer))
-            and (self.group is None or any(_fits(each, self.group) for each in device.groups))
-            and (self.radio is None or device.radio == self.radio)
-            and (self.device is None or device.id == self.device)
-        )
-
-
-class RuleUse(Section):
-    """What a rule changes; None leaves it as it is in general."""
-
-    default: Mode | None = None
-    """How releases are taken that nobody ordered."""
-    retries: Annotated[Whole, Field(ge=0, le=20)] | None = None
-    """Attempts without progress before an update has failed."""
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> RuleUse:
-        if all(value is None for _, value in self):
-            raise ValueError("changes nothing: give default or retries, or take the rule away")
-        return self
-
-
-class Rule(Section):
-    """Other settings for some devices."""
-
-    match: RuleMatch
-    """All keys that are given must fit."""
-    use: RuleUse
-    """What is different for these devices."""
-
-
-class PolicyRules(Section):
-    """How releases are taken without an order, in general and by rules, of which the first that fits wins."""
-
-    default: Mode = "ask"
-    """How releases are taken that nobody ordered: automatic, ask (an operator approves each) or never."""
-    retries: Annotated[Whole, Field(ge=0, le=20)] = 3
-    """Attempts without progress before an update has failed. A device that heeds no notification is served for two weeks when it asks by itself."""
-    rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
-    """Other settings for some devices; the first rule that fits wins."""
-
-    def for_device(self, device: KnownDevice) -> PolicySettings:
-        """What policy is told about this device: an operator's word about it alone counts more than any rule."""
-        use = next((rule.use for rule in self.rules if rule.match.fits(device)), RuleUse.model_construct())
-        ruled = PolicySettings(
-            mode=self.default if use.default is None else use.default,
-            retries=self.retries if use.retries is None else use.retries,
-        )
-        return ruled.overridden(device.policy)
-
-
 class LoggingSettings(Section):
     """What is logged and how."""
 
@@ -364,6 +278,10 @@ class HubSettings(Section):
     """The images that are kept."""
     policy: PolicyRules = PolicyRules()
     """Which releases are taken, and how."""
+    windows: Annotated[tuple[WindowSettings, ...], Some, Field(max_length=100)] = ()
+    """When updates may use the air; they hold for the devices that policy.window, or the use of a rule, names them for."""
+    interlocks: Annotated[tuple[InterlockSettings, ...], Some, Field(max_length=32)] = ()
+    """Who is asked before an update begins, and may say no."""
     logging: LoggingSettings = LoggingSettings()
     """What is logged."""
 
@@ -377,14 +295,14 @@ class HubSettings(Section):
         """Where images are kept."""
         return self.images.path or self.state_dir / "images-cache"
 
+    def policy_of(self, device: KnownDevice) -> PolicySettings:
+        """What policy is told about this device."""
+        return self.policy.for_device(device, self.windows)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and should be known, each one sentence."""
         return tuple(_warnings(self))
-
-
-def _fits(value: str | None, pattern: str) -> bool:
-    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())
 
 
 def _warnings(settings: HubSettings) -> list[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
-from otagate.engine.course import Course, Tools
+from otagate.engine.closing import heed_windows
+from otagate.engine.course import Course
 from otagate.engine.drafts import foreign_draft
 from otagate.engine.jobs import Jobs
 from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
+from otagate.engine.tools import Tools
 from otagate.engine.waiting import WaitingList
 from otagate.model.devices import Component
 from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownImage, UpdateError
@@ -24,7 +26,8 @@ from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
-from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
+from otagate.policy.admit import ON_THE_AIR, Admission, Air, admit
+from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
@@ -50,6 +53,7 @@ class Conductor:
         self._jobs = Jobs(store=tools.store, ledger=tools.ledger)
         self._wake = asyncio.Event()
         self._stopping = False
+        self._asking: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
         tools.halt.watch(self._halted)
@@ -67,7 +71,17 @@ class Conductor:
 
     def waits_for(self, update: UpdateId) -> Verdict | None:
         """For what an update waited at the last look, as a `hold` with its sentence."""
-        return self._waiting.verdicts.get(update)
+        return self._waiting.verdicts.get(update) or self._tools.curfew.verdicts.get(update)
+
+    def foretell(self, draft: Update) -> Verdict | None:
+        """For what an update would wait if it were ordered now; None where it would begin."""
+        running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
+        return admit([draft], running, air=self._air(), now=self._tools.clock.now()).waiting.get(draft.id)
+
+    @property
+    def windows(self) -> Sequence[AnyWindow]:
+        """Every window that there is."""
+        return self._tools.outlook.windows
 
     def waiting(self) -> Mapping[UpdateId, Verdict]:
         """Every update that waits, with its verdict."""
@@ -102,13 +116,14 @@ class Conductor:
             LOG.warning("restart not recorded", error=str(error))
             left = list(await self._tools.store.updates.unfinished())
         self._rows = {update.id: update for update in left}
+        self._tools.curfew.look([(update, self._pauses(update)) for update in left if update.state.running], self._tools.outlook)
         self._jobs.recover(left)
         for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
             if update.radio not in self._radios or update.state is State.PLANNED:
                 continue
             if not update.state.running:
                 await self._pin(update)
-            elif update.state in ON_THE_AIR and not update.paused and not self._has_slot(update):
+            elif update.state in ON_THE_AIR and not (update.paused or self._tools.curfew.holds(update.id)) and not self._has_slot(update):
                 self._benched.add(update.id)
                 await self._pin(update)
             else:
@@ -122,7 +137,7 @@ class Conductor:
         up = {name: replace(radio, up=True) for name, radio in air.radios.items()}
         air = replace(air, radios=up, devices={**air.devices, **there}, halted=False)
         running = [course.update for course in self._courses.values() if course.update.device != update.device]
-        waiting = admit([update], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
+        waiting = admit([replace(update, force=True)], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
         return waiting is None or waiting.reason != "radio_busy"
 
     async def _adopt(self, update: Update) -> None:
@@ -184,17 +199,22 @@ class Conductor:
     def _halted(self, on: bool) -> None:
         """Everything stands still, or goes on: every session is told at once, and every course looks again."""
         for course in self._courses.values():
-            if not course.update.paused and not self._tools.rollouts.stills(course.update):
+            if on or not self._tools.held(course.update):
                 course.radio.command(Pause(update=course.update.id) if on else Resume(update=course.update.id))
             course.mailbox.put(Changed())
         self.wake()
+
+    def stands_still(self, update_id: UpdateId) -> bool:
+        """Whether an update is to stand still, whoever wants that."""
+        row = self._rows.get(update_id)
+        return row is not None and self._tools.held(row)
 
     def _rollout_changed(self, before: Rollout | None, after: Rollout) -> None:
         """A rollout goes on, or stands still with everything that it has on the air."""
         halted = after.state is RolloutState.HALTED
         if before is not None and halted is not (before.state is RolloutState.HALTED):
             for course in self._courses.values():
-                if course.update.rollout == after.id and not course.update.paused and not self._tools.halt.on:
+                if course.update.rollout == after.id and (halted or not self._tools.held(course.update)):
                     course.radio.command(Pause(update=course.update.id) if halted else Resume(update=course.update.id))
                 course.mailbox.put(Changed())
         self.wake()
@@ -226,16 +246,38 @@ class Conductor:
         if self._stopping:
             return
         await self._jobs.settle(list(self._rows.values()))
+        await heed_windows(self._courses, self._tools)
+        await self._give_up_unapproved()
         queue = [self._as_knocked(each) for each in self._rows.values() if self._queues(each)]
         running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
         admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())
         self._waiting.verdicts = admission.waiting
+        self._ask_around(admission)
         for update_id in admission.admitted:
             await self._start(self._rows.get(update_id))
         await self._tell_waits()
         for update_id in admission.waiting:
             if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
                 await self._pin(row)
+
+    async def _give_up_unapproved(self) -> None:
+        now = self._tools.clock.now()
+        for row in [each for each in self._rows.values() if each.state is State.PLANNED and each.expires is not None and each.expires <= now]:
+            await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {row.expires:%Y-%m-%d %H:%M} UTC")
+
+    def _ask_around(self, admission: Admission) -> None:
+        """Ask those whose answer is all that is missing, aside: nobody else waits for them."""
+        missing = admission.asks_interlocks or admission.asks_devices
+        if missing and self._tasks is not None and (self._asking is None or self._asking.done()):
+            self._asking = self._tasks.create_task(self._ask(admission), name="inquiries")
+
+    async def _ask(self, admission: Admission) -> None:
+        await self._tools.outlook.inquiries.ask(admission, self._radio_of)
+        self.wake()
+
+    def _radio_of(self, device: DeviceId) -> Radio | None:
+        known = self._tools.registry.known(device)
+        return None if known is None or known.radio is None else self._radios.get(RadioName(known.radio))
 
     def _queues(self, update: Update) -> bool:
         return update.id not in self._courses and (update.state is State.QUEUED or update.id in self._benched)
@@ -247,21 +289,14 @@ class Conductor:
         return update
 
     def _air(self) -> Air:
-        registry = self._tools.registry
-        radios = {
-            name: RadioAir(
-                up=status.state == "up",
-                parallel=status.parallel,
-                slow=status.slow,
-                reason="in_use" if status.state == "in_use" else "offline",
-                sentence=f"Radio {name} is {status.state}: {status.sentence}",
-            )
-            for name, status in registry.radios.items()
-        }
-        devices = {device.id: device for device in registry.devices()}
-        paused = frozenset(each.id for each in self._rows.values() if each.paused)
-        held = {each.id: verdict for each in self._rows.values() if self._queues(each) and (verdict := self._tools.rollouts.hold(each)) is not None}
-        return Air(radios=radios, devices=devices, halted=self._tools.halt.on, paused=paused, asleep=frozenset(registry.asleep), held=held)
+        tools = self._tools
+        still = (each.id for each in self._rows.values() if each.paused or tools.curfew.holds(each.id))
+        held = {each.id: verdict for each in self._rows.values() if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
+        return replace(tools.outlook.air(still=still), held=held)
+
+    def _pauses(self, update: Update) -> bool:
+        radio = self._radios.get(update.radio)
+        return radio is not None and radio.pauses
 
     async def _tell_waits(self) -> None:
         now = self._tools.clock.monotonic()

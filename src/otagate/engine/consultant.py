@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -26,6 +27,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, version_key
 from otagate.policy.catalogue import merge
+from otagate.policy.guards import PolicyOf
 from otagate.policy.match import wants_hardware
 from otagate.policy.plan import Choice, choose
 from otagate.policy.retry import judge_loop
@@ -33,9 +35,6 @@ from otagate.policy.settings import PolicySettings
 from otagate.ports import Clock, Store
 
 LOG = structlog.get_logger("otagate.consultant")
-
-PolicyOf = Callable[[Device], PolicySettings]
-"""The settings that the configuration's rules give to a device."""
 
 _PAST = 100
 _AGAIN = 1.0
@@ -105,7 +104,12 @@ class Consultant:
             override=override,
             version=version,
             named=image is not None or release is not None,
+            now=self._clock.now(),
         )
+
+    def settings(self, device: Device) -> PolicySettings:
+        """What the operator wants in general for a device."""
+        return self._policy_of(device)
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all sources offer for this kind of component, and what is stored for it."""
@@ -163,44 +167,50 @@ class Consultant:
         await self.decide(device)
 
     async def decide(self, device: Device) -> list[Update]:
-        """Make the updates that policy wants without asking anybody; a newer release takes the place of one of ours that has not begun.
+        """Make the updates that policy wants, to be approved where it asks; a newer release takes the place of one of ours that has not begun.
 
         Raises StoreUnavailable, and IllegalTransition where such a one has just begun.
         """
-        wanted = [(component, choice.chosen) for component, choice in self.offers(device) if choice.chosen is not None and choice.verdict.allowed]
+        asks_for = self._policy_of(device).approval_expires
+        wanted = [
+            (component, choice.chosen, asks_for if choice.verdict.decision == "ask" else None)
+            for component, choice in self.offers(device)
+            if choice.chosen is not None and (choice.verdict.decision != "ask" or asks_for is not None)
+        ]
         if not wanted or device.radio not in self._registry.radios:
             return []
         unfinished = {each.component: each for each in await self._store.updates.unfinished(device.id)}
         past = await self.past(device.id)
         drafts: list[Update] = []
         superseding: list[UpdateId] = []
-        for component, release in wanted:
+        for component, release, asking in wanted:
             before = unfinished.get(component.id)
             if any(each.component == component.id for each in drafts):
                 continue  # a part of a release that is taken already
             if (before is None or _outdated(before, release)) and not self._refused(past, component.id, release):
-                drafts += self._drafts(device, component, release, past)
+                drafts += self._drafts(device, component, release, past, asking)
                 superseding += [before.id] if before is not None else []
         if not drafts:
             return []
         created = await self._ledger.create(drafts, superseding=superseding)
         return [each for each in created if isinstance(each, Update)]
 
-    def _drafts(self, device: Device, component: Component, release: Release, past: Past) -> list[Update]:
-        parts = parts_of(device, release, self.releases_for)
-        drafts = [draft(device, one, each, now=self._clock.now(), actor=POLICY, past=past) for one, each in parts or [(component, release)]]
+    def _drafts(self, device: Device, component: Component, release: Release, past: Past, asks_for: timedelta | None) -> list[Update]:
+        parts, now = parts_of(device, release, self.releases_for), self._clock.now()
+        drafts = [draft(device, one, each, now=now, actor=POLICY, past=past, asks_for=asks_for) for one, each in parts or [(component, release)]]
         return as_job(drafts, release.bundle or "") if parts else drafts
 
     async def withdraw(self, device: Device) -> None:
         """End what policy itself had queued for a device and would not take any more. Raises StoreUnavailable."""
         for update in await self._store.updates.unfinished(device.id):
             component = device.component(update.component)
-            if component is None or update.actor != POLICY or update.state not in (State.PLANNED, State.QUEUED):
+            if component is None or not update.gives_way:
                 continue
-            choice = self.consult(device, component, version=update.to_version)
-            if not choice.verdict.allowed:
+            verdict = self.consult(device, component, version=update.to_version).verdict
+            wanted = ("ask",) if update.state is State.PLANNED else ("allow", "hold")
+            if verdict.decision not in wanted:
                 with suppress(IllegalTransition):  # it has just begun
-                    await self._ledger.advance(update.id, [Cause.SUPERSEDED], detail=choice.verdict.sentence)
+                    await self._ledger.advance(update.id, [Cause.SUPERSEDED], detail=verdict.sentence)
 
     @staticmethod
     def _refused(past: Past, component: ComponentId, release: Release) -> bool:
@@ -220,5 +230,4 @@ def _maker(device: Device, component: Component) -> int | None:
 
 def _outdated(update: Update, release: Release) -> bool:
     """Whether an update that waits, and that nobody but policy wanted, is overtaken by a newer release."""
-    waits = update.state in (State.PLANNED, State.QUEUED)
-    return waits and update.actor == POLICY and version_key(release.file_version) > version_key(update.to_version)
+    return update.gives_way and version_key(release.file_version) > version_key(update.to_version)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from otagate.engine.conductor import Conductor
-from otagate.engine.course import Tools
+from otagate.engine.tools import Tools
 from otagate.model.errors import CannotPause, IllegalTransition, NotCancellable, NotInState, Refused
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import PAUSABLE, Cause, State
@@ -21,7 +23,6 @@ class Controls:
         self._ledger = tools.ledger
         self._updates = tools.store.updates
         self._halt = tools.halt
-        self._rollouts = tools.rollouts
         self._conductor = conductor
 
     async def cancel(self, update_id: UpdateId, actor: str) -> Update:
@@ -53,11 +54,12 @@ class Controls:
 
     async def approve(self, update_id: UpdateId, actor: str) -> Update:
         """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        return await self._move(update_id, Cause.APPROVED, actor, "an operator approved it", "only a planned one waits for approval")
+        detail, otherwise = "an operator approved it", "only a planned one waits for approval"
+        return await self._move(update_id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
 
-    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str) -> Update:
+    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str, **changes: Any) -> Update:
         try:
-            return await self._ledger.advance(update_id, [cause], detail=detail, actor=actor)
+            return await self._ledger.advance(update_id, [cause], detail=detail, actor=actor, **changes)
         except IllegalTransition:
             found = await self._updates.get(update_id)
             raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
@@ -76,7 +78,7 @@ class Controls:
     async def resume(self, update_id: UpdateId, actor: str) -> Update:
         """Let a paused update go on, once nothing else is halted either. Raises NotInState, UnknownUpdate, StoreUnavailable."""
         changed = await self._ledger.amend(update_id, "resumed", check=_require_paused, actor=actor, paused=False, reason=None)
-        if not self._halt.on and not self._rollouts.stills(changed):
+        if not self._conductor.stands_still(update_id):
             self._conductor.command(changed, Resume(update=update_id))
         return changed
 

@@ -16,46 +16,27 @@ import structlog
 
 from otagate.engine.confirmation import Confirmation, Finding
 from otagate.engine.conversation import FAILED_ATTEMPT, still_to_come
-from otagate.engine.fetcher import Fetcher, Postponed, Ready, Rejected
-from otagate.engine.halt import Halt
-from otagate.engine.ledger import Ledger
-from otagate.engine.library import Library
+from otagate.engine.fetcher import Postponed, Ready, Rejected
 from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, Told
 from otagate.engine.progress import Progress
-from otagate.engine.registry import Registry
-from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.serving import ADOPTED, delegate_order, serve_order, watch_order
-from otagate.engine.waits import Stopwatch, Waits
+from otagate.engine.tools import Tools
+from otagate.engine.waits import Stopwatch
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import Version
+from otagate.policy.pace import learned
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
-from otagate.ports import Clock, Radio, Store, TransferAdvanced
+from otagate.ports import Radio, TransferAdvanced
 
 _CLOUD_AWAY = frozenset({"source-unreachable", "source-misconfigured", "quota"})
 """Why a cloud could not be told, for reasons that are nobody's attempt."""
 
 LOG = structlog.get_logger("otagate.conductor")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What every course works with."""
-
-    store: Store
-    ledger: Ledger
-    registry: Registry
-    library: Library
-    clock: Clock
-    waits: Waits
-    halt: Halt
-    rollouts: RolloutBook
-    fetcher: Fetcher
-    policy_of: Callable[[Device], PolicySettings]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +54,7 @@ class Course:
     _began_at: int = field(init=False)
     _fell_silent: bool = False
     _came_back: bool = False
+    _rate: float | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
@@ -177,8 +159,10 @@ class Course:
             return
         patience = waits.silence + (waits.activation_sleepy if self.update.delegated else 0.0)  # a cloud waits for a device that sleeps
         silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
+        spent, began_at = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
         while self._stands(state):
             letter = await self.mailbox.get(waits.poll)
+            seconds = spent.read()
             if isinstance(letter, TransferAdvanced) or self.progress.mark != moved:
                 silence.restart()
                 moved = self.progress.mark
@@ -189,11 +173,20 @@ class Course:
                 await self._sample()
             if self._stands(state) and silence.read() >= patience:
                 await self._try_again((_failure(state),), f"nothing was heard of it for {patience:.0f} s", unheard=True)
+        if state is State.TRANSFERRING:
+            self._learn(self.progress.offset - began_at, seconds)
+
+    def _learn(self, size: int, seconds: float) -> None:
+        """How fast the device takes an image, where it took most of one without being told to wait."""
+        device = self._device()
+        component = None if device is None else device.component(self.update.component)
+        if component is not None and size * 2 >= self.update.bytes_total:
+            self._rate = learned(component.rate, size, seconds)
 
     @property
     def _held(self) -> bool:
-        """Whether an operator wants it to stand still: this update, its rollout, or everything."""
-        return self.update.paused or self.tools.halt.on or self.tools.rollouts.stills(self.update)
+        """Whether it is to stand still: an operator wants that, or its window has closed."""
+        return self.tools.held(self.update)
 
     def _in_charge(self) -> bool:
         """Whether silence is the device's: its radio is up and nobody told it to wait."""
@@ -303,7 +296,16 @@ class Course:
         if finding.cause is Cause.VERSION_MATCHES:
             self.progress.moved(self.update.bytes_total, self.tools.clock.monotonic())
             changes["bytes_sent"] = self.update.bytes_total
+            await self._prove()
         await self._advance(finding.cause, detail=finding.detail, code=finding.code, **changes)
+
+    async def _prove(self) -> None:
+        """What policy goes by from now on: on disk before the success is, so that no restart in between forgets it."""
+        device = self._device()
+        component = None if device is None else device.component(self.update.component)
+        if component is not None:
+            rate = component.rate if self._rate is None else self._rate
+            await self.tools.registry.proved(self.update.device, component.id, version=component.version, rate=rate)
 
     def _invites(self, letter: Letter | None) -> bool:
         """Whether now is the time to ask for the version: at every look, a device that sleeps when it is heard, any device that came back."""

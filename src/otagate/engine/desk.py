@@ -40,6 +40,7 @@ from otagate.engine.views import (
     RolloutView,
     SourceView,
     UpdateView,
+    WindowView,
 )
 from otagate.model.devices import Device
 from otagate.model.errors import NotInState, StoreError, UnknownRadio
@@ -277,6 +278,9 @@ class Desk:
         return await self._errands.do(self._rollouts.cancel(rollout_id, actor=actor), what="cancel rollout")
 
     # --- everything at once -----------------------------------------------------------------------------------------------------------
+    def windows(self) -> Sequence[WindowView]:
+        """Every window with its openings to come."""
+        return self._readings.windows()
 
     def halted(self) -> HaltView | None:
         """Who halted everything, when and why; None where nothing is halted."""

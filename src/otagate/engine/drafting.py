@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, parse_dotted_version, parse_file_version
 from otagate.policy.retry import judge_loop
+from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio
 
 _KEPT_BACK = frozenset({AlreadyUpdating.code, PolicyRefused.code, "update-loop"})
@@ -29,7 +30,17 @@ _KEPT_BACK = frozenset({AlreadyUpdating.code, PolicyRefused.code, "update-loop"}
 class Drafting:
     """The same answer for a plan and for an order; nothing is written here."""
 
-    def __init__(self, *, registry: Registry, consultant: Consultant, ledger: Ledger, radios: Mapping[RadioName, Radio], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        consultant: Consultant,
+        ledger: Ledger,
+        radios: Mapping[RadioName, Radio],
+        clock: Clock,
+        windows: Sequence[AnyWindow] = (),
+    ) -> None:
+        self._windows = windows
         self._registry = registry
         self._consultant = consultant
         self._ledger = ledger
@@ -47,6 +58,8 @@ class Drafting:
         components = [each for each in device.components if request.component in (None, each.id)]
         if not components:
             raise NoRelease(f"{device_id} has told of no component {request.component or 'that can be updated'} yet; check it first")
+        if request.when == "window" and not (self._windows or self._consultant.settings(device).windows):
+            raise PolicyRefused("There is no window to wait for: none is configured. Order it for now, or for a time.")
         not_before = _not_before(request)
         past = await self._consultant.past(device_id)
         drafts: list[Update] = []
@@ -96,6 +109,7 @@ class Drafting:
                 because=request.because,
                 not_before=not_before,
                 hold_activation=request.hold_activation,
+                in_window=request.when == "window",
             )
             loop = judge_loop(made.completed_transfers)
             if not loop.allowed:
@@ -112,13 +126,11 @@ class Drafting:
     async def _require_idle(self, device: Device, component: Component) -> None:
         """Raises AlreadyUpdating."""
         latest = await self._ledger.latest(device.id, component.id)
-        if latest is not None and not latest.ended:
+        if latest is not None and not latest.ended and not latest.gives_way:
             raise busy(latest)
 
 
 def _not_before(request: OrderRequest) -> datetime | None:
-    if request.when == "window":
-        raise PolicyRefused("There is no window to wait for: none is configured. Order it for now, or for a time.")
     if not isinstance(request.when, datetime):
         return None
     if request.when.tzinfo is None:

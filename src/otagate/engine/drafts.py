@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from otagate.model.devices import Component, Device
 from otagate.model.ids import ComponentId, RadioName, UpdateId, zwave_component_id
@@ -88,8 +88,13 @@ def draft(
     because: str | None = None,
     not_before: datetime | None = None,
     hold_activation: bool = False,
+    in_window: bool = False,
+    asks_for: timedelta | None = None,
 ) -> Update:
-    """An update for the ledger, which gives it its id. An order with `force` begins the count of the loop breaker anew."""
+    """An update for the ledger, which gives it its id. An order with `force` begins the count of the loop breaker anew.
+
+    `asks_for`: it is only planned, and waits so long to be approved.
+    """
     return Update(
         id=UpdateId(""),
         device=device.id,
@@ -102,10 +107,10 @@ def draft(
         source=release.source,
         image=release.sha256,
         release=None if release.location is None else release,
-        state=State.QUEUED,
+        state=State.QUEUED if asks_for is None else State.PLANNED,
         bytes_total=release.size,
         created=now,
-        reason="scheduled" if not_before else None,
+        reason="scheduled" if not_before else None if asks_for is None else "awaiting_approval",
         completed_transfers=0 if force else past.completed_transfers(component.id, release.file_version),
         allow_downgrade=allow_downgrade,
         force=force,
@@ -113,5 +118,7 @@ def draft(
         because=because,
         not_before=not_before,
         hold_activation=hold_activation,
+        in_window=in_window,
+        expires=None if asks_for is None else now + asks_for,
         actor=actor,
     )

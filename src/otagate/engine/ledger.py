@@ -63,7 +63,8 @@ class Ledger:
         """Insert updates, and end those that they take the place of; each draft gives its update, or what stood in its way.
 
         An id is made of the number of the update's own `created` fact, so ids are unique and sort by creation. The transaction decides who was
-        first: a component never has two updates that have not ended, but for one of another program beside one of ours that waits for it.
+        first: a component never has two updates that have not ended, but for one of another program beside one of ours that waits for it. An order
+        takes the place of what only policy wanted and has not begun.
         Raises IllegalTransition (nothing changed), StoreUnavailable.
         """
         results: list[Update | Obstacle] = []
@@ -82,6 +83,7 @@ class Ledger:
                     continue
                 number = UpdateId(f"u{last + len(entry.facts) + 1:08d}")
                 job = jobs.setdefault(_job(draft), number) if draft.job is not None else None
+                changed += await self._take_the_place_of(entry, draft, unfinished)
                 update = replace(draft, id=number, job=job)
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
@@ -93,9 +95,15 @@ class Ledger:
         self._changed(*changed)
         return results
 
+    async def _take_the_place_of(self, entry: Entry, draft: Update, unfinished: list[Update]) -> list[Update]:
+        superseded = [each for each in unfinished if _rivals(draft, each) and each.gives_way and not draft.foreign]
+        for each in superseded:
+            unfinished.remove(each)
+        return [await self._advance_one(entry, each.id, [Cause.SUPERSEDED], "an order took its place") for each in superseded]
+
     async def _obstacle(self, draft: Update, unfinished: Sequence[Update]) -> Obstacle | None:
         for other in unfinished:
-            if (other.device, other.component) == (draft.device, draft.component) and (other.foreign or not draft.foreign):
+            if _rivals(draft, other) and (other.foreign or not draft.foreign) and (draft.unasked or not other.gives_way):
                 return busy(other)
         if draft.image is not None and draft.release is None:
             try:
@@ -246,6 +254,10 @@ class Ledger:
         if kind == "created" and (update.force or update.override):
             data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
+
+
+def _rivals(draft: Update, other: Update) -> bool:
+    return (other.device, other.component) == (draft.device, draft.component)
 
 
 def _job(draft: Update) -> str:

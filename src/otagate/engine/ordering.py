@@ -17,6 +17,7 @@ from otagate.model.errors import KeyReused, OtagateError, Refused, StoreError, U
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.receipts import Receipt, RefusalNote
 from otagate.model.updates import Update
+from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio, Store
 
 KEPT_FOR = timedelta(hours=24)
@@ -39,12 +40,13 @@ class Ordering:
         readings: Readings,
         radios: Mapping[RadioName, Radio],
         clock: Clock,
+        windows: Sequence[AnyWindow] = (),
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._readings = readings
         self._clock = clock
-        self._drafting = Drafting(registry=registry, consultant=consultant, ledger=ledger, radios=radios, clock=clock)
+        self._drafting = Drafting(registry=registry, consultant=consultant, ledger=ledger, radios=radios, clock=clock, windows=windows)
 
     async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
         """Make updates, or only plan them; what is wrong with single devices is in `refused`. A plan takes no key.

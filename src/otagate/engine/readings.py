@@ -12,7 +12,7 @@ from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
-from otagate.engine.views import ComponentView, DeviceView, Health, JournalFilter, Offer, Page, RadioView, UpdateStatus, UpdateView
+from otagate.engine.views import ComponentView, DeviceView, Health, JournalFilter, Offer, Page, RadioView, UpdateStatus, UpdateView, WindowView
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.devices import Device
 from otagate.model.errors import StoreError
@@ -22,6 +22,7 @@ from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.model.versions import Version, same_version
+from otagate.policy.guards import preview
 from otagate.ports import Clock, Store
 
 _SHOWN_AS: Mapping[State, UpdateStatus] = {
@@ -35,6 +36,9 @@ _SHOWN_AS: Mapping[State, UpdateStatus] = {
 _RANK: Sequence[UpdateStatus] = ("updating", "waiting", "available", "failed", "updated", "none")
 """A device with several components shows what most needs a look."""
 
+
+_OPENINGS = 7
+"""Openings of a window that are told."""
 
 _CHUNK = 500
 _SCANNED = 5_000
@@ -141,27 +145,44 @@ class Readings:
 
     def update_view(self, update: Update) -> UpdateView:
         """An update with its live progress, and for what it waits as of now."""
-        update = replace(update, reason=self._reason(update))
+        reason, sentence = self._waits(update)
+        update = replace(update, reason=reason)
         course = self._conductor.course(update.id)
         if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
-            return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None)
+            return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None, sentence=sentence)
         now = self._clock.monotonic()
         progress = course.progress
         sent = max(progress.offset, update.bytes_sent)
         return UpdateView(
-            update=update, bytes_sent=sent, bytes_per_second=progress.rate(now), eta_seconds=progress.eta(now), fragments=progress.fragments
+            update=update,
+            bytes_sent=sent,
+            bytes_per_second=progress.rate(now),
+            eta_seconds=progress.eta(now),
+            fragments=progress.fragments,
+            sentence=sentence,
         )
 
-    def _reason(self, update: Update) -> str | None:
-        """For what an update waits, as of now."""
+    def _waits(self, update: Update) -> tuple[str | None, str | None]:
+        """For what an update waits, as of now, by its word and in words."""
         if update.ended:
-            return update.reason
+            return update.reason, None
         if update.paused:
-            return "paused"
-        if self._halt.on or self._rollouts.stills(update):
-            return "halted"
-        verdict = self._conductor.waits_for(update.id)
-        return update.reason if verdict is None else verdict.reason
+            return "paused", "The update is paused."
+        if self._halt.on:
+            return "halted", "Everything is halted until an operator lifts it."
+        if self._rollouts.stills(update):
+            return "halted", "Its rollout is halted until an operator resumes it."
+        if update.state is State.PLANNED:
+            until = "" if update.expires is None else f" until {update.expires:%Y-%m-%d %H:%M} UTC"
+            return update.reason, f"It waits{until} for an operator to approve it."
+        verdict = self._conductor.waits_for(update.id) if update.id else self._conductor.foretell(update)
+        return (update.reason, None) if verdict is None else (verdict.reason, verdict.sentence)
+
+    def windows(self) -> Sequence[WindowView]:
+        """Every window with its openings to come."""
+        now = self._clock.now()
+        found = [(each.name, preview([each], now, most=_OPENINGS)) for each in self._conductor.windows]
+        return [WindowView(name=name, open=bool(to_come) and to_come[0].begins <= now, openings=tuple(to_come)) for name, to_come in found]
 
     async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
         """One page of the facts of one update, oldest first; raises UnknownUpdate."""

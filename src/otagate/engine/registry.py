@@ -19,8 +19,8 @@ from otagate.engine.journal import Entry, Journal
 from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
-from otagate.model.ids import DeviceId, RadioName
-from otagate.model.versions import display_version
+from otagate.model.ids import ComponentId, DeviceId, RadioName
+from otagate.model.versions import Version, display_version, version_key
 from otagate.ports import Clock, RadioChanged, RadioState, Store
 
 _STORE_RETRY = 1.0
@@ -88,6 +88,10 @@ class Registry:
     def devices(self) -> Sequence[Device]:
         """Every device, by id."""
         return sorted(self._devices.values(), key=lambda device: device.id)
+
+    def known(self, device_id: DeviceId) -> Device | None:
+        """One device, or None."""
+        return self._devices.get(device_id)
 
     def device(self, device_id: DeviceId) -> Device:
         """One device; raises UnknownDevice."""
@@ -166,6 +170,18 @@ class Registry:
         changed = replace(known, components=_merge(known.components, (component,)), online=True, last_seen=now, last_checked=now)
         await self._take(changed, "asked" if known.last_checked is None or _differs(changed, known) else None)
         return changed
+
+    async def proved(self, device_id: DeviceId, component_id: ComponentId, *, version: Version | None, rate: float | None) -> None:
+        """An update of ours brought this version to a component, which told it, at so many bytes a second: what policy goes by from now on."""
+        known = self._devices.get(device_id)
+        before = None if known is None else known.component(component_id)
+        if known is None or before is None:
+            return
+        floor = version if before.floor is None or (version is not None and version_key(version) > version_key(before.floor)) else before.floor
+        after = replace(before, floor=floor, rate=rate)
+        if after != before:
+            components = tuple(after if each.id == component_id else each for each in known.components)
+            await self._take(replace(known, components=components), "proved" if floor != before.floor else None)
 
     async def seen(self, device_id: DeviceId) -> None:
         """A device was heard."""
@@ -347,6 +363,8 @@ def _component_better(told: Component, before: Component) -> Component:
         hardware_version=told.hardware_version if told.hardware_version is not None else before.hardware_version,
         firmware_id=told.firmware_id if told.firmware_id is not None else before.firmware_id,
         updatable=told.updatable if told.updatable is not None else before.updatable,
+        floor=before.floor,
+        rate=before.rate,
     )
 
 

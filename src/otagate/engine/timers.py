@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from ctypes import CDLL, c_long, create_string_buffer, sizeof
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from sys import byteorder
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -20,6 +23,23 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that only rise."""
         return time.monotonic()
+
+
+_KEEPERS = tuple(Path(each) for each in ("/run/systemd/timesync", "/run/chrony", "/run/chronyd.pid", "/run/ntpd.pid", "/run/ntpsec"))
+_UNSYNCHRONISED = 0x40  # STA_UNSYNC of adjtimex(2)
+_STATUS = 40 if sizeof(c_long) == 8 else 20  # where `status` is in its struct timex
+
+
+def clock_synced(keepers: Sequence[Path] = _KEEPERS) -> bool:
+    """False where something keeps the time of this machine and has not set it since it started; nobody else can say, so else True."""
+    if not any(each.exists() for each in keepers):
+        return True
+    timex = create_string_buffer(256)  # all zero: nothing is to be changed
+    try:
+        answered = CDLL(None).adjtimex(timex) >= 0
+    except (OSError, AttributeError):
+        return True
+    return not answered or not int.from_bytes(timex.raw[_STATUS : _STATUS + 4], byteorder) & _UNSYNCHRONISED
 
 
 class Timers:

@@ -15,6 +15,7 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
+from otagate.policy.window import Opening
 from otagate.ports import RadioState
 from otagate.sources.effects import Left
 from otagate.sources.source import Skipped
@@ -81,13 +82,17 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateView:
-    """An update with its live progress; `fragments` sent and in all, where they are counted. Rate and time left are None while nothing moves."""
+    """An update with its live progress; `fragments` sent and in all, where they are counted. Rate and time left are None while nothing moves.
+
+    `sentence` says for what it waits, or would wait if it were ordered now.
+    """
 
     update: Update
     bytes_sent: int
     bytes_per_second: float | None
     eta_seconds: float | None
     fragments: tuple[int, int] | None = None
+    sentence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +222,15 @@ class SourceView:
     def calls_left(self) -> int | None:
         """How many calls may be made now, by the narrowest of its limits; None where nothing limits them."""
         return min((each.amount for each in self.quotas if each.limit.of == "calls"), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """A window with its openings to come, the one that is open first."""
+
+    name: str
+    open: bool
+    openings: tuple[Opening, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,9 @@ class Component:
     `version` is None until the device told it. For Zigbee: `id` is the image type, `version` the current 32-bit file version, `endpoint` the one
     that carries the OTA client. For Z-Wave: `id` is the firmware target, `firmware_id` what the Firmware Update Meta Data CC calls it by.
     `updatable`: what the device itself says of that, None where it did not say.
+
+    `floor` is the highest version that an update of ours brought here and the device then told; `rate` is what its transfers reached, in bytes a
+    second, as learned here.
     """
 
     id: ComponentId
@@ -34,6 +37,8 @@ class Component:
     endpoint: int = 1
     firmware_id: int | None = None
     updatable: bool | None = None
+    floor: Version | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ class Update:
     begun again by us.
     `release` is the offer that is to be fetched, as it was when the update was made; None for an image that was stored then. `override` are the
     guards that its order overruled one by one, and `because` is what the operator said of it. `rollout` is what it belongs to, and `wave` the index
-    of its wave there.
+    of its wave there. `in_window`: it was ordered for a window, also where its device has none of its own. `expires`: a planned one that nobody has
+    approved by then is given up; `approved_by` is who did.
     """
 
     id: UpdateId
@@ -72,6 +73,23 @@ class Update:
     foreign: bool = False
     rollout: RolloutId | None = None
     wave: int = 0
+    in_window: bool = False
+    expires: datetime | None = None
+    approved_by: str | None = None
+
+    @property
+    def unasked(self) -> bool:
+        """Whether nobody but policy wants it."""
+        return self.actor == "policy" and self.approved_by is None
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether an order for the same component may take its place: nobody asked for it, and it has not begun."""
+        return self.unasked and self.state in (State.PLANNED, State.QUEUED)
+
+    def overrules(self, guard: Guard) -> bool:
+        """Whether it was ordered against this guard."""
+        return self.force or guard in self.override
 
     @property
     def holds(self) -> bool:

@@ -9,7 +9,18 @@ from typing import Literal
 from otagate.model.facts import Scalar
 
 Decision = Literal["allow", "ask", "hold", "refuse"]
-Guard = Literal["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown", "awaiting_approval"]
+Guard = Literal[
+    "window_closed",
+    "battery_low",
+    "battery_unknown",
+    "link_weak",
+    "pinned",
+    "skipped",
+    "cooldown",
+    "awaiting_approval",
+    "in_use",
+    "interlock",
+]
 """What an order may override one by one, by the word that an update would wait with; `force` overrides them all."""
 
 

@@ -16,6 +16,9 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
+from otagate.policy import guards
+from otagate.policy.guards import House, PolicyOf, Watch
+from otagate.policy.settings import PolicySettings
 
 AWAKE_FOR = timedelta(minutes=5)
 """A sleeping device that was heard within this time may be offered an image; radios tell of it at most about once a minute."""
@@ -42,7 +45,7 @@ class RadioAir:
 class Air:
     """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
 
-    `held`: what waits for its rollout, and why.
+    `held`: what waits for its rollout, and why. `policy_of` gives the settings of a device, and `house` is what the guards know.
     """
 
     radios: Mapping[RadioName, RadioAir]
@@ -51,14 +54,21 @@ class Air:
     paused: frozenset[UpdateId] = field(default=frozenset())
     asleep: Set[DeviceId] = field(default=frozenset())
     held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
+    policy_of: PolicyOf = field(default=lambda _: PolicySettings())
+    house: House = field(default_factory=House)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Who may start now, in order, and for everybody else in the queue the verdict (`hold`) that says for what it waits."""
+    """Who may start now, in order, and for everybody else in the queue the verdict (`hold`) that says for what it waits.
+
+    `asks_interlocks` and `asks_devices` (whether they are in use): whose answer is all that is missing.
+    """
 
     admitted: tuple[UpdateId, ...]
     waiting: Mapping[UpdateId, Verdict]
+    asks_interlocks: frozenset[str] = frozenset()
+    asks_devices: frozenset[DeviceId] = frozenset()
 
 
 SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
@@ -77,6 +87,12 @@ class _Slots:
     busy: set[DeviceId]
     foreign: set[DeviceId]
     first_steps: Mapping[str, int]
+    watch: Watch
+
+    def settings(self, update: Update) -> PolicySettings:
+        """What holds for the device of an update; for one that is not known, what holds for all."""
+        device = self.air.devices.get(update.device)
+        return PolicySettings() if device is None else self.air.policy_of(device)
 
 
 _Rule = Callable[[Update, _Slots], Verdict | None]
@@ -95,6 +111,7 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
         busy={each.device for each in running},
         foreign={each.device for each in running if each.foreign},
         first_steps=_first_steps(queue, running),
+        watch=Watch(now=now, house=air.house),
     )
     admitted: list[UpdateId] = []
     waiting: dict[UpdateId, Verdict] = {}
@@ -107,7 +124,13 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
             admitted.append(update.id)
         else:
             waiting[update.id] = verdict
-    return Admission(admitted=tuple(admitted), waiting=waiting)
+    watch = slots.watch
+    return Admission(
+        admitted=tuple(admitted),
+        waiting=waiting,
+        asks_interlocks=frozenset(watch.asks_interlocks),
+        asks_devices=frozenset(watch.asks_devices),
+    )
 
 
 # --- rules, the first that speaks decides -------------------------------------------------------------------------------------------------
@@ -134,6 +157,14 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     if update.reason in SOURCE_REASONS:
         return _hold(update.reason, f"Its source could not be asked; that is tried again after {when}.")
     return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
+
+
+def _cooldown(update: Update, slots: _Slots) -> Verdict | None:
+    return guards.cooling(update, slots.settings(update), slots.now)
+
+
+def _window(update: Update, slots: _Slots) -> Verdict | None:
+    return guards.closed(update, slots.settings(update), slots.watch)
 
 
 def _in_use(update: Update, slots: _Slots) -> Verdict | None:
@@ -177,7 +208,32 @@ def _slot(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
 
 
-_RULES: tuple[_Rule, ...] = (_halted, _paused, _held, _not_before, _in_use, _predecessor, _radio, _device, _slot)
+def _guards(update: Update, slots: _Slots) -> Verdict | None:
+    """What is told of a device that is there, has a slot, and could begin: nobody is asked for what cannot."""
+    device, settings = slots.air.devices[update.device], slots.settings(update)
+    return guards.interlocked(update, settings, slots.watch) or guards.lit(update, device, settings, slots.watch)
+
+
+def _of_device(update: Update, slots: _Slots) -> Verdict | None:
+    device, settings = slots.air.devices[update.device], slots.settings(update)
+    return guards.battery(update, device, settings) or guards.too_late(update, device, settings, slots.watch)
+
+
+_RULES: tuple[_Rule, ...] = (
+    _halted,
+    _paused,
+    _held,
+    _not_before,
+    _cooldown,
+    _window,
+    _in_use,
+    _predecessor,
+    _radio,
+    _device,
+    _of_device,
+    _slot,
+    _guards,
+)
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
@@ -32,6 +33,8 @@ class _Case:
     allow_downgrade: bool
     force: bool
     override: frozenset[Guard]
+    named: bool
+    now: datetime | None
 
     def overrules(self, guard: Guard) -> bool:
         """Whether the order is made against this guard."""
@@ -52,11 +55,14 @@ def judge(
     allow_downgrade: bool = False,
     force: bool = False,
     override: Iterable[Guard] = (),
+    named: bool = False,
+    now: datetime | None = None,
 ) -> Verdict:
     """Judge one release for one component; `quirk` is that of its image type.
 
     `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
-    `override` those that it names; neither overrides identity or direction. `allow_downgrade` allows an older version and nothing else.
+    `override` those that it names; neither overrides identity or direction. `allow_downgrade` allows an older version and nothing else. `named`: the
+    order names this version, whatever channel it is of. `now` is what the age of a release is reckoned from; without it age does not count.
     """
     case = _Case(
         device=device,
@@ -68,6 +74,8 @@ def judge(
         allow_downgrade=allow_downgrade,
         force=force,
         override=frozenset(override),
+        named=named,
+        now=now,
     )
     for rule in _RULES:
         verdict = rule(case)
@@ -105,11 +113,17 @@ def _already_current(case: _Case) -> Verdict | None:
 
 
 def _downgrade(case: _Case) -> Verdict | None:
-    running, offered = case.component.version, case.release.file_version
-    if running is None or offered is None or case.allow_downgrade or version_key(offered) >= version_key(running):
+    running, floor, offered = case.component.version, case.component.floor, case.release.file_version
+    if offered is None or case.allow_downgrade:
         return None
-    sentence = f"The component runs {display_version(running)}, and {case.release.display_version} is older."
-    return Verdict(decision="refuse", sentence=sentence, reason="below_floor", code="downgrade-refused", facts=_facts(case))
+    if running is not None and version_key(offered) < version_key(running):
+        sentence, facts = f"The component runs {display_version(running)}, and {case.release.display_version} is older.", _facts(case)
+    elif floor is not None and running is not None and version_key(offered) < version_key(floor):
+        sentence = f"The component ran {display_version(floor)} before, and {case.release.display_version} is older."
+        facts = _facts(case) | {"floor": floor}
+    else:
+        return None
+    return Verdict(decision="refuse", sentence=sentence, reason="below_floor", code="downgrade-refused", facts=facts)
 
 
 # --- wishes that force overrides ----------------------------------------------------------------------------------------------------------
@@ -137,6 +151,13 @@ def _never(case: _Case) -> Verdict | None:
     return Verdict(decision="refuse", sentence=sentence, facts=_facts(case))
 
 
+def _channel(case: _Case) -> Verdict | None:
+    if case.force or case.named or case.settings.channel == "beta" or case.release.channel == "stable":
+        return None
+    sentence = f"It is of the channel {case.release.channel}, and this device takes stable releases; an order that names its version takes it."
+    return Verdict(decision="refuse", sentence=sentence, facts=_facts(case) | {"channel": case.release.channel})
+
+
 # --- questions that an operator's order answers -------------------------------------------------------------------------------------------
 
 
@@ -160,7 +181,36 @@ def _approval(case: _Case) -> Verdict | None:
     return Verdict(decision="ask", sentence="Releases for this device wait for approval.", reason="awaiting_approval", facts=_facts(case))
 
 
-_RULES: tuple[_Rule, ...] = (_identity, _advisory, _alarm, _already_current, _downgrade, _pin, _skip, _never, _doubt, _unknown_version, _approval)
+def _cooldown(case: _Case) -> Verdict | None:
+    release, settings = case.release, case.settings
+    if case.operator or case.overrules("cooldown") or case.now is None or release.location is None or not settings.cooldown:
+        return None
+    if release.released is None or release.released > case.now:
+        sentence = f"Nobody says when it came out: it is taken by itself {settings.cooldown.days} days after the hub has planned it."
+        return Verdict(decision="hold", sentence=sentence, reason="cooldown", facts=_facts(case))
+    until = release.released + settings.cooldown
+    if until <= case.now:
+        return None
+    sentence = f"It came out on {release.released:%Y-%m-%d}, and is taken by itself on {until:%Y-%m-%d}."
+    facts = _facts(case) | {"until": until.isoformat(timespec="seconds")}
+    return Verdict(decision="hold", sentence=sentence, reason="cooldown", facts=facts)
+
+
+_RULES: tuple[_Rule, ...] = (
+    _identity,
+    _advisory,
+    _alarm,
+    _already_current,
+    _downgrade,
+    _pin,
+    _skip,
+    _never,
+    _channel,
+    _doubt,
+    _unknown_version,
+    _approval,
+    _cooldown,
+)
 
 
 def _facts(case: _Case) -> dict[str, Scalar]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from otagate.model.devices import Component, Device
@@ -46,8 +47,11 @@ def choose(
     override: Iterable[Guard] = (),
     version: Version | None = None,
     named: bool = False,
+    now: datetime | None = None,
 ) -> Choice:
-    """The newest release that is allowed; where none is, the newest that an operator may approve. The order of `releases` does not matter.
+    """The newest release that is allowed; where none is, the newest that will be, then the newest that an operator may approve.
+
+    The order of `releases` does not matter.
 
     `version` is the only one that may be chosen, where given. `named`: the order named these very releases, so what is for another kind of
     component is told as such and not as "nobody offers one". Going back without naming a version is possible only where no source offers the
@@ -63,6 +67,8 @@ def choose(
         allow_downgrade=allow_downgrade,
         force=force,
         override=frozenset(override),
+        named=named or (operator and version is not None),
+        now=now,
     )
     judged = [Judged(release=each, verdict=ask(each)) for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)]
     trace = tuple(_mark_ambiguous(judged))
@@ -72,7 +78,7 @@ def choose(
         return Choice(chosen=None, verdict=_no_release(version), trace=trace)
     current = any(each.verdict.code == "already-current" for each in candidates)
     eligible = [each for each in candidates if not _older(each, component)] if current and version is None else candidates
-    for decision in ("allow", "ask"):
+    for decision in ("allow", "hold", "ask"):
         for each in eligible:
             if each.verdict.decision == decision:
                 return Choice(chosen=each.release, verdict=each.verdict, trace=trace)

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
 
 from otagate.model.devices import Mode as Mode
 from otagate.model.devices import PolicyOverride
+from otagate.policy.window import AnyWindow
+
+Channel = Literal["stable", "beta"]
+"""Which releases are taken that nobody named: beta takes both kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
-    """How releases are taken without an order: `automatic`, after being `ask`ed, or `never`; `retries` counts attempts without progress."""
+    """How releases are taken without an order: `automatic`, after being `ask`ed, or `never`; `retries` counts attempts without progress.
+
+    `cooldown`: how old a release of a service must be before it is taken by itself. `battery_floor` in percent. `windows`: when updates may use the
+    air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is made to be approved; None makes none.
+    `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by name.
+    """
 
     mode: Mode = "ask"
     retries: int = 3
+    channel: Channel = "stable"
+    cooldown: timedelta = timedelta(days=14)
+    battery_floor: int = 70
+    windows: tuple[AnyWindow, ...] = ()
+    approval_expires: timedelta | None = None
+    spare_in_use: bool = False
+    interlocks: tuple[str, ...] = ()
 
     def overridden(self, by: PolicyOverride | None) -> PolicySettings:
         """The same with what an operator wants for one device."""

@@ -1,0 +1,135 @@
+"""The policy of the configuration: which releases are taken, how, and when, in general and by rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from otagate.config.kinds import AnyDevice, Duration, Glob, Name, OneOrMore, Some, Span, WebUrl, Whole
+from otagate.config.section import Section
+from otagate.config.windows import WindowSettings
+from otagate.model.devices import Device as KnownDevice
+from otagate.model.devices import Mode
+from otagate.policy.settings import Channel, PolicySettings
+
+Percent = Annotated[Whole, Field(ge=0, le=100)]
+Names = Annotated[tuple[Name, ...], OneOrMore, Field(max_length=16)]
+
+
+class InterlockSettings(Section):
+    """Something that is asked before an update begins: it says yes with status 200 to 299, and anything else is a no."""
+
+    name: Name
+    """What rules call it."""
+    url: WebUrl
+    """What is asked, with GET; no answer within five seconds is a no."""
+
+
+class RuleMatch(Section):
+    """Which devices a rule is for: all keys that are given must fit; patterns do not tell capitals apart."""
+
+    model: Glob | None = None
+    """The model; `*` is any text, `?` one character."""
+    manufacturer: Glob | None = None
+    """The manufacturer's name; `*` is any text, `?` one character."""
+    group: Glob | None = None
+    """A group that an operator put the device in; `*` is any text, `?` one character."""
+    radio: Name | None = None
+    """The name of a radio."""
+    device: AnyDevice | None = None
+    """The id of one device."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> RuleMatch:
+        if all(value is None for _, value in self):
+            raise ValueError("matches every device: give model, manufacturer, group, radio or device, or set policy.default instead")
+        return self
+
+    def fits(self, device: KnownDevice) -> bool:
+        """Whether the device is meant."""
+        return (
+            (self.model is None or _fits(device.model, self.model))
+            and (self.manufacturer is None or _fits(device.manufacturer, self.manufacturer))
+            and (self.group is None or any(_fits(each, self.group) for each in device.groups))
+            and (self.radio is None or device.radio == self.radio)
+            and (self.device is None or device.id == self.device)
+        )
+
+
+class RuleUse(Section):
+    """What a rule changes; None leaves it as it is in general."""
+
+    default: Mode | None = None
+    """How releases are taken that nobody ordered."""
+    channel: Channel | None = None
+    """Which releases are taken that nobody named."""
+    cooldown: Span | None = None
+    """How old a release must be before it is taken by itself."""
+    battery_floor: Percent | None = None
+    """The charge in percent below which a battery is left alone."""
+    retries: Annotated[Whole, Field(ge=0, le=20)] | None = None
+    """Attempts without progress before an update has failed."""
+    window: Names | None = None
+    """The windows in which these devices are updated; an empty list is any time."""
+    approval_expires: Duration | None = None
+    """With `default: ask`, so long an update waits for approval."""
+    spare_in_use: bool | None = None
+    """Whether a lamp that is on is left alone."""
+    interlocks: Names | None = None
+    """The interlocks that are asked."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> RuleUse:
+        if all(value is None for _, value in self):
+            raise ValueError("changes nothing: give default, window, retries or another key of it, or take the rule away")
+        return self
+
+
+class Rule(Section):
+    """Other settings for some devices."""
+
+    match: RuleMatch
+    """All keys that are given must fit."""
+    use: RuleUse
+    """What is different for these devices."""
+
+
+class PolicyRules(Section):
+    """How releases are taken without an order, in general and by rules, of which the first that fits wins."""
+
+    default: Mode = "ask"
+    """How releases are taken that nobody ordered: automatic, ask (an operator approves each) or never."""
+    channel: Channel = "stable"
+    """Which releases are taken that nobody named: stable, or beta (both kinds)."""
+    cooldown: Span = timedelta(days=14)
+    """How old a release of a service must be before it is taken by itself; what somebody orders, uploads or puts in a folder is not held back."""
+    battery_floor: Percent = 70
+    """The charge in percent below which a battery is left alone. One whose charge nobody knows waits until an operator orders or approves it."""
+    retries: Annotated[Whole, Field(ge=0, le=20)] = 3
+    """Attempts without progress before an update has failed. A device that heeds no notification is served for two weeks when it asks by itself."""
+    window: Names = ()
+    """The windows in which devices are updated; without one they are updated at any time."""
+    approval_expires: Duration | None = None
+    """With `default: ask`, make an update of every release that fits, waiting for approval so long; without it only orders make updates."""
+    spare_in_use: bool = False
+    """Whether a lamp that is on is left alone: it is asked just before its update would begin."""
+    interlocks: Names = ()
+    """The interlocks that are asked before an update begins."""
+    rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
+    """Other settings for some devices; the first rule that fits wins."""
+
+    def for_device(self, device: KnownDevice, windows: Iterable[WindowSettings] = ()) -> PolicySettings:
+        """What policy is told about this device: an operator's word about it alone counts more than any rule. `windows` are those that there are."""
+        use = next((rule.use for rule in self.rules if rule.match.fits(device)), RuleUse.model_construct())
+        wanted: dict[str, Any] = {name: getattr(self, name) if (given := getattr(use, name)) is None else given for name in RuleUse.model_fields}
+        named = wanted.pop("window")
+        ruled = PolicySettings(mode=wanted.pop("default"), windows=tuple(each.window() for each in windows if each.name in named), **wanted)
+        return ruled.overridden(device.policy)
+
+
+def _fits(value: str | None, pattern: str) -> bool:
+    return value is not None and fnmatchcase(value.casefold(), pattern.casefold())

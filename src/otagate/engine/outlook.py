@@ -1,0 +1,80 @@
+"""The world as policy sees it at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from otagate.engine.halt import Halt
+from otagate.engine.inquiries import Inquiries
+from otagate.engine.registry import Registry
+from otagate.model.ids import UpdateId
+from otagate.model.updates import Update
+from otagate.policy.admit import Air, RadioAir
+from otagate.policy.guards import House, PolicyOf, Watch
+from otagate.policy.settings import PolicySettings
+from otagate.policy.window import AnyWindow, judge_clock
+from otagate.ports import Clock
+
+
+class Outlook:
+    """Reads registry, halt, clock and answers; decides nothing. `synced`: False where something keeps the machine's time and has not set it yet."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        halt: Halt,
+        clock: Clock,
+        policy_of: PolicyOf,
+        inquiries: Inquiries,
+        windows: Sequence[AnyWindow] = (),
+        synced: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._registry = registry
+        self._halt = halt
+        self._clock = clock
+        self.inquiries = inquiries
+        self._synced = synced
+        self.policy_of = policy_of
+        self.windows = tuple(windows)
+
+    def house(self) -> House:
+        """What the guards know."""
+        return House(
+            windows=self.windows,
+            clock=judge_clock(self._clock.now(), synced=self._synced()),
+            interlocks=self.inquiries.interlocks(),
+            in_use=self.inquiries.in_use(),
+        )
+
+    def watch(self) -> Watch:
+        """The guards now."""
+        return Watch(now=self._clock.now(), house=self.house())
+
+    def air(self, still: Iterable[UpdateId] = ()) -> Air:
+        """Everything that admission is decided by; `still` are the updates that stand still."""
+        registry = self._registry
+        radios = {
+            name: RadioAir(
+                up=status.state == "up",
+                parallel=status.parallel,
+                slow=status.slow,
+                reason="in_use" if status.state == "in_use" else "offline",
+                sentence=f"Radio {name} is {status.state}: {status.sentence}",
+            )
+            for name, status in registry.radios.items()
+        }
+        return Air(
+            radios=radios,
+            devices={device.id: device for device in registry.devices()},
+            halted=self._halt.on,
+            paused=frozenset(still),
+            asleep=frozenset(registry.asleep),
+            policy_of=self.policy_of,
+            house=self.house(),
+        )
+
+    def settings_of(self, update: Update) -> PolicySettings:
+        """What holds for the device of an update; for one that is not known, what holds for nobody in particular."""
+        device = self._registry.known(update.device)
+        return PolicySettings() if device is None else self.policy_of(device)

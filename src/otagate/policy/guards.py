@@ -1,0 +1,184 @@
+"""What stands guard before an update begins: its window, the age of its release, its battery, who else has a word.
+
+Each guard says for what the update waits, or nothing. An order that overrules a guard by its word passes it, one with `force` passes all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from otagate.model.devices import Device
+from otagate.model.facts import Scalar
+from otagate.model.ids import DeviceId
+from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
+from otagate.policy.pace import expected
+from otagate.policy.settings import PolicySettings
+from otagate.policy.window import AnyWindow, Hours, Opening, hours
+
+PolicyOf = Callable[[Device], PolicySettings]
+"""The settings that the configuration's rules give to a device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What guards know of the world beside update and device.
+
+    `windows` are all that there are, for orders that wait for one; `clock` says why this clock opens none. `interlocks` (by name) and `in_use` hold
+    the answers that are fresh: who says no with a sentence, who says yes with None, and which device is on.
+    """
+
+    windows: tuple[AnyWindow, ...] = ()
+    clock: str | None = None
+    interlocks: Mapping[str, str | None] = field(default_factory=dict)
+    in_use: Mapping[DeviceId, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """The guards at one moment: windows are looked up once, and what must still be asked is noted."""
+
+    now: datetime
+    house: House = field(default_factory=House)
+    asks_interlocks: set[str] = field(default_factory=set)
+    asks_devices: set[DeviceId] = field(default_factory=set)
+    _hours: dict[tuple[AnyWindow, ...], Hours] = field(default_factory=dict)
+
+    def hours_of(self, windows: tuple[AnyWindow, ...]) -> Hours:
+        """How these windows stand now."""
+        if windows not in self._hours:
+            self._hours[windows] = hours(windows, self.now)
+        return self._hours[windows]
+
+
+def windows_of(update: Update, settings: PolicySettings, house: House) -> tuple[AnyWindow, ...] | None:
+    """The windows that bind an update; None where it may run at any time."""
+    if update.overrules("window_closed"):
+        return None
+    return settings.windows or (house.windows if update.in_window else None)
+
+
+def closed(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold it (`window_closed`, `clock_unsynced`) where it is bound to windows and none is open."""
+    windows = windows_of(update, settings, watch.house)
+    if windows is None:
+        return None
+    if watch.house.clock is not None:
+        return _hold("clock_unsynced", watch.house.clock)
+    stand = watch.hours_of(windows)
+    if stand.open is not None:
+        return None
+    return _hold("window_closed", f"No window is open for it; {_opens(stand.next)}.", **_facts(stand.next))
+
+
+def too_late(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold it (`window_closed`) where it is not likely to end before its window closes, and would in another one.
+
+    What no window is long enough for begins in the first half of one, or at any time in one that pauses what it cannot finish.
+    """
+    windows = windows_of(update, settings, watch.house)
+    stand = None if windows is None else watch.hours_of(windows)
+    needed = expected(update, device)
+    if stand is None or stand.open is None or needed is None or watch.now + needed <= stand.open.ends:
+        return None
+    left = stand.open.ends - watch.now
+    longest = max(stand.open.length, stand.next.length if stand.next is not None else timedelta(0))
+    if needed > longest and (stand.open.at_end == "pause" or left * 2 >= stand.open.length):
+        return None
+    sentence = f"It is likely to take {_plain(needed)}, and its window closes in {_plain(left)}; {_opens(stand.next)}."
+    return _hold("window_closed", sentence, needed_seconds=int(needed.total_seconds()), **_facts(stand.next))
+
+
+def cooling(update: Update, settings: PolicySettings, now: datetime) -> Verdict | None:
+    """Hold what nobody ordered (`cooldown`) until its release is old enough: since its date, or since it was planned where that is not known."""
+    if not update.unasked or update.release is None or update.overrules("cooldown"):
+        return None
+    released = update.release.released
+    since = update.created if released is None else min(released, update.created)
+    until = since + settings.cooldown
+    if now >= until:
+        return None
+    sentence = f"The release is new: it is taken by itself {settings.cooldown.days} days after it came out, on {until:%Y-%m-%d}."
+    return _hold("cooldown", sentence, until=until.isoformat(timespec="seconds"))
+
+
+def battery(update: Update, device: Device, settings: PolicySettings) -> Verdict | None:
+    """Hold it where the battery is too low, or where nobody ordered it and nobody knows how low (`battery_low`, `battery_unknown`)."""
+    if device.power != "battery" or settings.battery_floor == 0:
+        return None
+    percent = device.battery_percent
+    if percent is None:
+        if not update.unasked or update.overrules("battery_unknown"):
+            return None
+        return _hold("battery_unknown", "Nobody knows the charge of its battery: it waits until an operator orders or approves it.")
+    if percent >= settings.battery_floor or update.overrules("battery_low"):
+        return None
+    sentence = f"Its battery is at {percent} %, and no update begins below {settings.battery_floor} %."
+    return _hold("battery_low", sentence, percent=percent, floor=settings.battery_floor)
+
+
+def interlocked(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold it (`interlock`) until everybody who is asked says yes."""
+    if update.overrules("interlock"):
+        return None
+    unasked = [name for name in settings.interlocks if name not in watch.house.interlocks]
+    watch.asks_interlocks.update(unasked)
+    for name in settings.interlocks:
+        no = watch.house.interlocks.get(name, "it is being asked")
+        if no is not None:
+            return _hold("interlock", f"The interlock {name} holds it back: {no}.", interlock=name)
+    return None
+
+
+def lit(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold it (`in_use`) while its lamp is on, where that matters."""
+    if not settings.spare_in_use or update.overrules("in_use"):
+        return None
+    if device.id not in watch.house.in_use:
+        watch.asks_devices.add(device.id)
+        return _hold("in_use", "It is being asked whether it is on.")
+    return _hold("in_use", "It is on; the update begins when it is off.") if watch.house.in_use[device.id] else None
+
+
+def stands_still(update: Update, settings: PolicySettings, watch: Watch, *, moving: bool) -> Verdict | None:
+    """Hold a running update whose window has closed: what has not begun to move, and what moves if the window that closed says `pause`."""
+    windows = windows_of(update, settings, watch.house)
+    if windows is None or watch.house.clock is not None:
+        return None  # what has begun is not stopped for a clock that nobody trusts
+    stand = watch.hours_of(windows)
+    if stand.open is not None or (moving and (stand.last is None or stand.last.at_end == "finish")):
+        return None
+    return _hold("window_closed", f"Its window has closed; {_opens(stand.next)}.", **_facts(stand.next))
+
+
+def _hold(reason: str, sentence: str, **facts: Scalar) -> Verdict:
+    return Verdict(decision="hold", sentence=sentence, reason=reason, facts=facts)
+
+
+def _opens(opening: Opening | None) -> str:
+    return "none opens any more" if opening is None else f"{opening.window} opens on {opening.shown(opening.begins)}"
+
+
+def _facts(opening: Opening | None) -> dict[str, Scalar]:
+    return {} if opening is None else {"opens": opening.begins.isoformat(timespec="seconds"), "window": opening.window}
+
+
+def _plain(length: timedelta) -> str:
+    minutes = max(1, round(length / timedelta(minutes=1)))
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def preview(windows: Sequence[AnyWindow], now: datetime, *, most: int) -> list[Opening]:
+    """The openings to come, the one that is open first: at most so many."""
+    found: list[Opening] = []
+    at = now
+    while len(found) < most:
+        stand = hours(windows, at)
+        opening = stand.open or stand.next
+        if opening is None:
+            break
+        found.append(opening)
+        at = opening.ends
+    return found
