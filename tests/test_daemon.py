@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from otagate import daemon
 from otagate.config import load
 from otagate.daemon import running
 from otagate.model.devices import Device
@@ -208,3 +210,19 @@ async def _until(facts: AsyncIterator[Fact], wanted: Callable[[Fact], bool]) -> 
         yield fact
         if wanted(fact):
             return
+
+
+def test_what_the_daemon_is_made_of_is_no_more_looked_through_for_garbage_when_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spared: list[int] = []
+
+    def hear(text: str) -> None:
+        if text.startswith("READY"):
+            spared.append(gc.get_freeze_count())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(daemon, "notify", hear)
+    try:
+        asyncio.run(daemon._until_signalled(load(write_config(tmp_path), {})))
+    finally:
+        gc.unfreeze()
+    assert spared[0] > 10_000

@@ -13,7 +13,7 @@ from hil.bench.lag import watched
 from hil.bench.zwave_errand import ZwaveErrand, tell_done
 from otagate import logs
 from otagate.config import HubSettings
-from otagate.daemon import Hub, running
+from otagate.daemon import Hub, running, spare_what_stays
 from otagate.engine.views import OrderRequest
 from otagate.model.ids import ComponentId, UpdateId, node_id_of
 from otagate.model.lifecycle import State
@@ -45,6 +45,7 @@ async def run(errand: ZwaveErrand) -> None:
     """Start at the server, know the nodes, update when told to."""
     caller = await Caller.connect()
     async with running(settings(errand)) as hub:
+        spare_what_stays()  # as the daemon does
         image = await hub.desk.add_image(errand.image, file_name="bench.bin", actor="bench")
         devices = [each for each in await devices_known(hub, errand.known + 1) if node_id_of(each) in errand.nodes]  # the controller is one too
         await caller.told_to_begin()
