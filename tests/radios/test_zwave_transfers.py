@@ -354,7 +354,7 @@ async def test_the_last_progress_of_our_own_transfer_is_no_other_programs(stage:
 @pytest.mark.asyncio
 async def test_of_several_files_of_another_program_only_the_share_is_of_all_of_them(stage: Stage) -> None:
     async with stage.connected(Answers(is_any_ota_firmware_update_in_progress={"progress": True})):
-        stage.transfers.command(Watch(update=ONE, device=LAMP))
+        stage.transfers.command(Watch(update=ONE, device=LAMP, component=zwave_component_id(0)))
         stage.transfers.progressed(LAMP, progress(3, 10, totalFiles=2, progress=65.0))
         assert (await stage.advanced()).causes == (Cause.ACCEPTED,)
         assert counted(stage) == [(0, (6_500, 10_000))]
