@@ -112,3 +112,10 @@ async def answers(url: str, token_file: Path) -> bool:
     except Stop:
         return False
     return True
+
+
+@pytest.mark.asyncio
+async def test_the_list_of_commands_says_each_in_one_whole_line() -> None:
+    shown = (await otagate("--help")).out.partition("Commands:")[2]
+    assert shown
+    assert [line for line in shown.splitlines() if line.endswith("...")] == []

@@ -59,6 +59,7 @@ ELSEWHERE: Mapping[str, str] = {
     "internal": "api/test_server.py::test_an_unexpected_error_tells_nothing_of_the_inside",
     "radio-error": "engine/test_interrogator.py::test_a_library_that_fails_in_a_way_nobody_foresaw_costs_a_check_and_not_the_hub",
     "predecessor-failed": "engine/test_jobs.py::test_a_step_whose_predecessor_ended_without_success_is_not_begun",
+    "cloud-update-failed": "journeys/test_clouds.py::test_an_update_that_the_cloud_says_failed_has_failed_and_is_not_begun_again",
     # at a Z-Wave network
     "region-mismatch": "policy/test_match_zwave.py::test_a_contradiction_refuses",
     "in-use": "sessions/test_zwave.py::test_a_command_that_fails_before_anything_was_sent",

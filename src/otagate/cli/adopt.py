@@ -37,7 +37,9 @@ def adopt(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken over, and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take over a network that zigbee2mqtt or ZHA formed: its devices, their names and groups, without pairing any of them.
+    """Take over a network that zigbee2mqtt or ZHA formed.
+
+    Its devices come with their names and groups, and none needs pairing.
 
     The hub must not run meanwhile, and the other program no longer; its files are only read.
     """

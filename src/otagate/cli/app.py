@@ -12,8 +12,8 @@ from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
     name="otagate",
-    help="Brings firmware to Zigbee and Z-Wave devices. Exit codes: 0 done, 1 the update failed, 2 wrong usage, 3 the daemon cannot be reached, "
-    "4 refused by policy or compatibility, 78 wrong configuration.",
+    help="Brings firmware to Zigbee and Z-Wave devices. Exit codes: 0 done, 1 it failed (the update, or what was asked), 2 wrong usage, "
+    "3 the daemon cannot be reached, 4 refused by policy or compatibility, 78 wrong configuration.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -36,7 +36,10 @@ async def devices(
 
 
 @command(app)
-async def device(session: Session, device_id: Annotated[str, typer.Argument(metavar="ID")]) -> Exit:
+async def device(
+    session: Session,
+    device_id: Annotated[str, typer.Argument(metavar="ID", help="The device's id, as `otagate devices` shows it.", show_default=False)],
+) -> Exit:
     """Show one device and what is offered for it."""
     found = await session.client.get("devices", device_id)
     session.tell(found)
@@ -111,7 +114,7 @@ async def change(
     policy: Annotated[str | None, typer.Option(help="automatic, ask or never, whatever the rules say; rules to follow them again.")] = None,
     retries: Annotated[int | None, typer.Option(help="Attempts without progress, whatever the rules say; -1 to follow them again.")] = None,
 ) -> Exit:
-    """Say what devices are called, where they are, and which releases they take."""
+    """Name devices, place them, and say which releases they take."""
     if name and len(ids) > 1:
         raise Stop("several devices cannot have one name", Exit.USAGE)
     if pin is not None and unpin:

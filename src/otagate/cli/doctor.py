@@ -42,7 +42,10 @@ def doctor(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is wrong with this hub, and the command that mends it; with or without a daemon that runs."""
+    """Say what is wrong with this hub, and what mends it.
+
+    It needs no daemon, and asks one that runs.
+    """
     before = ctx.obj if isinstance(ctx.obj, Wishes) else Wishes()
     wishes = Wishes(url=url or before.url, token_file=token_file or before.token_file, as_json=as_json or before.as_json)
     raise typer.Exit(settle(lambda: _doctor(config, wishes), as_json=wishes.as_json))

@@ -59,7 +59,10 @@ async def halt(
     lift: Annotated[bool, typer.Option("--lift", help="Let everything go on.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Only say whether everything is halted.")] = False,
 ) -> Exit:
-    """Halt everything: nothing moves on any radio until --lift, over restarts too."""
+    """Halt everything until --lift: no radio sends any firmware.
+
+    A restart of the hub does not lift it.
+    """
     if lift:
         await session.client.delete("halt")
     answer = await (session.client.get("halt") if lift or show else session.client.post("halt", body={"because": because} if because else {}))
@@ -74,7 +77,10 @@ async def halt(
 
 @command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
-    """Try a radio again that was left alone (in use, wrong network)."""
+    """Try a radio again that was left alone.
+
+    That is one whose state is in_use or wrong_network; settle first what its sentence says.
+    """
     answer = await session.client.post("radios", radio, "reattach")
     session.tell(answer)
     session.say(f"{radio} is tried again.")
@@ -138,7 +144,10 @@ async def list_images(session: Session) -> Exit:
 
 
 @command(images, "add")
-async def add_images(session: Session, files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)]) -> Exit:
+async def add_images(
+    session: Session,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="As their makers give them.", show_default=False)],
+) -> Exit:
     """Store image files."""
     added, codes = [], []
     for file in files:
@@ -178,7 +187,7 @@ async def show_image(session: Session, sha256: Digest) -> Exit:
 
 @command(images, "rm")
 async def remove_image(session: Session, sha256: Digest) -> Exit:
-    """Forget an image."""
+    """Remove a stored image."""
     await session.client.delete("images", sha256)
     session.tell({"removed": sha256})
     session.say(f"Removed {sha256}.")

@@ -41,7 +41,10 @@ async def history(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")] = 100,
     journal: Annotated[bool, typer.Option("--journal", help="Everything that happened to the hub, not the updates that ended.")] = False,
 ) -> Exit:
-    """Show which updates ended, when, how, and on whose order; with --journal everything that happened."""
+    """Show which updates ended, when, and on whose order.
+
+    With --journal: everything that happened to the hub.
+    """
     begin = None if since is None else moment(since)
     if journal:
         query = {"actor": actor, "since": None if begin is None else begin.isoformat(), "id": device_id}

@@ -39,8 +39,11 @@ def _run(file: Path) -> Exit:
 
 
 @app.command("check-config")
-def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, show_default=False)]) -> None:
-    """Validate a configuration and print what is in force, secrets masked. Secrets that only the service may see are taken on trust."""
+def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The configuration.", show_default=False)]) -> None:
+    """Check a configuration and print what is in force.
+
+    Secrets are masked; those that only the service may see are taken on trust.
+    """
     raise typer.Exit(settle(lambda: _check_config(file)))
 
 
@@ -69,7 +72,10 @@ def demo(
     radio: Annotated[Stack, typer.Option(help="The coordinator that is simulated: Texas Instruments' Z-Stack or Silicon Labs' EmberZNet.")] = "znp",
     stay: Annotated[bool, typer.Option("--stay", help="Keep the hub running after the updates, until Ctrl-C.")] = False,
 ) -> None:
-    """Run a whole hub on this machine with simulated radios and devices; needs no hardware and no configuration."""
+    """Run a whole hub on simulated radios and devices.
+
+    It needs no hardware and no configuration.
+    """
     raise typer.Exit(settle(lambda: _demo(radio, stay=stay)))
 
 

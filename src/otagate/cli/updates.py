@@ -139,7 +139,7 @@ async def _act(session: Session, update_id: str, verb: str) -> Exit:
 
 @command(app)
 async def cancel(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Cancel an update."""
+    """Cancel an update; the device goes on with what it runs."""
     return await _act(session, update_id, "cancel")
 
 
