@@ -42,7 +42,7 @@ bench: .venv/dev
 	$(BIN)/python -m hil.bench.zwave
 
 night: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m night --timeout 7200
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night --timeout 1800
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

@@ -63,7 +63,6 @@ async def _fuzz(run: Journey, folder: Path, examples: int, *, known: bool) -> tu
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("known", [True, False], ids=["what is there", "whatever comes"])
 @pytest.mark.parametrize("examples", [2, pytest.param(500, marks=pytest.mark.night)])  # for each operation, beside all of its edges
 async def test_every_answer_is_one_that_the_document_promises(tmp_path: Path, known: bool, examples: int) -> None:

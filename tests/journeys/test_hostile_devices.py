@@ -171,7 +171,6 @@ def _random_frame(dice: random.Random) -> tuple[int, bytes, int]:
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("stack", ["znp", "ezsp"])
 @pytest.mark.parametrize("frames", [10_000, pytest.param(100_000, marks=pytest.mark.night)])
 async def test_random_frames_get_a_bounded_answer_and_cost_no_memory(tmp_path: Path, stack: str, frames: int) -> None:
@@ -195,6 +194,26 @@ async def test_random_frames_get_a_bounded_answer_and_cost_no_memory(tmp_path: P
         assert_updated(run.device(), IMAGE)
         assert run.rig.ncp.counters.frames_in - before <= 2 * frames
         assert _resident() - at_first < 24 << 20
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_questions_that_the_radio_library_answers_do_not_pile_up(tmp_path: Path, stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes a task for each: Read Attributes of 2,000 attributes, one by one."""
+    hostile = DeviceSpec(ieee=OTHER_IEEE, behaviours=SILENT)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE), hostile, images=[IMAGE], stack=stack) as run:
+        for ieee in (IEEE, OTHER_IEEE):
+            await told(run.desk, ieee)
+        device = run.device(OTHER_IEEE)
+        before, got = len(asyncio.all_tasks()), _overhear(monkeypatch, device)
+        for round_ in range(40):
+            for number in range(50):
+                _send(run, device, 0x00, struct.pack("<H", 50 * round_ + number), tsn=number, control=0x00)
+            _send(run, device, 0x03, _block(0, 50), tsn=round_)
+            await device.wait_until(lambda _, heard=round_: got.count(BLOCK) > heard, WITHIN)  # so the hub has heard them all
+        assert len(asyncio.all_tasks()) - before < 200
+        done = await ended(run.desk, await ordered(run.desk, IEEE))
+        assert done.state == "succeeded", done.error
 
 
 @pytest.mark.asyncio

@@ -47,7 +47,6 @@ async def _fail(rig: Rig, failed: asyncio.Event) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("stack", ["ezsp", pytest.param("znp", marks=pytest.mark.night)])  # the library of the latter tries for minutes
 async def test_a_device_whose_interview_failed_is_asked_again(tmp_path: Path, stack: Stack, failed: asyncio.Event) -> None:
     async with journey(tmp_path, MUTE, stack=stack, announce_after=None) as run:

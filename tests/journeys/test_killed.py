@@ -77,7 +77,6 @@ async def test_a_stopped_hub_goes_on_where_it_was_when_it_is_started_again(tmp_p
 
 @pytest.mark.night
 @pytest.mark.asyncio
-@pytest.mark.timeout(900)
 async def test_twenty_kills_at_any_moment_cost_a_device_nothing(tmp_path: Path) -> None:
     dice = random.Random(5)
     shares = sorted(dice.random() for _ in range(20))

@@ -61,7 +61,6 @@ async def test_three_real_images_reach_their_devices_byte_for_byte(tmp_path: Pat
 
 @pytest.mark.night
 @pytest.mark.asyncio
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("image", ALL)
 async def test_every_real_image_reaches_its_device_byte_for_byte(tmp_path: Path, image: Any, loss: float) -> None:

@@ -14,6 +14,7 @@ from otagate.model.ids import RadioName
 from otagate.ports import Clock
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network, form_where_empty
+from otagate.radios.floods import bound_floods
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.library import in_our_words, opening, plain
 from otagate.radios.listening import LET_GO_SECONDS, LISTEN_SECONDS, listen_first
@@ -75,6 +76,7 @@ class Connection:
             await self._form()
         self._app = await self._new()
         silence(self._app)
+        bound_floods(self._app, self._clock)
         self._lost.clear()
         self._started = self._was_reset = False
         return self._app
