@@ -52,7 +52,7 @@ class Exam:
     talks: Talks
 
     async def look(self) -> tuple[CloudDevice, ...]:
-        return await self.talks.hold(self.source.service, self.source.look())
+        return (await self.talks.hold(self.source.service, self.source.look())).devices
 
     async def look_at(self, device_id: str = "vdev1") -> CloudDevice:
         return await self.talks.hold(self.source.service, self.source.look_at(device_id))

@@ -15,7 +15,9 @@ from otagate.model.clouds import CloudChannel, CloudDevice
 from otagate.model.devices import Component, Device
 from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
 from otagate.model.ids import ComponentId, DeviceId
+from otagate.sources.delegated import Looked
 from otagate.sources.effects import Conversation, Service
+from otagate.sources.source import Skipped
 
 pytestmark = pytest.mark.asyncio
 CHANNEL = CloudChannel(channel="0", status="available", raw_status=1, current_version="1.0.0", offered_version="1.0.1", notes="better")
@@ -38,13 +40,14 @@ class HandClock:
 @dataclass
 class Source:
     answer: tuple[CloudDevice, ...] | SourceError = (LAMP,)
+    skipped: tuple[Skipped, ...] = ()
     name: str = "tuya"
     service: Service = field(default_factory=lambda: Service(name="tuya"))
 
-    def look(self) -> Conversation[tuple[CloudDevice, ...]]:
+    def look(self) -> Conversation[Looked]:
         if isinstance(self.answer, SourceError):
             raise self.answer
-        return self.answer
+        return Looked(devices=self.answer, skipped=self.skipped)
         yield
 
 
@@ -125,3 +128,11 @@ async def test_a_cloud_that_does_not_know_us_is_a_matter_for_the_operator_and_a_
     made.source.answer = SourceBusy("quota", until=until)
     await made.feed.read()
     assert made.feed.state.not_before == until
+
+
+async def test_what_a_cloud_tells_and_nobody_can_read_is_named() -> None:
+    made = bench()
+    made.source.skipped = (Skipped(what="row 2", why="device_id is no text"),)
+    await made.feed.read()
+    assert made.feed.state.sentence.endswith("skipped 1: row 2: device_id is no text")
+    assert made.feed.state.service == made.source.service

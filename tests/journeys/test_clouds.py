@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from otagate.model.ids import DeviceId, UpdateId
 from otagate.sources.records import RecordQuery
 from otagate_rig.services.tuya import TuyaService
 from otagate_rig.services.tuya_devices import FAILED, TuyaDevice, TuyaFirmware
-from tests.journeys.hub import PACE, ended, fact, ordered_of, state_is
+from tests.journeys.hub import PACE, WITHIN, ended, fact, ordered_of, state_is
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
 
 pytestmark = pytest.mark.asyncio
@@ -222,18 +223,28 @@ async def test_a_cloud_that_knows_us_no_more_is_told_and_stops_nothing(tmp_path:
         assert service.orders == []
 
 
-@pytest.mark.parametrize("kind", ["tuya-illume", pytest.param("tuya-thing", marks=pytest.mark.night)])
-async def test_a_hub_that_was_killed_after_its_order_watches_it_to_the_end_and_orders_nothing_again(tmp_path: Path, kind: str) -> None:
-    service = TuyaService()
+@pytest.mark.parametrize(
+    ("kind", "moment"),
+    [
+        ("tuya-illume", "offering"),
+        pytest.param("tuya-thing", "offering", marks=pytest.mark.night),
+        pytest.param("tuya-illume", "transferring", marks=pytest.mark.night),
+        pytest.param("tuya-thing", "transferring", marks=pytest.mark.night),
+    ],
+)
+async def test_a_hub_that_was_killed_with_an_order_out_watches_it_to_the_end_and_orders_nothing_again(tmp_path: Path, kind: str, moment: str) -> None:
+    service = TuyaService(order="held" if moment == "offering" else "ok")
     service.device().main.steps = 1_000_000
     async with service.running(), Daemon(tmp_path, None, more=settings(tmp_path, service, kind)) as daemon:
         await daemon.told("device", id=LAMP, kind="interrogated" if kind == "tuya-illume" else "asked")
         answer = await daemon.post("/updates", devices=[LAMP])
         order = answer["updates"][0]["id"]
-        await daemon.told("update", id=order, state="transferring")
+        async with asyncio.timeout(WITHIN):
+            await service.ordered.wait()
+        await daemon.told("update", id=order, state=moment)
         await daemon.kill()
         await daemon.start()
-        assert (await daemon.get(f"/updates/{order}"))["state"] == "transferring"
+        await daemon.told("update", id=order, state="transferring")
         service.device().main.steps = 1
         await daemon.told("update", id=order, state="succeeded")
         assert await daemon.stop() == 0

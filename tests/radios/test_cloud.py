@@ -19,6 +19,7 @@ from otagate.ports import DeviceAsked, DeviceFound, DeviceSeen, DeviceSilent, Fo
 from otagate.radios.cloud import CloudRadio
 from otagate.radios.cloud_devices import describe
 from otagate.sessions.delegated import Patience
+from otagate.sources.delegated import Looked
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.tuya_openapi import TuyaRefused
 
@@ -58,8 +59,8 @@ class Source:
     def service(self) -> Service:
         return Service(name=self.name)
 
-    def look(self) -> Conversation[tuple[CloudDevice, ...]]:
-        return (self._answer(),)
+    def look(self) -> Conversation[Looked]:
+        return Looked(devices=(self._answer(),))
         yield
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:

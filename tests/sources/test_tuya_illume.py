@@ -111,7 +111,7 @@ def test_the_detail_names_the_running_version() -> None:
 
 def test_a_look_takes_from_each_list_what_says_most_about_now() -> None:
     answers = [_ok({"list": [_row(1, 3), _row(2, 4)], "total": 2}), _ok({"list": [_row(1, 1)], "total": 1}), _ok({"list": [_row(2, 2)], "total": 1})]
-    found = {each.device_id: each.channels[0].status for each in talk(_source().look(), answers).result}
+    found = {each.device_id: each.channels[0].status for each in talk(_source().look(), answers).result.devices}
     assert found == {"d1": "available", "d2": "updating"}
 
 

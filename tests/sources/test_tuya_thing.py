@@ -92,7 +92,9 @@ def test_what_the_cloud_blocks_is_told_with_its_reason() -> None:
 
 def test_a_look_leaves_out_a_device_that_is_gone_and_tells_the_rest() -> None:
     gone = reply({"success": False, "code": 2009, "msg": "not found"})
-    assert [each.device_id for each in talk(_source("a", "b").look(), [gone, _ok([_channel()])]).result] == ["b"]
+    looked = talk(_source("a", "b").look(), [gone, _ok([_channel()])]).result
+    assert [each.device_id for each in looked.devices] == ["b"]
+    assert [each.what for each in looked.skipped] == ["a"]
 
 
 def test_an_id_is_never_a_path() -> None:

@@ -36,6 +36,9 @@ class CloudFeed:
     state: FeedState = field(default_factory=FeedState)
     _devices: dict[DeviceId, CloudDevice] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.state.service = self.delegate.service
+
     @property
     def name(self) -> str:
         """The name in the configuration."""
@@ -55,17 +58,19 @@ class CloudFeed:
         """Read every device of the cloud; True where it offers other things now. Raises nothing of the cloud's: see `state`."""
         before, now = self._devices, self.clock.now()
         try:
-            devices = await self.talks.hold(self.delegate.service, self.delegate.look())
+            looked = await self.talks.hold(self.delegate.service, self.delegate.look())
         except SourceError as error:
             if self.state.last_success is not None and now - self.state.last_success > HARD_LIFE:
                 self._devices, self.state.releases = {}, 0
             self.state.failed(error, serves_on=bool(self._devices))
             return self._devices != before
+        devices = looked.devices
         self._devices = {tuya_device_id(each.device_id): each for each in devices}
         self.state.last_success = self.clock.now()
         offers = [channel for each in devices for channel in each.channels if _offers(channel)]
         self.state.releases = len(offers)
-        self.state.now("ok", f"{len(devices)} devices, {len(offers)} updates offered to them")
+        left_out = self.state.leaves_out(looked.skipped)
+        self.state.now("ok", f"{len(devices)} devices, {len(offers)} updates offered to them{left_out}")
         self.tell(self.name, devices)
         return self._devices != before
 

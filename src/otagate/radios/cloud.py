@@ -60,6 +60,7 @@ class CloudRadio:
         self._clock = clock
         self._patience = patience or Patience()
         self._views: dict[DeviceId, dict[str, CloudDevice]] = {}  # by source, the newest last
+        self._known: dict[DeviceId, Device] = {}  # as last told
         self._jobs: dict[UpdateId, Job] = {}
         self._orders: dict[UpdateId, Delegate | Watch] = {}
         self._ended: dict[tuple[DeviceId, ComponentId], float] = {}
@@ -106,7 +107,9 @@ class CloudRadio:
 
     def _heed(self, source: str, device: CloudDevice) -> None:
         described = self._take(source, device)
-        self._emit(DeviceFound(device=described))
+        if self._known.get(described.id) != described:
+            self._known[described.id] = described
+            self._emit(DeviceFound(device=described))
         if device.online is False and not device.sleepy:
             self._emit(DeviceSilent(device=described.id))
         else:

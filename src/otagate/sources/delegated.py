@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from otagate.model.clouds import CloudDevice, Started
@@ -10,10 +11,19 @@ from otagate.model.errors import SourceError
 from otagate.model.ids import is_cloud_id
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, text
+from otagate.sources.source import Skipped
 
 
 class OrderInDoubt(SourceError):
     """An order left, and its answer is missing or says nothing: it may be carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a source told of all its devices, and what of that is of no use."""
+
+    devices: tuple[CloudDevice, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Delegate(Protocol):
@@ -27,7 +37,7 @@ class Delegate(Protocol):
     def service(self) -> Service:
         """Whose limits count."""
 
-    def look(self) -> Conversation[tuple[CloudDevice, ...]]:
+    def look(self) -> Conversation[Looked]:
         """Every device that this source knows, with its state. Raises SourceError."""
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:

@@ -13,10 +13,11 @@ from typing import Any, Literal
 from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
 from otagate.model.errors import BadFilter, SourceError, SourceUnintelligible
 from otagate.model.ids import tuya_device_id
-from otagate.sources.delegated import OrderInDoubt, cloud_id
+from otagate.sources.delegated import Looked, OrderInDoubt, cloud_id
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
 from otagate.sources.records import Record, RecordPage, RecordQuery
+from otagate.sources.source import Skipped
 from otagate.sources.tuya_openapi import Account, TuyaRefused
 
 PREFIX = "/v1.0/cloud/illume/devices"
@@ -83,6 +84,15 @@ def _numbers(given: Mapping[str, str], name: str, known: range) -> tuple[int, ..
     return tuple(int(word) for word in _words(given, name, [str(number) for number in known]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """A page of a list, and how many rows the list has in all."""
+
+    devices: Sequence[CloudDevice]
+    skipped: Sequence[Skipped]
+    total: int
+
+
 @dataclass(slots=True, kw_only=True)
 class TuyaIllume:
     """One project of the cloud. `parameters` is where GET parameters go, as far as is known by now."""
@@ -110,16 +120,22 @@ class TuyaIllume:
 
     def listed(self, which: str, filters: Filters | None = None) -> Conversation[tuple[CloudDevice, ...]]:
         """All pages of one of the three lists; rows that cannot be read are left out. Raises SourceError, KeyError for a list that is none."""
-        found: dict[str, CloudDevice] = {}
-        for page in range(1, _MOST_PAGES + 1):
-            devices, total = yield from self._page(which, page, _PAGE, filters or Filters())
-            found |= {device.device_id: device for device in devices}
-            if page * _PAGE >= total or not devices:
-                break
-        return tuple(found.values())
+        return (yield from self._all(which, filters or Filters())).devices
 
-    def _page(self, which: str, page: int, size: int, filters: Filters) -> Conversation[tuple[Sequence[CloudDevice], int]]:
-        """The rows of one page, and how many there are in all. Raises SourceError."""
+    def _all(self, which: str, filters: Filters) -> Conversation[Looked]:
+        """All pages of a list. Raises SourceError."""
+        found: dict[str, CloudDevice] = {}
+        skipped: list[Skipped] = []
+        for number in range(1, _MOST_PAGES + 1):
+            page = yield from self._page(which, number, _PAGE, filters)
+            found |= {device.device_id: device for device in page.devices}
+            skipped += page.skipped
+            if number * _PAGE >= page.total or not (page.devices or page.skipped):
+                break
+        return Looked(devices=tuple(found.values()), skipped=tuple(skipped))
+
+    def _page(self, which: str, page: int, size: int, filters: Filters) -> Conversation[_Page]:
+        """The rows of one page. Raises SourceError."""
         label = f"the list {which}"
         parameters = {"page": page, "project_id": self.project_id, "page_size": size, **filters.parameters()}
         result = yield from self._get(LISTS[which], parameters, label=label)
@@ -128,10 +144,8 @@ class TuyaIllume:
         except BadEntry as error:
             raise SourceUnintelligible(f"{label}: {error}") from error
         rows = result.get("list")
-        devices, skipped = read_each(rows if isinstance(rows, list) else (), _row, what="row")
-        if skipped and not devices:
-            raise SourceUnintelligible(f"{label}: {skipped[0].what}: {skipped[0].why}")
-        return devices, total
+        devices, skipped = read_each(rows if isinstance(rows, list) else (), _row, what=f"{which} row")
+        return _Page(devices=devices, skipped=skipped, total=total)
 
     def records(self, query: RecordQuery) -> Conversation[RecordPage]:
         """One page of the list that the filter `list` names (record, where none is named). Raises BadFilter, SourceError."""
@@ -145,10 +159,10 @@ class TuyaIllume:
             filters = Filters.parse(given)
         except ValueError as error:
             raise BadFilter(str(error)) from None
-        page = query.offset // query.limit + 1
-        devices, total = yield from self._page(which, page, query.limit, filters)
-        more = devices and query.offset + query.limit < total and page < _MOST_PAGES
-        return RecordPage(items=tuple(map(_record, devices)), after=query.offset + query.limit if more else None)
+        number, after = query.offset // query.limit + 1, query.offset + query.limit
+        page = yield from self._page(which, number, query.limit, filters)
+        more = (page.devices or page.skipped) and after < page.total and number < _MOST_PAGES
+        return RecordPage(items=tuple(map(_record, page.devices)), after=after if more else None)
 
     def upgrade(self, device_ids: Sequence[str]) -> Conversation[bool]:
         """Order the update of at most 100 devices, once. False is not yet a no: see `start`. Raises SourceError."""
@@ -162,13 +176,15 @@ class TuyaIllume:
 
     # --- as a delegate --------------------------------------------------------------------------------------------------------------------
 
-    def look(self) -> Conversation[tuple[CloudDevice, ...]]:
+    def look(self) -> Conversation[Looked]:
         """Every device of the project that is in one of the lists; the one that says most about now wins. Raises SourceError."""
         found: dict[str, CloudDevice] = {}
+        skipped: list[Skipped] = []
         for which in ("record", "to-be-updated", "updating"):
-            devices = yield from self.listed(which)
-            found |= {device.device_id: device for device in devices}
-        return tuple(found.values())
+            looked = yield from self._all(which, Filters())
+            found |= {device.device_id: device for device in looked.devices}
+            skipped += looked.skipped
+        return Looked(devices=tuple(found.values()), skipped=tuple(skipped))
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:
         """One device, read anew; what is offered to it stands only in the list of those to be updated, so that of its room is read too.

@@ -14,8 +14,10 @@ from urllib.parse import quote
 
 from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
 from otagate.model.errors import SourceRefused, SourceUnintelligible
+from otagate.sources.delegated import Looked
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
+from otagate.sources.source import Skipped
 from otagate.sources.tuya_openapi import Account, TuyaRefused
 
 STATUSES: Mapping[int, CloudStatus] = {0: "none", 1: "available", 2: "updating", 3: "updated", 4: "failed", 7: "timed_out"}
@@ -79,16 +81,18 @@ class TuyaThing:
 
     # --- as a delegate --------------------------------------------------------------------------------------------------------------------
 
-    def look(self) -> Conversation[tuple[CloudDevice, ...]]:
-        """Every configured device; one that the cloud does not know now is left out, and the rest are told. Raises SourceError."""
+    def look(self) -> Conversation[Looked]:
+        """Every configured device; one that the cloud does not know now is left out and named, and the rest are told. Raises SourceError."""
         found: list[CloudDevice] = []
+        skipped: list[Skipped] = []
         for device_id in self.device_ids:
             try:
                 found.append((yield from self.information(device_id)))
             except TuyaRefused as refusal:
                 if not refusal.device:
                     raise
-        return tuple(found)
+                skipped.append(Skipped(what=device_id, why=str(refusal)))
+        return Looked(devices=tuple(found), skipped=tuple(skipped))
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:
         """One device, read anew, with the progress of what runs. Raises SourceError."""

@@ -5,6 +5,7 @@ Commercial lighting ("illume", six operations) and Thing firmware v2.0 (three) o
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -44,8 +45,9 @@ class TuyaService(FakeService):
 
     `token_life` in seconds; `ahead`: its clock is so many seconds before ours. `quota`: calls until it is used up, None for no end. `parameters`:
     where GET parameters are looked for. `as_text`: every value of an answer is text, as in the document's samples. `shape`: of the firmware of a
-    device. `orders` are the devices of every order that came. `order`: what becomes of one: `ok` (true), `false` (begun, and told false),
-    `ignored` (not begun, and told false), `dropped` (begun, and the connection is lost), `lost` (the connection is lost before it is read).
+    device. `orders` are the devices of every order that came, and `ordered` is set by the first. `order`: what becomes of one: `ok` (true), `false`
+    (begun, and told false), `ignored` (not begun, and told false), `dropped` (begun, and the connection is lost), `lost` (the connection is lost
+    before it is read), `held` (begun, and never answered).
     """
 
     client_id: str = "client1"
@@ -58,8 +60,9 @@ class TuyaService(FakeService):
     parameters: Literal["query", "body"] = "query"
     as_text: bool = False
     shape: Literal["list", "one", "envelope"] = "list"
-    order: Literal["ok", "false", "ignored", "dropped", "lost"] = "ok"
+    order: Literal["ok", "false", "ignored", "dropped", "lost", "held"] = "ok"
     orders: list[str] = field(default_factory=list)
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
     synced: list[str] = field(default_factory=list)
     signed: int = 0
     _tokens: dict[str, float] = field(default_factory=dict)
@@ -213,7 +216,7 @@ class TuyaService(FakeService):
             raise _No(1101, "device_ids is out of range")
         devices = [self._find(each) for each in wanted]
         self.orders += [each.device_id for each in devices]
-        return self._carry_out(request, [each for each in devices if each.main.status == READY], 0)
+        return await self._carry_out(request, [each for each in devices if each.main.status == READY], 0)
 
     async def _sync(self, request: web.Request, body: bytes) -> Any:
         given = self._given(request, body)
@@ -238,7 +241,7 @@ class TuyaService(FakeService):
         if not device.online and not device.sleepy:
             raise _No(2001, "device is offline")
         self.orders.append(device.device_id)
-        return self._carry_out(request, [device] if device.firmwares[channel].status in (READY, FAILED) else [], channel)
+        return await self._carry_out(request, [device] if device.firmwares[channel].status in (READY, FAILED) else [], channel)
 
     async def _progress(self, request: web.Request, _: bytes) -> Any:
         firmware = self._find(request.match_info["device"]).firmwares[int(request.match_info["channel"])]
@@ -247,10 +250,13 @@ class TuyaService(FakeService):
 
     # --- orders -----------------------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, request: web.Request, devices: list[TuyaDevice], channel: int) -> Any:
+    async def _carry_out(self, request: web.Request, devices: list[TuyaDevice], channel: int) -> Any:
         if self.order not in ("ignored", "lost"):
             for each in devices:
                 each.firmwares[channel].begin()
+        self.ordered.set()
+        if self.order == "held":
+            await self._over.wait()
         if self.order in ("dropped", "lost"):
             if request.transport is not None:
                 request.transport.abort()
