@@ -52,7 +52,8 @@ from otagate.model.clouds import THE_CLOUD, CloudDevice
 from otagate.model.ids import DeviceId, RadioName
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
-from otagate.ports import Radio, Store
+from otagate.net.interlocks import HttpInterlock
+from otagate.ports import Interlock, Radio, Store
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import SENTENCE as CLOUD_SENTENCE
 from otagate.radios.cloud import CloudRadio
@@ -212,10 +213,13 @@ class Parts:
             halt=self.halt,
             clock=self.clock,
             policy_of=self.policy_of,
-            inquiries=Inquiries(clock=self.clock),
+            inquiries=Inquiries(clock=self.clock, asked=self._interlocks()),
             windows=self.windows,
             synced=clock_synced,
         )
+
+    def _interlocks(self) -> Mapping[str, Interlock]:
+        return {each.name: HttpInterlock(name=each.name, url=each.url, http=self.http) for each in self.settings.interlocks}
 
     @cached_property
     def conductor(self) -> Conductor:

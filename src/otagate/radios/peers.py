@@ -21,7 +21,9 @@ MANUFACTURER_ID = 0x0007
 IMAGE_TYPE_ID = 0x0008
 _POWER_CONFIGURATION = 0x0001
 _BATTERY_PERCENTAGE_REMAINING = 0x0021
+_ON_OFF = 0x0006
 _READ_BOUND = 30.0
+_ASIDE_BOUND = 10.0
 _TEXT_BOUND = 64
 
 
@@ -113,6 +115,31 @@ async def read_components(device: ZigbeeDevice) -> list[Component]:
             raise DeviceRefused(f"{device_id_of(device)} answered badly on endpoint {number}: {error}") from None
         components.append(_component(device, number, values))
     return components
+
+
+async def read_battery(device: ZigbeeDevice) -> None:
+    """Read what is left of a battery (ZCL 3.3.2.2.3, 0x0021) into zigpy's memory; a device that does not say keeps what it reported before."""
+    await _read_one(device, _POWER_CONFIGURATION, _BATTERY_PERCENTAGE_REMAINING)
+
+
+async def read_switch(device: ZigbeeDevice) -> bool | None:
+    """Whether it is on (ZCL 3.8.2.2, 0x0000 of the cluster 0x0006), read now; None where it has no switch or does not say."""
+    value = await _read_one(device, _ON_OFF, 0x0000)
+    return None if value is None else bool(value)
+
+
+async def _read_one(device: ZigbeeDevice, cluster: int, attribute: int) -> Any:
+    from zigpy.exceptions import ZigbeeException
+
+    for number, endpoint in device.endpoints.items():
+        if number and cluster in endpoint.in_clusters:
+            try:
+                async with asyncio.timeout(_ASIDE_BOUND):
+                    values, _ = await endpoint.in_clusters[cluster].read_attributes([attribute], allow_cache=False)
+            except (TimeoutError, ZigbeeException):
+                return None
+            return values.get(attribute)
+    return None
 
 
 def _component(device: ZigbeeDevice, endpoint: int, values: dict[int, Any]) -> Component:

@@ -26,7 +26,7 @@ from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
-from otagate.radios.peers import Peer, describe, device_id_of, read_components
+from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
 from otagate.sessions import ota_frames as ota
@@ -175,11 +175,18 @@ class ZigbeeRadio:
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
         with in_our_words(failing(f"radio {self.name} could not ask {device}")):
             told = await read_components(peer.device)
+            if describe(peer.device, self.name).power == "battery":
+                await read_battery(peer.device)
         components = [each for each in told if each.image_type is not None]
         if len(components) < len(told):
             asked = await self.notify(device)  # a client without the attributes
             components = [*(each for each in components if each.id != asked.id), asked]
         return replace(describe(peer.device, self.name), components=tuple(components))
+
+    async def is_on(self, device: DeviceId) -> bool | None:
+        """See `ports.Observant.is_on`."""
+        with in_our_words(failing(f"radio {self.name} could not ask {device}")):
+            return await read_switch(self._peer(device).device)
 
     async def notify(self, device: DeviceId) -> Component:
         """See `ports.Radio.notify`."""

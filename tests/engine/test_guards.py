@@ -1,0 +1,182 @@
+"""Guards in the life of updates: approvals that expire, interlocks, lamps that are on, batteries, versions that were proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from otagate.engine.views import OrderRequest
+from otagate.model.errors import SourceUnavailable
+from otagate.model.ids import DeviceId
+from otagate.model.lifecycle import State
+from otagate.policy.settings import PolicySettings
+from tests.engine.bench import Bench, Hub
+from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.virtual_time import instantly
+
+AT_ONCE = PolicySettings(cooldown=timedelta(0))
+ASKING = replace(AT_ONCE, approval_expires=timedelta(days=7))
+
+
+@dataclass(slots=True)
+class Door:
+    """`ports.Interlock` that says what it is told to say."""
+
+    says: str | Exception | None = None
+    asked: int = 0
+
+    async def ask(self) -> str | None:
+        self.asked += 1
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+@dataclass(slots=True)
+class Switches:
+    """Which lamps are on, as `ports.Observant.is_on` tells it."""
+
+    on: set[DeviceId] = field(default_factory=set)
+    asked: int = 0
+
+    async def is_on(self, device: DeviceId) -> bool | None:
+        self.asked += 1
+        return device in self.on
+
+
+async def settled(hub: Hub) -> None:
+    await hub.add_image(NEW)
+    await hub.ready()
+    await hub.pass_time(minutes=1)
+
+
+# --- approvals -----------------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_what_policy_asks_about_is_planned_and_runs_once_it_is_approved() -> None:
+    bench = Bench(settings=ASKING)
+    async with bench.hub() as hub:
+        await settled(hub)
+        (planned,) = await bench.rows()
+        assert (planned.state, planned.reason, planned.actor) == (State.PLANNED, "awaiting_approval", "policy")
+        assert planned.expires == planned.created + timedelta(days=7)
+        assert (await hub.desk.device(LAMP)).update_status == "waiting"
+        await hub.desk.approve(planned.id, actor="anna")
+        done = await hub.until_ended(planned.id)
+        assert (done.state, done.approved_by) == (State.SUCCEEDED, "anna")
+
+
+@instantly
+async def test_what_nobody_approves_in_time_is_given_up_and_not_planned_again() -> None:
+    bench = Bench(settings=ASKING)
+    async with bench.hub() as hub:
+        await settled(hub)
+    async with bench.hub() as hub:  # the time runs on over a restart
+        await hub.pass_time(days=6, hours=23)
+        assert [row.state for row in await bench.rows()] == [State.PLANNED]
+        await hub.pass_time(hours=2)
+        assert [row.state for row in await bench.rows()] == [State.CANCELLED]
+        assert (await hub.desk.device(LAMP)).update_status == "available"
+        await hub.pass_time(days=1)
+        assert len(await bench.rows()) == 1
+
+
+@instantly
+async def test_an_order_takes_the_place_of_what_waits_for_approval() -> None:
+    bench = Bench(settings=ASKING)
+    async with bench.hub() as hub:
+        await settled(hub)
+        result = await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")
+        assert not result.refused
+        assert (await hub.until_ended(result.updates[0].update.id)).state is State.SUCCEEDED
+        assert [row.state for row in await bench.rows()] == [State.SUPERSEDED, State.SUCCEEDED]
+
+
+@instantly
+async def test_without_a_time_for_approval_nothing_is_made_until_it_is_ordered() -> None:
+    bench = Bench(settings=AT_ONCE)
+    async with bench.hub() as hub:
+        await settled(hub)
+        assert await bench.rows() == []
+        assert (await hub.desk.device(LAMP)).update_status == "available"
+
+
+# --- interlocks and lamps that are on ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("no", ["a fire test runs", SourceUnavailable("nobody is there")])
+@instantly
+async def test_an_interlock_holds_an_update_back_until_it_says_yes(no: str | Exception) -> None:
+    door = Door(says=no)
+    bench = Bench(settings=replace(AT_ONCE, interlocks=("fire",)), interlocks={"fire": door})
+    async with bench.hub() as hub:
+        await settled(hub)
+        update = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        await hub.pass_time(hours=1)
+        view = await hub.desk.update(update.id)
+        assert (view.update.state, view.update.reason) == (State.QUEUED, "interlock")
+        assert view.sentence == f"The interlock fire holds it back: {no}."
+        assert 60 <= door.asked <= 150
+        door.says = None
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_nobody_is_asked_for_what_could_not_begin_anyway() -> None:
+    door = Door()
+    bench = Bench(settings=replace(AT_ONCE, interlocks=("fire",)), interlocks={"fire": door}, mode="automatic")
+    async with bench.hub() as hub:
+        await hub.desk.halt(actor="anna")
+        await settled(hub)
+        await hub.pass_time(hours=1)
+        assert door.asked == 0
+
+
+@instantly
+async def test_a_lamp_that_is_on_is_left_alone_until_it_is_off() -> None:
+    bench = Bench(settings=replace(AT_ONCE, spare_in_use=True))
+    switches = Switches(on={LAMP})
+    async with bench.hub() as hub:
+        hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+        await settled(hub)
+        update = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        await hub.pass_time(hours=1)
+        assert (await hub.desk.update(update.id)).update.reason == "in_use"
+        assert switches.asked <= 20
+        switches.on.clear()
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+# --- batteries and versions ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("percent", "reason"), [(40, "battery_low"), (None, "battery_unknown")])
+@instantly
+async def test_what_nobody_ordered_waits_for_a_battery_that_is_good(percent: int | None, reason: str) -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True, battery=percent)}, settings=AT_ONCE, mode="automatic")
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.ask(LAMP, OLD)
+        await hub.pass_time(minutes=1)
+        (row,) = await bench.rows()
+        assert (row.state, row.reason) == (State.QUEUED, reason)
+
+
+@instantly
+async def test_nothing_goes_below_a_version_that_was_proved_unless_a_downgrade_is_ordered() -> None:
+    bench = Bench(settings=AT_ONCE)
+    async with bench.hub() as hub:
+        await settled(hub)
+        await hub.add_image(NEW + 1)
+        first = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        await hub.until_ended(first.id)
+        bench.lamp.version = OLD  # somebody else went back
+        await hub.desk.check(LAMP, actor="anna")
+        (refused,) = (await hub.desk.order(OrderRequest(devices=(LAMP,), version=NEW), actor="anna")).refused
+        assert (refused.error.code, refused.reason) == ("downgrade-refused", "below_floor")
+        allowed = await hub.desk.order(OrderRequest(devices=(LAMP,), version=NEW, allow_downgrade=True), actor="anna")
+        assert (await hub.until_ended(allowed.updates[0].update.id)).state is State.SUCCEEDED
