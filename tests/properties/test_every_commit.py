@@ -17,6 +17,7 @@ from otagate.model.errors import OtagateError
 from otagate.model.facts import Fact
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import AFTER_RESTART, TABLE, Cause, State
+from otagate.policy.retry import progressed
 from tests.engine.bench import DAY, Hub
 from tests.engine.radio import LAMP
 from tests.engine.test_laws import check_answers, check_one_at_a_time
@@ -45,6 +46,7 @@ class Trial:
     at: int = 0
     moment: Moment = "before"
     commits: int = 0
+    told: dict[int, Fact] = field(default_factory=dict)
     cancelled: UpdateId | None = None
     turned: set[str] = field(default_factory=set)
     lines: set[Line] = field(default_factory=set)
@@ -66,6 +68,7 @@ class Trial:
                 await self._until_over(hub)
                 attending.cancel()
                 hub.store.before_commit = hub.store.after_commit = lambda _: None
+                self.told |= {fact.number: fact for fact in hub.told}
                 if not hub.killed.is_set():
                     await hub.pass_time(minutes=1)  # nothing else comes of it
                     break
@@ -116,6 +119,8 @@ class Trial:
         bench, rows = self.bench, await self.bench.rows()
         facts = await bench.facts()
         self.lines = replay(facts, {row.id: row.state for row in rows})
+        assert {fact.number: fact for fact in facts if fact.number in self.told} == self.told, "something that was told is lost"
+        check_attempts(facts, bench.retries)
         check_answers(bench.history)
         check_one_at_a_time(facts)
         for row in rows:
@@ -150,6 +155,17 @@ def replay(facts: Sequence[Fact], final: dict[UpdateId, State]) -> set[Line]:
         states[fact.subject_id] = told
     assert states == final
     return lines
+
+
+def check_attempts(facts: Sequence[Fact], retries: int) -> None:
+    """Attempts in a row that made no progress are no more than allowed, over restarts too; what failed while an operator held it counts nothing."""
+    in_vain: dict[str, tuple[int, int]] = {}
+    for fact in (each for each in facts if each.kind in (Cause.STALLED, Cause.ABORTED_BY_DEVICE)):
+        before, run = in_vain.get(fact.subject_id, (0, 0))
+        sent, total = int(str(fact.data["bytes_sent"])), int(str(fact.data["bytes_total"]))
+        run = 0 if progressed(before, sent, total) else run + 1
+        assert run <= retries + 1 or any(each.kind == "paused" for each in facts), "an attempt was not counted"
+        in_vain[fact.subject_id] = sent, run
 
 
 # --- accidents --------------------------------------------------------------------------------------------------------------------------
