@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.journeys.hub", "tests.journeys.mortal", "tests.journeys.process", "tests.journeys.zwave", "tests.journeys.zwave_service"
+    "tests.journeys.hub",
+    "tests.journeys.mortal",
+    "tests.journeys.process",
+    "tests.journeys.zwave",
+    "tests.journeys.zwave_service",
+    "tests.zwave.program",
 )
 
 
