@@ -15,7 +15,7 @@ from tests.journeys.hub import last_number, radio_is, state_is
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
 from tests.journeys.zwave import NEW, device_id, firmware, hub_at, journey, require_node
 
-pytestmark = pytest.mark.night  # they depend on how busy the machine is
+pytestmark = [pytest.mark.night, pytest.mark.timeout(300)]  # a driver of their own each, and whole lives of the hub
 
 IMAGE = firmware(size=12_000)
 SLOW = {"id": 2, "faults": {"pauseAt": 4_000, "pauseMs": 3_000}}
@@ -123,7 +123,6 @@ async def test_a_hub_that_is_killed_in_mid_transfer_adopts_it_and_the_node_is_as
         assert_legal(facts, update)
 
 
-@pytest.mark.night
 @pytest.mark.asyncio
 async def test_a_hub_that_is_killed_and_finds_the_node_updated_says_so(tmp_path: Path) -> None:
     async with ZwaveRig([SLOW]) as rig, Daemon(tmp_path, rig.url, stack="zwave-js") as daemon:
