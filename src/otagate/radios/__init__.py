@@ -4,9 +4,9 @@ Holds: `zigbee` (the Radio over zigpy), `connection` (one life of its line: `lis
 `switchboard` (frames to sessions, effects out), `sender` and `outbox` (the one bounded sender), `peers` (devices as zigpy knows them), `stacks`
 (radio libraries by name), `exchange` (what every fast path does), `znp_path` and `znp_line` (the fast path of Z-Stack, and what its library does not
 offer), `ezsp_path`, `ash_link` and `ash` (the fast path of EmberZNet, its line shared with bellows, and the frames on it), `silence` (zigpy's own OTA
-server), `library` (errors as ours); `zwave` (the Radio over zwave-js-server), `zwave_line` (the connection, and raw commands over it),
-`zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of devices that their own clouds update) and
-`cloud_devices` (what clouds tell as devices); `probe` and `holders` (what answers on a serial port, and who
+server), `floods` (what one device may ask of zigpy), `library` (errors as ours); `zwave` (the Radio over zwave-js-server), `zwave_line` (the
+connection, and raw commands over it), `zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of
+devices that their own clouds update) and `cloud_devices` (what clouds tell as devices); `probe` and `holders` (what answers on a serial port, and who
 holds it), `backup` (copies of a network).
 
 Imports: ports, model, sessions, sources (what a cloud is asked), and the radio libraries, which no other room names.
