@@ -167,7 +167,10 @@ WRONG: list[tuple[str, str]] = [
     ),
     (
         "policy: {rules: [{match: {device: 'tuya-../x'}, use: {default: ask}}]}",
-        "1:35: policy.rules[0].match.device: 'tuya-../x' is no device id: behind tuya- stands the cloud's own, 1 to 64 letters, digits, - and _",
+        (
+            "1:35: policy.rules[0].match.device: 'tuya-../x' is no device id: behind tuya- stand 1 to 6"
+            "4 letters, digits, - and _, behind iotaap- 24 hex digits"
+        ),
     ),
     (
         "sources: [{type: directory, path: /x, url: https://y}]",

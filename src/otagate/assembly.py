@@ -63,6 +63,7 @@ from otagate.sessions.delegated import Patience as CloudPatience
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zwave_patience import Patience as ZwavePatience
 from otagate.sources import iotaap
+from otagate.sources.delegated import Delegate
 from otagate.sources.registry import DELEGATES, REGISTRY, Accounts, Terms
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
@@ -139,7 +140,7 @@ class Parts:
         """Devices and radios."""
         registry = Registry(self.store, self.journal, self.clock)
         registry.radios = {RadioName(each.name): _status(each) for each in self.settings.radios}
-        if self.clouds:
+        if any(each.type in (IOTAAP, *DELEGATES) for each in self.settings.sources):
             told = ("up", CLOUD_SENTENCE)  # no word of the journal: it is no radio to anybody outside
             registry.radios[THE_CLOUD] = RadioStatus(type="cloud", parallel=_JOBS, slow=_JOBS, state="up", sentence=CLOUD_SENTENCE, told=told)
         return registry
@@ -273,8 +274,12 @@ class Parts:
     def offers(self) -> Offers:
         """What update services offer."""
         services: list[Offering] = [self._service(each) for each in self.settings.sources if each.type in REGISTRY]
-        bound = [self._bound(each) for each in self.settings.sources if each.type == IOTAAP]
-        return Offers([*services, *bound, *self.clouds])
+        return Offers([*services, *self.repositories, *self.clouds])
+
+    @cached_property
+    def repositories(self) -> Sequence[BoundFeed]:
+        """The sources that keep firmware for single devices, and take some for them."""
+        return [self._bound(each) for each in self.settings.sources if each.type == IOTAAP]
 
     @cached_property
     def clouds(self) -> Sequence[CloudFeed]:
@@ -292,7 +297,7 @@ class Parts:
     @cached_property
     def cloud(self) -> CloudRadio | None:
         """What stands for a radio to devices of clouds; None where no source has such."""
-        delegates = [each.delegate for each in self.clouds]
+        delegates: list[Delegate] = [*(each.delegate for each in self.clouds), *(each.repository for each in self.repositories)]
         if not delegates:
             return None
         return CloudRadio(delegates=delegates, talks=self.talks, emit=self.intake.emit, clock=self.clock, patience=self.pace.cloud)
@@ -319,6 +324,7 @@ class Parts:
             pins=Pins(self.store, each.name),
             journal=self.journal,
             clock=self.clock,
+            tell=self._tell_devices,
         )
 
     @cached_property

@@ -7,17 +7,21 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from otagate.api.rendering import source_document
 from otagate.config import HubSettings
 from otagate.daemon import Pace, running
+from otagate.engine.views import OrderRequest
+from otagate.model.ids import DeviceId
+from otagate.sources.records import RecordQuery
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.services.iotaap import IotaapService
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, OTHER_IEEE, PACE, Journey, assert_updated, device_id, ended, image_of, told
+from tests.journeys.hub import IEEE, OTHER_IEEE, PACE, Journey, assert_updated, device_id, ended, fact, image_of, ordered_of, told
 
 DEVICE = "5e1b57808711f904f5df4bad"
 TOKEN = "k3tC9xQ2m1Za"
@@ -123,3 +127,58 @@ async def test_a_wrong_password_is_told_to_the_operator_and_the_file_that_is_no_
             assert (view.state, view.releases) == ("degraded", 0)
             assert f"version 1.0.1 for device {DEVICE} is no image" in view.sentence
         assert sum("download" in path for _, path in service.asked) == 1
+
+
+NATIVE = DeviceId(f"iotaap-{DEVICE}")
+
+
+async def known(run: Journey) -> None:
+    """Wait until the hub knows of the service's device."""
+    await run.desk.refresh("iotaap", actor="test")
+    await fact(run.desk, lambda each: each.subject_id == NATIVE and each.kind == "found")
+
+
+@pytest.mark.asyncio
+async def test_an_operator_publishes_an_image_to_a_device_that_then_takes_it_by_itself(tmp_path: Path) -> None:
+    image = image_of(5_000)
+    service = IotaapService(devices={DEVICE: TOKEN})
+    async with hub_with(tmp_path, service, image) as run:
+        await known(run)
+        stored = await run.desk.add_image(image, file_name="firmware.ota", actor="test")
+        update = await ended(run.desk, await ordered_of(run.desk, NATIVE, image=stored.sha256, version="1.0.1"))
+        assert (update.state, update.source) == ("succeeded", "iotaap"), update.error
+        assert service.published == [(DEVICE, "1.0.1", image)]
+        view = await run.desk.device(NATIVE)
+        assert (view.device.protocol, view.components[0].component.version) == ("cloud", "1.0.1")
+        log = await run.desk.log(update.id)
+        assert [each.kind for each in log.items] == ["created", "delegated", "accepted", "rebooted", "version_matches"]
+        records = await run.desk.records("iotaap", RecordQuery())
+        assert [(each.device, each.version) for each in records.items] == [(NATIVE, "1.0.1")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("wanted", "code"), [({}, "no-release"), ({"version": "1.0.0"}, "downgrade-refused"), ({"image": None}, "no-release")])
+async def test_nothing_is_published_without_image_and_version_nor_backwards(tmp_path: Path, wanted: dict[str, Any], code: str) -> None:
+    image = image_of(5_000)
+    service = IotaapService(devices={DEVICE: TOKEN})
+    service.deploy(DEVICE, "1.0.5", image)
+    async with hub_with(tmp_path, service, image) as run:
+        await known(run)
+        stored = await run.desk.add_image(image, file_name="firmware.ota", actor="test")
+        result = await run.desk.order(OrderRequest(**{"devices": (NATIVE,), "image": stored.sha256} | wanted), actor="test")
+        assert [each.error.code for each in result.refused] == [code]
+        assert service.published == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_publication_whose_answer_is_lost_is_never_sent_again(tmp_path: Path, lost: bool) -> None:
+    image = image_of(5_000)
+    service = IotaapService(devices={DEVICE: TOKEN}, loses="the answer" if lost else "the order")
+    async with hub_with(tmp_path, service, image) as run:
+        await known(run)
+        stored = await run.desk.add_image(image, file_name="firmware.ota", actor="test")
+        update = await ended(run.desk, await ordered_of(run.desk, NATIVE, image=stored.sha256, version="1.0.1"))
+        assert sum(asked == ("POST", "/v1/ota/device") for asked in service.asked) == 1
+        assert update.state == ("succeeded" if lost else "failed")
+        assert update.error is None or "not given again by itself" in update.error.detail

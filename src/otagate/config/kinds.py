@@ -36,7 +36,7 @@ _MINUTE = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*")
 _DEVICE = re.compile(r"(zigbee-[0-9a-f]{16}|zwave-[0-9a-f]{8}-[1-9][0-9]{0,3})")
-_CLOUD_DEVICE = re.compile(r"tuya-[A-Za-z0-9_-]{1,64}")
+_CLOUD_DEVICE = re.compile(r"tuya-[A-Za-z0-9_-]{1,64}|iotaap-[0-9a-f]{24}")
 _CLOUD_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,253}")
 _IOTAAP_DEVICE = re.compile(r"[0-9a-f]{24}")
@@ -334,9 +334,9 @@ def _text(pattern: str | None = None, example: str | None = None) -> WithJsonSch
 
 
 def _any_device(value: str) -> str:
-    if value.startswith("tuya-") and _CLOUD_DEVICE.fullmatch(value) is None:
-        raise ValueError(f"{shown(value)} is no device id: behind tuya- stands the cloud's own, 1 to 64 letters, digits, - and _")
-    return value if value.startswith("tuya-") else _device(value)
+    if value.startswith(("tuya-", "iotaap-")) and _CLOUD_DEVICE.fullmatch(value) is None:
+        raise ValueError(f"{shown(value)} is no device id: behind tuya- stand 1 to 64 letters, digits, - and _, behind iotaap- 24 hex digits")
+    return value if value.startswith(("tuya-", "iotaap-")) else _device(value)
 
 
 def _cloud_word(value: str) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from otagate.engine.clouds import TellDevices
 from otagate.engine.feeds import HARD_LIFE, FeedState
 from otagate.engine.journal import Journal
 from otagate.engine.library import Library
@@ -17,7 +18,7 @@ from otagate.engine.pins import Pin, Pins
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
 from otagate.model.errors import ImageError, SourceBusy, SourceError, SourceRefused, UnknownImage
-from otagate.model.ids import DeviceId, Sha256
+from otagate.model.ids import DeviceId, Sha256, iotaap_device_id
 from otagate.model.images import Image
 from otagate.model.releases import Fingerprint, Release
 from otagate.model.versions import parse_dotted_version
@@ -31,7 +32,7 @@ _SHOWN = 5
 
 @dataclass(slots=True, kw_only=True)
 class BoundFeed:
-    """One account. `bindings`: the service's device id, by the device here. Implements `feeds.Offering`."""
+    """One account. `bindings`: the service's device id, by the device here. Implements `feeds.Offering` and `feeds.Publishing`."""
 
     repository: Iotaap
     bindings: Mapping[DeviceId, str]
@@ -42,6 +43,7 @@ class BoundFeed:
     pins: Pins
     journal: Journal
     clock: Clock
+    tell: TellDevices
     state: FeedState = field(default_factory=FeedState)
     _offers: dict[str, Release] = field(default_factory=dict)  # the service's device id → what lies there
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -68,8 +70,9 @@ class BoundFeed:
         """Look what lies there, and bring what is new; True where it offers other things now. Raises StoreUnavailable."""
         before = dict(self._offers)
         try:
-            listed = {each.device_id: each for each in await self.talks.hold(self.repository.service, self.repository.listed())}
-            wrong = await self._take(listed)
+            listed = await self.talks.hold(self.repository.service, self.repository.listed())
+            self.tell(self.name, self.repository.devices(listed))
+            wrong = await self._take({each.device_id: each for each in listed})
         except SourceError as error:
             if self.state.last_success is not None and self.clock.now() - self.state.last_success > HARD_LIFE:
                 self._offers = {}
@@ -172,6 +175,10 @@ class BoundFeed:
             return [release]
         product = Fingerprint(manufacturer_id=device.manufacturer_code, product_type=node.product_type, product_id=node.product_id)
         return [replace(release, fingerprints=(product,))]  # a raw file names no product: the binding does
+
+    def takes(self, device: DeviceId) -> bool:
+        """Whether an image can be published to this device of a cloud."""
+        return device in map(iotaap_device_id, self.repository.tokens)
 
     async def fetch(self, release: Release) -> Stored:
         """Fetch a version again; other bytes than were pinned are an alarm. Raises SourceError, StoreUnavailable."""

@@ -11,7 +11,7 @@ from otagate.engine.talks import Talks
 from otagate.model.clouds import CloudChannel, CloudDevice
 from otagate.model.devices import Component, Device
 from otagate.model.errors import SourceError, SourceRefused
-from otagate.model.ids import DeviceId, target_of, tuya_device_id
+from otagate.model.ids import DeviceId, target_of
 from otagate.model.releases import Release
 from otagate.model.versions import same_version
 from otagate.ports import Clock
@@ -65,7 +65,7 @@ class CloudFeed:
             self.state.failed(error, serves_on=bool(self._devices))
             return self._devices != before
         devices = looked.devices
-        self._devices = {tuya_device_id(each.device_id): each for each in devices}
+        self._devices = {each.id: each for each in devices}
         self.state.last_success = self.clock.now()
         offers = [channel for each in devices for channel in each.channels if _offers(channel)]
         self.state.releases = len(offers)

@@ -18,8 +18,8 @@ from otagate.engine.offers import Offers
 from otagate.engine.registry import Registry
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
-from otagate.model.errors import IllegalTransition, StoreError, UnknownDevice, UpdateError
-from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
+from otagate.model.errors import IllegalTransition, NoRelease, StoreError, UnknownDevice, UpdateError
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, target_of
 from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import QuirkOf
 from otagate.model.releases import Release
@@ -84,12 +84,12 @@ class Consultant:
     ) -> Choice:
         """The best release for a component with the verdict on every one of its kind, or on the one `image` or `release` that is named.
 
-        Raises UnknownImage for an `image` that is not stored.
+        Raises UnknownImage for an `image` that is not stored, NoRelease for one that is to be published under no version.
         """
         if release is not None:
             among = [release]
         elif image is not None:
-            among = [_named(self._library.release(image), version)]
+            among = [self._published(device, component, image, version) or _named(self._library.release(image), version)]
         else:
             among = self.releases_for(device, component)
         return choose(
@@ -110,6 +110,25 @@ class Consultant:
     def settings(self, device: Device) -> PolicySettings:
         """What the operator wants in general for a device."""
         return self._policy_of(device)
+
+    def _published(self, device: Device, component: Component, image: Sha256, version: Version | None) -> Release | None:
+        """An image as what the cloud of a device brings to it once it is published there; None where no cloud takes it."""
+        source = self._offers.publisher_for(device.id)
+        if source is None:
+            return None
+        stored = self._library.release(image)
+        if version is None:
+            raise NoRelease("an image is published to this device under a version: say which, as in 1.0.1")
+        return Release(
+            source=source,
+            protocol="cloud",
+            file_version=version,
+            size=stored.size,
+            target=target_of(component.id),
+            sha256=image,
+            file_name=stored.file_name,
+            location=component.id,
+        )
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all sources offer for this kind of component, and what is stored for it."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from otagate.model.devices import Component, Device
 from otagate.model.errors import OtagateError, SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.ids import DeviceId
 from otagate.model.releases import Release
 from otagate.sources.effects import Service, Stored
 from otagate.sources.records import Recorder, RoomSync
@@ -85,6 +86,18 @@ class Feed(Protocol):
     @property
     def room_sync(self) -> RoomSync | None:
         """What can have the service look again at one room, where it knows rooms."""
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A source whose cloud brings images that are given to it."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+
+    def takes(self, device: DeviceId) -> bool:
+        """Whether an image can be published to this device of a cloud."""
 
 
 class Offering(Feed, Protocol):

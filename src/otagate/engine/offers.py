@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from otagate.engine.feeds import HARD_LIFE, FeedState, Offering
+from otagate.engine.feeds import HARD_LIFE, FeedState, Offering, Publishing
 from otagate.engine.registry import Registry
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
 from otagate.model.errors import NotFound, SourceError
-from otagate.model.ids import image_type_of, target_of
+from otagate.model.ids import DeviceId, image_type_of, target_of
 from otagate.model.releases import Release
 from otagate.policy.match import plain_region
 from otagate.ports import Clock
@@ -136,6 +136,10 @@ class Offers:
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all of them offer for a component."""
         return [release for feed in self.feeds for release in feed.releases_for(device, component)]
+
+    def publisher_for(self, device: DeviceId) -> str | None:
+        """The source that publishes images to this device of a cloud."""
+        return next((each.name for each in self.feeds if isinstance(each, Publishing) and each.takes(device)), None)
 
     def feed(self, name: str) -> Offering:
         """The service with this name; raises NotFound."""

@@ -64,6 +64,7 @@ def delegate_order(update: Update, *, adopted: bool) -> Delegate:
         component=update.component,
         source=update.source,
         to_version=update.to_version,
+        image=update.image,
         adopted=ADOPTED.get(update.state) if adopted else None,
     )
 

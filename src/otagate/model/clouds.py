@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from otagate.model.ids import RadioName
+from otagate.model.ids import DeviceId, RadioName, iotaap_device_id, tuya_device_id
 
 THE_CLOUD = RadioName("the cloud")
 """What stands for a radio where a device has none: no radio of a configuration can be called so."""
@@ -44,6 +44,7 @@ class CloudDevice:
     """One device as its cloud tells of it. `online` is None where the cloud did not say; a sleepy device is not offline when it is silent."""
 
     device_id: str
+    cloud: Literal["tuya", "iotaap"] = "tuya"
     name: str = ""
     online: bool | None = None
     sleepy: bool = False
@@ -51,6 +52,11 @@ class CloudDevice:
     room: str | None = None
     channels: tuple[CloudChannel, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> DeviceId:
+        """Our id of it."""
+        return tuya_device_id(self.device_id) if self.cloud == "tuya" else iotaap_device_id(self.device_id)
 
     def channel(self, name: str) -> CloudChannel | None:
         """The channel with this name."""

@@ -75,11 +75,11 @@ def iotaap_device_id(device_id: str) -> DeviceId:
     return DeviceId(f"iotaap-{device_id}")
 
 
-def tuya_id_of(device: DeviceId) -> str:
-    """The cloud's id in the id of a Tuya device; raises UnknownDevice for any other id."""
+def cloud_id_of(device: DeviceId) -> str:
+    """The cloud's own id in the id of a device of a cloud; raises UnknownDevice for any other id."""
     cloud, _, name = device.partition("-")
-    if cloud != "tuya" or not is_cloud_id(name):
-        raise UnknownDevice(f"{device!r} is not the id of a device of Tuya's cloud")
+    if cloud not in ("tuya", "iotaap") or not is_cloud_id(name):
+        raise UnknownDevice(f"{device!r} is not the id of a device of a cloud")
     return name
 
 

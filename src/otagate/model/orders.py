@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from otagate.model.ids import ComponentId, DeviceId, UpdateId
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.versions import Version
 
 Adopted = Literal["offering", "transferring", "staged", "activating"]
@@ -53,13 +53,17 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegate:
-    """Have the cloud of this device update it, by way of this `source`. `adopted`: that may have been ordered already, and is not ordered again."""
+    """Have the cloud of this device update it, by way of this `source`: to what the cloud offers, or to an `image` that is published there.
+
+    `adopted`: that may have been ordered already, and is not ordered again.
+    """
 
     update: UpdateId
     device: DeviceId
     component: ComponentId
     source: str
     to_version: Version | None
+    image: Sha256 | None = None
     adopted: Adopted | None = None
 
 

@@ -15,8 +15,19 @@ import structlog
 
 from otagate.model.clouds import THE_CLOUD, UNDER_WAY, CloudDevice
 from otagate.model.devices import Component, Device
-from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioUnavailable, SourceError, StoreError, UnknownDevice
-from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, tuya_device_id, tuya_id_of
+from otagate.model.errors import (
+    DeviceUnreachable,
+    ImageError,
+    NotFound,
+    NotOnThisRadio,
+    RadioUnavailable,
+    SourceError,
+    SourceMisconfigured,
+    SourceRefused,
+    StoreError,
+    UnknownDevice,
+)
+from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId, cloud_id_of
 from otagate.model.orders import Delegate, Order, Park, Pause, Resume, Watch, Withdraw
 from otagate.ports import (
     Clock,
@@ -37,7 +48,7 @@ from otagate.sessions import delegated_words as words
 from otagate.sessions.delegated import Job, Patience
 from otagate.sessions.effects import Advance
 from otagate.sources.delegated import Delegate as DelegateSource
-from otagate.sources.delegated import OrderInDoubt
+from otagate.sources.delegated import OrderInDoubt, Publisher
 from otagate.sources.tuya_openapi import TuyaRefused
 
 LOG = structlog.get_logger("otagate.radio")
@@ -123,7 +134,7 @@ class CloudRadio:
 
     def _take(self, source: str, device: CloudDevice) -> Device:
         """Keep the newest view of a source behind those of the others."""
-        device_id = tuya_device_id(device.device_id)
+        device_id = device.id
         views = self._views.setdefault(device_id, {})
         views.pop(source, None)
         views[source] = device
@@ -141,7 +152,7 @@ class CloudRadio:
 
     async def interrogate(self, device: DeviceId) -> Device:
         """See `ports.Radio.interrogate`: every cloud that knows the device is asked, and one answer is enough."""
-        cloud_id, knowing = tuya_id_of(device), self._knowing(device)
+        cloud_id, knowing = cloud_id_of(device), self._knowing(device)
         if not knowing:
             raise RadioUnavailable(f"no source has told of {device} since the start of the hub: see `otagate sources`")
         failed: SourceError | StoreError | None = None
@@ -267,7 +278,7 @@ class CloudRadio:
         if delegate is None:
             return words.Unseen(f"no source tells of {order.device} now", "source-unreachable")
         try:
-            device = await self._talks.hold(delegate.service, delegate.look_at(tuya_id_of(order.device)))
+            device = await self._talks.hold(delegate.service, delegate.look_at(cloud_id_of(order.device)))
         except (SourceError, StoreError, UnknownDevice) as error:
             return words.Unseen(str(error), error.code)
         self._take(delegate.name, device)
@@ -282,9 +293,11 @@ class CloudRadio:
 
     async def _start(self, order: Delegate | Watch) -> words.Event:
         delegate = self._delegate_of(order)
-        cloud_id = tuya_id_of(order.device)
+        cloud_id = cloud_id_of(order.device)
         if delegate is None:
             return words.NotOrdered(detail="its source is not configured any more", code="source-unreachable", doubt=False, passing=True)
+        if isinstance(order, Delegate) and order.image is not None:
+            return await self._publish(delegate, cloud_id, order.image, str(order.to_version))
         try:
             outcome = await self._talks.hold(delegate.service, delegate.start([cloud_id], order.component))
         except TuyaRefused as error:
@@ -296,3 +309,15 @@ class CloudRadio:
         except StoreError as error:  # nobody can say at which of the calls
             return words.NotOrdered(detail=str(error), code=error.code, doubt=True)
         return words.Ordered(outcome[cloud_id])
+
+    async def _publish(self, delegate: DelegateSource, cloud_id: str, image: Sha256, version: str) -> words.Event:
+        if not isinstance(delegate, Publisher):
+            return words.NotOrdered(detail="its cloud takes no images", code="not-updatable", doubt=False, passing=False)
+        try:
+            await self._talks.hold(delegate.service, delegate.publish(cloud_id, image=image, version=version))
+        except (SourceRefused, SourceMisconfigured, ImageError, NotFound) as error:
+            return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=False)
+        except (SourceError, StoreError) as error:
+            doubt = isinstance(error, (OrderInDoubt, StoreError))
+            return words.NotOrdered(detail=str(error), code=error.code, doubt=doubt, passing=True)
+        return words.Ordered("started")

@@ -170,12 +170,9 @@ class Job:
             return self._end(Cause.ALREADY_CURRENT, f"the cloud tells version {channel.current_version}", now)
         if channel.status in UNDER_WAY:
             return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
-        if channel.status not in _OFFERED:
-            return self._end(Cause.DECLINED, "the cloud offers no update of it any more", now, code="no-release")
-        if order.to_version is not None and not same_version(channel.offered_version, order.to_version):
-            offered = "no version that it names" if channel.offered_version is None else f"version {channel.offered_version}"
-            detail = f"the cloud offers {offered} by now, and {order.to_version} was decided on"
-            return self._end(Cause.DECLINED, detail, now, code="no-release")
+        withheld = _withheld(channel, order)
+        if withheld is not None:
+            return self._end(Cause.DECLINED, withheld, now, code="no-release")
         if not event.there:
             return self._end(Cause.EXPIRED, "the cloud says that the device is offline", now, code="device-unreachable")
         if channel.blocked is not None:
@@ -279,3 +276,15 @@ class Job:
         self._told = Advance(update=self.update, causes=causes, detail=detail, token=next(self._tokens), code=code)
         self._told_at = now
         return (self._told,)
+
+
+def _withheld(channel: CloudChannel, order: Delegate) -> str | None:
+    """Why the cloud would not do what was decided on; what is published there need not be offered by it."""
+    if order.image is not None:
+        return None
+    if channel.status not in _OFFERED:
+        return "the cloud offers no update of it any more"
+    if order.to_version is None or same_version(channel.offered_version, order.to_version):
+        return None
+    offered = "no version that it names" if channel.offered_version is None else f"version {channel.offered_version}"
+    return f"the cloud offers {offered} by now, and {order.to_version} was decided on"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from otagate.model.clouds import CloudDevice, Started
 from otagate.model.errors import SourceError
-from otagate.model.ids import is_cloud_id
+from otagate.model.ids import Sha256, is_cloud_id
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, text
 from otagate.sources.source import Skipped
@@ -48,6 +48,14 @@ class Delegate(Protocol):
 
         Raises OrderInDoubt where nobody knows whether the order arrived, any other SourceError where it did not.
         """
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """A delegate whose cloud brings what is given to it: an image of ours becomes what the device takes next, by itself."""
+
+    def publish(self, device_id: str, *, image: Sha256, version: str) -> Conversation[None]:
+        """Publish once, and only because an operator said so. Raises as `Delegate.start` does."""
 
 
 def cloud_id(entry: Mapping[str, Any]) -> str:

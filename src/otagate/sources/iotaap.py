@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from otagate.model.errors import BadFilter, SourceBusy, SourceMisconfigured, SourceRefused, SourceUnintelligible
+from otagate.model.clouds import CloudChannel, CloudDevice, Started
+from otagate.model.errors import BadFilter, SourceBusy, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.model.ids import Sha256, iotaap_device_id
+from otagate.sources.delegated import Looked, OrderInDoubt
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, Upload, download, send, upload
 from otagate.sources.entries import BadEntry, maybe_text, maybe_whole, read_each, text
 from otagate.sources.records import Record, RecordPage, RecordQuery
@@ -122,15 +124,13 @@ class Iotaap:
 
     def latest(self, device_id: str) -> Conversation[str]:
         """The version that the device would take. Raises SourceError."""
-        response = yield from send(Request(url=f"{self.ota_url}/ota/device/latest/{_checked(device_id)}", label="the latest version"))
+        response = yield from self._asked_for_latest(device_id)
         if response.status == 404:
             raise SourceRefused("the latest version: the service knows no such device")
-        _expect(response, 200)
-        answer = response.json()
-        version = answer.get("ver") if isinstance(answer, dict) else None
-        if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
-            raise SourceUnintelligible("the latest version: the answer names no semantic version")
-        return version
+        return _version(response)
+
+    def _asked_for_latest(self, device_id: str) -> Conversation[Response]:
+        return (yield from send(Request(url=f"{self.ota_url}/ota/device/latest/{_checked(device_id)}", label="the latest version")))
 
     def fetch_file(self, device_id: str, version: str) -> Conversation[Stored]:
         """The file of a version; told to be another one before or after it came, it is not taken. Raises SourceError."""
@@ -168,6 +168,37 @@ class Iotaap:
             raise SourceRefused(f"device {device_id}: the service does not take it: {_message(response)}")
         _expect(response, 201)
 
+    # --- its devices, as devices of a cloud -------------------------------------------------------------------------------------------
+
+    def look(self) -> Conversation[Looked]:
+        """Every device whose token is known, with what is deployed to it. Raises SourceError."""
+        return Looked(devices=self.devices((yield from self.listed())))
+
+    def devices(self, listed: Sequence[Deployed]) -> tuple[CloudDevice, ...]:
+        """What a list says of the devices whose token is known."""
+        versions = {each.device_id: each.version for each in listed}
+        return tuple(_device(each, versions.get(each)) for each in self.tokens)
+
+    def look_at(self, device_id: str) -> Conversation[CloudDevice]:
+        """One device, read anew. Raises SourceError."""
+        response = yield from self._asked_for_latest(device_id)
+        return _device(device_id, None if response.status == 404 else _version(response))
+
+    def start(self, device_ids: Sequence[str], channel: str) -> Conversation[Mapping[str, Started]]:
+        """The service offers nothing by itself. Raises SourceRefused."""
+        del device_ids, channel
+        yield from ()
+        raise SourceRefused("nothing is offered to the device: order an image and a version, which are published to it")
+
+    def publish(self, device_id: str, *, image: Sha256, version: str) -> Conversation[None]:
+        """See `create`; an order whose answer is missing may have been carried out. Raises OrderInDoubt, SourceError."""
+        if self.account.token is None:
+            yield from self.login()
+        try:
+            yield from self.create(device_id, image=image, version=version)
+        except (SourceUnavailable, SourceUnintelligible) as error:
+            raise OrderInDoubt(str(error)) from error
+
     def _publish(self, image: Sha256, fields: tuple[tuple[str, str], ...]) -> Conversation[Response]:
         request = Request(method="POST", url=f"{self.account.api_url}/ota/device", label="the publication", headers=self._bearer(), idempotent=False)
         return (yield from upload(Upload(request=request, image=image, field="firmware", file_name="firmware.bin", fields=fields)))
@@ -202,6 +233,21 @@ def _checked(device_id: str) -> str:
 def _expect(response: Response, status: int) -> None:
     if response.status != status:
         raise SourceRefused(f"{response.label}: the service answers {response.status}")
+
+
+def _version(response: Response) -> str:
+    _expect(response, 200)
+    answer = response.json()
+    version = answer.get("ver") if isinstance(answer, dict) else None
+    if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
+        raise SourceUnintelligible("the latest version: the answer names no semantic version")
+    return version
+
+
+def _device(device_id: str, version: str | None) -> CloudDevice:
+    """The service knows what is deployed, and not what runs: a device takes what is deployed by itself."""
+    channel = CloudChannel(channel="0", status="none", raw_status=0, current_version=version)
+    return CloudDevice(device_id=device_id, cloud="iotaap", name=f"IoTaaP {device_id}", channels=(channel,))
 
 
 def _message(response: Response) -> str:

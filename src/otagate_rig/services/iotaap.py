@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -27,7 +27,10 @@ class Firmware:
 
 @dataclass(slots=True, kw_only=True)
 class IotaapService(FakeService):
-    """The service with these devices, each with its token, and what is deployed to them. `revoked` tokens are none any more; `uses` a token lives."""
+    """The service with these devices, each with its token, and what is deployed to them.
+
+    `uses`: so many calls a token lives. `loses`: what of a publication is lost on its way.
+    """
 
     devices: dict[str, str] = field(default_factory=dict)
     firmware: dict[str, Firmware] = field(default_factory=dict)
@@ -35,6 +38,7 @@ class IotaapService(FakeService):
     password: str = "not-a-secret"  # noqa: S105 - of a service that is none
     uses: int = 1000
     wrong_bytes: bool = False
+    loses: Literal["the answer", "the order"] | None = None
     published: list[tuple[str, str, bytes]] = field(default_factory=list)
     _tokens: dict[str, int] = field(default_factory=dict)
 
@@ -124,10 +128,19 @@ class IotaapService(FakeService):
             return web.json_response({"message": "No such device"}, status=404)
         if _SEMANTIC.fullmatch(version) is None:
             return web.json_response({"message": "version must be a semantic version"}, status=400)
+        if self.loses == "the order":
+            return await self._hang_up(request)
         data = file.file.read()
         self.published.append((device, version, data))
         self.deploy(device, version, data)
+        if self.loses == "the answer":
+            return await self._hang_up(request)
         return web.json_response({"message": "Firmware successfully deployed"}, status=201)
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response(status=500)
 
     async def _latest(self, request: web.Request) -> web.Response:
         held = self.firmware.get(request.match_info["device"])
