@@ -85,7 +85,7 @@ async def test_a_failure_between_two_targets_is_told_and_what_is_left_can_be_tri
 async def test_policy_takes_a_release_by_itself_and_leaves_the_controller_alone(rig: ZwaveRig, tmp_path: Path) -> None:
     image = firmware("1.7", seed=7)
     service = ZwaveService(updates=[offered(AUTOMATIC, "1.7", ZwaveFile(image=image))])
-    async with hub_with(rig, tmp_path / "state", service, default="automatic") as run:
+    async with hub_with(rig, tmp_path / "state", service, default="automatic", cooldown="0d") as run:
         await run.told(AUTOMATIC)
         await run.desk.refresh("zwave-js", actor="test")
         created = await fact(run.desk, lambda each: each.kind == "created")
