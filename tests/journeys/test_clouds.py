@@ -13,6 +13,7 @@ import pytest
 from otagate.config import HubSettings
 from otagate.daemon import Hub, Pace, running
 from otagate.engine.patches import DevicePatch
+from otagate.engine.timers import SystemClock
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import NotCancellable
 from otagate.model.ids import DeviceId, UpdateId
@@ -182,10 +183,21 @@ RULE = {"match": {"device": LAMP}, "use": {"default": "never"}}
 
 async def test_a_release_is_taken_by_itself_where_policy_says_so(tmp_path: Path) -> None:
     service = TuyaService()
-    async with hub_over(tmp_path, service, "tuya-thing", policy={"default": "automatic"}) as hub:
+    async with hub_over(tmp_path, service, "tuya-thing", policy={"default": "automatic", "cooldown": "0d"}) as hub:
         done = await fact(hub.desk, lambda each: each.kind == "version_matches")
         assert (await hub.desk.update(UpdateId(done.subject_id))).update.actor == "policy"
         assert service.orders == ["vdev1"]
+
+
+async def test_the_cloud_is_told_nothing_while_the_window_is_closed(tmp_path: Path) -> None:
+    service = TuyaService()
+    other_day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(SystemClock().now().weekday() + 3) % 7]
+    window = {"name": "later", "days": [other_day], "from": "11:00", "to": "12:00", "zone": "UTC"}
+    rule = {"match": {"device": LAMP}, "use": {"default": "automatic", "cooldown": "0d", "window": "later"}}
+    async with hub_over(tmp_path, service, "tuya-thing", windows=[window], policy={"rules": [rule]}) as hub:
+        held = await fact(hub.desk, lambda each: each.kind == "waits" and each.data.get("reason") == "window_closed")
+        assert (await hub.desk.update(UpdateId(held.subject_id))).update.state == "queued"
+        assert service.orders == []
 
 
 async def test_a_device_that_is_offline_waits_and_the_cloud_is_told_nothing(tmp_path: Path) -> None:
