@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, timedelta
+from pathlib import Path
 
 import pytest
 
-from otagate.engine.timers import SystemClock, Timers
+from otagate.engine.timers import SystemClock, Timers, clock_synced
 
 
 def test_the_system_clock_is_aware_and_rises() -> None:
@@ -47,3 +49,26 @@ async def test_a_tick_that_fails_is_one_tick() -> None:
     timers.every(timedelta(milliseconds=20), tick, name="test")
     async with asyncio.timeout(20), timers.running():
         await twice.wait()
+
+
+def test_a_machine_whose_time_nobody_keeps_is_believed(tmp_path: Path) -> None:
+    assert clock_synced([tmp_path / "nobody"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="adjtimex is Linux's")
+def test_where_somebody_keeps_the_time_the_kernel_says_whether_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        status = 0
+
+        def __init__(self, _: object) -> None:
+            pass
+
+        def adjtimex(self, timex: object) -> int:
+            offset = 40 if sys.maxsize > 2**32 else 20
+            timex[offset : offset + 4] = self.status.to_bytes(4, sys.byteorder)  # type: ignore[index]
+            return 5 if self.status else 0
+
+    monkeypatch.setattr("otagate.engine.timers.CDLL", Kernel)
+    assert clock_synced([tmp_path])
+    Kernel.status = 0x40
+    assert not clock_synced([tmp_path])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from otagate.model.quirks import Quirk
 from otagate.policy.judge import judge
 from otagate.policy.settings import Mode, PolicySettings
-from tests.policy.cases import component, device, release
+from tests.policy.cases import NOW, component, device, release
 
 Changes = dict[str, Any]
 
@@ -24,6 +25,10 @@ OLDER = {"file_version": 9}
 HARMED = {"advisory": "It dies of it"}
 LIES = {"tells_version": False}
 ALL_RIGHTS = {"operator": True, "force": True, "allow_downgrade": True}
+
+BETA = {"channel": "beta"}
+NEWEST = {"location": "https://x/y", "released": NOW - timedelta(days=13)}
+TODAY = {"now": NOW}
 
 TABLE: list[Any] = [
     # how releases are taken
@@ -47,6 +52,28 @@ TABLE: list[Any] = [
     row("allow", None, release=OLDER, order={"operator": True, "allow_downgrade": True}),
     row("ask", "awaiting_approval", release=OLDER, order={"allow_downgrade": True}),
     row("allow", None, release={"file_version": 11}, settings=AUTOMATIC),
+    row("refuse", "below_floor", "downgrade-refused", component={"floor": 21}, settings=AUTOMATIC),
+    row("refuse", "below_floor", "downgrade-refused", component={"floor": 21, "version": None}, order=FORCE),
+    row("allow", None, component={"floor": 21}, order={"operator": True, "allow_downgrade": True}),
+    row("allow", None, component={"floor": 20}, settings=AUTOMATIC),
+    row("allow", None, component={"floor": 21}, order=OPERATOR, quirk=LIES),
+    # channels
+    row("refuse", None, release=BETA, settings=AUTOMATIC),
+    row("refuse", None, release=BETA, order=OPERATOR),
+    row("allow", None, release=BETA, order={"operator": True, "named": True}),
+    row("allow", None, release=BETA, order={"force": True}),
+    row("allow", None, release=BETA, settings={**AUTOMATIC, "channel": "beta"}),
+    row("allow", None, settings={**AUTOMATIC, "channel": "beta"}),
+    # how new it is
+    row("hold", "cooldown", release=NEWEST, settings=AUTOMATIC, order=TODAY),
+    row("hold", "cooldown", release={**NEWEST, "released": None}, settings=AUTOMATIC, order=TODAY),
+    row("hold", "cooldown", release={**NEWEST, "released": NOW + timedelta(days=999)}, settings=AUTOMATIC, order=TODAY),
+    row("allow", None, release={**NEWEST, "released": NOW - timedelta(days=14)}, settings=AUTOMATIC, order=TODAY),
+    row("allow", None, release=NEWEST, settings={**AUTOMATIC, "cooldown": timedelta(0)}, order=TODAY),
+    row("allow", None, release={**NEWEST, "location": None}, settings=AUTOMATIC, order=TODAY),
+    row("allow", None, release=NEWEST, order={**OPERATOR, **TODAY}),
+    row("allow", None, release=NEWEST, settings=AUTOMATIC, order={"override": ["cooldown"], **TODAY}),
+    row("ask", "awaiting_approval", release=NEWEST, order=TODAY),
     # pin
     row("refuse", "pinned", device={"pin": 10}, settings=AUTOMATIC),
     row("refuse", "pinned", device={"pin": 10}, order=OPERATOR),

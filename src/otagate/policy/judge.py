@@ -66,7 +66,7 @@ def judge(
     """
     case = _Case(
         device=device,
-        component=component if quirk.tells_version else replace(component, version=None),
+        component=component if quirk.tells_version else replace(component, version=None, floor=None),
         release=release,
         settings=settings,
         quirk=quirk,
@@ -118,7 +118,7 @@ def _downgrade(case: _Case) -> Verdict | None:
         return None
     if running is not None and version_key(offered) < version_key(running):
         sentence, facts = f"The component runs {display_version(running)}, and {case.release.display_version} is older.", _facts(case)
-    elif floor is not None and running is not None and version_key(offered) < version_key(floor):
+    elif floor is not None and version_key(offered) < version_key(floor):
         sentence = f"The component ran {display_version(floor)} before, and {case.release.display_version} is older."
         facts = _facts(case) | {"floor": floor}
     else:
