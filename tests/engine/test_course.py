@@ -14,6 +14,7 @@ from otagate.engine.waits import Waits
 from otagate.model.errors import IntegrityMismatch, StoreUnavailable
 from otagate.model.ids import ComponentId, zigbee_device_id
 from otagate.model.lifecycle import Cause, State
+from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.ports import TransferAdvanced
 from tests.engine.bench import DAY, LATER, Bench, Hub
@@ -558,3 +559,42 @@ async def test_a_device_with_two_components_gets_them_one_after_the_other() -> N
         await hub.until_state(ids[0], State.TRANSFERRING)
         assert hub.state(ids[1]) is State.QUEUED
         assert hub.waits_for(ids[1]) == "predecessor"
+
+
+# --- what a device's own cloud carries out ----------------------------------------------------------------------------------------------
+
+
+async def an_order_of_a_cloud(hub: Hub) -> Update:
+    """An update of the lamp as a cloud would carry it out; the radio of the bench takes the order and says nothing to it."""
+    await hub.ready()
+    device = hub.registry.device(LAMP)
+    release = Release(source="tuya", file_version=NEW, size=0, protocol="cloud", location="0")
+    made = draft(device, device.components[0], release, now=hub.clock.now(), actor="test", past=Past([]))
+    (update,) = await hub.ledger.create([made])
+    assert isinstance(update, Update)
+    return update
+
+
+@instantly
+async def test_an_order_to_a_cloud_of_which_nothing_is_heard_ends_and_is_not_given_again() -> None:
+    bench = Bench(waits=Waits(silence=600.0, activation_sleepy=1_200.0))
+    async with bench.hub() as hub:
+        update = await hub.until_ended((await an_order_of_a_cloud(hub)).id, within=DAY)
+        assert hub.kinds(update.id) == ["created", "delegated", "declined"]
+        assert orders_of(hub.radio, update.id) == ["Delegate", "Withdraw"]
+        assert (update.finished or hub.clock.now()) - update.created >= timedelta(seconds=1_800)
+    assert update.error is not None
+    assert update.error.code == "transfer-interrupted"
+
+
+@instantly
+async def test_a_cloud_that_is_away_costs_an_update_no_attempt() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        order = (await an_order_of_a_cloud(hub)).id
+        for number in range(1, 6):
+            await hub.until_state(order, State.OFFERING)
+            away = TransferAdvanced(update=order, causes=(Cause.EXPIRED,), detail="away", token=number, code="source-unreachable")
+            hub.intake.emit(away)
+            update = await hub.until_state(order, State.QUEUED)
+            assert (update.attempts, update.reason) == (0, "source_unreachable")
