@@ -169,6 +169,20 @@ def test_a_job_without_end_ends_after_the_time_that_the_cloud_names() -> None:
     story.looks(seen("updating", timeout=7_200), after=3_700.0).ended(State.FAILED, code="transfer-stalled")
 
 
+def test_no_time_that_a_cloud_names_is_waited_for_longer_than_a_day() -> None:
+    story = Story().running()
+    for _ in range(30):
+        if not story.job.over:
+            story.looks(seen("updating", timeout=1 << 31), after=3_600.0)
+    story.ended(State.FAILED, code="transfer-stalled")
+
+
+def test_one_answer_that_shows_nothing_under_way_ends_no_job_that_was() -> None:
+    story = Story().running().looks(seen("updating"), after=600.0).looks(seen("none")).looks(seen("available"))
+    assert story.state is State.TRANSFERRING
+    story.looks(seen("updating")).looks(seen("none"), after=PATIENCE.recall).ended(State.FAILED, code="transfer-interrupted")
+
+
 def test_time_in_which_the_cloud_could_not_be_asked_counts_for_nothing() -> None:
     story = Story().running()
     for _ in range(10):

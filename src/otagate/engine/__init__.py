@@ -1,9 +1,9 @@
 """Orchestration: what happens when, without the name of any library.
 
 Holds: journal (the ONE writer and publisher of facts), ledger (the ONE place where an update changes state), registry (the same for devices and
-radios), library, refresher, interrogator, consultant, conductor (a task per admitted update, its `course`), controls and halt (what operators do to
-updates), intake (what radios tell), ordering (orders and their receipts), patches (what operators say of devices), errands (what operators ask, done
-to its end), timers, supervise, and `desk`: what an operator may ask.
+radios), library, refresher, clouds (sources whose devices their own cloud updates), interrogator, consultant, conductor (a task per admitted update,
+its `course`), controls and halt (what operators do to updates), intake (what radios tell), ordering (orders and their receipts), patches (what
+operators say of devices), errands (what operators ask, done to its end), timers, supervise, and `desk`: what an operator may ask.
 
 Imports: model, policy, formats, ports.
 

@@ -26,7 +26,8 @@ class Patience:
     """Seconds. `look`: between two questions while the cloud is at it; `rest`: while it waits for a device that sleeps, or cannot be asked.
 
     `settle`: so long after the order the cloud may still tell what was before it. `recall`: so long it must show no job until there is none.
-    `job`: for the whole job, where the cloud names no longer time; `sleepy`: of a device that sleeps. `repeat`: between two tellings of the same.
+    `job`: for the whole job, where the cloud names no longer time; `sleepy`: of a device that sleeps, and the longest at all. `repeat`: between two
+    tellings of the same.
     """
 
     look: float = 5.0
@@ -75,6 +76,7 @@ class Job:
         self._before: int | None = None  # the cloud's number of the state before the order
         self._answered_at = now
         self._spent = 0.0  # seconds of this phase in which the cloud answered
+        self._missed = 0.0  # seconds of them in a row in which it showed nothing under way
         self._told: Advance | None = None
         self._told_at = now
 
@@ -138,6 +140,8 @@ class Job:
         if self.phase not in _ASKING:
             return NOTHING
         self._spent += now - self._answered_at
+        under_way = event.channel is not None and event.channel.status in UNDER_WAY
+        self._missed = 0.0 if under_way else self._missed + now - self._answered_at
         self._answered_at = now
         waits = event.channel is not None and event.channel.status == "waiting"
         self._look_at = now + (self._patience.rest if waits else self._patience.look)
@@ -236,14 +240,14 @@ class Job:
         return (*effects, *self._out_of_time(channel, sleepy=sleepy, now=now))
 
     def _out_of_time(self, channel: CloudChannel, *, sleepy: bool, now: float) -> Effects:
-        most = max((channel.timeout or 0) * self._patience.share, self._patience.job)
+        most = min(max((channel.timeout or 0) * self._patience.share, self._patience.job), self._patience.sleepy)
         if self._spent < (self._patience.sleepy if sleepy or channel.status == "waiting" else most):
             return NOTHING
         detail = f"the cloud has not finished after {self._spent:.0f} s, and its state is {channel.raw_status}; it may go on by itself"
         return self._end(Cause.IMAGE_REJECTED, detail, now, code="transfer-stalled")
 
     def _lost_sight(self, what: str, now: float) -> Effects:
-        if self._spent < self._patience.recall:
+        if self._missed < self._patience.recall:
             return NOTHING
         detail = f"{what}: whether the order ever arrived is not known, and it is not given again by itself"
         if self._moved:
@@ -264,7 +268,7 @@ class Job:
         return (words.Look(),)
 
     def _enter(self, phase: Phase, now: float) -> None:
-        self.phase, self._answered_at, self._spent = phase, now, 0.0
+        self.phase, self._answered_at, self._spent, self._missed = phase, now, 0.0, 0.0
 
     def _end(self, cause: Cause | tuple[Cause, ...], detail: str, now: float, *, code: str | None = None) -> Effects:
         self._enter(Phase.OVER, now)
