@@ -36,7 +36,7 @@ async def perform(stack: Stack = "znp", *, stay: bool = False) -> Exit:
                 sides.append(zwave)
             for side in sides:
                 console.print(Text(side.told))
-            config, url = write_config(home, [side.radio for side in sides], [side.source for side in sides])
+            config, url = write_config(home, [side.radio for side in sides], [source for side in sides for source in side.sources])
             client = await _hub(house, home, config, url)
             console.print(Text(f"The daemon runs. API: {url}/api/v1, token: {home / 'state' / 'api-token'}"))
             return await _play(console, client, sides, stay=stay)

@@ -1,4 +1,4 @@
-"""What both halves of the demo's house have: a radio, a source of firmware, devices with a story, and a witness of what became of them."""
+"""What both halves of the demo's house have: a radio, sources of firmware, devices with a story, and a witness of what became of them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Side(Protocol):
         """Its entry under `radios` in the configuration."""
 
     @property
-    def source(self) -> Json:
-        """Its entry under `sources`."""
+    def sources(self) -> Sequence[Json]:
+        """Its entries under `sources`."""
 
     async def begin(self, client: Client) -> None:
         """The radio is up: let the devices come."""

@@ -14,6 +14,7 @@ from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
 from otagate_rig.image import build_image, make_payload
 from otagate_rig.rig import Rig, Stack
+from otagate_rig.services.index import IndexService
 from otagate_rig.spec import Behaviours, DeviceSpec
 
 MAKER = 0x1289
@@ -24,6 +25,7 @@ SPEED = 5.0
 
 COORDINATORS = {"znp": "Z-Stack", "ezsp": "EmberZNet"}
 RADIO = "zigbee0"
+INDEXED = "sensor.zigbee"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class ZigbeeSide:
 
     told: str
     radio: Json
-    source: Json
+    sources: tuple[Json, ...]
     rig: Rig
     roles: tuple[Role, ...] = field(default=tuple(actor.role for actor in CAST))
 
@@ -82,9 +84,12 @@ class ZigbeeSide:
         self.rig.start_joining()
 
     def knows(self, device: Json) -> bool:
-        """Its version and, where an image asks for it, its hardware."""
+        """Its version; where an image asks for it, its hardware; and what the index has for the sensor."""
         return bool(device["components"]) and all(
-            each["version"] is not None and (each["image_type"] != DIMMER or each["hardware_version"] is not None) for each in device["components"]
+            each["version"] is not None
+            and (each["image_type"] != DIMMER or each["hardware_version"] is not None)
+            and (each["image_type"] != SENSOR or each["available"] is not None)
+            for each in device["components"]
         )
 
     async def wrong(self, role: Role) -> list[str]:
@@ -96,18 +101,21 @@ class ZigbeeSide:
 
 @asynccontextmanager
 async def zigbee_side(stack: Stack, home: Path) -> AsyncIterator[ZigbeeSide]:
-    """The simulated hardware, while the block lasts."""
+    """The simulated hardware, and an index on the web that has the sensor's image; the others lie in a folder."""
     images = make_images()
+    index = IndexService(files={INDEXED: images[INDEXED]})
     folder = home / "images"
     folder.mkdir()
     for name, data in images.items():
-        (folder / name).write_bytes(data)
+        if name not in index.files:
+            (folder / name).write_bytes(data)
     specs = [actor.spec for actor in CAST]
-    async with Rig(stack=stack, port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED), images=images.values()) as rig:
-        simulated = f"A simulated {COORDINATORS[stack]} coordinator on {rig.path}, {len(CAST)} simulated devices"
+    simulated = Rig(stack=stack, port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED), images=images.values())
+    async with index.running() as url, simulated as rig:
+        hardware = f"A simulated {COORDINATORS[stack]} coordinator on {rig.path}, {len(CAST)} simulated devices"
         yield ZigbeeSide(
-            told=f"{simulated}; air and devices run {SPEED:.0f} x real time.",
+            told=f"{hardware}; air and devices run {SPEED:.0f} x real time; one image comes from an index.",
             radio={"name": RADIO, "type": stack, "path": rig.path, "network": "form", "channel": 15, "parallel": 3},
-            source={"type": "directory", "path": str(folder)},
+            sources=({"type": "directory", "path": str(folder)}, {"type": "z2m-index", "url": f"{url}/index.json"}),
             rig=rig,
         )

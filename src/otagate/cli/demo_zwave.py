@@ -63,7 +63,7 @@ class ZwaveSide:
 
     told: str
     radio: Json
-    source: Json
+    sources: tuple[Json, ...]
     rig: ZwaveRig
     roles: tuple[Role, ...] = field(default=tuple(actor.role for actor in CAST))
 
@@ -102,7 +102,7 @@ async def zwave_side(say: Callable[[str], None]) -> AsyncIterator[ZwaveSide | No
         yield ZwaveSide(
             told=f"The Z-Wave driver with its server at {rig.url}, a simulated controller, {len(CAST)} simulated nodes; their air takes no time.",
             radio={"name": RADIO, "type": "zwave-js", "url": rig.url, "parallel": 2},
-            source={"type": "zwave-js", "url": url},
+            sources=({"type": "zwave-js", "url": url},),
             rig=rig,
         )
 
