@@ -19,7 +19,7 @@ ZIGBEE = ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimm
 
 def run_demo(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "otagate", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False, env=os.environ | {"NO_COLOR": "1"} | environ)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=os.environ | {"NO_COLOR": "1"} | environ)
 
 
 def program(folder: Path, name: str, script: str) -> None:

@@ -12,8 +12,11 @@ from otagate_rig.ota_commands import ImageId
 from otagate_rig.spec import DeviceSpec
 from tests.rig.little_server import IDENTITY, LittleServer
 
-ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=1)
-SLEEPY = DeviceSpec(ieee=0x00158D0000000002, file_version=1, kind=DeviceKind.SLEEPY, poll_interval=2.0, fast_poll_interval=0.05)
+PATIENT = 3_000.0  # a minute here, whatever the machine does meanwhile
+ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=1, request_timeout=PATIENT)
+SLEEPY = DeviceSpec(
+    ieee=0x00158D0000000002, file_version=1, request_timeout=PATIENT, kind=DeviceKind.SLEEPY, poll_interval=2.0, fast_poll_interval=0.05
+)
 IMAGE = build_image(0x1189, 0x0083, 2, payload=make_payload(3000))
 KNOWN = {ImageId(0x1189, 0x0083, 2): IMAGE}
 FAST = AirSettings(speedup=None, timers=50)
@@ -26,7 +29,7 @@ async def test_a_router_and_a_sleepy_device_take_an_image_and_come_back_with_the
         for device in network.devices.values():
             server.notify(device.nwk)
         for device in network.devices.values():
-            await device.wait_until(lambda it: it.file_version == 2 and it.powered, 10)
+            await device.wait_until(lambda it: it.file_version == 2 and it.powered, 100)
             assert device.ota.received == IMAGE
             assert device.violations == []
             assert device.counters.bytes_again == 0
