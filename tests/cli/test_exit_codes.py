@@ -15,8 +15,9 @@ from otagate.cli.app import app
 from otagate.model.errors import DeviceUnreachable, OtagateError, RadioUnavailable, StoreUnavailable
 from otagate.model.ids import DeviceId
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutState
 from tests.api.conftest import Hall
-from tests.api.counter import IMAGE_MAGIC, LAMP, PLUG, device, update
+from tests.api.counter import IMAGE_MAGIC, LAMP, PLUG, device, rollout, update
 from tests.cli.conftest import at, otagate
 
 pytestmark = pytest.mark.asyncio
@@ -61,6 +62,14 @@ CASES = {
     "halt": Case(done=("--because", "smoke"), usage=("--because", "two\nlines"), fails=("halt", FULL)),
     "sources": Case(done=("--refresh", "directory"), usage=("--refresh", "other"), fails=("refresh", FULL)),
     "records": Case(done=("directory",), usage=("other",)),
+    "rollouts list": Case(done=(), usage=("x",)),
+    "rollouts show": Case(done=("r000001",), usage=("r9",)),
+    "rollouts start": Case(done=("lamps", "--model", "LCT*"), usage=("lamps", "--wave", "many"), fails=("order_rollout", FULL)),
+    "rollouts pause": Case(done=("r000001",), usage=("r9",), fails=("pause_rollout", FULL), refused=("r000002",)),
+    "rollouts resume": Case(done=("r000001",), usage=("r9",), fails=("resume_rollout", FULL), refused=("r000002",)),
+    "rollouts halt": Case(done=("r000001",), usage=("r9",), fails=("halt_rollout", FULL), refused=("r000002",)),
+    "rollouts approve": Case(done=("r000001",), usage=("r9",), fails=("approve_rollout", FULL), refused=("r000002",)),
+    "rollouts cancel": Case(done=("r000001",), usage=("r9",), fails=("cancel_rollout", FULL), refused=("r000002",)),
     "images list": Case(done=(), usage=("x",)),
     "images add": Case(done=("good.ota",), usage=("none.ota",), fails=("add_image", FULL), refused=("bad.ota",)),
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),
@@ -80,12 +89,13 @@ def commands(group: object, prefix: str = "") -> set[str]:
 
 @pytest.fixture
 def stocked(hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hall:
-    """A hub with an update that waits, one that is too far to cancel, one that failed, an image, and a plug that policy refuses."""
+    """Updates: one waits, one is too far to cancel, one failed; rollouts: one runs, one ended; two files, and a plug that policy refuses."""
     monkeypatch.chdir(tmp_path)
     Path("good.ota").write_bytes(DATA)
     Path("bad.ota").write_bytes(b"no firmware")
     hall.desk.known[PLUG] = device(PLUG, "Young")
     hall.desk.jobs = {each.id: each for each in (update(1, GONE), update(2, GONE, State.ACTIVATING), update(3, GONE, State.FAILED))}
+    hall.desk.campaigns = {each.rollout.id: each for each in (rollout(1), rollout(2, state=RolloutState.FINISHED))}
     return hall
 
 
