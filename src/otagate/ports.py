@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from otagate.model.devices import Component, Device
-from otagate.model.facts import Fact, Subject
+from otagate.model.facts import Fact, Link, Subject
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import Cause, State
@@ -306,7 +306,7 @@ class Facts(Protocol):
     """The journal's storage: numbers rise without gaps, from 1 or from what was forgotten."""
 
     async def append(self, fact: Fact) -> Fact:
-        """Store; returns the fact with its number."""
+        """Store; returns the fact with its number and its link in the chain, both made in this transaction."""
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         """Facts with a greater number, in order."""
@@ -320,7 +320,10 @@ class Facts(Protocol):
         """The greatest number given, or 0."""
 
     async def forget(self, until: int) -> None:
-        """Forget the facts up to this number; the newest fact is never forgotten, so that numbers go on where they were."""
+        """Forget the facts up to this number; the newest fact is never forgotten, so that numbers and the chain go on where they were."""
+
+    async def chain_start(self) -> Link:
+        """The link behind which every fact is chained: of the last fact that is forgotten, or that was stored before there was a chain."""
 
 
 class Receipts(Protocol):

@@ -50,6 +50,8 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("POST", "/api/v1/sources/{}/refresh"): "operate",
     ("GET", "/api/v1/sources/{}/records"): "read",
     ("GET", "/api/v1/journal"): "read",
+    ("GET", "/api/v1/audit"): "read",
+    ("GET", "/api/v1/audit/verify"): "read",
     ("GET", "/api/v1/windows"): "read",
     ("GET", "/api/v1/halt"): "read",
     ("POST", "/api/v1/halt"): "operate",

@@ -13,6 +13,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from otagate.engine.patches import DevicePatch, patched
 from otagate.engine.views import (
+    AuditEntry,
+    AuditFilter,
+    ChainView,
     ComponentView,
     DeviceView,
     HaltView,
@@ -273,6 +276,21 @@ class Counterfoil:
             and (before is None or each.number < before)
         ]
         return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
+
+    async def verify_chain(self) -> ChainView:
+        broken = 2 if "verify" in self.trouble else None
+        last = len(self.facts) if broken is None else 1
+        sentence = "The chain holds." if broken is None else "The chain breaks at fact 2."
+        return ChainView(holds=broken is None, sentence=sentence, first=1, last=last, chain="ab" * 32, broken=broken)
+
+    async def audit(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        if "audit" in self.trouble:
+            raise self.trouble["audit"]
+        for each in reversed(self.jobs.values()):
+            if each.ended and wanted.device in {None, each.device} and wanted.fits(each):
+                yield AuditEntry(update=each, ended_by="otagate", retries=2, number=7, chain="cd" * 32)
+                if "audit later" in self.trouble:
+                    raise self.trouble["audit later"]
 
     def windows(self) -> Sequence[WindowView]:
         opening = Opening(window="night", begins=NOON, ends=NOON + timedelta(hours=4), at_end="pause")

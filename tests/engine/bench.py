@@ -137,7 +137,7 @@ class _Noting:
         self.noted: list[Fact] = []
         self._inner = inner.facts
         self.after, self.before, self.last_number = self._inner.after, self._inner.before, self._inner.last_number
-        self.forget = self._inner.forget
+        self.forget, self.chain_start = self._inner.forget, self._inner.chain_start
 
     async def append(self, fact: Fact) -> Fact:
         stored = await self._inner.append(fact)

@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from otagate.engine.patches import DevicePatch
 from otagate.engine.views import (
+    AuditEntry,
+    AuditFilter,
+    ChainView,
     DeviceView,
     HaltView,
     Health,
@@ -76,6 +79,12 @@ class Readings(Protocol):
 
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         """One page of the journal, newest first. It may hold less than `limit` though more follows."""
+
+    async def verify_chain(self) -> ChainView:
+        """Whether the journal is as it was written."""
+
+    def audit(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        """The updates that ended, newest first, read as they are taken."""
 
     async def images(self) -> Sequence[Image]:
         """Every stored image, newest first."""

@@ -197,6 +197,47 @@ class Fact(Document):
     data: Mapping[str, str | int | float | bool | None]
 
 
+class Chain(Document):
+    """Whether the journal is as it was written."""
+
+    holds: bool
+    sentence: str
+    first: int
+    last: int = Field(description="the last fact up to which it holds")
+    chain: str = Field(description="the link of that fact: SHA-256 over the link before and the fact")
+    broken: int | None = Field(description="the first fact that is not what was written")
+
+
+class AuditLine(Document):
+    """One update that ended; the columns of the CSV have the same names in the same order."""
+
+    update: str
+    finished: datetime | None
+    created: datetime
+    started: datetime | None
+    seconds: float | None = Field(description="from its start to its end")
+    actor: str = Field(description="who ordered it: token:NAME, uid:NUMBER, policy, otagate")
+    approved_by: str | None
+    ended_by: str | None
+    because: str | None
+    override: str = Field(description="the guards that its order overruled, separated by spaces; force for all")
+    device: str
+    component: str
+    from_version: Version | None
+    to_version: Version | None
+    image: str | None = Field(description="its sha256")
+    source: str
+    rollout: str | None
+    allow_downgrade: bool
+    foreign: bool
+    outcome: State
+    retries: int
+    error: str | None
+    detail: str | None
+    fact: int | None = Field(description="the number of the line of the journal that tells its end; null where that is forgotten")
+    chain: str | None = Field(description="the link of that line")
+
+
 class Verdict(Document):
     """What policy says of a release."""
 

@@ -209,6 +209,38 @@ def fact_document(fact: facts.Fact) -> documents.Fact:
     )
 
 
+def audit_line(entry: views.AuditEntry) -> documents.AuditLine:
+    """The line of the audit about an update that ended."""
+    update = entry.update
+    return documents.AuditLine(
+        update=update.id,
+        finished=update.finished,
+        created=update.created,
+        started=update.started,
+        seconds=None if update.started is None or update.finished is None else (update.finished - update.started).total_seconds(),
+        actor=update.actor,
+        approved_by=update.approved_by,
+        ended_by=entry.ended_by,
+        because=update.because,
+        override="force" if update.force else " ".join(update.override),
+        device=update.device,
+        component=update.component,
+        from_version=update.from_version,
+        to_version=update.to_version,
+        image=update.image,
+        source=update.source,
+        rollout=update.rollout,
+        allow_downgrade=update.allow_downgrade,
+        foreign=update.foreign,
+        outcome=update.state,
+        retries=entry.retries,
+        error=None if update.error is None else update.error.code,
+        detail=None if update.error is None else update.error.detail,
+        fact=entry.number,
+        chain=entry.chain,
+    )
+
+
 def image_document(image: images.Image) -> documents.Image:
     """The document of a stored image."""
     told = image.facts

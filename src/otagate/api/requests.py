@@ -132,6 +132,16 @@ class JournalFilters(Query):
     cursor: JournalCursor | None = None
 
 
+class AuditFilters(Query):
+    """Which updates that ended, and in which form. `since` and `until` are inclusive times of their end; `actor` is who ordered or approved them."""
+
+    format: Literal["csv", "jsonl"] = "jsonl"
+    device: Name | None = None
+    actor: Name | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+
 class UpdateFilters(Query):
     """Which updates. `state` is one state or several, separated by commas."""
 

@@ -113,6 +113,17 @@ class Client:
             if cursor is None:
                 return
 
+    async def stream(self, *path: str, query: Mapping[str, str | None]) -> AsyncIterator[bytes]:
+        """A long answer, as it comes. Raises Stop where it is not whole."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=SILENCE)
+        wanted = {name: value for name, value in query.items() if value is not None}
+        with self._told():
+            async with self._session.get(self._address(path), params=wanted, timeout=timeout, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise await self._problem(response)
+                async for chunk in response.content.iter_any():
+                    yield chunk
+
     @asynccontextmanager
     async def events(self, *, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
         """The event stream, open once the block begins; it ends when the daemon closes it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from otagate.engine.audit import Audit
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
 from otagate.engine.errands import Errands
@@ -25,6 +26,9 @@ from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
 from otagate.engine.rollouts import Rollouts
 from otagate.engine.views import (
+    AuditEntry,
+    AuditFilter,
+    ChainView,
     DeviceView,
     HaltView,
     Health,
@@ -82,6 +86,7 @@ class Desk:
         clock: Clock,
     ) -> None:
         self._store = store
+        self._audit = Audit(store)
         self._journal = journal
         self._registry = registry
         self._library = library
@@ -144,6 +149,14 @@ class Desk:
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         """One page of the journal, newest first. It may hold less than `limit` though more follows."""
         return await self._readings.journal(wanted, limit=limit, before=before)
+
+    async def verify_chain(self) -> ChainView:
+        """Whether the journal is as it was written. Raises StoreUnavailable."""
+        return await self._audit.verify()
+
+    def audit(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        """The updates that ended, newest first, read as they are taken. Raises StoreUnavailable."""
+        return self._audit.entries(wanted)
 
     def radios(self) -> Sequence[RadioView]:
         """Every configured radio."""

@@ -54,6 +54,48 @@ class JournalFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainView:
+    """How far the chain of the journal holds: from fact `first` to `last`, whose link is `chain`; `broken` is the first that does not fit."""
+
+    holds: bool
+    sentence: str
+    first: int
+    last: int
+    chain: str
+    broken: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which updates that ended; what is None does not matter. `since` and `until` are inclusive, and about the end."""
+
+    device: DeviceId | None = None
+    actor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, update: Update) -> bool:
+        """Whether the update is meant, as far as the store has not chosen already; `actor` is who ordered or approved it."""
+        ended = update.finished
+        return (
+            (self.actor is None or self.actor in (update.actor, update.approved_by))
+            and (self.since is None or (ended is not None and ended >= self.since))
+            and (self.until is None or (ended is not None and ended <= self.until))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An update that ended, with the fact of the journal that tells its end: by whom, its number and its link; None where that is forgotten."""
+
+    update: Update
+    ended_by: str | None
+    retries: int
+    number: int | None
+    chain: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentView:
     """A component with the newest release that policy would not refuse, and the update that has not ended."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from otagate import ports
 from otagate.model.devices import Device
 from otagate.model.errors import LocalProtocolError, StoreUnavailable, UnknownDevice, UnknownImage, UnknownUpdate
-from otagate.model.facts import Fact, Subject
+from otagate.model.facts import Fact, Link, Subject, link
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
@@ -34,8 +34,8 @@ class _Tables:
     updates: dict[str, str] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
-    facts: list[str] = field(default_factory=list)
-    forgotten: int = 0  # facts before those
+    facts: list[tuple[str, str]] = field(default_factory=list)  # with the link of each
+    forgotten: Link = field(default_factory=Link)  # of the fact before those
     receipts: dict[tuple[str, str], str] = field(default_factory=dict)
     rollouts: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -208,35 +208,42 @@ class _Facts:
 
     async def append(self, fact: Fact) -> Fact:
         tables = self._store.writing()
-        numbered = replace(fact, number=tables.forgotten + len(tables.facts) + 1)
-        tables.facts.append(FACTS.encode(numbered))
-        return numbered
+        number = tables.forgotten.number + len(tables.facts)
+        document = FACTS.encode(replace(fact, number=number + 1, chain=""))
+        given = link(Link(number=number, chain=tables.facts[-1][1] if tables.facts else tables.forgotten.chain), fact)
+        tables.facts.append((document, given.chain))
+        return replace(fact, number=given.number, chain=given.chain)
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         async with self._store.reading() as tables:
-            facts = tables.facts[max(number - tables.forgotten, 0) :]
+            facts = tables.facts[max(number - tables.forgotten.number, 0) :]
         return _fitting(facts, limit, subject, subject_id)
 
     async def before(
         self, number: int | None = None, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None
     ) -> Sequence[Fact]:
         async with self._store.reading() as tables:
-            facts = tables.facts if number is None else tables.facts[: max(number - 1 - tables.forgotten, 0)]
+            facts = tables.facts if number is None else tables.facts[: max(number - 1 - tables.forgotten.number, 0)]
         return _fitting(reversed(facts), limit, subject, subject_id)
 
     async def last_number(self) -> int:
         async with self._store.reading() as tables:
-            return tables.forgotten + len(tables.facts)
+            return tables.forgotten.number + len(tables.facts)
 
     async def forget(self, until: int) -> None:
         tables = self._store.writing()
-        count = max(0, min(until - tables.forgotten, len(tables.facts) - 1))
-        del tables.facts[:count]
-        tables.forgotten += count
+        count = max(0, min(until - tables.forgotten.number, len(tables.facts) - 1))
+        if count:
+            tables.forgotten = Link(number=tables.forgotten.number + count, chain=tables.facts[count - 1][1])
+            del tables.facts[:count]
+
+    async def chain_start(self) -> Link:
+        async with self._store.reading() as tables:
+            return tables.forgotten
 
 
-def _fitting(documents: Iterable[str], limit: int, subject: Subject | None, subject_id: str | None) -> list[Fact]:
-    facts = (FACTS.decode(each) for each in documents)
+def _fitting(rows: Iterable[tuple[str, str]], limit: int, subject: Subject | None, subject_id: str | None) -> list[Fact]:
+    facts = (replace(FACTS.decode(document), chain=chain) for document, chain in rows)
     fitting = (each for each in facts if subject in (None, each.subject) and subject_id in (None, each.subject_id))
     return list(islice(fitting, max(limit, 0)))
 

@@ -16,7 +16,7 @@ from otagate import ports
 from otagate.files import sync, written_aside
 from otagate.model.devices import Device
 from otagate.model.errors import LocalProtocolError, StoreError, StoreUnavailable, UnknownDevice, UnknownImage, UnknownUpdate
-from otagate.model.facts import Fact, Subject
+from otagate.model.facts import Fact, Link, Subject, link
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import FINAL, State
@@ -295,11 +295,11 @@ class _Facts:
         self._store = store
 
     async def append(self, fact: Fact) -> Fact:
-        document = FACTS.encode(replace(fact, number=0))
-        rows = await self._store.write(
-            "INSERT INTO facts (number, document) SELECT coalesce(max(number), 0) + 1, ? FROM facts RETURNING number", document
-        )
-        return replace(fact, number=int(rows[0][0]))
+        document = FACTS.encode(replace(fact, number=0, chain=""))
+        rows = await self._store.write("SELECT number, chain FROM facts ORDER BY number DESC LIMIT 1")
+        given = link(Link(number=int(rows[0][0]), chain=str(rows[0][1])) if rows else Link(), fact)
+        await self._store.write("INSERT INTO facts (number, chain, document) VALUES (?, ?, ?)", given.number, given.chain, document)
+        return replace(fact, number=given.number, chain=given.chain)
 
     async def after(self, number: int, *, limit: int = 500, subject: Subject | None = None, subject_id: str | None = None) -> Sequence[Fact]:
         return await self._select("number > ?", "number", number, limit, subject, subject_id)
@@ -317,16 +317,25 @@ class _Facts:
         if subject_id is not None:
             conditions.append("subject_id = ?")
             parameters.append(subject_id)
-        sql = f"SELECT number, document FROM facts WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"  # noqa: S608 - conditions of ours
+        sql = f"SELECT number, chain, document FROM facts WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"  # noqa: S608 - conditions of ours
         rows = await self._store.read(sql, *parameters, _bounded(limit))
-        return [replace(FACTS.decode(str(row[1])), number=int(row[0])) for row in rows]
+        return [replace(FACTS.decode(str(row[2])), number=int(row[0]), chain=str(row[1])) for row in rows]
 
     async def last_number(self) -> int:
         rows = await self._store.read("SELECT coalesce(max(number), 0) FROM facts")
         return int(rows[0][0])
 
     async def forget(self, until: int) -> None:
-        await self._store.write("DELETE FROM facts WHERE number <= ? AND number < (SELECT max(number) FROM facts)", min(until, _LAST))
+        older = "FROM facts WHERE number <= ? AND number < (SELECT max(number) FROM facts)"
+        rows = await self._store.write(f"SELECT number, chain {older} ORDER BY number DESC LIMIT 1", min(until, _LAST))
+        if rows:
+            number, chain = rows[0]
+            await self._store.write("UPDATE chain_start SET number = ?, chain = ? WHERE number < ?", number, chain, number)
+            await self._store.write("DELETE FROM facts WHERE number <= ?", number)
+
+    async def chain_start(self) -> Link:
+        rows = await self._store.read("SELECT number, chain FROM chain_start")
+        return Link(number=int(rows[0][0]), chain=str(rows[0][1])) if rows else Link()
 
 
 class _Receipts:
