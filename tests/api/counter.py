@@ -278,6 +278,8 @@ class Counterfoil:
         return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
 
     async def verify_chain(self) -> ChainView:
+        if "verify_chain" in self.trouble:
+            raise self.trouble["verify_chain"]
         broken = 2 if "verify" in self.trouble else None
         last = len(self.facts) if broken is None else 1
         sentence = "The chain holds." if broken is None else "The chain breaks at fact 2."

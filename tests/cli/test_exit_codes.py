@@ -55,6 +55,8 @@ CASES = {
     "activate": Case(done=("u0001",), usage=("u9999",), fails=("activate", FULL)),
     "log": Case(done=("u0001",), usage=("u9999",)),
     "history": Case(done=(), usage=("--since", "long ago"), fails=("updates", FULL)),
+    "audit export": Case(done=(), usage=("--since", "long ago"), fails=("audit", FULL)),
+    "audit verify": Case(done=(), usage=("everything",), fails=("verify_chain", FULL)),
     "radios": Case(done=(), usage=("zigbee0",)),
     "permit-join": Case(done=("zigbee0",), usage=("other",), fails=("permit_join", RadioUnavailable("zigbee0 is not up"))),
     "backup": Case(done=("zigbee0",), usage=("other",), fails=("back_up", RadioUnavailable("zigbee0 is not up"))),

@@ -128,7 +128,7 @@ ROUTES = (
         method="GET",
         path="/api/v1/audit",
         run=export_audit,
-        answers={200: "application/jsonl"},
+        answers={200: ("application/jsonl", "text/csv")},
         problems=("too-many-streams",),
         timeout=0,
     ),

@@ -80,7 +80,7 @@ def _schemas(routes: tuple[Route, ...]) -> tuple[Mapping[type[BaseModel], Json],
     asked: list[type[BaseModel]] = [
         kind for route in routes for name, kind in route.parameters.items() if name == "body" and issubclass(kind, BaseModel)
     ]
-    told: list[type[BaseModel]] = [kind for route in routes for kind in route.answers.values() if kind is not None and not isinstance(kind, str)]
+    told: list[type[BaseModel]] = [kind for route in routes for kind in route.answers.values() if isinstance(kind, type)]
     modes: list[tuple[type[BaseModel], Any]] = [(kind, "validation") for kind in asked]
     modes += [(kind, "serialization") for kind in _unique([*told, Problem])]
     found, definitions = models_json_schema(modes, ref_template=REFERENCE)
@@ -153,8 +153,8 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
     responses: Json = {}
     for status, kind in route.answers.items():
         response: Json = {"description": _describe(kind)}
-        if isinstance(kind, str):
-            response["content"] = {kind: {"schema": {"type": "string"}}}
+        if isinstance(kind, str | tuple):
+            response["content"] = {media: {"schema": {"type": "string"}} for media in ([kind] if isinstance(kind, str) else kind)}
         elif kind is not None:
             response["content"] = {MEDIA_TYPE if issubclass(kind, Problem) else "application/json": {"schema": references[kind]}}
         responses[str(status)] = response
@@ -168,9 +168,11 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
     return responses
 
 
-def _describe(kind: type[BaseModel] | str | None) -> str:
+def _describe(kind: type[BaseModel] | str | tuple[str, ...] | None) -> str:
     if kind is None:
         return "Done; there is nothing to answer"
+    if isinstance(kind, tuple):
+        return " or ".join(kind)
     text = kind if isinstance(kind, str) else " ".join((kind.__doc__ or kind.__name__).split())
     return text.partition(". ")[0]
 

@@ -102,7 +102,7 @@ Run = Callable[..., Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One call. `answers` says what each status carries: a model, the media type of anything else, or None for an empty body.
+    """One call. `answers` says what each status carries: a model, the media type or types of anything else, or None for an empty body.
 
     `scope` is what the caller must hold; None leaves the call open to everybody. `problems` are the slugs to expect beside the common ones.
     `timeout` None means the settings' own; 0 means no bound, for streams and uploads that bound themselves. `multipart` names the one file field.
@@ -112,7 +112,7 @@ class Route:
     method: Method
     path: str
     run: Run
-    answers: Mapping[int, type[BaseModel] | str | None]
+    answers: Mapping[int, type[BaseModel] | str | tuple[str, ...] | None]
     scope: Scope | None = "read"
     problems: tuple[str, ...] = ()
     timeout: float | None = None

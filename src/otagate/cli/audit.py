@@ -12,7 +12,7 @@ from otagate.cli.session import Session, command
 from otagate.cli.stops import Exit
 
 app = typer.Typer()
-audit = typer.Typer(no_args_is_help=True, help="The audit: is the journal what was written, and which updates ended how.")
+audit = typer.Typer(no_args_is_help=True, help="Check the journal, and export which updates ended how.")
 app.add_typer(audit, name="audit")
 
 
