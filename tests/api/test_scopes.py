@@ -97,6 +97,7 @@ async def test_over_the_unix_socket_everything_is_allowed_and_the_user_is_who_di
         ({"force": True}, "approve"),
         ({"override": ["pinned"], "because": "the shop is closed"}, "approve"),
         ({"allow_downgrade": True}, "downgrade"),
+        ({"rollback": True}, "downgrade"),
     ],
 )
 async def test_an_operating_token_neither_overrules_nor_downgrades_without_the_scope(

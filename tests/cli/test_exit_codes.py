@@ -52,6 +52,7 @@ CASES = {
     "resume": Case(done=("u0001",), usage=("u9999",), fails=("resume", FULL)),
     "retry": Case(done=("u0003",), usage=("u9999",), fails=("retry", FULL), refused=("u0001",)),
     "approve": Case(done=("u0001",), usage=("u9999",), fails=("approve", FULL)),
+    "rollback": Case(done=(LAMP,), usage=(LAMP, "--version", "1"), fails=("order", FULL), refused=(PLUG,)),
     "activate": Case(done=("u0001",), usage=("u9999",), fails=("activate", FULL)),
     "log": Case(done=("u0001",), usage=("u9999",)),
     "history": Case(done=(), usage=("--since", "long ago"), fails=("updates", FULL)),

@@ -194,7 +194,7 @@ class OrderBody(Body):
     """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
 
     `override` overrules guards one by one, and needs `because`; `force` overrules them all. `hold_activation` brings the image to the device and
-    leaves it there unused until the update is activated.
+    leaves it there unused until the update is activated. `rollback` goes back to the last good image before the one that runs.
     """
 
     model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
@@ -209,6 +209,7 @@ class OrderBody(Body):
     override: Annotated[tuple[Guard, ...], Field(max_length=len(get_args(Guard)), strict=False)] = ()
     because: Sentence | None = None
     hold_activation: bool = False
+    rollback: bool = False
     dry_run: bool = False
 
     @model_validator(mode="after")
@@ -235,6 +236,7 @@ class OrderBody(Body):
             override=tuple(dict.fromkeys(self.override)),
             because=self.because,
             hold_activation=self.hold_activation,
+            rollback=self.rollback,
             dry_run=self.dry_run,
         )
 

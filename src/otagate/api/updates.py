@@ -25,7 +25,7 @@ async def order_updates(call: Call, body: OrderBody) -> Reply:
     made again: its updates are answered as they are now, with `Idempotency-Replayed: true`.
     """
     if not body.dry_run:
-        _require_wishes(call, downgrade=body.allow_downgrade, overrules=body.force or bool(body.override))
+        _require_wishes(call, downgrade=body.allow_downgrade or body.rollback, overrules=body.force or bool(body.override))
     text = IDEMPOTENCY_KEY.read(call.request)
     key = None if text is None else OrderKey(key=text, digest=body.digest)
     result = await call.desk.order(body.order(), actor=call.actor, key=key)

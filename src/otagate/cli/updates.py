@@ -79,6 +79,18 @@ async def update(
     return worst([*codes, *await _follow(session, made)])
 
 
+@command(app)
+async def rollback(
+    session: Session,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Device ids.", show_default=False)],
+    component: Component = None,
+    when: When = "now",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+) -> Exit:
+    """Go back to the last good image before the one that runs."""
+    return worst(_told(session, await _order(session, ids, _body(component=component, when=when, rollback=True, dry_run=dry_run))))
+
+
 async def _follow(session: Session, updates: list[str] | None) -> list[Exit]:
     from otagate.cli.live import follow
 

@@ -142,6 +142,10 @@ class Consultant:
         """Whether a release is for some hardware versions only, and which one the device has is not known."""
         return any(wants_hardware(device, each, self.releases_for(device, each)) for each in device.components)
 
+    def is_stored(self, image: Sha256) -> bool:
+        """Whether the bytes are here."""
+        return any(each.sha256 == image for each in self._library.images())
+
     async def past(self, device: DeviceId) -> Past:
         """What became of the device's updates."""
         return Past(await self._store.updates.page(device=device, limit=_PAST))

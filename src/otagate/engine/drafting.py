@@ -18,7 +18,7 @@ from otagate.model.ids import DeviceId, RadioName
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version, parse_dotted_version, parse_file_version
+from otagate.model.versions import Version, display_version, parse_dotted_version, parse_file_version
 from otagate.policy.retry import judge_loop
 from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio
@@ -81,6 +81,8 @@ class Drafting:
         self, device: Device, component: Component, request: OrderRequest, *, actor: str, past: Past, not_before: datetime | None
     ) -> list[Update]:
         await self._require_idle(device, component)
+        if request.rollback:
+            request = self._back(component, request, past)
         choice = self._consultant.consult(
             device,
             component,
@@ -122,6 +124,21 @@ class Drafting:
         if not parts:
             return [drafted(component, choice.chosen)]
         return as_job([drafted(*part) for part in parts], choice.chosen.bundle or "")
+
+    def _back(self, component: Component, request: OrderRequest, past: Past) -> OrderRequest:
+        """The order of the last good image before the one that runs. Raises NoRelease where there is none, PolicyRefused where another is named."""
+        if request.version is not None or request.image is not None:
+            raise PolicyRefused(
+                "A rollback goes to the last good image by itself: leave version and image out, or order them with a downgrade allowed."
+            )
+        good = past.good_before(component.id, component.version)
+        if not good:
+            raise NoRelease(f"there is nothing to roll {component.id} back to: no older version was brought here and proved by the device")
+        stored = next((each for each in good if each.image is not None and self._consultant.is_stored(each.image)), None)
+        if stored is None or stored.to_version is None:
+            version = "" if good[0].to_version is None else display_version(good[0].to_version)
+            raise NoRelease(f"{component.id} ran {version} well, but its image is not stored any more: add the file again")
+        return replace(request, image=stored.image, version=stored.to_version, allow_downgrade=True)
 
     async def _require_idle(self, device: Device, component: Component) -> None:
         """Raises AlreadyUpdating."""

@@ -45,6 +45,11 @@ class Past:
             and version_key(done.to_version) < version_key(release.file_version) <= version_key(done.from_version)
         )
 
+    def good_before(self, component: ComponentId, running: Version | None) -> Sequence[Update]:
+        """The updates that brought an older version than the running one, proved by the device that told it afterwards; the last first."""
+        done = (each for each in self._of(component) if each.state is State.SUCCEEDED and each.image is not None and each.to_version is not None)
+        return [each for each in done if version_key(each.to_version) < version_key(running)]
+
     def _latest(self, component: ComponentId, version: Version | None) -> Update | None:
         return next((each for each in self._of(component) if same_version(each.to_version, version)), None)
 

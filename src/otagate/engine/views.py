@@ -160,6 +160,7 @@ class OrderRequest:
     override: tuple[Guard, ...] = ()
     because: str | None = None
     hold_activation: bool = False
+    rollback: bool = False
     dry_run: bool = False
 
 
