@@ -14,7 +14,7 @@ from otagate.model.errors import DeviceUnreachable, RadioError, RadioUnavailable
 from otagate.model.ids import DeviceId, zigbee_device_id
 from otagate.model.lifecycle import State
 from tests.engine.bench import DAY, Bench, Hub
-from tests.engine.radio import LAMP, NEW, Lamp
+from tests.engine.radio import LAMP, NEW, OLD, Lamp
 from tests.virtual_time import instantly
 
 
@@ -50,6 +50,25 @@ async def test_a_sleeping_device_is_asked_when_it_is_heard_and_at_most_daily() -
             hub.radio.wake(LAMP)
             await hub.pass_time(hours=1)
     assert bench.lamp.interrogations == 3
+
+
+@instantly
+async def test_a_sleeping_device_that_did_not_answer_is_asked_again_though_its_version_was_told_meanwhile() -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True, there=False)})
+    async with bench.hub() as hub:
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.wake(LAMP)
+        await hub.pass_time(seconds=30)
+        bench.lamp.there = True
+        hub.radio.ask(LAMP, OLD)
+        await hub.pass_time(minutes=2)
+        asked = bench.lamp.interrogations
+        hub.radio.wake(LAMP)
+        await hub.until(lambda: bench.lamp.interrogations == asked + 1, within=60)
+        for _ in range(10):
+            hub.radio.wake(LAMP)
+            await hub.pass_time(minutes=5)
+    assert bench.lamp.interrogations == asked + 1
 
 
 @instantly

@@ -124,8 +124,9 @@ class Interrogator:
         except UnknownDevice:
             return
         due = device.last_checked is None or (device.sleepy and self._due(device, max(self._every, _SLEEPY_EVERY)))
-        overdue = device_id in self._misses and self._due(device, self._every)
-        if (due or overdue or device_id in self._wanted) and self._rested(device_id, heard=True):
+        misses = self._misses.get(device_id)  # that something else told its version meanwhile answers no question
+        owed = misses is not None and ((device.sleepy and misses.count <= len(_PAUSES)) or self._due(device, self._every))
+        if (due or owed or device_id in self._wanted) and self._rested(device_id, heard=True):
             self.post(device_id)
 
     def image_added(self, image: Image) -> None:
