@@ -94,7 +94,7 @@ async def rig() -> AsyncIterator[ZwaveRig]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def run(rig: ZwaveRig, tmp_path: Path) -> AsyncIterator[ZwaveJourney]:
-    async with hub_at(rig, tmp_path / "state", policy={"retries": 0}) as made:
+    async with hub_at(rig, tmp_path / "state", policy={"retries": 0, "battery_floor": 0}) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from otagate.engine.views import OrderRequest
 from otagate_rig.services.zwave import ZwaveFile, ZwaveService
 from otagate_rig.zwave import ZwaveRig
 from tests.journeys.hub import fact
@@ -18,9 +19,9 @@ from tests.zwave.program import program_at
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300), pytest.mark.night]
 
-BROKEN, REGIONAL, CHAIN, FAULTY, AUTOMATIC = range(2, 7)
+BROKEN, REGIONAL, CHAIN, FAULTY, AUTOMATIC, STRANGE = range(2, 8)
 NODES: list[dict[str, Any]] = [
-    *({"id": each, "productId": product_of(each)} for each in (BROKEN, REGIONAL, CHAIN, AUTOMATIC)),
+    *({"id": each, "productId": product_of(each)} for each in (BROKEN, REGIONAL, CHAIN, AUTOMATIC, STRANGE)),
     {"id": FAULTY, "productId": product_of(FAULTY), "faults": {"endStatus": 7}, "firmware": [OLD, "7.18"]},
 ]
 
@@ -53,6 +54,20 @@ async def test_firmware_of_another_region_that_is_offered_all_the_same_is_refuse
     service = ZwaveService(updates=[offered(REGIONAL, "1.7", ZwaveFile(image=firmware()), region="usa")], careless=True)
     async with hub_with(rig, tmp_path / "state", service) as run:
         assert await order(run, REGIONAL) == ([], {device_id(REGIONAL, rig): "region-mismatch"})
+        assert (await rig.node(REGIONAL))["counters"]["requests"] == 0
+
+
+async def test_firmware_of_another_product_is_refused_even_by_force_and_the_queue_goes_on(rig: ZwaveRig, tmp_path: Path) -> None:
+    image = firmware("1.7", seed=8)
+    service = ZwaveService(updates=[offered(STRANGE, "1.7", ZwaveFile(image=image))])
+    async with hub_with(rig, tmp_path / "state", service) as run:
+        ((update,), refused) = await order(run, STRANGE, REGIONAL)
+        assert refused == {device_id(REGIONAL, rig): "no-release"}
+        request = OrderRequest(devices=(device_id(REGIONAL, rig),), release=update.release, force=True)
+        (other,) = (await run.desk.order(request, actor="test")).refused
+        assert (other.error.code, "the device is" in str(other.error)) == ("incompatible-image", True), other
+        assert (await run.ended(update.id)).state == "succeeded"
+        await run.assert_updated(STRANGE, image)
         assert (await rig.node(REGIONAL))["counters"]["requests"] == 0
 
 
