@@ -152,6 +152,15 @@ def test_a_node_that_would_not_take_it_is_sent_nothing(told: Prepared | Unprepar
     offering().hears(told).tells(cause, code=code, words=words).commits()
 
 
+def test_a_node_that_the_driver_is_getting_to_know_is_asked_again_and_not_for_ever() -> None:
+    unknown = Unprepared("still getting to know node 12", passing=True)
+    offering().hears(unknown).nothing().passes(9.0).hears(Tick()).nothing().passes(1.0).hears(Tick()).does(Prepare()).hears(PREPARED).does(Start())
+    story = offering()
+    for _ in range(6):
+        story.hears(unknown).nothing().passes(10.0).hears(Tick()).does(Prepare()).hears(Tick()).nothing()
+    story.hears(unknown).tells(Cause.EXPIRED, code="device-unreachable", words="still getting to know").commits()
+
+
 def test_an_image_of_more_fragments_than_a_report_can_count_is_too_large() -> None:
     fits, large = memoryview(bytes(32_767 * 20)), memoryview(bytes(32_767 * 20 + 1))
     small = replace(PREPARED, largest_fragment=20)
@@ -442,6 +451,7 @@ EVENTS: list[Event] = [
     PREPARED,
     replace(PREPARED, version=NEW),
     Unprepared("no"),
+    Unprepared("not yet", passing=True),
     Fragments(1, 100),
     Fragments(100, 100),
     DONE,

@@ -290,7 +290,7 @@ class Transfers:
         except UnknownDevice:
             return words.Gone()  # it was removed before this was its turn
         except RadioError as error:
-            return words.Unprepared(str(error))
+            return words.Unprepared(str(error), passing=isinstance(error, RadioUnavailable))
         return prepared
 
     async def _start(self, update: UpdateId, line: ZwaveLine) -> words.Event | None:

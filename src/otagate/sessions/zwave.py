@@ -72,6 +72,7 @@ class Transfer:
         self._patience = patience
         self._connected = False
         self._since = now  # of the phase, or of the last fragment
+        self._unready = False  # the driver does not know the node yet: it is asked again
         self._asked_at = now
         self._sent = 0
         self._high_water = 0
@@ -197,6 +198,9 @@ class Transfer:
         if self.phase is not Phase.PREPARING or self.order is None:
             return NOTHING
         if isinstance(event, words.Unprepared):
+            if event.passing and now - self._since < self._patience.known:
+                self._unready = True
+                return NOTHING
             return self._tell(Outcome(Cause.EXPIRED, "device-unreachable", event.detail), now)
         refused = outcomes.of_metadata(self.order, event)
         if refused is not None:
@@ -343,6 +347,9 @@ class Transfer:
                 return NOTHING
             self._asked_at = now
             return (words.AskDriver(),) if self.phase is Phase.RECALLING else (words.Prepare(),)
+        if self._unready and now - self._asked_at >= self._patience.ask:
+            self._unready, self._asked_at = False, now
+            return (words.Prepare(),)
         return self._lose_patience(now)
 
     def _lose_patience(self, now: float) -> Effects:
@@ -366,7 +373,7 @@ class Transfer:
         return 0 if self.order is None else len(self.order.image)  # of another program's image nobody knows it
 
     def _enter(self, phase: Phase, now: float) -> None:
-        self.phase, self._since, self._asked_at = phase, now, now
+        self.phase, self._since, self._asked_at, self._unready = phase, now, now, False
 
     def _tell(self, outcome: Outcome, now: float) -> Effects:
         """The attempt is over; one of another program is over for good, and so is one that was to be stopped."""

@@ -27,9 +27,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Unprepared:
-    """The node could not be asked."""
+    """The node could not be asked. `passing`: by its driver's fault, and soon it can be."""
 
     detail: str
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
