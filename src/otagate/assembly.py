@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, partial
 from typing import Any
 
 from otagate import quirks
 from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
 from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
+from otagate.engine.bulletin import NAME as ADVISORIES
+from otagate.engine.bulletin import Bulletin
+from otagate.engine.cases import Cases
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
@@ -35,6 +39,7 @@ from otagate.engine.pins import Pins
 from otagate.engine.pulse import Pulse
 from otagate.engine.quotas import StoredQuotas
 from otagate.engine.readings import Readings
+from otagate.engine.recalls import Recalls
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
 from otagate.engine.rollout_book import RolloutBook
@@ -54,6 +59,7 @@ from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
 from otagate.ports import Interlock, Radio, Store
+from otagate.quirks.advisories import load_advisories, read_file
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import SENTENCE as CLOUD_SENTENCE
 from otagate.radios.cloud import CloudRadio
@@ -70,6 +76,9 @@ from otagate.systemd import watchdog_period
 
 _JOBS = 100
 """Updates that may be under way in clouds at once: each costs a question every few seconds, within what an account may ask."""
+
+READ_ADVISORIES = timedelta(seconds=30)
+"""So often an operator's own advisories are looked at."""
 
 _BEAT = 10.0
 """Seconds between two signs of life, where the watchdog wants none more often."""
@@ -158,6 +167,12 @@ class Parts:
         return library
 
     @cached_property
+    def cases(self) -> Cases:
+        """What is known against releases."""
+        most = self.settings.policy.quarantine_after
+        return Cases(store=self.store, ledger=self.ledger, library=self.library, advisories=load_advisories(), most=most)
+
+    @cached_property
     def copies(self) -> CopyFolder:
         """Copies of the store for the worst case."""
         return CopyFolder(self.settings.state_dir / "backups", self.clock)
@@ -201,7 +216,7 @@ class Parts:
             waits=self.pace.waits,
             halt=self.halt,
             rollouts=self.rollout_book,
-            fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache),
+            fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache, cases=self.cases),
             policy_of=self.policy_of,
             outlook=self.outlook,
         )
@@ -241,6 +256,7 @@ class Parts:
             clock=self.clock,
             policy_of=self.policy_of,
             quirk_of=self.quirk_of,
+            cases=self.cases,
         )
 
     @cached_property
@@ -335,8 +351,8 @@ class Parts:
             if each.type == "directory" and each.path is not None:
                 folder = WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=self.settings.images.max_bytes)
                 shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
-        feeds: list[Feed] = [*shelves, *self.offers.feeds]
-        every = {each.name: each.every for each in self.settings.sources}
+        feeds: list[Feed] = [*shelves, *self.offers.feeds, *self._bulletins()]
+        every = {ADVISORIES: READ_ADVISORIES} | {each.name: each.every for each in self.settings.sources}
         refresher = Refresher(
             feeds=feeds,
             offers=self.offers,
@@ -348,6 +364,15 @@ class Parts:
         )
         refresher.watch(self.interrogator.releases_changed)
         return refresher
+
+    def _bulletins(self) -> Sequence[Bulletin]:
+        path = self.settings.policy.advisories
+        return () if path is None else [Bulletin(read_file=partial(read_file, path), clock=self.clock, changed=self.cases.advise)]
+
+    @cached_property
+    def recalls(self) -> Recalls:
+        """What ends because of what became known."""
+        return Recalls(cases=self.cases, store=self.store, ledger=self.ledger, registry=self.registry, controls=self.controls, journal=self.journal)
 
     @cached_property
     def controls(self) -> Controls:

@@ -19,9 +19,10 @@ from otagate import logs
 from otagate.api.auth import TokenFile
 from otagate.api.server import Server, serve
 from otagate.api.settings import ApiSettings
+from otagate.assembly import READ_ADVISORIES, Parts
 from otagate.assembly import Pace as Pace
-from otagate.assembly import Parts
 from otagate.config import HubSettings
+from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.desk import Desk
 from otagate.engine.pulse import Pulse, watch_store
 from otagate.ports import Store
@@ -100,6 +101,7 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
         parts = Parts(settings, store, pace or Pace())
         await parts.registry.load()
         await parts.library.load()
+        await parts.cases.load()
         await parts.halt.load()
         await parts.rollout_book.load()
         await parts.conductor.recover()
@@ -126,6 +128,7 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.refresher.run(), name="refresher")
     tasks.start(parts.conductor.run(), name="conductor")
     tasks.start(parts.rollouts.run(), name="rollouts")
+    tasks.start(parts.recalls.run(), name="recalls")
     for name in parts.radios:
         tasks.start(parts.life_of(name), name=f"radio:{name}")
     tasks.start(parts.upkeep.run(), name="upkeep")
@@ -137,6 +140,8 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     for source in parts.settings.sources:
         parts.timers.every(source.every, partial(parts.refresher.post, source.name), name=f"refresh:{source.name}")
         parts.refresher.post(source.name)
+    parts.timers.every(READ_ADVISORIES, partial(parts.refresher.post, ADVISORIES), name=f"refresh:{ADVISORIES}")
+    parts.refresher.post(ADVISORIES)
 
 
 def _dead(pulse: Pulse, tasks: _Tasks, longest: float) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from otagate import quirks
+from otagate.engine.cases import Cases
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
@@ -31,6 +32,7 @@ from otagate.engine.ordering import Ordering
 from otagate.engine.outlook import Outlook
 from otagate.engine.pulse import Pulse
 from otagate.engine.readings import Readings
+from otagate.engine.recalls import Recalls
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
 from otagate.engine.rollout_book import RolloutBook
@@ -50,6 +52,7 @@ from otagate.model.updates import Update
 from otagate.policy.settings import Mode, PolicySettings
 from otagate.policy.window import AnyWindow
 from otagate.ports import Folder, FolderScan, Interlock
+from otagate.quirks.advisories import load_advisories
 from otagate.sources.source import Source
 from otagate.stores.memory import MemoryStore
 from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
@@ -206,6 +209,7 @@ class Bench:
         try:
             await hub.registry.load()
             await hub.library.load()
+            await hub.cases.load()
             await hub.halt.load()
             await hub.rollout_book.load()
             await hub.conductor.recover()
@@ -238,6 +242,7 @@ class Hub:
         self.registry = Registry(store, self.journal, clock)
         self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
+        self.cases = Cases(store=store, ledger=self.ledger, library=self.library, advisories=load_advisories(), most=2)
         self.halt = Halt(store, self.journal, clock)
         self.rollout_book = RolloutBook(store, self.journal, self.ledger)
         bench.services.cache = bench.cache
@@ -253,7 +258,7 @@ class Hub:
             waits=bench.waits,
             halt=self.halt,
             rollouts=self.rollout_book,
-            fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache),
+            fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache, cases=self.cases),
             policy_of=policy_of,
             outlook=Outlook(
                 registry=self.registry,
@@ -278,6 +283,7 @@ class Hub:
             clock=clock,
             policy_of=policy_of,
             quirk_of=quirks.load(),
+            cases=self.cases,
         )
         self.interrogator = Interrogator(
             registry=self.registry,
@@ -307,6 +313,7 @@ class Hub:
         )
         self.errands = Errands()
         controls = Controls(tools=tools, conductor=self.conductor)
+        self.recalls = Recalls(cases=self.cases, store=store, ledger=self.ledger, registry=self.registry, controls=controls, journal=self.journal)
         ordering = Ordering(
             store=store,
             registry=self.registry,
@@ -365,6 +372,7 @@ class Hub:
             group.create_task(self.refresher.run())
             group.create_task(self.conductor.run())
             group.create_task(self.rollouts.run())
+            group.create_task(self.recalls.run())
             group.create_task(
                 supervise_radio(
                     self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff(), pulse=self.pulse

@@ -10,7 +10,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
-from otagate.model.updates import Update
+from otagate.model.updates import Failure, Update
 
 NOW = datetime(2024, 3, 30, 12, tzinfo=UTC)
 IEEE = 0x000D_6F00_0A90_69E7
@@ -59,3 +59,9 @@ def update(number: int = 1, **changes: Any) -> Update:
 
 def device_id(number: int) -> DeviceId:
     return zigbee_device_id(IEEE + number)
+
+
+def failed(number: int, *, code: str = "device-lost", **changes: Any) -> Update:
+    """Update `number`, of a device of its own, that has failed."""
+    error = Failure(code=code, detail="It failed.")
+    return update(number, **({"state": State.FAILED, "error": error, "finished": NOW} | changes))

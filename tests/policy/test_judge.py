@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 
+from otagate.model.advisories import Advisory
 from otagate.model.quirks import Quirk
+from otagate.model.versions import version_key
+from otagate.policy.casebook import Casebook
 from otagate.policy.judge import judge
 from otagate.policy.settings import Mode, PolicySettings
-from tests.policy.cases import NOW, component, device, release
+from tests.policy.cases import DIGEST_B, NOW, component, device, failed, release
 
 Changes = dict[str, Any]
 
 
 def row(decision: str, reason: str | None, code: str = "policy-refused", **changes: Changes) -> Any:
-    words = [f"{key}={value}" for group in changes.values() for key, value in group.items()]
+    words = [f"{key}={'…' if key == 'casebook' else value}" for group in changes.values() for key, value in group.items()]
     return pytest.param(decision, reason, code, changes, id=f"{decision}: {' '.join(words) or 'plain'}")
 
 
@@ -22,8 +25,9 @@ AUTOMATIC = {"mode": "automatic"}
 OPERATOR = {"operator": True}
 FORCE = {"operator": True, "force": True}
 OLDER = {"file_version": 9}
-HARMED = {"advisory": "It dies of it"}
 LIES = {"tells_version": False}
+WARNS = Casebook(advisories=[Advisory(sentence="It dies of it", source="us", codes=(0x117C,), image_types=(0x1409,))])
+FAILED_TWICE = Casebook(past={version_key(20): [failed(1), failed(2)]})
 ALL_RIGHTS = {"operator": True, "force": True, "allow_downgrade": True}
 
 BETA = {"channel": "beta"}
@@ -97,9 +101,26 @@ TABLE: list[Any] = [
     row("ask", "awaiting_approval", release={"hardware_min": 1}, component={"hardware_version": None}, settings=AUTOMATIC),
     row("allow", None, release={"hardware_min": 1}, component={"hardware_version": None}, order=OPERATOR),
     # a kind of device that a release has harmed
-    row("refuse", "advisory", settings=AUTOMATIC, quirk=HARMED),
-    row("refuse", "advisory", order=ALL_RIGHTS, quirk=HARMED),
-    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1}, quirk=HARMED),
+    row("refuse", "advisory", order={"casebook": WARNS}, settings=AUTOMATIC),
+    row("refuse", "advisory", order={"casebook": WARNS, "override": ("quarantined",)} | ALL_RIGHTS),
+    row("ask", "awaiting_approval", order={"casebook": WARNS}, component={"image_type": 1}, release={"image_type": 1}),
+    row("refuse", "quarantined", order={"casebook": FAILED_TWICE}, settings=AUTOMATIC),
+    row("refuse", "quarantined", order={"casebook": FAILED_TWICE} | ALL_RIGHTS),
+    row("allow", None, order={"casebook": FAILED_TWICE, "override": ("quarantined",)} | OPERATOR),
+    row("allow", None, order={"casebook": FAILED_TWICE}, release={"sha256": DIGEST_B}, settings=AUTOMATIC),
+    # silicon
+    row(
+        "refuse",
+        "image_mismatch",
+        "incompatible-image",
+        component={"inner_format": "silabs-gbl"},
+        release={"inner_format": "telink"},
+        order=ALL_RIGHTS,
+    ),
+    row("allow", None, component={"inner_format": "telink"}, release={"inner_format": "telink"}, settings=AUTOMATIC),
+    row("allow", None, release={"inner_format": "telink"}, settings=AUTOMATIC),
+    row("allow", None, component={"inner_format": "telink"}, settings=AUTOMATIC),
+    row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1}, order={"casebook": WARNS}),
     # a version that is told and not run
     row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES),
     row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES, component={"version": 20}),

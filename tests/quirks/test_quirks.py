@@ -34,9 +34,6 @@ KNOWN: dict[Kind, Quirk] = {
     (0x115F, "lumi.curtain.acn003", None): Quirk(tells_version=False),
     (0x115F, "lumi.curtain.agl001", None): Quirk(tells_version=False),
     (0x115F, "lumi.plug", None): PLAIN,
-    (0x117C, None, 8704): Quirk(advisory="IKEA's releases for this image type have left lamps dead"),
-    (0x117C, None, 8710): Quirk(advisory="IKEA's releases for this image type have left lamps dead"),
-    (0x117C, None, 16900): PLAIN,
 }
 
 

@@ -27,7 +27,7 @@ REASONS = {
     "paused": "paused",
     "pinned": "pinned to a version",
     "predecessor": "waits for the step before",
-    "quarantined": "took the image twice and kept its version",
+    "quarantined": "this image failed on several devices here, or its sources contradict each other",
     "quota": "the source's quota is used up",
     "radio_busy": "waits for its turn on the radio",
     "region_mismatch": "the image is for another region",

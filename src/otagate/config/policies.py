@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from otagate.config.kinds import AnyDevice, Duration, Glob, Name, OneOrMore, Some, Span, WebUrl, Whole
+from otagate.config.kinds import AnyDevice, Duration, Glob, LocalPath, Name, OneOrMore, Some, Span, WebUrl, Whole
 from otagate.config.section import Section
 from otagate.config.windows import WindowSettings
 from otagate.model.devices import Device as KnownDevice
@@ -119,6 +119,10 @@ class PolicyRules(Section):
     """Whether a lamp that is on is left alone: it is asked just before its update would begin."""
     interlocks: Names = ()
     """The interlocks that are asked before an update begins."""
+    quarantine_after: Annotated[Whole, Field(ge=0, le=100)] = 2
+    """An image that failed on so many devices is given to no other, until an order that overrules that has succeeded; 0 is never."""
+    advisories: LocalPath | None = None
+    """A file with your own advisories: releases and devices that are refused. It is read again when it changes."""
     rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
     """Other settings for some devices; the first rule that fits wins."""
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import structlog
 
+from otagate.engine.cases import Cases
 from otagate.engine.drafts import POLICY, Past, draft
 from otagate.engine.jobs import as_job, parts_of
 from otagate.engine.ledger import Ledger
@@ -54,6 +55,7 @@ class Consultant:
         clock: Clock,
         policy_of: PolicyOf,
         quirk_of: QuirkOf,
+        cases: Cases,
     ) -> None:
         self._library = library
         self._offers = offers
@@ -63,6 +65,8 @@ class Consultant:
         self._clock = clock
         self._policy_of = policy_of
         self._quirk_of = quirk_of
+        self._cases = cases
+        cases.watch(self.post_all)
         self._owed: dict[DeviceId, None] = {}
         self._bell = asyncio.Event()
         ledger.watch(self._changed)
@@ -98,6 +102,7 @@ class Consultant:
             among,
             settings=self._policy_of(device),
             quirk=self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
+            casebook=self._cases.book,
             operator=operator,
             allow_downgrade=allow_downgrade,
             force=force,

@@ -25,7 +25,7 @@ class Controls:
         self._halt = tools.halt
         self._conductor = conductor
 
-    async def cancel(self, update_id: UpdateId, actor: str) -> Update:
+    async def cancel(self, update_id: UpdateId, actor: str, *, detail: str = "an operator cancelled it") -> Update:
         """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
 
         What another process carries out is stopped there first. Raises NotCancellable, NotInState, RadioUnavailable, UnknownUpdate, StoreUnavailable.
@@ -33,7 +33,7 @@ class Controls:
         if (known := await self._updates.get(update_id)).state in _ELSEWHERE:
             await self._conductor.stop(known)
         try:
-            update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail="an operator cancelled it", actor=actor)
+            update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail=detail, actor=actor)
         except IllegalTransition:
             found = await self._updates.get(update_id)
             if found.state is State.CANCELLED and known.state in _ELSEWHERE:

@@ -305,7 +305,14 @@ class Course:
         component = None if device is None else device.component(self.update.component)
         if component is not None:
             rate = component.rate if self._rate is None else self._rate
-            await self.tools.registry.proved(self.update.device, component.id, version=component.version, rate=rate)
+            await self.tools.registry.proved(
+                self.update.device, component.id, version=component.version, rate=rate, inner_format=self._inner_format()
+            )
+
+    def _inner_format(self) -> str | None:
+        with suppress(UnknownImage):
+            return None if self.update.image is None else self.tools.library.image(self.update.image).facts.inner_format
+        return None
 
     def _invites(self, letter: Letter | None) -> bool:
         """Whether now is the time to ask for the version: at every look, a device that sleeps when it is heard, any device that came back."""

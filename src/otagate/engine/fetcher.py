@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from otagate.engine.cases import Cases
 from otagate.engine.library import Library
 from otagate.engine.offers import Offers
 from otagate.model.devices import Device
@@ -48,10 +49,11 @@ class Postponed:
 class Fetcher:
     """Brings files here; what comes is checked by the library like any other file before anybody trusts it."""
 
-    def __init__(self, *, offers: Offers, library: Library, cache: ImageCache) -> None:
+    def __init__(self, *, offers: Offers, library: Library, cache: ImageCache, cases: Cases) -> None:
         self._offers = offers
         self._library = library
         self._cache = cache
+        self._cases = cases
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def provide(self, update: Update, device: Device | None) -> Ready | Rejected | Postponed:
@@ -69,8 +71,9 @@ class Fetcher:
         verdict = trust(image.facts, self._promised(update, image), sha256=image.sha256)
         component = None if device is None else device.component(update.component)
         if verdict.allowed and device is not None and component is not None:
-            fit = match(device, component, narrow(self._promised(update, image), image.facts))
-            verdict = fit if fit.decision == "refuse" else verdict
+            exact = replace(narrow(self._promised(update, image), image.facts), sha256=image.sha256)
+            fit = match(device, component, exact)
+            verdict = fit if fit.decision == "refuse" else self._cases.book.speaks(device, component, exact, override=update.override) or verdict
         if not verdict.allowed:
             return Rejected(code=verdict.code, detail=verdict.sentence)
         return Ready(image=image, detail=verdict.sentence)

@@ -228,6 +228,7 @@ def _release(image: Image) -> Release:
         target=facts.target,
         size=facts.size,
         sha256=image.sha256,
+        inner_format=facts.inner_format,
         hardware_min=facts.hardware_min,
         hardware_max=facts.hardware_max,
         destination=facts.destination,

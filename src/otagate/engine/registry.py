@@ -171,14 +171,16 @@ class Registry:
         await self._take(changed, "asked" if known.last_checked is None or _differs(changed, known) else None)
         return changed
 
-    async def proved(self, device_id: DeviceId, component_id: ComponentId, *, version: Version | None, rate: float | None) -> None:
+    async def proved(
+        self, device_id: DeviceId, component_id: ComponentId, *, version: Version | None, rate: float | None, inner_format: str | None = None
+    ) -> None:
         """An update of ours brought this version to a component, which told it, at so many bytes a second: what policy goes by from now on."""
         known = self._devices.get(device_id)
         before = None if known is None else known.component(component_id)
         if known is None or before is None:
             return
         floor = version if before.floor is None or (version is not None and version_key(version) > version_key(before.floor)) else before.floor
-        after = replace(before, floor=floor, rate=rate)
+        after = replace(before, floor=floor, rate=rate, inner_format=inner_format or before.inner_format)
         if after != before:
             components = tuple(after if each.id == component_id else each for each in known.components)
             await self._take(replace(known, components=components), "proved" if floor != before.floor else None)
@@ -365,6 +367,7 @@ def _component_better(told: Component, before: Component) -> Component:
         updatable=told.updatable if told.updatable is not None else before.updatable,
         floor=before.floor,
         rate=before.rate,
+        inner_format=before.inner_format,
     )
 
 

@@ -26,7 +26,7 @@ class Component:
     `updatable`: what the device itself says of that, None where it did not say.
 
     `floor` is the highest version that an update of ours brought here and the device then told; `rate` is what its transfers reached, in bytes a
-    second, as learned here.
+    second, as learned here; `inner_format` is what was inside of that image.
     """
 
     id: ComponentId
@@ -39,6 +39,7 @@ class Component:
     updatable: bool | None = None
     floor: Version | None = None
     rate: float | None = None
+    inner_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ class Quirk:
     `query_patience`: how long the query after it may take. `refusal_status`: the ZCL status of a Query Next Image Response that says no
     (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
     between blocks. `end_patience`: how long after the last block the end may take. `stray_end_status`: the status of the Default Response to an
-    Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs. `advisory`: why no
-    release is sent to it, a sentence. `by_type`: the quirk of single image types, which then holds in place of this one.
+    Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs.
+    `by_type`: the quirk of single image types, which then holds in place of this one.
     """
 
     block_limit: int | None = None
@@ -30,7 +30,6 @@ class Quirk:
     end_patience: float | None = None
     stray_end_status: int = 0x95
     tells_version: bool = True
-    advisory: str | None = None
     by_type: tuple[tuple[int, Quirk], ...] = ()
 
     def of_type(self, image_type: int | None) -> Quirk:

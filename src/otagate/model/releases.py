@@ -41,6 +41,7 @@ class Release:
     `target`. `region` is that of the radio (a Z-Wave image is made for one). `models` and `manufacturers` are a second key: where the source
     names some, a device that is none of them is refused. Releases with the same `bundle` are files of one: they are taken together, in the order
     of `step`. `file_version` is None for a stored file that does not say which version it holds. `alarm`: why nobody may take it as offered.
+    `inner_format`: what is inside, as `ImageFacts` has it, where the bytes are here.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Release:
     bundle: str | None = None
     step: int = 1
     sha256: Sha256 | None = None
+    inner_format: str | None = None
     hardware_min: int | None = None
     hardware_max: int | None = None
     destination: int | None = None

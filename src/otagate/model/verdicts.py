@@ -20,8 +20,9 @@ Guard = Literal[
     "awaiting_approval",
     "in_use",
     "interlock",
+    "quarantined",
 ]
-"""What an order may override one by one, by the word that an update would wait with; `force` overrides them all."""
+"""What an order may override one by one, by the word that an update would wait with; `force` overrides them all but `quarantined`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ def is_of(image: Release, offer: Release) -> bool:
 def _with_image(offer: Release, image: Release | None) -> Release:
     if image is None or offer.sha256 is not None:
         return offer
-    return replace(offer, sha256=image.sha256, size=image.size, file_name=offer.file_name or image.file_name)
+    return replace(offer, sha256=image.sha256, size=image.size, inner_format=image.inner_format, file_name=offer.file_name or image.file_name)
 
 
 def _kind(release: Release) -> tuple[object, ...]:

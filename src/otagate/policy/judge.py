@@ -16,6 +16,7 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
 from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import display_version, same_version, version_key
+from otagate.policy.casebook import EMPTY, LIFTED, Casebook
 from otagate.policy.match import match
 from otagate.policy.settings import PolicySettings
 
@@ -29,6 +30,7 @@ class _Case:
     release: Release
     settings: PolicySettings
     quirk: Quirk
+    casebook: Casebook
     operator: bool
     allow_downgrade: bool
     force: bool
@@ -51,6 +53,7 @@ def judge(
     *,
     settings: PolicySettings,
     quirk: Quirk = PLAIN,
+    casebook: Casebook = EMPTY,
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
@@ -58,7 +61,7 @@ def judge(
     named: bool = False,
     now: datetime | None = None,
 ) -> Verdict:
-    """Judge one release for one component; `quirk` is that of its image type.
+    """Judge one release for one component; `quirk` is that of its image type, `casebook` what is known against releases.
 
     `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
     `override` those that it names; neither overrides identity or direction. `allow_downgrade` allows an older version and nothing else. `named`: the
@@ -70,6 +73,7 @@ def judge(
         release=release,
         settings=settings,
         quirk=quirk,
+        casebook=casebook,
         operator=operator,
         allow_downgrade=allow_downgrade,
         force=force,
@@ -94,9 +98,7 @@ def _identity(case: _Case) -> Verdict | None:
 
 
 def _advisory(case: _Case) -> Verdict | None:
-    if case.quirk.advisory is None:
-        return None
-    return Verdict(decision="refuse", sentence=f"{case.quirk.advisory}.", reason="advisory", facts=_facts(case))
+    return case.casebook.warns(case.device, case.component, case.release)
 
 
 def _alarm(case: _Case) -> Verdict | None:
@@ -110,6 +112,10 @@ def _already_current(case: _Case) -> Verdict | None:
         return None
     sentence = f"The component runs {case.release.display_version} already."
     return Verdict(decision="refuse", sentence=sentence, code="already-current", facts=_facts(case))
+
+
+def _quarantine(case: _Case) -> Verdict | None:
+    return None if LIFTED in case.override else case.casebook.quarantines(case.release)
 
 
 def _downgrade(case: _Case) -> Verdict | None:
@@ -201,6 +207,7 @@ _RULES: tuple[_Rule, ...] = (
     _advisory,
     _alarm,
     _already_current,
+    _quarantine,
     _downgrade,
     _pin,
     _skip,

@@ -1,8 +1,8 @@
 """Does a release fit a component of a device? Identity only: no wishes of operators, and nothing here can be forced.
 
 First keys must be known and equal: protocol, and for Zigbee manufacturer code, image type and destination, for Z-Wave the product and the firmware
-target. Second keys (radio region, hardware version, running version, model, manufacturer name) refuse where they contradict; where the release names
-one that the device has not told, an operator must be asked.
+target. Second keys (radio region, hardware version, silicon, running version, model, manufacturer name) refuse where they contradict; where the
+release names one that the device has not told, an operator must be asked.
 """
 
 from __future__ import annotations
@@ -206,6 +206,14 @@ def _compare_names(key: str, wanted: tuple[str, ...], own: str | None) -> _Findi
     return None
 
 
+def _silicon(_: Device, component: Component, release: Release) -> _Finding | None:
+    """What runs on a chip is of one format for life: an image that proved to run here tells of which."""
+    own, other = component.inner_format, release.inner_format
+    if own is None or other is None or own == other:
+        return None
+    return _refusal(f"The image is {other} inside, and the one that the device took before was {own}: it is made for another chip.")
+
+
 _KEYS: tuple[_Key, ...] = (
     _updatable,
     _protocol,
@@ -216,6 +224,7 @@ _KEYS: tuple[_Key, ...] = (
     _target,
     _region,
     _hardware,
+    _silicon,
     _running_version,
     _model,
     _manufacturer,

@@ -12,6 +12,7 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
 from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import Version, display_version, same_version, version_key
+from otagate.policy.casebook import EMPTY, Casebook
 from otagate.policy.judge import judge
 from otagate.policy.match import concerns
 from otagate.policy.settings import PolicySettings
@@ -41,6 +42,7 @@ def choose(
     *,
     settings: PolicySettings,
     quirk: Quirk = PLAIN,
+    casebook: Casebook = EMPTY,
     operator: bool = False,
     allow_downgrade: bool = False,
     force: bool = False,
@@ -63,6 +65,7 @@ def choose(
         component,
         settings=settings,
         quirk=quirk,
+        casebook=casebook,
         operator=operator,
         allow_downgrade=allow_downgrade,
         force=force,

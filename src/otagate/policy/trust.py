@@ -47,6 +47,7 @@ def narrow(release: Release, image: ImageFacts) -> Release:
     highs = [bound for bound in (release.hardware_max, image.hardware_max) if bound is not None]
     return replace(
         release,
+        inner_format=image.inner_format,
         hardware_min=max(lows, default=None),
         hardware_max=min(highs, default=None),
         destination=release.destination if image.destination is None else image.destination,
