@@ -10,8 +10,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from otagate import quirks
+from otagate.accounts import repository, terms
 from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
-from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.bulletin import Bulletin
@@ -68,9 +68,8 @@ from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sessions.delegated import Patience as CloudPatience
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zwave_patience import Patience as ZwavePatience
-from otagate.sources import iotaap
 from otagate.sources.delegated import Delegate
-from otagate.sources.registry import DELEGATES, REGISTRY, Accounts, Terms
+from otagate.sources.registry import DELEGATES, REGISTRY, Accounts
 from otagate.stores.copies import CopyFolder
 from otagate.systemd import watchdog_period
 
@@ -301,7 +300,7 @@ class Parts:
     def clouds(self) -> Sequence[CloudFeed]:
         """The sources whose devices their own clouds update."""
         accounts = Accounts(pace=self.pace.waits.pace)
-        chosen = [(each, DELEGATES[each.type](_terms(each), accounts)) for each in self.settings.sources if each.type in DELEGATES]
+        chosen = [(each, DELEGATES[each.type](terms(each), accounts)) for each in self.settings.sources if each.type in DELEGATES]
         return [
             CloudFeed(delegate=delegate, type=each.type, talks=self.talks, clock=self.clock, tell=self._tell_devices) for each, delegate in chosen
         ]
@@ -327,11 +326,11 @@ class Parts:
         talks = self.talks
         if each.path is not None:
             talks = Talks(LocalFiles(folder=each.path.parent, http=self.http, cache=self.cache, clock=self.clock))
-        return ServiceFeed(source=REGISTRY[each.type](_terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
+        return ServiceFeed(source=REGISTRY[each.type](terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
 
     def _bound(self, each: SourceSettings) -> BoundFeed:
         return BoundFeed(
-            repository=_repository(each),
+            repository=repository(each),
             bindings={DeviceId(binding.device): binding.iotaap_device for binding in each.bindings or () if binding.device is not None},
             type=each.type,
             talks=self.talks,
@@ -491,29 +490,6 @@ class Parts:
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=self.clock,
         )
-
-
-def _terms(source: SourceSettings) -> Terms:
-    key = None if source.api_key_file is None else read_secret(source.api_key_file, at_least=1)
-    url = source.url if source.path is None else source.path.as_uri()
-    secret = "" if source.client_secret_file is None else read_secret(source.client_secret_file, at_least=1)
-    return Terms(
-        name=source.name,
-        url=url,
-        api=source.api or "auto",
-        api_key=key,
-        client_id=source.client_id or "",
-        client_secret=secret,
-        project_id=source.project_id or "",
-        device_ids=source.device_ids or (),
-    )
-
-
-def _repository(source: SourceSettings) -> iotaap.Iotaap:
-    password = "" if source.password_file is None else read_secret(source.password_file, at_least=1)
-    account = iotaap.Account(api_url=source.api_url or iotaap.API, email=source.email or "", password=password)
-    tokens = {each.iotaap_device: read_secret(each.token_file, at_least=1) for each in source.bindings or ()}
-    return iotaap.Iotaap(name=source.name, account=account, ota_url=source.ota_url or iotaap.OTA, tokens=tokens)
 
 
 def _status(radio: RadioSettings) -> RadioStatus:
