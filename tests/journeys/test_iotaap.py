@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from otagate.api.rendering import source_document
+from otagate.api.requests import RecordFilters
 from otagate.config import HubSettings
 from otagate.daemon import Pace, running
 from otagate.engine.views import OrderRequest
 from otagate.model.ids import DeviceId
-from otagate.sources.records import RecordQuery
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.services.iotaap import IotaapService
@@ -152,7 +152,7 @@ async def test_an_operator_publishes_an_image_to_a_device_that_then_takes_it_by_
         assert (view.device.protocol, view.components[0].component.version) == ("cloud", "1.0.1")
         log = await run.desk.log(update.id)
         assert [each.kind for each in log.items] == ["created", "delegated", "accepted", "rebooted", "version_matches"]
-        records = await run.desk.records("iotaap", RecordQuery())
+        records = await run.desk.records("iotaap", RecordFilters(device=DEVICE, order="desc").query())
         assert [(each.device, each.version) for each in records.items] == [(NATIVE, "1.0.1")]
 
 

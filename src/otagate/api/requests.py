@@ -162,7 +162,7 @@ class RecordFilters(Query):
     between.
 
     Tuya illume: `list` (to-be-updated, updating, record), `room_id`, `device_name`, `online`, `device_status`, `device_types`, `top_categories`,
-    `upgrade_status`. IoTaaP: `search_value`, `order_dir`.
+    `upgrade_status`. IoTaaP: `device` (the service's id of one), `order` (asc, desc).
     """
 
     list: Name | None = None
@@ -173,8 +173,8 @@ class RecordFilters(Query):
     device_types: Name | None = None
     top_categories: Name | None = None
     upgrade_status: Name | None = None
-    search_value: Name | None = None
-    order_dir: Name | None = None
+    device: Name | None = None
+    order: Name | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_RECORDS)] = MAX_RECORDS
     cursor: RecordCursor | None = None
 
