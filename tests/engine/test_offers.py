@@ -353,6 +353,38 @@ async def test_a_misconfigured_source_says_what_to_do_and_is_not_asked_again_unt
 
 
 @instantly
+async def test_what_waits_for_a_file_of_a_misconfigured_source_asks_nothing_of_it_until_it_is_mended() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        document = bench.services.documents[INDEX]
+        bench.services.documents[INDEX] = SourceMisconfigured("index: the service does not take the key: check api_key_file")
+        await hub.desk.refresh("index", actor="anna")
+        asked = len(bench.services.asked)
+        update = await order(hub)
+        await hub.pass_time(minutes=123)
+        assert len(bench.services.asked) == asked
+        (row,) = await bench.rows()
+        assert (row.attempts, row.reason) == (0, "source_unreachable")
+        bench.services.documents[INDEX] = document
+        await hub.desk.refresh("index", actor="anna")
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_the_last_answer_of_a_misconfigured_source_serves_a_day_and_no_longer_though_nobody_asks_again() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        bench.services.documents[INDEX] = SourceMisconfigured("index: the service does not take the key: check api_key_file")
+        await hub.desk.refresh("index", actor="anna")
+        await hub.pass_time(hours=23)
+        assert len(await hub.desk.offers(LAMP)) == 1
+        await hub.pass_time(hours=2)
+        assert not await hub.desk.offers(LAMP)
+
+
+@instantly
 async def test_a_service_that_could_not_be_reached_at_the_start_is_asked_again_long_before_its_period_ends() -> None:
     bench = offering()
     document, bench.services.documents[INDEX] = bench.services.documents[INDEX], SourceUnavailable("index: no connection")

@@ -17,7 +17,7 @@ from otagate.engine.library import Library
 from otagate.engine.pins import Pin, Pins
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
-from otagate.model.errors import ImageError, SourceBusy, SourceError, SourceRefused, UnknownImage
+from otagate.model.errors import ImageError, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, UnknownImage
 from otagate.model.ids import DeviceId, Sha256, iotaap_device_id
 from otagate.model.images import Image
 from otagate.model.releases import Fingerprint, Release
@@ -168,7 +168,7 @@ class BoundFeed:
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What lies there for this very device; whether it fits is for policy to say."""
         release = self._offers.get(self.bindings.get(device.id, ""))
-        if release is None:
+        if release is None or self.state.outlived(self.clock.now()):
             return []
         node = device.node
         if release.protocol != "zwave" or node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None:
@@ -182,6 +182,8 @@ class BoundFeed:
 
     async def fetch(self, release: Release) -> Stored:
         """Fetch a version again; other bytes than were pinned are an alarm. Raises SourceError, StoreUnavailable."""
+        if self.state.condition == "misconfigured":  # as with every source
+            raise SourceMisconfigured(self.state.sentence)
         device_id, _, version = (release.location or "").partition("/")
         async with self._turn:
             file = await self._fetched(device_id, version)

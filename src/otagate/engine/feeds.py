@@ -53,6 +53,10 @@ class FeedState:
         if condition == "ok":
             self.not_before, self.failures = None, 0
 
+    def outlived(self, now: datetime) -> bool:
+        """Whether what a source that fails said last is too old to serve, though nobody may have asked it again since."""
+        return self.condition != "ok" and self.last_success is not None and now - self.last_success > HARD_LIFE
+
     def failed(self, error: SourceError, *, serves_on: bool) -> None:
         """It could not be read. `serves_on`: what it said last is still offered, and told to be old."""
         old = f"; what it said at {self.last_success:%Y-%m-%d %H:%M} UTC serves on" if self.last_success is not None and serves_on else ""

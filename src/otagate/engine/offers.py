@@ -10,7 +10,7 @@ from otagate.engine.feeds import HARD_LIFE, FeedState, Offering, Publishing
 from otagate.engine.registry import Registry
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
-from otagate.model.errors import NotFound, SourceError
+from otagate.model.errors import NotFound, SourceError, SourceMisconfigured
 from otagate.model.ids import DeviceId, image_type_of, target_of
 from otagate.model.releases import Release
 from otagate.policy.match import plain_region
@@ -105,12 +105,14 @@ class ServiceFeed:
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What it offers for a component, by its kind; whether it fits is for policy to say."""
         question = question_of(device, component)
-        if question is None:
+        if question is None or self.state.outlived(self.clock.now()):
             return []
         return [each.release for each in self._offers if _is_for(each, question, component)]
 
     async def fetch(self, release: Release) -> Stored:
         """Fetch the file of a release that it offered, as served. Raises SourceError, StoreUnavailable."""
+        if self.state.condition == "misconfigured":  # whatever waits for its files: to ask again and again would mend nothing
+            raise SourceMisconfigured(self.state.sentence)
         return await self.talks.hold(self.source.service, self.source.fetch(release))
 
 
