@@ -35,7 +35,7 @@ from otagate_rig.services.zwave import ZwaveFile, ZwaveService, ZwaveUpdate
 OLD, NEW = 0x01000000, 0x01000001
 MAKERS = {"ikea": 0x117C, "sonoff": 0x1286}
 DEVICE = "5e1b57808711f904f5df4bad"
-SECRETS = ("device-token-1", "account-password-2", "service-key-3")
+SECRETS = ("device-token-1", "account-password-2", "service-key-3", "operator@example.org")
 MOST_CALLS = 30
 """Requests that one fault may make of one question and one file: no source asks in a loop."""
 
@@ -139,7 +139,7 @@ def _zwave_service() -> FakeService:
 
 
 def _iotaap(url: str) -> Sitter:
-    account = Account(api_url=f"{url}/v1", email="operator@example.org", password=SECRETS[1])
+    account = Account(api_url=f"{url}/v1", email=SECRETS[3], password=SECRETS[1])
     return Bound(Iotaap(account=account, ota_url=f"{url}/v1", tokens={DEVICE: SECRETS[0]}))
 
 
@@ -260,6 +260,8 @@ async def test_every_fault_is_told_in_bounded_time_without_a_loop_or_a_secret_an
         except SourceError as error:
             told.append(error)
         assert len(exam.service.asked) - before <= MOST_CALLS
+        if fault == "html":
+            assert "captive portal" in str(told[0])
         for error in told:
             assert "://" not in str(error)
             assert len(str(error)) < 400

@@ -22,6 +22,8 @@ METADATA_LIMIT = 8 << 20
 IMAGE_LIMIT = 16 << 20
 """Bytes of the largest file that is fetched where nothing smaller was promised."""
 
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+
 Signer = Callable[[datetime, str], Mapping[str, str]]
 """Headers that prove who asks, made from the time and a nonce at the moment of sending."""
 
@@ -117,6 +119,8 @@ class Response:
     def json(self) -> Any:
         """The body as JSON. Raises SourceUnintelligible for another content type (a login page of a hotel's network), and for what does not parse."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in _PAGES or self._is_page():
+            raise self._page()
         if kind != "application/json" and not kind.endswith("+json"):
             raise SourceUnintelligible(f"{self.label}: the answer is {kind[:60] or 'of no type'!r}, not application/json")
         return self.json_of_any_type()
@@ -128,7 +132,17 @@ class Response:
         except RecursionError:
             raise SourceUnintelligible(f"{self.label}: the JSON of the answer is nested too deep") from None
         except ValueError as error:
+            if self._is_page():
+                raise self._page() from None
             raise SourceUnintelligible(f"{self.label}: the answer is no JSON: {error!s:.120}") from None
+
+    def _is_page(self) -> bool:
+        return self.body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+
+    def _page(self) -> SourceUnintelligible:
+        return SourceUnintelligible(
+            f"{self.label}: the answer is a web page, not JSON: check the url, and whether this network wants a login first (a captive portal)"
+        )
 
 
 def _refuse_constant(name: str) -> None:
