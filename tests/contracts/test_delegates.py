@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -108,15 +109,22 @@ async def test_an_update_is_offered_ordered_and_watched_to_its_end(kind: str, tm
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_every_fault_is_a_source_error_in_bounded_time_and_tells_no_secret(kind: str, tmp_path: Path, fault: str) -> None:
+async def test_every_fault_is_a_source_error_in_bounded_time_and_tells_no_secret(
+    kind: str, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as logs:
         async with sitting(kind, tmp_path, whole=1.0) as exam:
+            await exam.look()
+            token = exam.account.token
+            assert token is not None
             exam.service.fault = fault
             with pytest.raises(SourceError) as caught:
                 async with asyncio.timeout(30):
                     await exam.look()
     assert "://" not in str(caught.value)
-    assert SECRET not in f"{caught.value} {logs}"
+    shown = f"{caught.value} {logs}" + "".join(each.getMessage() for each in caplog.records if each.name != "aiohttp.access")
+    assert not [each for each in (SECRET, token.access, token.refresh) if each in shown]
     assert len(str(caught.value)) < 400
 
 
@@ -158,6 +166,16 @@ async def test_a_used_up_quota_is_waited_for(kind: str, tmp_path: Path) -> None:
         with pytest.raises(SourceBusy) as caught:
             await exam.look()
         assert caught.value.until is not None
+
+
+@pytest.mark.parametrize("number", [1110, 1111, 1113, 1199])
+async def test_a_cloud_that_was_asked_too_often_is_left_alone_for_a_while(kind: str, tmp_path: Path, number: int) -> None:
+    async with sitting(kind, tmp_path, TuyaService(refusal=number)) as exam:
+        with pytest.raises(SourceBusy, match=f"{number}.*too many calls") as caught:
+            await exam.look()
+        assert caught.value.until is not None
+        exam.service.refusal = None
+        assert await exam.look()
 
 
 @pytest.mark.parametrize("order", ["dropped", "lost"])

@@ -43,8 +43,9 @@ class _No(Exception):
 class TuyaService(FakeService):
     """A data centre with one project and its devices.
 
-    `token_life` in seconds; `ahead`: its clock is so many seconds before ours. `quota`: calls until it is used up, None for no end. `parameters`:
-    where GET parameters are looked for. `as_text`: every value of an answer is text, as in the document's samples. `shape`: of the firmware of a
+    `token_life` in seconds; `ahead`: its clock is so many seconds before ours. `quota`: calls until it is used up, None for no end.
+    `refusal`: the number that every call with a token is refused with, as 1110 where it came too often. `parameters`: where GET parameters are
+    looked for. `as_text`: every value of an answer is text, as in the document's samples. `shape`: of the firmware of a
     device. `orders` are the devices of every order that came, and `ordered` is set by the first. `order`: what becomes of one: `ok` (true), `false`
     (begun, and told false), `ignored` (not begun, and told false), `dropped` (begun, and the connection is lost), `lost` (the connection is lost
     before it is read), `held` (begun, and never answered).
@@ -57,6 +58,7 @@ class TuyaService(FakeService):
     token_life: int = 7_200
     ahead: float = 0.0
     quota: int | None = None
+    refusal: int | None = None
     parameters: Literal["query", "body"] = "query"
     as_text: bool = False
     shape: Literal["list", "one", "envelope"] = "list"
@@ -135,7 +137,13 @@ class TuyaService(FakeService):
             raise _No(1002, "access_token is null")
         if with_token and self._tokens.get(given, 0.0) <= now:
             raise _No(1010, "token invalid")
-        if with_token and self.quota is not None:
+        if with_token:
+            self._ration()
+
+    def _ration(self) -> None:
+        if self.refusal is not None:
+            raise _No(self.refusal, "refused")
+        if self.quota is not None:
             if self.quota <= 0:
                 raise _No(28841004, "the quota of the trial edition is used up")
             self.quota -= 1
