@@ -47,7 +47,7 @@ async def server(talk: Talk, *, port: int = 0) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/", accept)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)  # a hub that is still connected would hold it for a minute
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
