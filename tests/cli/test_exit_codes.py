@@ -64,6 +64,7 @@ CASES = {
     "reattach": Case(done=("zigbee0",), usage=("other",), fails=("reattach", FULL)),
     "halt": Case(done=("--because", "smoke"), usage=("--because", "two\nlines"), fails=("halt", FULL)),
     "sources": Case(done=("--refresh", "directory"), usage=("--refresh", "other"), fails=("refresh", FULL)),
+    "windows": Case(done=(), usage=("night",)),
     "records": Case(done=("directory",), usage=("other",)),
     "rollouts list": Case(done=(), usage=("x",)),
     "rollouts show": Case(done=("r000001",), usage=("r9",)),

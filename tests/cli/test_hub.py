@@ -23,6 +23,14 @@ async def test_radios_and_sources_are_listed(hall: Hall) -> None:
     assert (await at(hall, "sources", "--json")).document == await hall.json("GET", "/api/v1/sources")
 
 
+async def test_windows_are_listed_with_their_openings_to_come(hall: Hall) -> None:
+    outcome = await at(hall, "windows")
+    (line,) = [each for each in outcome.out.splitlines() if "night" in each]
+    assert "now" in line
+    assert "pause" in line
+    assert (await at(hall, "windows", "--json")).document == await hall.json("GET", "/api/v1/windows")
+
+
 async def test_a_source_is_read_again(hall: Hall) -> None:
     assert (await at(hall, "sources", "--refresh", "directory")).code == 0
     assert hall.desk.orders == [("refresh", "directory", "token:admin")]

@@ -76,6 +76,15 @@ async def halt(
 
 
 @command(app)
+async def windows(session: Session) -> Exit:
+    """List the windows in which updates may use the air, with their openings to come."""
+    items = await session.client.items("windows")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.windows(session.console, items))
+    return Exit.DONE
+
+
+@command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
     """Try a radio again that was left alone.
 

@@ -165,6 +165,20 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def windows(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Windows, with one line for each opening to come."""
+    made = table(console, "Window", "Open", "Opens", "Closes", "At its end")
+    for each in items:
+        for row, opening in enumerate(each["openings"]):
+            now = each["open"] and row == 0
+            made.add_row(
+                cell(each["name"]), cell("now" if now else None), *(cell(moment(opening[key])) for key in ("begins", "ends")), cell(opening["at_end"])
+            )
+        if not each["openings"]:
+            made.add_row(cell(each["name"]), cell("never again"), cell(None), cell(None), cell(None))
+    return made
+
+
 def records(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """What a service itself recorded."""
     made = table(console, "Device", "Name", "Status", "Version", "When", "Detail")
