@@ -24,7 +24,7 @@ def _smallest(count: int) -> list[RealImage]:
     return sorted(images, key=lambda each: len(each.bytes))[:count]
 
 
-async def _update_all(tmp_path: Path, images: list[bytes], loss: float) -> None:
+async def _update_all(tmp_path: Path, images: list[bytes], loss: float, stack: str) -> None:
     headers = [read_header(each) for each in images]
     specs = [
         DeviceSpec(
@@ -37,11 +37,12 @@ async def _update_all(tmp_path: Path, images: list[bytes], loss: float) -> None:
         )
         for number, header in enumerate(headers)
     ]
-    async with journey(tmp_path, *specs, images=images, air=AirSettings(speedup=None, timers=400, seed=7), radio={"parallel": 4}) as run:
+    air = AirSettings(speedup=None, timers=400, seed=7)
+    async with journey(tmp_path, *specs, images=images, stack=stack, air=air, radio={"parallel": 4}) as run:
         for spec in specs:
             await told(run.desk, spec.ieee)
-        air = run.rig.network.air
-        air.settings = dataclasses.replace(air.settings, loss=loss)  # from here on: an interview is not what is tried
+        medium = run.rig.network.air
+        medium.settings = dataclasses.replace(medium.settings, loss=loss)  # from here on: an interview is not what is tried
         updates = {spec.ieee: await ordered(run.desk, spec.ieee) for spec in specs}
         for spec, header, image in zip(specs, headers, images, strict=True):
             update = await ended(run.desk, updates[spec.ieee], within=500)
@@ -51,17 +52,21 @@ async def _update_all(tmp_path: Path, images: list[bytes], loss: float) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("loss", LOSSES)
-async def test_three_real_images_reach_their_devices_byte_for_byte(tmp_path: Path, loss: float) -> None:
+@pytest.mark.parametrize(
+    ("stack", "loss"),
+    [*(("znp", each) for each in LOSSES), *(pytest.param("ezsp", each, marks=[] if each == max(LOSSES) else pytest.mark.night) for each in LOSSES)],
+)
+async def test_three_real_images_reach_their_devices_byte_for_byte(tmp_path: Path, stack: str, loss: float) -> None:
     images = _smallest(3)
     if not images:
         pytest.skip("no real images: set OTAGATE_TEST_DATA")
-    await _update_all(tmp_path, [each.bytes for each in images], loss)
+    await _update_all(tmp_path, [each.bytes for each in images], loss, stack)
 
 
 @pytest.mark.night
 @pytest.mark.asyncio
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("image", ALL)
-async def test_every_real_image_reaches_its_device_byte_for_byte(tmp_path: Path, image: Any, loss: float) -> None:
-    await _update_all(tmp_path, [image.bytes], loss)
+async def test_every_real_image_reaches_its_device_byte_for_byte(tmp_path: Path, image: Any, stack: str, loss: float) -> None:
+    await _update_all(tmp_path, [image.bytes], loss, stack)

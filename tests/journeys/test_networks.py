@@ -15,6 +15,7 @@ import pytest
 
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import NetworkIdentity
+from otagate_rig.ezsp import EzspNcp
 from otagate_rig.network import Network
 from otagate_rig.rig import COORDINATOR_IEEE, Rig, Stack
 from otagate_rig.spec import DeviceSpec
@@ -26,25 +27,29 @@ FAST = AirSettings(speedup=None)
 
 
 @asynccontextmanager
-async def _stick(network: NetworkIdentity | None, *, ieee: int = COORDINATOR_IEEE) -> AsyncIterator[ZnpNcp]:
+async def _stick(stack: Stack, network: NetworkIdentity | None, *, ieee: int = COORDINATOR_IEEE) -> AsyncIterator[ZnpNcp | EzspNcp]:
     """Another coordinator, far from the devices of the rig."""
-    async with Network([], air=FAST, identity=network) as air, ZnpNcp(air, ieee=ieee, network=network) as ncp:
+    made = ZnpNcp if stack == "znp" else EzspNcp
+    async with Network([], air=FAST, identity=network) as air, made(air, ieee=ieee, network=network) as ncp:
         yield ncp
 
 
-def _untouched(ncp: ZnpNcp) -> bool:
+def _untouched(ncp: ZnpNcp | EzspNcp) -> bool:
+    if isinstance(ncp, EzspNcp):  # a host of it begins with a reset
+        return ncp.counters.token_writes == ncp.counters.network_settings_writes == ncp.counters.formations == 0
     counters = ncp.counters
     return counters.nvram_writes == counters.network_settings_writes == counters.formations == 0 and counters.resets == 1  # its own, at power-up
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
 @pytest.mark.parametrize("other", ["another network", "another stick", "an empty stick"])
-async def test_another_network_behind_the_same_path_is_refused_and_nothing_is_written(tmp_path: Path, other: str) -> None:
+async def test_another_network_behind_the_same_path_is_refused_and_nothing_is_written(tmp_path: Path, stack: Stack, other: str) -> None:
     link = tmp_path / "stick"
-    async with journey(tmp_path, images=[], link=link) as run:
+    async with journey(tmp_path, images=[], link=link, stack=stack) as run:
         now = await last_number(run.hub)
         identity = {"another network": FOREIGN, "another stick": run.rig.ncp.network, "an empty stick": None}[other]
-        async with _stick(identity, ieee=COORDINATOR_IEEE + (other == "another stick")) as wrong:
+        async with _stick(stack, identity, ieee=COORDINATOR_IEEE + (other == "another stick")) as wrong:
             run.rig.port.unplug()
             run.rig.port.swap(wrong)
             await run.rig.port.plug()
@@ -60,8 +65,9 @@ async def test_another_network_behind_the_same_path_is_refused_and_nothing_is_wr
 
 
 @pytest.mark.asyncio
-async def test_an_empty_stick_is_left_empty_unless_forming_is_asked_for(tmp_path: Path) -> None:
-    async with Rig(formed=False, air=FAST) as rig:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_an_empty_stick_is_left_empty_unless_forming_is_asked_for(tmp_path: Path, stack: Stack) -> None:
+    async with Rig(stack=stack, formed=False, air=FAST) as rig:
         async with hub_on(rig, tmp_path / "state") as hub:
             told_so = await radio_is(hub.desk, "retrying")
             assert "`network: form`" in str(told_so.data["sentence"])
@@ -92,12 +98,13 @@ async def test_an_empty_stick_is_formed_where_that_is_asked_for_and_belongs_to_t
 
 
 @pytest.mark.asyncio
-async def test_no_network_is_formed_where_the_database_knows_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_no_network_is_formed_where_the_database_knows_one(tmp_path: Path, stack: Stack) -> None:
     link, state = tmp_path / "stick", tmp_path / "state"
-    async with journey(tmp_path, link=link) as run:
+    async with journey(tmp_path, link=link, stack=stack) as run:
         await told(run.desk)
     (state / f"zigbee-{RADIO}.pin.json").unlink()  # so that only the database remembers
-    async with Rig(formed=False, air=FAST, link=link) as empty, hub_on(empty, state, network="form") as hub:
+    async with Rig(stack=stack, formed=False, air=FAST, link=link) as empty, hub_on(empty, state, network="form") as hub:
         refused = await radio_is(hub.desk, "wrong_network")
         assert "knows a network with 1 device: " in str(refused.data["sentence"])
         assert _untouched(empty.ncp)
@@ -190,9 +197,14 @@ def _mt(command: str, payload: bytes) -> bytes:
     return b"\xfe" + body + bytes((functools.reduce(operator.xor, body),))
 
 
-ANSWER = _mt("6101", b"\x79\x01")  # to a SYS_PING that was not ours
-INDICATION = _mt("45c4", b"\x34\x12\x00")  # a route to a device of a network that runs
-BOOT = _mt("4180", b"\x00\x02\x01\x02\x07\x01")
+_ASH_DATA, _ASH_ACK, _ASH_RSTACK = (bytes.fromhex(each) for each in ("254221a8587e", "8160597e", "1ac1020b0a527e"))
+
+ANSWER = {"znp": _mt("6101", b"\x79\x01"), "ezsp": _ASH_DATA + _ASH_ACK}  # to a SYS_PING that was not ours; to a frame that was not ours
+INDICATION = {"znp": _mt("45c4", b"\x34\x12\x00"), "ezsp": _ASH_DATA}  # of a network that runs
+BOOT = {"znp": _mt("4180", b"\x00\x02\x01\x02\x07\x01"), "ezsp": _ASH_RSTACK}
+RUBBISH = dict.fromkeys(("znp", "ezsp"), b"\x00\x17rubbish")
+NOTHING = dict.fromkeys(("znp", "ezsp"), b"")
+FIRST_WORD = {"znp": bytes.fromhex("fe002101"), "ezsp": b""}  # SYS_PING; what bellows says depends on whether it heard of a reset
 
 
 class _SharedLine:
@@ -225,10 +237,11 @@ async def shared(says: bytes) -> AsyncIterator[tuple[_SharedLine, str]]:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("says", [ANSWER, INDICATION, b"\x00\x17rubbish"], ids=["an answer", "an indication", "rubbish"])
-async def test_a_coordinator_that_another_program_drives_gets_no_byte_from_us(tmp_path: Path, says: bytes) -> None:
-    async with shared(says) as (line, path):
-        async with hub_at(path, tmp_path / "state") as hub:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+@pytest.mark.parametrize("says", [ANSWER, INDICATION, RUBBISH], ids=["an answer", "an indication", "rubbish"])
+async def test_a_coordinator_that_another_program_drives_gets_no_byte_from_us(tmp_path: Path, stack: str, says: dict[str, bytes]) -> None:
+    async with shared(says[stack]) as (line, path):
+        async with hub_at(path, tmp_path / "state", type=stack) as hub:
             off = await radio_is(hub.desk, "in_use")
             assert "another program drives" in str(off.data["sentence"])
             await hub.desk.reattach(RADIO, actor="test")
@@ -237,14 +250,15 @@ async def test_a_coordinator_that_another_program_drives_gets_no_byte_from_us(tm
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("says", [b"", BOOT], ids=["nothing", "that it has started"])
-async def test_a_silent_coordinator_is_listened_to_before_it_hears_a_byte(tmp_path: Path, says: bytes) -> None:
-    async with shared(says) as (line, path), hub_at(path, tmp_path / "state", pace=10):
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+@pytest.mark.parametrize("says", [NOTHING, BOOT], ids=["nothing", "that it has started"])
+async def test_a_silent_coordinator_is_listened_to_before_it_hears_a_byte(tmp_path: Path, stack: str, says: dict[str, bytes]) -> None:
+    async with shared(says[stack]) as (line, path), hub_at(path, tmp_path / "state", pace=10, type=stack):
         async with asyncio.timeout(60):
             await line.spoken_to.wait()
         assert line.heard[0] == b""
         assert line.lasted[0] >= 0.3  # 3 s, ten times faster
-        assert line.heard[1].startswith(b"\xfe\x00\x21\x01")  # SYS_PING
+        assert line.heard[1].startswith(FIRST_WORD[stack])
 
 
 def _left_running(folder: Path) -> Path:
@@ -255,15 +269,17 @@ def _left_running(folder: Path) -> Path:
 
 
 @pytest.mark.asyncio
-async def test_the_network_that_a_killed_hub_left_running_may_be_heard(tmp_path: Path) -> None:
-    async with shared(INDICATION) as (line, path), hub_at(path, _left_running(tmp_path / "state")):
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_the_network_that_a_killed_hub_left_running_may_be_heard(tmp_path: Path, stack: str) -> None:
+    async with shared(INDICATION[stack]) as (line, path), hub_at(path, _left_running(tmp_path / "state"), type=stack):
         async with asyncio.timeout(60):
             await line.spoken_to.wait()
         assert line.heard[0] == b""
 
 
 @pytest.mark.asyncio
-async def test_another_host_is_noticed_even_where_a_killed_hub_left_its_network_running(tmp_path: Path) -> None:
-    async with shared(INDICATION + ANSWER) as (line, path), hub_at(path, _left_running(tmp_path / "state")) as hub:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_another_host_is_noticed_even_where_a_killed_hub_left_its_network_running(tmp_path: Path, stack: str) -> None:
+    async with shared(INDICATION[stack] + ANSWER[stack]) as (line, path), hub_at(path, _left_running(tmp_path / "state"), type=stack) as hub:
         await radio_is(hub.desk, "in_use")
         assert line.heard == [b""]

@@ -29,9 +29,10 @@ IMAGE = image_of(20_000)
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_transfer_is_aborted_on_the_device(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_cancelled_transfer_is_aborted_on_the_device(tmp_path: Path, stack: str) -> None:
     image = image_of(60_000)
-    async with journey(tmp_path, images=[image]) as run:
+    async with journey(tmp_path, images=[image], stack=stack) as run:
         update = await run.order()
         await reached(run.device(), 0.1)
         await run.desk.cancel(update, actor="test")
@@ -43,8 +44,9 @@ async def test_a_cancelled_transfer_is_aborted_on_the_device(tmp_path: Path) -> 
 
 
 @pytest.mark.asyncio
-async def test_a_component_has_one_update_at_a_time(tmp_path: Path) -> None:
-    async with journey(tmp_path, images=[image_of(60_000)]) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_component_has_one_update_at_a_time(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, images=[image_of(60_000)], stack=stack) as run:
         update = await run.order()
         await state_is(run.desk, update, "transferring")
         second = await run.desk.order(OrderRequest(devices=(device_id(IEEE),)), actor="test")
@@ -54,9 +56,10 @@ async def test_a_component_has_one_update_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_image_for_another_device_is_never_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_an_image_for_another_device_is_never_sent(tmp_path: Path, stack: str) -> None:
     foreign = image_of(2_000, manufacturer=0x1190)
-    async with journey(tmp_path, images=[foreign]) as run:
+    async with journey(tmp_path, images=[foreign], stack=stack) as run:
         await told(run.desk)
         (stored,) = await run.desk.images()
         refused = await run.desk.order(OrderRequest(devices=(device_id(IEEE),), image=Sha256(stored.sha256), force=True), actor="test")
@@ -66,8 +69,9 @@ async def test_an_image_for_another_device_is_never_sent(tmp_path: Path) -> None
 
 
 @pytest.mark.asyncio
-async def test_a_device_that_is_switched_off_does_not_hold_up_the_other(tmp_path: Path) -> None:
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE), images=[IMAGE]) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_device_that_is_switched_off_does_not_hold_up_the_other(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE), images=[IMAGE], stack=stack) as run:
         await told(run.desk, IEEE)
         await told(run.desk, OTHER_IEEE)
         run.device(IEEE).power_off()

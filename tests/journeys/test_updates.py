@@ -56,17 +56,19 @@ async def test_a_radio_of_any_zigpy_library_is_driven_through_its_public_interfa
 
 
 @pytest.mark.asyncio
-async def test_no_device_is_notified_before_there_is_anything_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_no_device_is_notified_before_there_is_anything_for_it(tmp_path: Path, stack: str) -> None:
     """Some devices query without an end once they were notified, and zigpy notifies every device at its interview."""
-    async with journey(tmp_path) as run:
+    async with journey(tmp_path, stack=stack) as run:
         await told(run.desk)
         assert run.device().counters.notifies == 0
         assert run.device().counters.queries == 0
 
 
 @pytest.mark.asyncio
-async def test_a_device_that_asks_by_itself_is_told_that_there_is_nothing_and_is_known_from_then_on(tmp_path: Path) -> None:
-    async with journey(tmp_path, DeviceSpec(ieee=IEEE, hardware_version=7)) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_device_that_asks_by_itself_is_told_that_there_is_nothing_and_is_known_from_then_on(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, hardware_version=7), stack=stack) as run:
         await told(run.desk)
         run.device().check_for_image()
         asked = await fact(run.desk, lambda each: each.kind == "asked")
@@ -78,11 +80,12 @@ async def test_a_device_that_asks_by_itself_is_told_that_there_is_nothing_and_is
 
 
 @pytest.mark.asyncio
-async def test_a_sleeping_device_is_notified_when_it_wakes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_sleeping_device_is_notified_when_it_wakes(tmp_path: Path, stack: str) -> None:
     """Nothing reaches it when the update begins; what it says later, by itself, is the moment to tell it."""
     image = image_of(2_000)
     sleeper = DeviceSpec(ieee=IEEE, kind=DeviceKind.SLEEPY, poll_interval=1.0, behaviours=Behaviours(checks_in=300.0))
-    async with journey(tmp_path, sleeper, images=[image]) as run:
+    async with journey(tmp_path, sleeper, images=[image], stack=stack) as run:
         await told(run.desk)
         run.device().power_off()  # not even its parent's queue will reach it
         update = await run.order()
