@@ -27,6 +27,7 @@ from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch
+from otagate.radios.questions import Questions
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
 from otagate.sessions import ota_frames as ota
@@ -61,6 +62,7 @@ class ZigbeeRadio:
         self._fast: stacks.FastPath | None = None
         self._slow_because = ""
         self._interviews = Interviews(pause=settings.interview_pause)
+        self._questions = Questions(settings.name)
 
     @property
     def name(self) -> RadioName:
@@ -87,6 +89,7 @@ class ZigbeeRadio:
             await self._serve(app)
         finally:
             self._app = None
+            self._questions.end()
             self._detach()
             self._interviews.part()
             self._switchboard.part()
@@ -173,10 +176,11 @@ class ZigbeeRadio:
             if not peer.device.initializing:
                 peer.device.schedule_initialize()
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
-        with in_our_words(failing(f"radio {self.name} could not ask {device}")):
-            told = await read_components(peer.device)
-            if describe(peer.device, self.name).power == "battery":
-                await read_battery(peer.device)
+        async with self._questions.asking():
+            with in_our_words(failing(f"radio {self.name} could not ask {device}")):
+                told = await read_components(peer.device)
+                if describe(peer.device, self.name).power == "battery":
+                    await read_battery(peer.device)
         components = [each for each in told if each.image_type is not None]
         if len(components) < len(told):
             asked = await self.notify(device)  # a client without the attributes
@@ -185,8 +189,9 @@ class ZigbeeRadio:
 
     async def is_on(self, device: DeviceId) -> bool | None:
         """See `ports.Observant.is_on`."""
-        with in_our_words(failing(f"radio {self.name} could not ask {device}")):
-            return await read_switch(self._peer(device).device)
+        async with self._questions.asking():
+            with in_our_words(failing(f"radio {self.name} could not ask {device}")):
+                return await read_switch(self._peer(device).device)
 
     async def notify(self, device: DeviceId) -> Component:
         """See `ports.Radio.notify`."""
