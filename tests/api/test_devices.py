@@ -154,13 +154,14 @@ async def test_names_from_devices_arrive_as_they_are(hall: Hall) -> None:
 # --- what operators say of a device -----------------------------------------------------------------------------------------------------------
 
 PATH = f"/api/v1/devices/{LAMP}"
+POLICY: dict[str, Any] = {"default": "never", "retries": 1, "channel": "beta", "cooldown": "36h", "battery_floor": 30}
 SAID = {
     "name": "Desk",
     "room": "Office",
     "groups": ["hall", "lights"],
     "pin": 0x0102_0509,
     "skipped": [1, 2],
-    "policy": {"default": "never", "retries": 1},
+    "policy": POLICY,
 }
 
 
@@ -190,9 +191,12 @@ async def test_what_is_given_is_taken_and_the_rest_stays(hall: Hall) -> None:
         ({"skipped": None}, {"skipped": []}),
         ({"policy": None}, {"policy": None}),
         ({"policy": {}}, {}),
-        ({"policy": {"retries": None}}, {"policy": {"default": "never", "retries": None}}),
-        ({"policy": {"default": None, "retries": None}}, {"policy": None}),
-        ({"policy": {"default": "automatic"}}, {"policy": {"default": "automatic", "retries": 1}}),
+        ({"policy": {"retries": None}}, {"policy": POLICY | {"retries": None}}),
+        ({"policy": {"channel": None, "cooldown": None}}, {"policy": POLICY | {"channel": None, "cooldown": None}}),
+        ({"policy": dict.fromkeys(POLICY)}, {"policy": None}),
+        ({"policy": {"default": "automatic"}}, {"policy": POLICY | {"default": "automatic"}}),
+        ({"policy": {"cooldown": "0s", "battery_floor": 0}}, {"policy": POLICY | {"cooldown": "0d", "battery_floor": 0}}),
+        ({"policy": {"cooldown": "48h"}}, {"policy": POLICY | {"cooldown": "2d"}}),
     ],
 )
 async def test_null_clears_and_an_object_is_merged(hall: Hall, patch: dict[str, Any], after: dict[str, Any]) -> None:
@@ -228,6 +232,12 @@ async def test_a_merge_patch_may_say_what_it_is(hall: Hall) -> None:
         ({"policy": {"default": "sometimes"}}, "policy.default"),
         ({"policy": {"retries": 21}}, "policy.retries"),
         ({"policy": {"window": "night"}}, "policy.window"),
+        ({"policy": {"channel": "nightly"}}, "policy.channel"),
+        ({"policy": {"cooldown": 14}}, "policy.cooldown"),
+        ({"policy": {"cooldown": "a while"}}, "policy.cooldown"),
+        ({"policy": {"cooldown": "367d"}}, "policy.cooldown"),
+        ({"policy": {"battery_floor": 101}}, "policy.battery_floor"),
+        ({"policy": {"battery_floor": -1}}, "policy.battery_floor"),
     ],
 )
 async def test_a_bad_patch_is_refused_by_field_and_changes_nothing(hall: Hall, patch: dict[str, Any], field: str) -> None:

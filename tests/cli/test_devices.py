@@ -130,6 +130,14 @@ async def test_what_was_said_is_taken_back(hall: Hall) -> None:
     assert (now["name"], now["room"], now["pin"], now["policy"]) == ("LCT001", None, None, None)
 
 
+async def test_channel_cooldown_and_battery_floor_are_said_of_one_device_and_taken_back(hall: Hall) -> None:
+    outcome = await at(hall, "set", LAMP, "--channel", "beta", "--cooldown", "7d", "--battery-floor", "30")
+    assert "channel beta, cooldown 7d, battery_floor 30" in outcome.out
+    outcome = await at(hall, "set", LAMP, "--channel", "rules", "--cooldown", "rules", "--battery-floor", "-1", "--json")
+    assert outcome.document["items"][0]["policy"] is None
+    assert (await at(hall, "set", LAMP, "--cooldown", "soon")).code == 2
+
+
 async def test_several_devices_are_grouped_at_once_and_none_shares_a_name(hall: Hall) -> None:
     outcome = await at(hall, "set", LAMP, PLUG, "--group", "hall", "--json")
     assert [each["groups"] for each in outcome.document["items"]] == [["hall"], ["hall"]]

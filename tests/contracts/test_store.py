@@ -110,7 +110,7 @@ def a_full_device() -> Device:
         skipped=(1, 2, 3),
         room="Küche",
         groups=("hall", "lights"),
-        policy=PolicyOverride(default="automatic", retries=0),
+        policy=PolicyOverride(default="automatic", retries=0, channel="beta", cooldown=timedelta(hours=36), battery_floor=0),
         components=components,
     )
 

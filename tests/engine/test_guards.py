@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import SourceUnavailable
 from otagate.model.ids import DeviceId
@@ -151,6 +152,22 @@ async def test_a_lamp_that_is_on_is_left_alone_until_it_is_off() -> None:
 
 
 # --- batteries and versions ------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_a_battery_floor_that_an_operator_gives_one_device_lets_it_begin() -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True, battery=40)}, settings=AT_ONCE, mode="automatic")
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.ask(LAMP, OLD)
+        await hub.pass_time(minutes=1)
+        (waiting,) = await bench.rows()
+        assert waiting.reason == "battery_low"
+        await hub.desk.amend(LAMP, DevicePatch(policy=PolicyPatch(battery_floor=40)), actor="anna")
+        await hub.pass_time(minutes=5)
+        hub.radio.ask(LAMP, OLD)
+        assert (await hub.until_ended(waiting.id)).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize(("percent", "reason"), [(40, "battery_low"), (None, "battery_unknown")])

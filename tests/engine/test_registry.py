@@ -286,6 +286,18 @@ async def test_what_an_operator_says_is_on_disk_and_told_with_who_said_it() -> N
 
 
 @instantly
+async def test_the_journal_tells_the_policy_of_a_device_in_the_words_of_the_configuration_and_it_outlives_a_restart() -> None:
+    book = Book()
+    await book.registry.found(found())
+    patch = PolicyPatch(default="never", channel="beta", cooldown=timedelta(hours=36), battery_floor=30)
+    said = await book.registry.amend(LAMP, DevicePatch(policy=patch), actor="anna")
+    assert dict((await book.facts())[-1].data) == {"policy": "default never, channel beta, cooldown 36h, battery_floor 30"}
+    again = Book(book.disk)
+    await again.registry.load()
+    assert again.registry.device(LAMP) == said
+
+
+@instantly
 async def test_what_an_operator_said_outlives_every_interview() -> None:
     book = Book()
     await book.registry.found(found(name="Plug", model="Plug"))

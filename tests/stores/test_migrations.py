@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from otagate.model.devices import PolicyOverride
 from otagate.model.errors import StoreCorrupt, StoreError
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
@@ -85,6 +88,18 @@ async def test_updates_and_devices_of_the_second_schema_are_as_they_were_and_can
         with pytest.raises(StoreError, match="CHECK"):
             async with store.transaction():
                 await store.write(f"UPDATE updates SET {lie} WHERE id = 'u1'")
+    await store.close()
+
+
+async def test_a_policy_that_was_stored_before_it_had_all_of_its_keys_is_read_and_leaves_the_others_to_the_rules(tmp_path: Path) -> None:
+    await (await open_sqlite_file(tmp_path / NAME, load_migrations()[:2])).close()
+    older = json.loads(DEVICES.encode(a_full_device())) | {"policy": {"default": "never", "retries": 2}}
+    connection = sqlite3.connect(tmp_path / NAME)
+    with connection:
+        connection.execute("INSERT INTO devices (document) VALUES (?)", (json.dumps(older),))
+    connection.close()
+    store = await open_sqlite_file(tmp_path / NAME)
+    assert await store.devices.get(a_full_device().id) == replace(a_full_device(), policy=PolicyOverride(default="never", retries=2))
     await store.close()
 
 

@@ -73,6 +73,9 @@ class PolicyOverride(Document):
 
     default: nouns.Mode | None
     retries: int | None
+    channel: nouns.Channel | None
+    cooldown: str | None = Field(description="how old a release must be before it is taken by itself, as in 14d")
+    battery_floor: int | None = Field(description="in percent")
 
 
 class ZwaveNode(Document):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from otagate.api import documents
 from otagate.api.problems import problem_of, problem_of_failure
+from otagate.config.kinds import format_duration
 from otagate.engine import views
 from otagate.model import devices, facts, images
 from otagate.model import releases as offered
@@ -65,7 +66,7 @@ def device_document(view: views.DeviceView) -> documents.Device:
         groups=device.groups,
         pin=device.pin,
         skipped=device.skipped,
-        policy=None if device.policy is None else documents.PolicyOverride(default=device.policy.default, retries=device.policy.retries),
+        policy=None if device.policy is None else _override(device.policy),
         manufacturer=device.manufacturer,
         model=device.model,
         power=device.power,
@@ -76,6 +77,16 @@ def device_document(view: views.DeviceView) -> documents.Device:
         update_status=view.update_status,
         components=tuple(_component(each) for each in view.components),
         node=None if device.node is None else _node(device.node),
+    )
+
+
+def _override(policy: devices.PolicyOverride) -> documents.PolicyOverride:
+    return documents.PolicyOverride(
+        default=policy.default,
+        retries=policy.retries,
+        channel=policy.channel,
+        cooldown=None if policy.cooldown is None else format_duration(policy.cooldown),
+        battery_floor=policy.battery_floor,
     )
 
 

@@ -6,12 +6,13 @@ import hashlib
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from otagate.api import paging
+from otagate.config.kinds import Span
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, UpdateStatus
-from otagate.model.devices import Mode, Protocol
+from otagate.model.devices import Channel, Mode, Protocol
 from otagate.model.facts import Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.lifecycle import State
@@ -247,11 +248,20 @@ class PermitJoinBody(Body):
     seconds: Annotated[int, Field(ge=0, le=254), BeforeValidator(_whole)] = 60
 
 
+Cooldown = Annotated[
+    Span, WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,7}s|[0-9]{1,5}m|[0-7]?[0-9]{1,3}h|([0-2]?[0-9]{1,2}|3[0-5][0-9]|36[0-6])d)$"})
+]
+"""As in the configuration, 0d to 366d; what the document's pattern takes is within these."""
+
+
 class PolicyBody(Body):
     """How releases for one device are taken, whatever the rules say; null leaves it to them."""
 
     default: Mode | None = None
     retries: Annotated[int, Field(ge=0, le=20), BeforeValidator(_whole)] | None = None
+    channel: Channel | None = None
+    cooldown: Cooldown | None = None
+    battery_floor: Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)] | None = None
 
 
 class DeviceBody(Body):

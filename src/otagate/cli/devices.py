@@ -113,6 +113,9 @@ async def change(
     unskip: Annotated[list[str] | None, typer.Option(metavar="VERSION", help="Skip it no longer.", show_default=False)] = None,
     policy: Annotated[str | None, typer.Option(help="automatic, ask or never, whatever the rules say; rules to follow them again.")] = None,
     retries: Annotated[int | None, typer.Option(help="Attempts without progress, whatever the rules say; -1 to follow them again.")] = None,
+    channel: Annotated[str | None, typer.Option(help="stable, or beta for both kinds; rules to follow them again.")] = None,
+    cooldown: Annotated[str | None, typer.Option(help="How old a release must be, as in 14d; rules to follow them again.")] = None,
+    battery_floor: Annotated[int | None, typer.Option(help="Percent below which its battery is left alone; -1 to follow the rules again.")] = None,
 ) -> Exit:
     """Name devices, place them, and say which releases they take."""
     if name and len(ids) > 1:
@@ -122,7 +125,7 @@ async def change(
     patch = _given(name=name, room=room)
     if pin is not None or unpin:
         patch["pin"] = None if pin is None else _version(pin)
-    if override := _given(default=policy, retries=retries):
+    if override := _given(default=policy, retries=retries, channel=channel, cooldown=cooldown, battery_floor=battery_floor):
         patch["policy"] = {key: None if value in ("rules", -1) else value for key, value in override.items()}
     growing = {"groups": (group, ungroup), "skipped": (_versions(skip), _versions(unskip))}
     if not patch and not any(more or less for more, less in growing.values()):

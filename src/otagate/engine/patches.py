@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any, Final
 
-from otagate.model.devices import Device, Mode, PolicyOverride
+from otagate.config.kinds import format_duration
+from otagate.model.devices import Channel, Device, Mode, PolicyOverride
 from otagate.model.errors import PolicyRefused
 from otagate.model.facts import Scalar
 from otagate.model.versions import Version, display_version, version_key
@@ -27,6 +29,9 @@ class PolicyPatch:
 
     default: Mode | Unset | None = UNSET
     retries: int | Unset | None = UNSET
+    channel: Channel | Unset | None = UNSET
+    cooldown: timedelta | Unset | None = UNSET
+    battery_floor: int | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,10 @@ def _given(patch: DevicePatch | PolicyPatch) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> Scalar:
     match value:
         case PolicyOverride():
-            return ", ".join(f"{each.name} {getattr(value, each.name)}" for each in fields(value) if getattr(value, each.name) is not None)
+            wanted = {each.name: getattr(value, each.name) for each in fields(value)}
+            return ", ".join(
+                f"{key} {format_duration(each) if isinstance(each, timedelta) else each}" for key, each in wanted.items() if each is not None
+            )
         case tuple():
             return ", ".join(display_version(each) if name == "skipped" else str(each) for each in value)
         case int():

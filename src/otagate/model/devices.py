@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName
@@ -13,6 +13,8 @@ Protocol = Literal["zigbee", "zwave", "cloud"]
 Power = Literal["mains", "battery"]
 Mode = Literal["automatic", "ask", "never"]
 """How releases are taken that nobody ordered."""
+Channel = Literal["stable", "beta"]
+"""Which releases are taken that nobody named: beta takes both kinds."""
 Listening = Literal["always", "frequent", "sleeping"]
 """When a Z-Wave node can be reached: always, within a second (FLiRS), or when it wakes up."""
 
@@ -62,10 +64,13 @@ class ZwaveNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOverride:
-    """What an operator wants for one device, whatever the rules say; None leaves it to the rules."""
+    """What an operator wants for one device, whatever the rules say; None leaves it to the rules. `battery_floor` in percent."""
 
     default: Mode | None = None
     retries: int | None = None
+    channel: Channel | None = None
+    cooldown: timedelta | None = None
+    battery_floor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

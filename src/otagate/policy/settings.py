@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
 
+from otagate.model.devices import Channel as Channel
 from otagate.model.devices import Mode as Mode
 from otagate.model.devices import PolicyOverride
 from otagate.policy.window import AnyWindow
-
-Channel = Literal["stable", "beta"]
-"""Which releases are taken that nobody named: beta takes both kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +38,7 @@ class PolicySettings:
             self,
             mode=self.mode if by.default is None else by.default,
             retries=self.retries if by.retries is None else by.retries,
+            channel=self.channel if by.channel is None else by.channel,
+            cooldown=self.cooldown if by.cooldown is None else by.cooldown,
+            battery_floor=self.battery_floor if by.battery_floor is None else by.battery_floor,
         )
