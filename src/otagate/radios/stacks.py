@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from otagate.model.errors import RadioUnavailable
 from otagate.radios.listening import Judge, judge_any, judge_ash, judge_mt
+from otagate.radios.zigpy_schema import lay_out
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -140,9 +141,10 @@ def application_class(radio_type: str) -> type[ControllerApplication]:
 async def load(radio_type: str, config: dict[str, Any]) -> ControllerApplication:
     """The application with the devices of its database; the line stays closed. The library's own errors pass through.
 
-    As its `new` does without starting the radio; but `new` leaves a database open that it cannot read, or whose reading is cancelled, and its thread
-    keeps the process alive.
+    As its `new` does without starting the radio, and with tables that are made in one piece; but `new` leaves a database open that it cannot read, or
+    whose reading is cancelled, and its thread keeps the process alive.
     """
+    await _to_its_end(asyncio.to_thread(lay_out, Path(config["database_path"])))
     app = application_class(radio_type)(config)
     loaded = False
     try:
