@@ -18,6 +18,7 @@ from otagate.model.devices import Component, Device, ZwaveNode
 from otagate.model.ids import RadioName, zigbee_component_id, zigbee_device_id, zwave_component_id, zwave_device_id
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient
+from otagate.sources.records import RecordQuery
 from otagate.sources.registry import REGISTRY, Terms
 from otagate.stores.memory import MemoryStore
 from otagate_rig.image import build_image, make_payload
@@ -90,3 +91,16 @@ async def test_kinds_of_component_are_asked_about_in_batches_and_equal_ones_once
         assert len(service.asked) == -(-most // batch)
         offered = [each for each in devices if feed.releases_for(each, each.components[0])]
         assert len(offered) == 3  # the kind that there is something newer for, three times
+
+
+@pytest.mark.asyncio
+async def test_products_are_read_from_the_service_and_a_second_page_costs_no_body(tmp_path: Path) -> None:
+    service = LedvanceService(firmwares=[Firmware(data=image(number)) for number in range(3)])
+    async with asking("ledvance", service, "/v1/zigbee", [], tmp_path) as feed:
+        assert feed.recorder is not None
+        recorder = feed.recorder
+        pages = [await feed.talks.hold(recorder.service, recorder.records(RecordQuery(limit=2, offset=offset))) for offset in (0, 2)]
+        assert [each.details["product"] for page in pages for each in page.items] == [0, 1, 2]
+        assert service.unchanged == 1
+        details = await feed.talks.hold(recorder.service, recorder.records(RecordQuery(filters={"list": "details"})))
+        assert [(each.name, each.version) for each in details.items][:2] == [("Without firmware", None), ("Product 0", "0x01000001")]

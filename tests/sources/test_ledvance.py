@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otagate.model.errors import SourceError, SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, SourceError, SourceRefused, SourceUnintelligible
 from otagate.sources.effects import Download
 from otagate.sources.ledvance import Ledvance, version_numbers
+from otagate.sources.records import Recorder, RecordQuery
 from otagate.sources.source import ZigbeeQuestion
 from tests.sources.talk import body_of, reply, stored, talk
 
@@ -153,6 +154,31 @@ def test_products_are_listed_even_without_firmware() -> None:
     assert [(each.display_name, len(each.releases), each.latest is not None) for each in details.result] == [("A", 0, False), ("B", 1, True)]
 
 
+def test_products_are_records_read_a_part_at_a_time() -> None:
+    assert isinstance(SOURCE, Recorder)
+    products = {"products": [{"id": {"company": 4489, "product": number}} for number in range(3)]}
+    first = talk(SOURCE.records(RecordQuery(limit=2)), [reply(products)]).result
+    assert [dict(each.details) for each in first.items] == [{"company": 4489, "product": 0}, {"company": 4489, "product": 1}]
+    assert first.after == 2
+    rest = talk(SOURCE.records(RecordQuery(filters={"list": "products"}, limit=2, offset=2)), [reply(products)]).result
+    assert ([each.details["product"] for each in rest.items], rest.after) == ([2], None)
+
+
+def test_details_tell_the_name_and_the_latest_version_of_a_product() -> None:
+    told = {"products": [{"displayName": "A"}, {"displayName": "B", "firmwares": [_entry(), _entry(version=(1, 0, 0, 0))], "latest": _entry()}]}
+    asked = talk(SOURCE.records(RecordQuery(filters={"list": "details"})), [reply(told)])
+    assert asked.requests[0].url.endswith("/v1/zigbee/products/details")
+    bare, full = asked.result.items
+    assert (bare.name, bare.version, dict(bare.details)) == ("A", None, {"firmwares": 0})
+    assert (full.name, full.version, dict(full.details)) == ("B", "0x03483712", {"company": 4489, "product": 13, "firmwares": 2})
+
+
+@pytest.mark.parametrize("filters", [{"list": "firmwares"}, {"device": "x"}])
+def test_what_the_service_has_no_list_of_is_told_before_it_is_asked(filters: dict[str, str]) -> None:
+    with pytest.raises(BadFilter, match="products, or details"):
+        talk(SOURCE.records(RecordQuery(filters=filters)), [])
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: (
@@ -168,5 +194,6 @@ def test_whatever_the_service_says_only_a_source_error_escapes(first: Any, rest:
     try:
         talk(SOURCE.consult([_question()]), lambda _: next(answers, reply(rest)))
         talk(SOURCE.product_details(), lambda _: reply({"products": [first, rest]}))
+        talk(SOURCE.records(RecordQuery(filters={"list": "details"})), lambda _: reply({"products": [first, rest]}))
     except SourceError:
         pass

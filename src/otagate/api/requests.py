@@ -164,6 +164,7 @@ class RecordFilters(Query):
 
     Tuya illume: `list` (to-be-updated, updating, record), `room_id`, `device_name`, `online`, `device_status`, `device_types`, `top_categories`,
     `upgrade_status`. IoTaaP: `device` (the service's id of one), `order` (asc, desc).
+    LEDVANCE: `list` (products, details).
     """
 
     list: Name | None = None

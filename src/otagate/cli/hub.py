@@ -121,7 +121,10 @@ async def sources(
 async def records(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="SOURCE", help="The name of a source whose service keeps records.", show_default=False)],
-    which: Annotated[str | None, typer.Option("--list", metavar="LIST", help="Of Tuya illume: to-be-updated, updating or record.")] = None,
+    which: Annotated[
+        str | None,
+        typer.Option("--list", metavar="LIST", help="Of Tuya illume: to-be-updated, updating or record; of LEDVANCE: products or details."),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="FILTER=VALUE", help="A filter of the service, as in room_id=r1 or upgrade_status=3,4; again for more."),

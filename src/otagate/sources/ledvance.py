@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from otagate.model.errors import SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, download, send
 from otagate.sources.entries import BadEntry, digest, mapping, maybe_text, read_each, text, whole
+from otagate.sources.records import Record, RecordPage, RecordQuery
 from otagate.sources.source import Findings, Offer, Question, Skipped, ZigbeeQuestion
 
 URL = "https://api.update.ledvance.com/v1/zigbee"
@@ -137,6 +138,22 @@ class Ledvance:
         products, _ = read_each(_list(response, "products"), self._product, what="product")
         return tuple(products)
 
+    def records(self, query: RecordQuery) -> Conversation[RecordPage]:
+        """A part of the products, or with the filter `list=details` of what the service tells of each; it sends either whole.
+
+        Raises BadFilter, SourceError.
+        """
+        which = query.filters.get("list", "products")
+        if set(query.filters) - {"list"} or which not in ("products", "details"):
+            raise BadFilter("the service can be asked for a list only: products, or details")
+        rows: list[Record]
+        if which == "details":
+            rows = [_told(each) for each in (yield from self.product_details())]
+        else:
+            rows = [Record(device=None, details=_kind(*each)) for each in (yield from self.products())]
+        after = query.offset + query.limit
+        return RecordPage(items=tuple(rows[query.offset : after]), after=after if after < len(rows) else None)
+
     def _listed(self, response: Response) -> Findings:
         releases, skipped = read_each(_list(response, "firmwares"), self._release, what="firmware")
         return _findings(releases, skipped)
@@ -204,6 +221,21 @@ def _texts(file_version: int) -> dict[str, str]:
 def _product_id(entry: Mapping[str, Any]) -> tuple[int, int]:
     identity = mapping(entry.get("id"), "id")
     return whole(identity, "company", most=0xFFFF), whole(identity, "product", most=0xFFFF)
+
+
+def _kind(company: int, product: int) -> Mapping[str, int]:
+    return {"company": company, "product": product}
+
+
+def _told(product: Product) -> Record:
+    """The service names company and product only in its firmwares; without any, there is nothing but the name."""
+    known = product.latest or next(iter(product.releases), None)
+    kind = {} if known is None else _kind(known.manufacturer_code or 0, known.image_type or 0)
+    details = {**kind, "firmwares": len(product.releases)}
+    latest = product.latest
+    if latest is None:
+        return Record(device=None, name=product.display_name, details=details)
+    return Record(device=None, name=product.display_name, version=latest.display_version, at=latest.released, details=details)
 
 
 def _expect_ok(response: Response) -> None:

@@ -63,6 +63,7 @@ class LedvanceService(FakeService):
             web.get("/v1/zigbee/firmwares/newer", self._newer),
             web.get("/v1/zigbee/firmwares/download", self._download),
             web.get("/v1/zigbee/products", self._products),
+            web.get("/v1/zigbee/products/details", self._details),
         ]
 
     async def _difference(self, request: web.Request) -> web.Response:
@@ -99,6 +100,15 @@ class LedvanceService(FakeService):
     async def _products(self, request: web.Request) -> web.Response:
         pairs = {each.identity[:2] for each in self.firmwares}
         return self._tagged(request, {"products": [{"id": {"company": company, "product": product}} for company, product in sorted(pairs)]})
+
+    async def _details(self, request: web.Request) -> web.Response:
+        """A product of which there is no firmware has neither `firmwares` nor `latest`."""
+        products: list[dict[str, Any]] = [{"displayName": "Without firmware"}]
+        for kind in sorted({each.identity[:2] for each in self.firmwares}):
+            found = sorted((each for each in self.firmwares if each.identity[:2] == kind), key=lambda each: each.identity, reverse=True)
+            documents = [each.document() for each in found]
+            products.append({"displayName": f"Product {kind[1]}", "firmwares": documents, "latest": documents[0]})
+        return self._tagged(request, {"products": products})
 
     def _newer_than(self, company: int, product: int, version: int) -> list[Firmware]:
         return [each for each in self.firmwares if each.identity[:2] == (company, product) and each.identity[2] > version]
