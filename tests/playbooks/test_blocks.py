@@ -120,6 +120,32 @@ def test_a_quirk_makes_longer_requests_whole() -> None:
     story.sends(ask(0, 62)).expects(block(IMAGE[:62], 0)).sends(ask(0, 65)).expects(block(IMAGE[:50], 0))
 
 
+LEGRAND = Quirk(whole_up_to=64, stuck_at=(50, 12), freed_by=(78, 64))
+
+
+def test_a_client_that_another_server_left_stuck_is_freed_and_begins_again() -> None:
+    story = transferring(quirk=LEGRAND).sends(ask(50, 12)).expects(block(IMAGE[78:142], 78))
+    downloads(story.sends(ask(0, 62)).expects(block(IMAGE[:62], 0)))
+
+
+def test_a_client_that_stays_stuck_is_answered_what_it_asks_for() -> None:
+    transferring(quirk=LEGRAND).sends(ask(50, 12)).expects(block(IMAGE[78:142], 78)).sends(ask(50, 12)).expects(block(IMAGE[50:62], 50))
+
+
+def test_a_client_that_began_here_is_not_stuck() -> None:
+    transferring(quirk=LEGRAND).sends(ask(0, 50)).expects(block(IMAGE[:50], 0)).sends(ask(50, 12)).expects(block(IMAGE[50:62], 50))
+
+
+@pytest.mark.parametrize(("offset", "size"), [(50, 13), (51, 12)])
+def test_another_first_block_is_that_of_a_client_that_goes_on(offset: int, size: int) -> None:
+    transferring(quirk=LEGRAND).sends(ask(offset, size)).expects(block(IMAGE[offset : offset + size], offset))
+
+
+def test_an_image_without_the_block_that_frees_is_served_as_it_is() -> None:
+    story = transferring(serve(image=memoryview(IMAGE[:141])), quirk=LEGRAND)
+    story.sends(ask(50, 12)).expects(block(IMAGE[50:62], 50))
+
+
 def test_what_a_device_cannot_take_is_never_sent_to_it_whole() -> None:
     transferring(quirk=Quirk(block_limit=40)).sends(ask(0, 48)).expects(block(IMAGE[:40], 0))
 

@@ -21,7 +21,7 @@ KNOWN: dict[Kind, Quirk] = {
     (0x117A, None, None): Quirk(block_limit=40, query_patience=60.0),  # Insta
     (0x1135, None, None): Quirk(block_limit=40, ota_endpoint=0x0A),  # dresden elektronik
     (0x112E, None, None): Quirk(block_limit=40, refusal_status=0x95),  # Busch-Jaeger
-    (0x1021, None, None): Quirk(whole_up_to=64, block_patience=1_800.0, end_patience=1_800.0),  # Legrand
+    (0x1021, None, None): Quirk(whole_up_to=64, stuck_at=(50, 12), freed_by=(78, 64), block_patience=1_800.0, end_patience=1_800.0),  # Legrand
     (0x1209, None, None): Quirk(block_patience=3_900.0),  # Bosch
     (0x1286, None, 8199): Quirk(end_patience=3_900.0),  # Sonoff TRVZB
     (0x1286, None, 8200): PLAIN,

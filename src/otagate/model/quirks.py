@@ -11,6 +11,7 @@ class Quirk:
     """How one kind of device differs from the specification. Times are in seconds, sizes in bytes of data a block.
 
     `block_limit`: never more data than this. `whole_up_to`: a request for no more than this is answered with all of it, or not at all.
+    `stuck_at`: offset and size of the block that only a stuck client begins with; the answer that frees it is the block `freed_by` (offset, size).
     `notify`: whether an Image Notify may be sent (some devices loop after one). `ota_endpoint`: where what is unasked goes, if the device has it.
     `query_patience`: how long the query after it may take. `refusal_status`: the ZCL status of a Query Next Image Response that says no
     (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
@@ -21,6 +22,8 @@ class Quirk:
 
     block_limit: int | None = None
     whole_up_to: int = 48
+    stuck_at: tuple[int, int] | None = None
+    freed_by: tuple[int, int] | None = None
     notify: bool = True
     ota_endpoint: int | None = None
     query_patience: float = 0.0

@@ -49,11 +49,10 @@ def read(text: str) -> QuirkOf:
 
 
 def _entry(keys: dict[str, Any]) -> _Entry:
-    entry = _Entry(
-        codes=frozenset(keys.pop("codes")), models=tuple(keys.pop("models", ())), image_types=tuple(keys.pop("image_types", ())), keys=keys
-    )
+    codes, models, image_types = frozenset(keys.pop("codes")), tuple(keys.pop("models", ())), tuple(keys.pop("image_types", ()))
+    keys = {key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()}
     replace(PLAIN, **keys)  # an unknown key is told when the file is read
-    return entry
+    return _Entry(codes=codes, models=models, image_types=image_types, keys=keys)
 
 
 def _gather(entries: Sequence[_Entry]) -> Quirk:

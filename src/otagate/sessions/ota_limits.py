@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otagate.model.quirks import Quirk
 from otagate.sessions.effects import Asked
-from otagate.sessions.ota_frames import QueryRequest
+from otagate.sessions.ota_frames import BlockRequest, QueryRequest
 
 BLOCK_STEPS = (64, 50, 40)
 """Data octets of a block that fit one frame: a neighbour, behind a source route, and what every stack takes."""
@@ -24,6 +24,16 @@ def block_size(asked: int, frame: int, quirk: Quirk) -> int:
     """How many of the octets that are asked for go into one answer, where a frame takes `frame` of them."""
     most = asked if quirk.block_limit is None else min(asked, quirk.block_limit)
     return asked if asked == most <= quirk.whole_up_to else min(most, frame)
+
+
+def freeing_block(request: BlockRequest, size: int, quirk: Quirk) -> tuple[int, int] | None:
+    """Offset and length of the answer that frees a client stuck where `request` is, or None; it lies inside the image of `size` octets.
+
+    Only for the first block of a transfer: a client that is not freed by it, or was never stuck, gets what it asks for from then on.
+    """
+    if quirk.freed_by is None or (request.offset, request.max_size) != quirk.stuck_at:
+        return None
+    return quirk.freed_by if sum(quirk.freed_by) <= size else None
 
 
 class Allowance:

@@ -17,7 +17,7 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.sessions import ota_frames as ota
 from otagate.sessions import ota_verdicts as verdicts
 from otagate.sessions.effects import NOTHING, Advance, Announce, Effects, Knock, Reply
-from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, block_size, smaller_block
+from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, block_size, freeing_block, smaller_block
 from otagate.sessions.ota_timing import NEVER, Timing
 from otagate.sessions.ota_transfer import MAX_PAGE, Page, Patience, Pending, Phase, Transfer, first_phase, page_of
 from otagate.sessions.ota_verdicts import Verdict
@@ -195,8 +195,9 @@ class OtaServer:
             return NOTHING
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
-        data = transfer.cut(request.offset, self._size(request))
-        return (Reply(ota.block_response(frame[1], request, request.offset, data)),)
+        freed_by = None if transfer.reached else freeing_block(request, transfer.size, self.quirk.of_type(request.image_type))
+        offset, length = freed_by or (request.offset, self._size(request))
+        return (Reply(ota.block_response(frame[1], request, offset, transfer.cut(offset, length))),)
 
     def _page(self, frame: bytes, now: float) -> Effects:
         request = ota.read_page(frame)
