@@ -232,6 +232,7 @@ class Downloader:
         counters.blocks += 1
         counters.first_block_at = now if counters.first_block_at is None else counters.first_block_at
         counters.last_block_at = now
+        counters.blocks_ahead += block.offset > download.offset
         new = download.store(block)
         download.asked_for_the_tail = True
         counters.bytes += new

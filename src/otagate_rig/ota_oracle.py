@@ -34,14 +34,16 @@ class Violation:
 
 @dataclass(slots=True)
 class Counters:
-    """What a client saw. Times are seconds on the device's clock, None before the first block."""
+    """What a client did and saw. Times are seconds on the device's clock, None before the first block."""
 
     notifies: int = 0
     queries: int = 0
     block_requests: int = 0
     page_requests: int = 0
     end_requests: int = 0
+    frames_again: int = 0  # sent under the sequence number of the frame before
     blocks: int = 0
+    blocks_ahead: int = 0  # of a place behind the next byte that was missing
     bytes: int = 0
     bytes_again: int = 0
     waits: int = 0

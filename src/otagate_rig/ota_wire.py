@@ -117,5 +117,6 @@ class Wire:
         # The Default Response is disabled by no client known: the server's refusals arrive as Default Responses.
         data = zcl.encode(zcl.CLUSTER_SPECIFIC, tsn, command, payload)
         self.out.extend([Send(data)] * copies)
+        self.oracle.counters.frames_again += copies - 1 + same
         self.last_sent = now
         return request

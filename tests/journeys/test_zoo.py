@@ -138,11 +138,13 @@ LOSSES = len(LOST["misses"])
 
 BLOCKS = {
     "repeats itself under a new number": does(succeeds(), lambda it: it.counters.timeouts >= LOSSES, **LOST),
-    "repeats itself under the same number": does(succeeds(), lambda it: it.counters.timeouts >= LOSSES, same_tsn=True, **LOST),
-    "asks for everything twice": does(succeeds(), None, duplicates=True),
-    "asks for everything twice and repeats itself": does(succeeds(), None, duplicates=True, same_tsn=True, **LOST),
-    "asks out of order": does(succeeds(), None, out_of_order=True),
-    "reads the end of the file first": does(succeeds(), None, tail_first=True),
+    "repeats itself under the same number": does(succeeds(), lambda it: it.counters.frames_again >= LOSSES, same_tsn=True, **LOST),
+    "asks for everything twice": does(succeeds(), lambda it: it.counters.frames_again >= blocks(it), duplicates=True),
+    "asks for everything twice and repeats itself": does(
+        succeeds(), lambda it: it.counters.frames_again >= blocks(it) + 2 * it.counters.timeouts > blocks(it), duplicates=True, same_tsn=True, **LOST
+    ),
+    "asks out of order": does(succeeds(), lambda it: it.counters.blocks_ahead == blocks(it) // 2, out_of_order=True),
+    "reads the end of the file first": does(succeeds(), lambda it: it.counters.blocks_ahead == 1, tail_first=True),
     "asks past the end": does(succeeds(), lambda it: it.counters.block_requests == it.counters.blocks + 1, overrun=True),
     "changes its block size amid the transfer": does(succeeds(), lambda it: it.counters.blocks >= 2 * blocks(it) - 1, block_sizes=(16, 63, 7, 40)),
     "asks for more than fits a frame": does(succeeds(), lambda it: it.counters.blocks > 3 * blocks(it), max_data_size=255),
