@@ -141,10 +141,15 @@ BLOCKS = {
     "repeats itself under the same number": does(succeeds(), lambda it: it.counters.frames_again >= LOSSES, same_tsn=True, **LOST),
     "asks for everything twice": does(succeeds(), lambda it: it.counters.frames_again >= blocks(it), duplicates=True),
     "asks for everything twice and repeats itself": does(
-        succeeds(), lambda it: it.counters.frames_again >= blocks(it) + 2 * it.counters.timeouts > blocks(it), duplicates=True, same_tsn=True, **LOST
+        succeeds(),
+        lambda it: it.counters.frames_again >= blocks(it) + 4 <= blocks(it) + it.counters.timeouts,
+        duplicates=True,
+        same_tsn=True,
+        request_timeout=2.0,
+        misses=(5, 6, 7, 35, 36, 37, 65, 66, 67, 95, 96, 97),  # both answers to a request, four times
     ),
-    "asks out of order": does(succeeds(), lambda it: it.counters.blocks_ahead == blocks(it) // 2, out_of_order=True),
-    "reads the end of the file first": does(succeeds(), lambda it: it.counters.blocks_ahead == 1, tail_first=True),
+    "asks out of order": does(succeeds(), lambda it: it.counters.blocks_ahead >= blocks(it) // 2, out_of_order=True),
+    "reads the end of the file first": does(succeeds(), lambda it: it.counters.blocks_ahead > 0, tail_first=True),
     "asks past the end": does(succeeds(), lambda it: it.counters.block_requests == it.counters.blocks + 1, overrun=True),
     "changes its block size amid the transfer": does(succeeds(), lambda it: it.counters.blocks >= 2 * blocks(it) - 1, block_sizes=(16, 63, 7, 40)),
     "asks for more than fits a frame": does(succeeds(), lambda it: it.counters.blocks > 3 * blocks(it), max_data_size=255),
