@@ -2,6 +2,8 @@
 
 A file version is the service's four numbers, most significant first: 0x03483712 is 3.72.55.18. Company is the manufacturer code, product the image
 type. The service documents no shape for the answer of `/difference`, so whatever carries an identity in it is taken for an entry.
+Its download of "the latest" is not used: it names no version, so no digest vouches for its bytes, and where an entry does the exact version is there;
+an entry that the service has no file for any more has vanished, and another file must not take its place.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from otagate.model.errors import BadFilter, SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
@@ -166,11 +167,6 @@ class Ledvance:
         query = (("company", str(release.manufacturer_code)), ("product", str(release.image_type)), ("version", numbers))
         request = Request(url=f"{self.url}/firmwares/download", label=f"firmware {numbers}", query=query)
         return (yield from download(request, Expect(size=release.size, digests=release.digests, vouched=bool(release.digests))))
-
-    def fetch_latest(self, company: int, product: int) -> Conversation[Stored]:
-        """Fetch what the service calls the latest of a product; only its own header says which that is. Raises SourceError."""
-        url = f"{self.url}/firmwares/download/{quote(str(company))}/{quote(str(product))}/latest"
-        return (yield from download(Request(url=url, label="the latest firmware"), Expect()))
 
     # --- entries --------------------------------------------------------------------------------------------------------------------------
 
