@@ -224,6 +224,8 @@ MAKERS = {
     ),
 }
 
+DAY = 300.0  # scaled: far longer than an offer stands
+
 WAITING = {
     "gives up at the very end, again and again": does(fails("retries-spent", "aborted_by_device", says="ABORT"), end_status=0x95),
     "refuses what it was offered": does(fails("retries-spent", "stalled"), lambda it: it.counters.blocks == 0, refuses_offer=True),
@@ -231,6 +233,9 @@ WAITING = {
     "applies its image by itself and says nothing": does(succeeds("stalled"), None, applies_by_itself=True, returns_silently=True),
     "heeds no notification and asks by itself long after": does(
         succeeds("expired"), lambda it: it.counters.notifies > 1, ignores_notify=True, asks_every=60.0
+    ),
+    "asks by itself once a day": does(
+        succeeds("expired"), lambda it: it.counters.notifies == 0, manufacturer_code=0x1037, model="SPZB0001", asks_every=DAY
     ),
     "Bosch: is silent for long": does(succeeds(), lambda it: seconds(it) >= 45, manufacturer_code=0x1209, stalls_at=(0.5,), stall_seconds=45.0),
     "Legrand: is silent for long": does(succeeds(), lambda it: seconds(it) >= 45, manufacturer_code=0x1021, stalls_at=(0.5,), stall_seconds=45.0),
