@@ -310,7 +310,7 @@ ROWS: Mapping[str, Row] = {
     "device-unreachable": row(unreachable, device_id(OFF)),
     "source-unreachable": row(of_source("away"), "127.0.0.1"),
     "source-refused": row(of_source("refusing"), "404"),
-    "source-unintelligible": row(refreshed, "the index: the answer is no JSON"),
+    "source-unintelligible": row(refreshed, "the index: the answer is a web page, not JSON", "a captive portal"),
     "source-misconfigured": row(of_source("account"), "check email and password_file"),
     "quota": row(of_source("limited"), "limited 127.0.0.1: the index", "until 20"),
     "not-of-this-source": row(calls("GET", "sources/away/records"), "away"),
@@ -434,7 +434,7 @@ async def house_of(folder: Path, specs: list[DeviceSpec]) -> AsyncIterator[tuple
         rig = await stack.enter_async_context(Rig(devices=specs, images=[image(each) for each in DEVICES], air=air, announce_after=None))
         other = await stack.enter_async_context(Rig(air=air))
         empty = await stack.enter_async_context(Rig(air=air, formed=False))
-        _, line = await stack.enter_async_context(shared(ANSWER))
+        _, line = await stack.enter_async_context(shared(ANSWER["znp"]))
         sources = await stack.enter_async_context(around.running(folder))
         sticks = {"zigbee0": rig.path, "gone": "/nowhere/stick", "other": other.path, "empty": empty.path, "shared": line}
         settings = HubSettings.model_validate(
