@@ -166,6 +166,10 @@ WRONG: list[tuple[str, str]] = [
         ),
     ),
     (
+        "sources: [{type: ledvance, same_as: []}]",
+        "1:28: sources[0].same_as: does not belong to a source of type ledvance: take it away",
+    ),
+    (
         "policy: {rules: [{match: {device: 'tuya-../x'}, use: {default: ask}}]}",
         (
             "1:35: policy.rules[0].match.device: 'tuya-../x' is no device id: behind tuya- stand 1 to 6"

@@ -49,6 +49,7 @@ sources:
     client_id: p1234567890
     client_secret_file: {folder}/tuya.secret
     device_ids: [vdev1243432]
+    same_as: [{{cloud_device: vdev1243432, device: zigbee-000d6f000a9069e7}}]
   - type: iotaap
     api_url: https://api.iotaap.io/v1
     ota_url: https://ota.iotaap.io/v1

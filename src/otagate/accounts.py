@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from otagate.config import SourceSettings
 from otagate.config.secrets import read_secret
+from otagate.model.ids import DeviceId, tuya_device_id
 from otagate.sources import iotaap
 from otagate.sources.registry import Terms
 
@@ -31,3 +34,13 @@ def repository(source: SourceSettings) -> iotaap.Iotaap:
     account = iotaap.Account(api_url=source.api_url or iotaap.API, email=source.email or "", password=password)
     tokens = {each.iotaap_device: read_secret(each.token_file, at_least=1) for each in source.bindings or ()}
     return iotaap.Iotaap(name=source.name, account=account, ota_url=source.ota_url or iotaap.OTA, tokens=tokens)
+
+
+def twins(sources: Sequence[SourceSettings]) -> Mapping[DeviceId, set[DeviceId]]:
+    """Who is known to a cloud and to a radio here, each with its other ids."""
+    found: dict[DeviceId, set[DeviceId]] = {}
+    for each in (pair for source in sources for pair in source.same_as or ()):
+        here, there = DeviceId(each.device), tuya_device_id(each.cloud_device)
+        found.setdefault(here, set()).add(there)
+        found.setdefault(there, set()).add(here)
+    return found

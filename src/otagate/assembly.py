@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from otagate import quirks
-from otagate.accounts import repository, terms
+from otagate.accounts import repository, terms, twins
 from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings, SourceSettings
 from otagate.engine.bound import BoundFeed
 from otagate.engine.bulletin import NAME as ADVISORIES
@@ -231,6 +231,7 @@ class Parts:
             inquiries=Inquiries(clock=self.clock, asked=self._interlocks()),
             windows=self.windows,
             synced=clock_synced,
+            twins=twins(self.settings.sources),
         )
 
     def _interlocks(self) -> Mapping[str, Interlock]:

@@ -190,6 +190,7 @@ class Bench:
     settings: PolicySettings = field(default_factory=lambda: PolicySettings(cooldown=timedelta(0)))
     interlocks: dict[str, Interlock] = field(default_factory=dict)
     synced: bool = True
+    twins: dict[DeviceId, set[DeviceId]] = field(default_factory=dict)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     history: list[tuple[str, object]] = field(default_factory=list)
     cache: MemoryCache = field(default_factory=MemoryCache)
@@ -268,6 +269,7 @@ class Hub:
                 inquiries=Inquiries(clock=clock, asked=bench.interlocks),
                 windows=bench.windows,
                 synced=lambda: bench.synced,
+                twins=bench.twins,
             ),
         )
         self.tools = tools

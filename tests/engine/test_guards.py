@@ -10,7 +10,7 @@ import pytest
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import SourceUnavailable
-from otagate.model.ids import DeviceId
+from otagate.model.ids import DeviceId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.policy.settings import PolicySettings
 from tests.engine.bench import Bench, Hub
@@ -197,3 +197,16 @@ async def test_nothing_goes_below_a_version_that_was_proved_unless_a_downgrade_i
         assert (refused.error.code, refused.reason) == ("downgrade-refused", "below_floor")
         allowed = await hub.desk.order(OrderRequest(devices=(LAMP,), version=NEW, allow_downgrade=True), actor="anna")
         assert (await hub.until_ended(allowed.updates[0].update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_known_by_two_ids_is_updated_by_one_of_them_at_a_time() -> None:
+    other = zigbee_device_id(2)
+    bench = Bench(lamps={LAMP: Lamp(seconds=600.0), other: Lamp(id=other)}, twins={LAMP: {other}, other: {LAMP}})
+    async with bench.hub() as hub:
+        await settled(hub)
+        first, second = [(await hub.desk.order(OrderRequest(devices=(each,)), actor="anna")).updates[0].update.id for each in (LAMP, other)]
+        await hub.pass_time(minutes=1)
+        assert (await hub.desk.update(second)).update.reason == "in_use"
+        await hub.pass_time(hours=1)
+        assert [(await hub.desk.update(each)).update.state for each in (first, second)] == [State.SUCCEEDED, State.SUCCEEDED]

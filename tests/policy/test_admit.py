@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otagate.model.devices import Device, ZwaveNode
-from otagate.model.ids import RadioName, UpdateId
+from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy.admit import AWAKE_FOR, Admission, Air, RadioAir, admit
@@ -172,3 +172,16 @@ def test_a_device_that_another_program_updates_is_in_use_and_takes_a_slot() -> N
     foreign = update(5, device=device_id(1), state=State.TRANSFERRING, foreign=True)
     admission = ask([update(1), update(2)], [foreign], radio=RadioAir(parallel=1, slow=1))
     assert {each: verdict.reason for each, verdict in admission.waiting.items()} == dict(zip(ids(1, 2), ("in_use", "radio_busy"), strict=True))
+
+
+@pytest.mark.parametrize(("waits", "runs", "said"), [("zigbee-1", "tuya-v1", "Its cloud updates"), ("tuya-v1", "zigbee-1", "by a radio here")])
+def test_one_device_is_not_updated_from_both_sides_at_once(waits: str, runs: str, said: str) -> None:
+    here, there = DeviceId(waits), DeviceId(runs)
+    twins = {here: {there}, there: {here}}
+    known = {each: device(id=each) for each in (here, there)}
+    admission = ask([update(1, device=here)], [on_air(2, device=there)], twins=twins, devices=known)
+    assert (admission.admitted, admission.waiting[UpdateId("u001")].reason) == ((), "in_use")
+    assert said in admission.waiting[UpdateId("u001")].sentence
+    assert ask([update(1, device=here)], [on_air(2, device=there)], devices=known).admitted == ids(1)
+    both = ask([update(1, device=here), update(2, device=there)], twins=twins, devices=known)
+    assert (both.admitted, set(both.waiting)) == (ids(1), set(ids(2)))

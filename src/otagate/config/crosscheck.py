@@ -20,8 +20,8 @@ _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(REGISTRY, frozenset({"url"})),
     "directory": frozenset({"path"}),
     "zwave-js": frozenset({"url", "api", "api_key_file"}),
-    "tuya-illume": frozenset({"url", "client_id", "client_secret_file", "project_id"}),
-    "tuya-thing": frozenset({"url", "client_id", "client_secret_file", "device_ids"}),
+    "tuya-illume": frozenset({"url", "client_id", "client_secret_file", "project_id", "same_as"}),
+    "tuya-thing": frozenset({"url", "client_id", "client_secret_file", "device_ids", "same_as"}),
     "iotaap": frozenset({"api_url", "ota_url", "email", "password_file", "bindings"}),
     **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
 }
@@ -30,7 +30,7 @@ _NEEDED: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zigpy-index": frozenset({"url"}),
     "iotaap": frozenset({"email", "password_file"}),
-    **{each: _SOURCE_KEYS[each] for each in ("tuya-illume", "tuya-thing")},
+    **{each: _SOURCE_KEYS[each] - {"same_as"} for each in ("tuya-illume", "tuya-thing")},
 }
 Values = Iterator[tuple[Loc, str]]
 

@@ -150,6 +150,15 @@ class IotaapBinding(Section):
     """The Zigbee or Z-Wave device here that takes the firmware; without it the device updates itself, and images are only published to it."""
 
 
+class CloudTwin(Section):
+    """One device that a cloud updates, and the same device as a radio here knows it."""
+
+    cloud_device: CloudWord
+    """The cloud's id of the device."""
+    device: Device
+    """The same device as it is known here: never is it updated from both sides at once."""
+
+
 _EVERY = {"directory": timedelta(seconds=60), IOTAAP: timedelta(hours=1), **dict.fromkeys(("tuya-illume", "tuya-thing"), timedelta(minutes=15))}
 
 
@@ -184,6 +193,8 @@ class SourceSettings(Section):
     """The project of Tuya's commercial lighting whose devices are ours."""
     device_ids: Annotated[tuple[CloudWord, ...], Field(min_length=1, max_length=500)] | None = None
     """The devices of Tuya's cloud that are ours, by its ids of them."""
+    same_as: Annotated[tuple[CloudTwin, ...], Field(max_length=500)] | None = None
+    """Which of Tuya's devices are known here by a radio too."""
     name: Name = ""
     """What it is called; without a name it is called by its type."""
     refresh: Duration | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from otagate.engine.halt import Halt
 from otagate.engine.inquiries import Inquiries
 from otagate.engine.registry import Registry
-from otagate.model.ids import UpdateId
+from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.updates import Update
 from otagate.policy.admit import Air, RadioAir
 from otagate.policy.guards import House, PolicyOf, Watch
@@ -29,6 +29,7 @@ class Outlook:
         inquiries: Inquiries,
         windows: Sequence[AnyWindow] = (),
         synced: Callable[[], bool] = lambda: True,
+        twins: Mapping[DeviceId, Set[DeviceId]] | None = None,
     ) -> None:
         self._registry = registry
         self._halt = halt
@@ -37,6 +38,7 @@ class Outlook:
         self._synced = synced
         self.policy_of = policy_of
         self.windows = tuple(windows)
+        self._twins = twins or {}
 
     def house(self) -> House:
         """What the guards know."""
@@ -70,6 +72,7 @@ class Outlook:
             halted=self._halt.on,
             paused=frozenset(still),
             asleep=frozenset(registry.asleep),
+            twins=self._twins,
             policy_of=self.policy_of,
             house=self.house(),
         )

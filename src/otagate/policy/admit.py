@@ -45,7 +45,8 @@ class RadioAir:
 class Air:
     """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
 
-    `held`: what waits for its rollout, and why. `policy_of` gives the settings of a device, and `house` is what the guards know.
+    `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout, and why.
+    `policy_of` gives the settings of a device, and `house` is what the guards know.
     """
 
     radios: Mapping[RadioName, RadioAir]
@@ -53,6 +54,7 @@ class Air:
     halted: bool = False
     paused: frozenset[UpdateId] = field(default=frozenset())
     asleep: Set[DeviceId] = field(default=frozenset())
+    twins: Mapping[DeviceId, Set[DeviceId]] = field(default_factory=dict)
     held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
     policy_of: PolicyOf = field(default=lambda _: PolicySettings())
     house: House = field(default_factory=House)
@@ -173,6 +175,14 @@ def _in_use(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("in_use", "Another program updates this device through the same radio.")
 
 
+def _twin(update: Update, slots: _Slots) -> Verdict | None:
+    twin = next(iter(sorted(slots.air.twins.get(update.device, frozenset()) & slots.busy)), None)
+    if twin is None:
+        return None
+    whose = "Its cloud updates the same device" if twin.startswith("tuya-") else "The same device is updated by a radio here"
+    return _hold("in_use", f"{whose}, as {twin}.")
+
+
 def _predecessor(update: Update, slots: _Slots) -> Verdict | None:
     if update.job is not None and slots.first_steps[update.job] < update.step:
         return _hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
@@ -227,6 +237,7 @@ _RULES: tuple[_Rule, ...] = (
     _cooldown,
     _window,
     _in_use,
+    _twin,
     _predecessor,
     _radio,
     _device,
