@@ -62,7 +62,7 @@ async def test_what_an_operator_says_of_a_device_is_kept_and_shown(house: House)
         "groups": ["dark"],
         "pin": house.old,
         "skipped": [house.new],
-        "policy": {"default": "never", "retries": 1},
+        "policy": {"default": "never", "retries": 1, "channel": None, "cooldown": None, "battery_floor": None},
     }
     patched = await house.client.patch("devices", house.devices["patched"], body=said)
     shown = await house.client.get("devices", house.devices["patched"])

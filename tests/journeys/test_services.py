@@ -71,7 +71,7 @@ async def test_a_service_that_is_away_stops_nothing_and_says_what_is_wrong(tmp_p
         service.fault = "html"
         view = await run.desk.refresh("ledvance", actor="test")
         assert view.state == "degraded"
-        assert "text/html" in view.sentence
+        assert "web page" in view.sentence
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
 

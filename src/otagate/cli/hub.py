@@ -77,7 +77,7 @@ async def halt(
 
 @command(app)
 async def windows(session: Session) -> Exit:
-    """List the windows in which updates may use the air, with their openings to come."""
+    """List the windows for updates, and when they open."""
     items = await session.client.items("windows")
     session.tell({"items": items, "next_cursor": None})
     session.say(tables.windows(session.console, items))
