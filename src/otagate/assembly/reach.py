@@ -1,0 +1,149 @@
+"""What a hub reaches: its radios, update services, clouds and interlocks."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from otagate.accounts import repository, terms
+from otagate.assembly.known import Known
+from otagate.config import IOTAAP, ZWAVE_JS, RadioSettings, SourceSettings
+from otagate.engine.bound import BoundFeed
+from otagate.engine.clouds import CloudFeed
+from otagate.engine.feeds import Offering
+from otagate.engine.offers import Offers, ServiceFeed
+from otagate.engine.pins import Pins
+from otagate.engine.quotas import StoredQuotas
+from otagate.engine.supervise import supervise_radio
+from otagate.engine.talks import Talks
+from otagate.folders.local_files import LocalFiles
+from otagate.model.clouds import THE_CLOUD, CloudDevice
+from otagate.model.ids import DeviceId, RadioName
+from otagate.net.http import HttpClient
+from otagate.net.interlocks import HttpInterlock
+from otagate.ports import Interlock, Radio
+from otagate.radios.anchors import anchor_for
+from otagate.radios.cloud import CloudRadio
+from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.sources.delegated import Delegate
+from otagate.sources.registry import DELEGATES, REGISTRY, Accounts
+
+
+class Reach(Known):
+    """What stands behind the ports that lead outside."""
+
+    @cached_property
+    def http(self) -> HttpClient:
+        """The way to update services."""
+        return HttpClient(
+            cache=self.cache,
+            quotas=StoredQuotas(self.store),
+            clock=self.clock,
+            answers=self.settings.state_dir / "answers",
+            allow_private=self.settings.http.allow_private,
+            anchors=anchor_for,
+        )
+
+    @cached_property
+    def talks(self) -> Talks:
+        """Conversations with update services."""
+        return Talks(self.http)
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What update services offer."""
+        services: list[Offering] = [self._service(each) for each in self.settings.sources if each.type in REGISTRY]
+        return Offers([*services, *self.repositories, *self.clouds])
+
+    @cached_property
+    def repositories(self) -> Sequence[BoundFeed]:
+        """The sources that keep firmware for single devices, and take some for them."""
+        return [self._bound(each) for each in self.settings.sources if each.type == IOTAAP]
+
+    @cached_property
+    def clouds(self) -> Sequence[CloudFeed]:
+        """The sources whose devices their own clouds update."""
+        accounts = Accounts(pace=self.pace.waits.pace)
+        chosen = [(each, DELEGATES[each.type](terms(each), accounts)) for each in self.settings.sources if each.type in DELEGATES]
+        return [
+            CloudFeed(delegate=delegate, type=each.type, talks=self.talks, clock=self.clock, tell=self._tell_devices) for each, delegate in chosen
+        ]
+
+    def _tell_devices(self, source: str, devices: Sequence[CloudDevice]) -> None:
+        if self.cloud is not None:
+            self.cloud.told(source, devices)
+
+    @cached_property
+    def cloud(self) -> CloudRadio | None:
+        """What stands for a radio to devices of clouds; None where no source has such."""
+        delegates: list[Delegate] = [*(each.delegate for each in self.clouds), *(each.repository for each in self.repositories)]
+        if not delegates:
+            return None
+        return CloudRadio(delegates=delegates, talks=self.talks, emit=self.intake.emit, clock=self.clock, patience=self.pace.cloud)
+
+    def _service(self, each: SourceSettings) -> ServiceFeed:
+        talks = self.talks
+        if each.path is not None:
+            talks = Talks(LocalFiles(folder=each.path.parent, http=self.http, cache=self.cache, clock=self.clock))
+        return ServiceFeed(source=REGISTRY[each.type](terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
+
+    def _bound(self, each: SourceSettings) -> BoundFeed:
+        return BoundFeed(
+            repository=repository(each),
+            bindings={DeviceId(binding.device): binding.iotaap_device for binding in each.bindings or () if binding.device is not None},
+            type=each.type,
+            talks=self.talks,
+            library=self.library,
+            cache=self.cache,
+            pins=Pins(self.store, each.name),
+            journal=self.journal,
+            clock=self.clock,
+            tell=self._tell_devices,
+        )
+
+    @cached_property
+    def radios(self) -> Mapping[RadioName, Radio]:
+        """Every configured radio, and what stands for one to devices of clouds."""
+        radios = {RadioName(each.name): self._radio(each) for each in self.settings.radios}
+        return radios if self.cloud is None else {**radios, THE_CLOUD: self.cloud}
+
+    def _radio(self, each: RadioSettings) -> Radio:
+        if each.type == ZWAVE_JS:
+            from otagate.radios.zwave import ZwaveRadio, ZwaveSettings  # with its client library, which a hub of Zigbee radios goes without
+
+            zwave = ZwaveSettings(name=RadioName(each.name), url=each.url or "", region=each.region, pace=self.pace.zwave_pace)
+            return ZwaveRadio(zwave, emit=self.intake.emit, clock=self.clock, patience=self.pace.zwave)
+        zigbee = ZigbeeSettings(
+            name=RadioName(each.name),
+            type=each.type,
+            path=each.path or "",
+            network=each.network,
+            baudrate=each.baudrate,
+            flow_control=each.flow_control,
+            channel=each.channel,
+            listen_seconds=self.pace.listen,
+            interview_pause=self.pace.interview,
+        )
+        return ZigbeeRadio(
+            zigbee,
+            state_dir=self.settings.state_dir,
+            emit=self.intake.emit,
+            clock=self.clock,
+            quirk_of=self.quirk_of,
+            patience=self.pace.patience,
+        )
+
+    def life_of(self, radio: RadioName) -> Coroutine[Any, Any, None]:
+        """What keeps a radio alive."""
+        return supervise_radio(
+            self.radios[radio],
+            emit=self.intake.emit,
+            clock=self.clock,
+            reattach=self.reattach[radio],
+            backoff=self.pace.backoff,
+            pulse=self.pulse,
+        )
+
+    def _interlocks(self) -> Mapping[str, Interlock]:
+        return {each.name: HttpInterlock(name=each.name, url=each.url, http=self.http) for each in self.settings.interlocks}

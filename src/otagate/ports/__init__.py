@@ -1,0 +1,66 @@
+"""The ports: what the engine needs of the world, as Protocols and the values that cross them.
+
+Adapters (`radios`, `stores`, `net`, `folders`) implement these; only `assembly` knows which adapter stands behind which port.
+"""
+
+from otagate.ports.events import (
+    DeviceAsked,
+    DeviceFound,
+    DeviceGone,
+    DeviceReturned,
+    DeviceSeen,
+    DeviceSilent,
+    DeviceSlept,
+    Emit,
+    ForeignTransfer,
+    Knocked,
+    RadioChanged,
+    RadioEvent,
+    RadioState,
+    TransferAdvanced,
+    TransferProgressed,
+)
+from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas
+from otagate.ports.radios import Network, Observant, Radio, RadioBackup
+from otagate.ports.stores import Catalogue, Devices, Facts, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
+from otagate.ports.time import Clock
+
+__all__ = [
+    "Catalogue",
+    "Clock",
+    "Conversations",
+    "DeviceAsked",
+    "DeviceFound",
+    "DeviceGone",
+    "DeviceReturned",
+    "DeviceSeen",
+    "DeviceSilent",
+    "DeviceSlept",
+    "Devices",
+    "Emit",
+    "Facts",
+    "Folder",
+    "FolderScan",
+    "ForeignTransfer",
+    "HttpClient",
+    "ImageCache",
+    "Interlock",
+    "Knocked",
+    "Network",
+    "Observant",
+    "Quotas",
+    "Radio",
+    "RadioBackup",
+    "RadioChanged",
+    "RadioEvent",
+    "RadioState",
+    "Receipts",
+    "Rollouts",
+    "Settings",
+    "Store",
+    "StoreCopies",
+    "StoreCopy",
+    "TransferAdvanced",
+    "TransferProgressed",
+    "Updates",
+]
