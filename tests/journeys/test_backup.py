@@ -67,8 +67,9 @@ async def _stored(run: Journey):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.asyncio
-async def test_a_radio_that_is_not_up_cannot_be_copied(tmp_path: Path) -> None:
-    async with journey(tmp_path) as run:
+@STACKS
+async def test_a_radio_that_is_not_up_cannot_be_copied(tmp_path: Path, stack: Stack) -> None:
+    async with journey(tmp_path, stack=stack) as run:
         run.rig.port.unplug()
         async with asyncio.timeout(60):
             while run.desk.radios()[0].state == "up":
@@ -79,9 +80,10 @@ async def test_a_radio_that_is_not_up_cannot_be_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_copies_are_told_apart_and_only_the_newest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@STACKS
+async def test_copies_are_told_apart_and_only_the_newest_are_kept(tmp_path: Path, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backups, "KEPT", 3)
-    async with journey(tmp_path) as run:
+    async with journey(tmp_path, stack=stack) as run:
         await told(run.desk)
         made = [(await run.desk.back_up(RADIO, actor="test")).path for _ in range(5)]
     kept = sorted((tmp_path / "state" / "backups").iterdir())

@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 import structlog.testing
 
-from otagate import assembly
 from otagate.api.openapi import ROUTES
+from otagate.assembly import reach
 from otagate.config import effective, load
 from otagate.daemon import Hub, Pace, running
 from otagate.engine.timers import SystemClock
@@ -189,7 +189,7 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
     caplog.set_level(logging.DEBUG)
     for name in LIBRARIES:
         caplog.set_level(logging.WARNING, logger=name)
-    monkeypatch.setattr(assembly, "HttpClient", impatient)
+    monkeypatch.setattr(reach, "HttpClient", impatient)
     image = image_of(5_000)
     aviary = Aviary(image)
     assert set(aviary.services) == {*REGISTRY, *DELEGATES, "iotaap"}, "a new type of source brings its canaries"

@@ -111,8 +111,9 @@ async def test_no_network_is_formed_where_the_database_knows_one(tmp_path: Path,
 
 
 @pytest.mark.asyncio
-async def test_what_is_kept_of_a_network_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    async with journey(tmp_path) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_what_is_kept_of_a_network_is_readable_by_its_owner_only(tmp_path: Path, stack: Stack) -> None:
+    async with journey(tmp_path, stack=stack) as run:
         await told(run.desk)
         files = list((tmp_path / "state").glob("zigbee-*"))
         assert {each.name for each in files} >= {f"zigbee-{RADIO}.db", f"zigbee-{RADIO}.pin.json"}
@@ -120,13 +121,14 @@ async def test_what_is_kept_of_a_network_is_readable_by_its_owner_only(tmp_path:
 
 
 @pytest.mark.asyncio
-async def test_a_damaged_pin_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_damaged_pin_is_not_overwritten(tmp_path: Path, stack: Stack) -> None:
     link, state = tmp_path / "stick", tmp_path / "state"
-    async with journey(tmp_path, link=link):
+    async with journey(tmp_path, link=link, stack=stack):
         pass
     pin = state / f"zigbee-{RADIO}.pin.json"
     pin.write_text('{"extended_pan_id": 5')
-    async with Rig(air=FAST, link=link) as rig, hub_on(rig, state) as hub:
+    async with Rig(stack=stack, air=FAST, link=link) as rig, hub_on(rig, state) as hub:
         refused = await radio_is(hub.desk, "wrong_network")
         assert "is damaged" in str(refused.data["sentence"])
         assert _untouched(rig.ncp)
@@ -134,12 +136,13 @@ async def test_a_damaged_pin_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_damaged_database_is_told_and_kept_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_damaged_database_is_told_and_kept_as_it_is(tmp_path: Path, stack: Stack) -> None:
     state = tmp_path / "state"
     state.mkdir()
     damaged = state / f"zigbee-{RADIO}.db"
     damaged.write_bytes(b"this is no database" * 100)
-    async with Rig(air=FAST) as rig, hub_on(rig, state) as hub:
+    async with Rig(stack=stack, air=FAST) as rig, hub_on(rig, state) as hub:
         refused = await radio_is(hub.desk, "retrying")
         assert str(refused.data["sentence"]).startswith(f"{damaged} cannot be used: ")
         assert rig.ncp.counters.bytes_in == 0
@@ -150,9 +153,10 @@ async def test_a_damaged_database_is_told_and_kept_as_it_is(tmp_path: Path) -> N
 
 
 @pytest.mark.asyncio
-async def test_a_missing_port_is_told_and_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_missing_port_is_told_and_waited_for(tmp_path: Path, stack: Stack) -> None:
     link = tmp_path / "stick"
-    async with Rig(air=FAST, link=link) as rig:
+    async with Rig(stack=stack, air=FAST, link=link) as rig:
         rig.port.unplug()
         async with hub_on(rig, tmp_path / "state") as hub:
             missing = await radio_is(hub.desk, "retrying")
@@ -171,8 +175,9 @@ sys.stdin.read()
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_another_process_holds_is_told_and_left_alone(tmp_path: Path) -> None:
-    async with Rig(air=FAST) as rig:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_port_that_another_process_holds_is_told_and_left_alone(tmp_path: Path, stack: Stack) -> None:
+    async with Rig(stack=stack, air=FAST) as rig:
         holder = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _HOLDER, rig.path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )

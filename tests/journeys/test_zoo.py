@@ -357,10 +357,11 @@ async def test_a_device_with_two_processors_takes_both_images_before_it_uses_the
 
 
 @pytest.mark.asyncio
-async def test_both_processors_of_a_device_are_brought_up_to_date_by_policy_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_both_processors_of_a_device_are_brought_up_to_date_by_policy_alone(tmp_path: Path, stack: str) -> None:
     images = [image_of(SIZE), image_of(3_000, image_type=OTHER_TYPE)]
     spec = DeviceSpec(ieee=FIRST, more_images=((OTHER_TYPE, OLD),))
-    async with journey(tmp_path, spec, images=images, policy={"default": "automatic"}) as run:
+    async with journey(tmp_path, spec, images=images, stack=stack, policy={"default": "automatic"}) as run:
         await run.device(FIRST).wait_until(lambda it: it.ota.versions == {IMAGE_TYPE: NEW, OTHER_TYPE: NEW}, WITHIN)
         for component in ("0x0083", "0x0999"):
             await fact(run.desk, lambda each, own=component: each.data.get("component") == own and each.data.get("state") == "succeeded")
@@ -371,8 +372,9 @@ HARDWARE_2_TO_4 = build_image(MANUFACTURER, IMAGE_TYPE, NEW, payload=make_payloa
 
 
 @pytest.mark.asyncio
-async def test_an_image_for_other_hardware_is_refused_when_it_is_ordered(tmp_path: Path) -> None:
-    async with journey(tmp_path, DeviceSpec(ieee=FIRST, hardware_version=9), images=[HARDWARE_2_TO_4]) as run:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_an_image_for_other_hardware_is_refused_when_it_is_ordered(tmp_path: Path, stack: str) -> None:
+    async with journey(tmp_path, DeviceSpec(ieee=FIRST, hardware_version=9), images=[HARDWARE_2_TO_4], stack=stack) as run:
         await fact(run.desk, lambda each: each.kind == "asked")
         order = OrderRequest(devices=(device_id(FIRST),), force=True)
         (refused,) = (await run.desk.order(order, actor="test")).refused
@@ -383,10 +385,11 @@ async def test_an_image_for_other_hardware_is_refused_when_it_is_ordered(tmp_pat
 
 
 @pytest.mark.asyncio
-async def test_a_device_that_must_not_be_notified_is_refused_what_does_not_fit_when_it_asks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+async def test_a_device_that_must_not_be_notified_is_refused_what_does_not_fit_when_it_asks(tmp_path: Path, stack: str) -> None:
     eurotronic = {"manufacturer_code": 0x1037, "model": "SPZB0001", "behaviours": Behaviours(query_loop=True, asks_every=30.0)}
     image = build_image(0x1037, IMAGE_TYPE, NEW, payload=make_payload(2_000, 1), hardware_range=(2, 4))
-    async with journey(tmp_path, DeviceSpec(ieee=FIRST, hardware_version=9, **eurotronic), images=[image]) as run:
+    async with journey(tmp_path, DeviceSpec(ieee=FIRST, hardware_version=9, **eurotronic), images=[image], stack=stack) as run:
         update = await ended(run.desk, await run.order(FIRST))
         assert update.error is not None
         assert (update.state, update.error.code) == ("failed", "declined-by-device")
