@@ -7,7 +7,7 @@ not hold up who can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from otagate.model.verdicts import Verdict
 from otagate.policy import guards
 from otagate.policy.guards import House, PolicyOf, Watch
 from otagate.policy.settings import PolicySettings
+from otagate.policy.trace import Line, Rule
 
 AWAKE_FOR = timedelta(minutes=5)
 """A sleeping device that was heard within this time may be offered an image; radios tell of it at most about once a minute."""
@@ -73,6 +74,8 @@ class Admission:
     asks_devices: frozenset[DeviceId] = frozenset()
 
 
+ASKED_LATER = "It is asked just before the update begins."
+
 SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
 """The reasons of an update whose image could not be fetched."""
 
@@ -96,8 +99,11 @@ class _Slots:
         device = self.air.devices.get(update.device)
         return PolicySettings() if device is None else self.air.policy_of(device)
 
-
-_Rule = Callable[[Update, _Slots], Verdict | None]
+    def take(self, update: Update) -> None:
+        """It begins."""
+        lane = _lane(update, self.air)
+        self.taken[lane] = self.taken.get(lane, 0) + 1
+        self.busy.add(update.device)
 
 
 def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: datetime) -> Admission:
@@ -106,23 +112,13 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
     Never admits two updates of one device, and never more than a lane's slots. A running update that is paused gives its slot away; when it
     resumes it is not stopped again, so a lane may then be over its limit until somebody ends.
     """
-    slots = _Slots(
-        air=air,
-        now=now,
-        taken=_count(running, air),
-        busy={each.device for each in running},
-        foreign={each.device for each in running if each.foreign},
-        first_steps=_first_steps(queue, running),
-        watch=Watch(now=now, house=air.house),
-    )
+    slots = _slots(queue, running, air, now)
     admitted: list[UpdateId] = []
     waiting: dict[UpdateId, Verdict] = {}
-    for update in sorted(queue, key=lambda each: (each.created, each.id)):
-        verdict = next((found for rule in _RULES if (found := rule(update, slots)) is not None), None)
+    for update in in_order(queue):
+        verdict = next((found for rule in _RULES if (found := rule.judge((update, slots))) is not None), None)
         if verdict is None:
-            lane = _lane(update, air)
-            slots.taken[lane] = slots.taken.get(lane, 0) + 1
-            slots.busy.add(update.device)
+            slots.take(update)
             admitted.append(update.id)
         else:
             waiting[update.id] = verdict
@@ -133,6 +129,33 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
         asks_interlocks=frozenset(watch.asks_interlocks),
         asks_devices=frozenset(watch.asks_devices),
     )
+
+
+def in_order(queue: Iterable[Update]) -> list[Update]:
+    """A queue in the order in which it is asked who may start."""
+    return sorted(queue, key=lambda each: (each.created, each.id))
+
+
+def explain(queue: Sequence[Update], running: Sequence[Update], drafts: Sequence[Update], *, air: Air, now: datetime) -> list[tuple[Line, ...]]:
+    """What every rule says now of each update of the queue, in its order, and then of each draft, as if it alone were ordered beside them."""
+    slots = _slots([*queue, *drafts], running, air, now)
+    told: list[tuple[Line, ...]] = []
+    for update in in_order(queue):
+        told.append(_lines(update, slots))
+        if all(line.outcome == "pass" for line in told[-1]):
+            slots.take(update)
+    return told + [_lines(draft, slots) for draft in drafts]
+
+
+def _lines(update: Update, slots: _Slots) -> tuple[Line, ...]:
+    lines: list[Line] = []
+    for rule in _RULES:
+        missing = len(slots.watch.asks_interlocks) + len(slots.watch.asks_devices)
+        line = rule.line((update, slots))
+        if len(slots.watch.asks_interlocks) + len(slots.watch.asks_devices) > missing:  # nobody is asked for an explanation
+            line = Line(rule=line.rule, outcome="pass", sentence=ASKED_LATER)
+        lines.append(line)
+    return tuple(lines)
 
 
 # --- rules, the first that speaks decides -------------------------------------------------------------------------------------------------
@@ -211,43 +234,74 @@ def _device(update: Update, slots: _Slots) -> Verdict | None:
 
 def _slot(update: Update, slots: _Slots) -> Verdict | None:
     lane = _lane(update, slots.air)
-    radio = slots.air.radios[update.radio]
+    radio = slots.air.radios.get(update.radio)
+    if radio is None:
+        return None
     limit, whom = (radio.slow, "slow devices") if lane[1] else (radio.parallel, "mains devices")
     if slots.taken.get(lane, 0) < limit:
         return None
     return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
 
 
-def _guards(update: Update, slots: _Slots) -> Verdict | None:
-    """What is told of a device that is there, has a slot, and could begin: nobody is asked for what cannot."""
-    device, settings = slots.air.devices[update.device], slots.settings(update)
-    return guards.interlocked(update, settings, slots.watch) or guards.lit(update, device, settings, slots.watch)
+def _battery(update: Update, slots: _Slots) -> Verdict | None:
+    device = slots.air.devices.get(update.device)
+    return None if device is None else guards.battery(update, device, slots.settings(update))
 
 
-def _of_device(update: Update, slots: _Slots) -> Verdict | None:
-    device, settings = slots.air.devices[update.device], slots.settings(update)
-    return guards.battery(update, device, settings) or guards.too_late(update, device, settings, slots.watch)
+def _ends_in_time(update: Update, slots: _Slots) -> Verdict | None:
+    device = slots.air.devices.get(update.device)
+    return None if device is None else guards.too_late(update, device, slots.settings(update), slots.watch)
 
 
-_RULES: tuple[_Rule, ...] = (
-    _halted,
-    _paused,
-    _held,
-    _not_before,
-    _cooldown,
-    _window,
-    _in_use,
-    _twin,
-    _predecessor,
-    _radio,
-    _device,
-    _of_device,
-    _slot,
-    _guards,
+# What is told of a device that is there, has a slot, and could begin: nobody is asked for what cannot.
+
+
+def _interlocks(update: Update, slots: _Slots) -> Verdict | None:
+    return guards.interlocked(update, slots.settings(update), slots.watch)
+
+
+def _lit(update: Update, slots: _Slots) -> Verdict | None:
+    device = slots.air.devices.get(update.device)
+    return None if device is None else guards.lit(update, device, slots.settings(update), slots.watch)
+
+
+def _on(rule: Callable[[Update, _Slots], Verdict | None]) -> Callable[[tuple[Update, _Slots]], Verdict | None]:
+    return lambda case: rule(*case)
+
+
+_RULES: tuple[Rule[tuple[Update, _Slots]], ...] = (
+    Rule(name="halted", judge=_on(_halted), passes="Nothing is halted."),
+    Rule(name="paused", judge=_on(_paused), passes="It is not paused."),
+    Rule(name="rollout", judge=_on(_held), passes="No rollout holds it back."),
+    Rule(name="time", judge=_on(_not_before), passes="Its time has come."),
+    Rule(name="age", judge=_on(_cooldown), passes="Its release is old enough, or somebody wants it now."),
+    Rule(name="window", judge=_on(_window), passes="It may use the air now."),
+    Rule(name="foreign", judge=_on(_in_use), passes="No other program updates the device."),
+    Rule(name="twin", judge=_on(_twin), passes="The device is not updated under another id."),
+    Rule(name="predecessor", judge=_on(_predecessor), passes="Nothing of the same device goes first."),
+    Rule(name="radio", judge=_on(_radio), passes="Its radio is up."),
+    Rule(name="device", judge=_on(_device), passes="The device can be reached."),
+    Rule(name="battery", judge=_on(_battery), passes="Its battery bears it, or it has none, or the order overrules that."),
+    Rule(name="ends_in_time", judge=_on(_ends_in_time), passes="It is likely to end before its window closes, or need not."),
+    Rule(name="slot", judge=_on(_slot), passes="Its radio has a slot for it."),
+    Rule(name="interlocks", judge=_on(_interlocks), passes="Nobody who is asked says no."),
+    Rule(name="in_use", judge=_on(_lit), passes="It need not be spared."),
 )
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------
+
+
+def _slots(queue: Sequence[Update], running: Sequence[Update], air: Air, now: datetime) -> _Slots:
+    return _Slots(
+        air=air,
+        now=now,
+        taken=_count(running, air),
+        busy={each.device for each in running},
+        foreign={each.device for each in running if each.foreign},
+        first_steps=_first_steps(queue, running),
+        watch=Watch(now=now, house=air.house),
+    )
 
 
 def _hold(reason: str, sentence: str) -> Verdict:

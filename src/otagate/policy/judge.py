@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Required, TypedDict, Unpack
 
 from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
@@ -17,8 +18,9 @@ from otagate.model.releases import Release
 from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import display_version, same_version, version_key
 from otagate.policy.casebook import EMPTY, LIFTED, Casebook
-from otagate.policy.match import match
+from otagate.policy.match import keys, match
 from otagate.policy.settings import PolicySettings
+from otagate.policy.trace import Line, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,50 +45,67 @@ class _Case:
         return self.force or guard in self.override
 
 
-_Rule = Callable[[_Case], Verdict | None]
-
-
-def judge(
-    device: Device,
-    component: Component,
-    release: Release,
-    *,
-    settings: PolicySettings,
-    quirk: Quirk = PLAIN,
-    casebook: Casebook = EMPTY,
-    operator: bool = False,
-    allow_downgrade: bool = False,
-    force: bool = False,
-    override: Iterable[Guard] = (),
-    named: bool = False,
-    now: datetime | None = None,
-) -> Verdict:
-    """Judge one release for one component; `quirk` is that of its image type, `casebook` what is known against releases.
+class Terms(TypedDict, total=False):
+    """On what terms releases are judged. `quirk` is that of the component's image type, `casebook` what is known against releases.
 
     `operator`: a person ordered exactly this, which answers every question and is not bound by the mode. `force` overrides pin, skip and mode,
     `override` those that it names; neither overrides identity or direction. `allow_downgrade` allows an older version and nothing else. `named`: the
     order names this version, whatever channel it is of. `now` is what the age of a release is reckoned from; without it age does not count.
     """
-    case = _Case(
+
+    settings: Required[PolicySettings]
+    quirk: Quirk
+    casebook: Casebook
+    operator: bool
+    allow_downgrade: bool
+    force: bool
+    override: Iterable[Guard]
+    named: bool
+    now: datetime | None
+
+
+def judge(device: Device, component: Component, release: Release, **terms: Unpack[Terms]) -> Verdict:
+    """Judge one release for one component: what the first rule says that speaks."""
+    case = _case(device, component, release, terms)
+    for rule in _RULES:
+        verdict = rule.judge(case)
+        if verdict is not None:
+            return verdict
+    who = "an operator ordered it" if case.operator else "it is forced" if case.force else "releases are taken automatically"
+    return Verdict(decision="allow", sentence=f"The release fits, and {who}.", facts=_facts(case))
+
+
+def examine(device: Device, component: Component, release: Release, **terms: Unpack[Terms]) -> list[Line]:
+    """What every rule says of one release for one component, in the order of `judge`; identity is told key by key."""
+    case = _case(device, component, release, terms)
+    lines = [rule.line(case) for rule in _RULES[1:]]
+    return [*(_answered(line, case) for line in keys(device, case.component, release)), *lines]
+
+
+def _answered(line: Line, case: _Case) -> Line:
+    """A key that is missing decides nothing here: the rule `doubt` asks about all of them."""
+    if line.outcome != "ask":
+        return line
+    answer = " An operator's order answers that." if case.operator else ""
+    return replace(line, outcome="pass", reason=None, sentence=line.sentence + answer)
+
+
+def _case(device: Device, component: Component, release: Release, terms: Terms) -> _Case:
+    quirk = terms.get("quirk", PLAIN)
+    return _Case(
         device=device,
         component=component if quirk.tells_version else replace(component, version=None, floor=None),
         release=release,
-        settings=settings,
+        settings=terms["settings"],
         quirk=quirk,
-        casebook=casebook,
-        operator=operator,
-        allow_downgrade=allow_downgrade,
-        force=force,
-        override=frozenset(override),
-        named=named,
-        now=now,
+        casebook=terms.get("casebook", EMPTY),
+        operator=terms.get("operator", False),
+        allow_downgrade=terms.get("allow_downgrade", False),
+        force=terms.get("force", False),
+        override=frozenset(terms.get("override", ())),
+        named=terms.get("named", False),
+        now=terms.get("now"),
     )
-    for rule in _RULES:
-        verdict = rule(case)
-        if verdict is not None:
-            return verdict
-    who = "an operator ordered it" if operator else "it is forced" if force else "releases are taken automatically"
-    return Verdict(decision="allow", sentence=f"The release fits, and {who}.", facts=_facts(case))
 
 
 # --- identity and direction ---------------------------------------------------------------------------------------------------------------
@@ -202,21 +221,51 @@ def _cooldown(case: _Case) -> Verdict | None:
     return Verdict(decision="hold", sentence=sentence, reason="cooldown", facts=facts)
 
 
-_RULES: tuple[_Rule, ...] = (
-    _identity,
-    _advisory,
-    _alarm,
-    _already_current,
-    _quarantine,
-    _downgrade,
-    _pin,
-    _skip,
-    _never,
-    _channel,
-    _doubt,
-    _unknown_version,
-    _approval,
-    _cooldown,
+def _uses(**facts: Callable[[_Case], Scalar]) -> Callable[[_Case], dict[str, Scalar]]:
+    return lambda case: {name: read(case) for name, read in facts.items()}
+
+
+_VERSIONS = _uses(version=lambda case: case.component.version, file_version=lambda case: case.release.file_version)
+_MODE = _uses(mode=lambda case: case.settings.mode)
+
+_RULES: tuple[Rule[_Case], ...] = (
+    Rule(name="identity", judge=_identity, passes="It is made for this component."),
+    Rule(name="advisory", judge=_advisory, passes="No advisory warns of it."),
+    Rule(name="alarm", judge=_alarm, passes="Its source serves the bytes that it promised before."),
+    Rule(name="version", judge=_already_current, passes="The component does not run it yet.", uses=_VERSIONS),
+    Rule(name="quarantine", judge=_quarantine, passes="It is not quarantined here."),
+    Rule(
+        name="floor",
+        judge=_downgrade,
+        passes="It is no step back, or the order allows one.",
+        uses=_uses(version=lambda case: case.component.version, floor=lambda case: case.component.floor),
+    ),
+    Rule(
+        name="pin",
+        judge=_pin,
+        passes="The device is pinned to no other version, or the order overrules that.",
+        uses=_uses(pin=lambda case: case.device.pin),
+    ),
+    Rule(name="skip", judge=_skip, passes="The device does not skip this version, or the order overrules that."),
+    Rule(name="mode", judge=_never, passes="The device may take releases.", uses=_MODE),
+    Rule(
+        name="channel",
+        judge=_channel,
+        passes="It is of a channel that the device takes.",
+        uses=_uses(channel=lambda case: case.release.channel, wanted=lambda case: case.settings.channel),
+    ),
+    Rule(name="doubt", judge=_doubt, passes="Nothing of what it must fit is unknown, or an operator answers for it."),
+    Rule(name="unknown_version", judge=_unknown_version, passes="It can be told which of the two versions is newer, or an operator answers for it."),
+    Rule(name="approval", judge=_approval, passes="Nobody must approve it any more.", uses=_MODE),
+    Rule(
+        name="cooldown",
+        judge=_cooldown,
+        passes="It is old enough, or somebody wants it now.",
+        uses=_uses(
+            released=lambda case: None if case.release.released is None else case.release.released.isoformat(timespec="seconds"),
+            cooldown_days=lambda case: case.settings.cooldown.days,
+        ),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ release names one that the device has not told, an operator must be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from otagate.model.devices import Component, Device
@@ -16,6 +16,7 @@ from otagate.model.ids import ieee_of, image_type_of, target_of
 from otagate.model.releases import Fingerprint, Release
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, display_version, same_version, version_key
+from otagate.policy.trace import Line
 
 ANY_MANUFACTURER = 0xFFFF
 """A file with this manufacturer code is meant for every maker (ZCL 8, 11.4.2.5)."""
@@ -36,7 +37,7 @@ _Key = Callable[[Device, Component, Release], _Finding | None]
 
 def match(device: Device, component: Component, release: Release) -> Verdict:
     """Whether the release fits: allow, refuse (code `incompatible-image` or `region-mismatch`), or ask where a second key is missing."""
-    findings = [finding for key in _KEYS if (finding := key(device, component, release)) is not None]
+    findings = [finding for key, _ in _KEYS.values() if (finding := key(device, component, release)) is not None]
     facts = _facts_used(device, component, release)
     for finding in findings:
         if finding.refuses:
@@ -45,6 +46,21 @@ def match(device: Device, component: Component, release: Release) -> Verdict:
         sentence = " ".join(finding.sentence for finding in findings)
         return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=facts)
     return Verdict(decision="allow", sentence="The release fits the component.", facts=facts)
+
+
+def keys(device: Device, component: Component, release: Release) -> list[Line]:
+    """What every key says, in the order of `match`."""
+    facts = _facts_used(device, component, release)
+    return [_line(name, key(device, component, release), passes, facts) for name, (key, passes) in _KEYS.items()]
+
+
+def _line(name: str, finding: _Finding | None, passes: str, facts: Mapping[str, Scalar]) -> Line:
+    used = {name: facts[name]} if name in facts else {}
+    if finding is None:
+        return Line(rule=name, outcome="pass", sentence=passes, facts=used)
+    if finding.refuses:
+        return Line(rule=name, outcome="stop", sentence=finding.sentence, reason=finding.reason, facts=used)
+    return Line(rule=name, outcome="ask", sentence=finding.sentence, reason="awaiting_approval", facts=used)
 
 
 def concerns(device: Device, component: Component, release: Release) -> bool:
@@ -214,21 +230,22 @@ def _silicon(_: Device, component: Component, release: Release) -> _Finding | No
     return _refusal(f"The image is {other} inside, and the one that the device took before was {own}: it is made for another chip.")
 
 
-_KEYS: tuple[_Key, ...] = (
-    _updatable,
-    _protocol,
-    _manufacturer_code,
-    _image_type,
-    _destination,
-    _product,
-    _target,
-    _region,
-    _hardware,
-    _silicon,
-    _running_version,
-    _model,
-    _manufacturer,
-)
+_KEYS: Mapping[str, tuple[_Key, str]] = {
+    "updatable": (_updatable, "The device does not say that this firmware cannot be updated."),
+    "protocol": (_protocol, "It is for devices of this protocol."),
+    "manufacturer_code": (_manufacturer_code, "It is for the component's manufacturer code, or tells none where none is needed."),
+    "image_type": (_image_type, "It is for the component's image type, or tells none where none is needed."),
+    "destination": (_destination, "It is for no other single device."),
+    "product": (_product, "It is for this product, or tells none where none is needed."),
+    "target": (_target, "It is for no other firmware target."),
+    "region": (_region, "It is for no other region."),
+    "hardware_version": (_hardware, "It is for no other hardware version."),
+    "silicon": (_silicon, "Nothing inside of it speaks of another chip."),
+    "running_version": (_running_version, "It may follow the version that runs."),
+    "model": (_model, "It is for no other model."),
+    "manufacturer": (_manufacturer, "It is for no other manufacturer."),
+}
+"""By name, each with the sentence for a release that it leaves alone."""
 
 
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------

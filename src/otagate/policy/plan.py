@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from typing import Unpack
 
 from otagate.model.devices import Component, Device
-from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
-from otagate.model.verdicts import Guard, Verdict
+from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, display_version, same_version, version_key
-from otagate.policy.casebook import EMPTY, Casebook
-from otagate.policy.judge import judge
+from otagate.policy.judge import Terms, examine, judge
 from otagate.policy.match import concerns
-from otagate.policy.settings import PolicySettings
+from otagate.policy.trace import Line, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +25,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """`chosen` is never a refused release; `verdict` is the chosen one's, or says why there is none. `trace` holds every release, newest first."""
+    """`chosen` is never a refused release; `verdict` is the chosen one's, or says why there is none. `trace` holds every release, newest first.
+
+    `about`: the one that the verdict is about, None where nobody offers any.
+    """
 
     chosen: Release | None
     verdict: Verdict
     trace: tuple[Judged, ...]
+    about: Judged | None = None
 
 
 def choose(
@@ -40,16 +41,8 @@ def choose(
     component: Component,
     releases: Sequence[Release],
     *,
-    settings: PolicySettings,
-    quirk: Quirk = PLAIN,
-    casebook: Casebook = EMPTY,
-    operator: bool = False,
-    allow_downgrade: bool = False,
-    force: bool = False,
-    override: Iterable[Guard] = (),
     version: Version | None = None,
-    named: bool = False,
-    now: datetime | None = None,
+    **terms: Unpack[Terms],
 ) -> Choice:
     """The newest release that is allowed; where none is, the newest that will be, then the newest that an operator may approve.
 
@@ -59,21 +52,12 @@ def choose(
     component is told as such and not as "nobody offers one". Going back without naming a version is possible only where no source offers the
     running one: a device that has the newest release is not sent back because somebody may.
     """
-    ask = partial(
-        judge,
-        device,
-        component,
-        settings=settings,
-        quirk=quirk,
-        casebook=casebook,
-        operator=operator,
-        allow_downgrade=allow_downgrade,
-        force=force,
-        override=frozenset(override),
-        named=named or (operator and version is not None),
-        now=now,
-    )
-    judged = [Judged(release=each, verdict=ask(each)) for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)]
+    named = terms.get("named", False)
+    terms = _named(version, terms)
+    judged = [
+        Judged(release=each, verdict=judge(device, component, each, **terms))
+        for each in sorted(sorted(set(releases), key=_tie), key=_age, reverse=True)
+    ]
     trace = tuple(_mark_ambiguous(judged))
     candidates = [each for each in trace if version is None or same_version(each.release.file_version, version)]
     candidates = [each for each in candidates if named or (concerns(device, component, each.release) and not _is_part(each.release))]
@@ -84,10 +68,26 @@ def choose(
     for decision in ("allow", "hold", "ask"):
         for each in eligible:
             if each.verdict.decision == decision:
-                return Choice(chosen=each.release, verdict=each.verdict, trace=trace)
+                return Choice(chosen=each.release, verdict=each.verdict, trace=trace, about=each)
     # What is for other hardware says nothing about this device, unless there is nothing else to say.
     telling = [each for each in eligible if each.verdict.code != "incompatible-image"] or eligible
-    return Choice(chosen=None, verdict=telling[0].verdict, trace=trace)
+    return Choice(chosen=None, verdict=telling[0].verdict, trace=trace, about=telling[0])
+
+
+def explain(device: Device, component: Component, choice: Choice, *, version: Version | None = None, **terms: Unpack[Terms]) -> list[Line]:
+    """What every rule says of the release that a choice is about, in the order in which they are judged; `terms` are those of the choice."""
+    if choice.about is None:
+        return [told("offered", choice.verdict, passes="")]
+    release, verdict = choice.about.release, choice.about.verdict
+    offered = Line(rule="offered", outcome="pass", sentence=f"{release.source} offers {release.display_version}.", facts={"source": release.source})
+    rivals = verdict if "rivals" in verdict.facts else None
+    ambiguity = told("ambiguity", rivals, passes="No other file claims to be this version.")
+    return [offered, *examine(device, component, release, **_named(version, terms)), ambiguity]
+
+
+def _named(version: Version | None, terms: Terms) -> Terms:
+    """An operator's order that tells a version names its releases, whatever channel they are of."""
+    return {**terms, "named": terms.get("named", False) or (terms.get("operator", False) and version is not None)}
 
 
 def _is_part(release: Release) -> bool:
