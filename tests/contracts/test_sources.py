@@ -16,7 +16,7 @@ import pytest
 
 from otagate.engine.talks import Talks
 from otagate.engine.timers import SystemClock
-from otagate.model.errors import SourceError, SourceMisconfigured
+from otagate.model.errors import FileGone, SourceError, SourceMisconfigured
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient, Terms
 from otagate.sources.effects import Conversation, Service, Stored
@@ -314,6 +314,34 @@ async def test_a_key_that_the_service_does_not_take_is_the_operators_to_mend(tmp
         exam.service.api_key = "another"
         with pytest.raises(SourceMisconfigured, match="api_key_file"):
             await exam.ask()
+
+
+def _withdrawing() -> FakeService:
+    return LedvanceService(firmwares=[Firmware(data=image_for("ledvance"))], withdrawn=True)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_served_no_more_by_its_version_comes_as_the_latest_and_another_latest_does_not(tmp_path: Path) -> None:
+    async with sitting(Candidate("ledvance", _withdrawing, _ledvance), tmp_path) as exam:
+        assert isinstance(exam.service, LedvanceService)
+        await exam.ask()
+        assert (await exam.fetch()).size == exam.service.firmwares[0].document()["length"]
+        exam.service.firmwares.append(Firmware(data=build_image(0x1189, 0x0083, NEW + 1, payload=make_payload(3_000, 2))))
+        with pytest.raises(FileGone, match="not what was offered"):
+            await exam.fetch()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_every_fault_of_the_latest_is_told_and_no_other_bytes_are_taken(tmp_path: Path, fault: str) -> None:
+    async with sitting(Candidate("ledvance", _withdrawing, _ledvance), tmp_path) as exam:
+        await exam.ask()
+        exam.service.fault, exam.service.faulty = fault, "/latest"
+        with pytest.raises(SourceError) as caught:
+            async with asyncio.timeout(30):
+                await exam.fetch(exam.impatient)
+        assert "://" not in str(caught.value)
+        assert not list((tmp_path / "images" / "sha256").glob("*/*/*"))
 
 
 def test_a_source_says_what_concerns_it(candidate: Candidate) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import OrderRequest
-from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
+from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.sources.effects import Limit, Service
@@ -228,6 +228,19 @@ async def test_sources_that_contradict_each_other_are_quarantined_until_an_opera
         assert choice.chosen is None
         assert choice.verdict.reason == "quarantined"
     assert not await bench.rows()
+
+
+@pytest.mark.parametrize(("waited", "reads"), [(900, 2), (1, 1)])
+@instantly
+async def test_a_service_that_has_a_file_no_more_is_read_anew_unless_it_was_just_read(waited: float, reads: int) -> None:
+    bench = offering()
+    bench.services.files[FILE] = FileGone("index: the file: no such file any more")
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.pass_time(seconds=waited)
+        await order(hub)
+        await hub.pass_time(seconds=60)
+        assert [each.url for each in bench.services.asked] == [INDEX, FILE, INDEX][: reads + 1]
 
 
 @instantly

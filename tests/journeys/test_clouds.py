@@ -16,6 +16,7 @@ from otagate.engine.patches import DevicePatch
 from otagate.engine.timers import SystemClock
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import NotCancellable
+from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, UpdateId
 from otagate.sources.records import RecordQuery
 from otagate_rig.services.tuya import TuyaService
@@ -45,11 +46,11 @@ def settings(folder: Path, service: TuyaService, *kinds: str, **more: Any) -> di
 
 
 @asynccontextmanager
-async def hub_over(folder: Path, service: TuyaService, *kinds: str, **more: Any) -> AsyncIterator[Hub]:
+async def hub_over(folder: Path, service: TuyaService, *kinds: str, pace: float = PACE, **more: Any) -> AsyncIterator[Hub]:
     """A hub that has read its cloud and heard of the lamp's version."""
     async with (
         service.running(),
-        running(HubSettings.model_validate(settings(folder, service, *kinds, **more)), pace=Pace.scaled(PACE)) as hub,
+        running(HubSettings.model_validate(settings(folder, service, *kinds, **more)), pace=Pace.scaled(pace)) as hub,
     ):
         await fact(hub.desk, lambda each: each.subject_id == LAMP and each.kind in ("interrogated", "asked") and bool(each.data.get("versions")))
         yield hub
@@ -221,18 +222,28 @@ async def test_rooms_are_synced_and_records_are_read(tmp_path: Path) -> None:
         assert (await hub.desk.records("tuya-illume", RecordQuery(filters={"list": "to-be-updated", "room_id": "r2"}))).items == ()
 
 
-async def test_a_cloud_that_knows_us_no_more_is_told_and_stops_nothing(tmp_path: Path) -> None:
+async def test_a_cloud_that_knows_us_no_more_is_left_alone_until_an_operator_has_it_asked_again(tmp_path: Path) -> None:
     service = TuyaService()
-    async with hub_over(tmp_path, service, "tuya-illume") as hub:
-        service.secret = "changed"
+    async with hub_over(tmp_path, service, "tuya-illume", pace=200.0) as hub:
+        secret, service.secret = service.secret, "changed"
         service.revoke()
         view = await hub.desk.refresh("tuya-illume", actor="test")
         assert view.state == "misconfigured"
         assert "check client_id" in view.sentence
+        asked = len(service.asked)
         order = await ordered_of(hub.desk, LAMP)
-        held = await fact(hub.desk, lambda each: each.subject_id == order and each.data.get("reason") == "source_unreachable")
-        assert held.data["state"] == "queued"
-        assert service.orders == []
+
+        def waits(each: Fact) -> bool:
+            return each.subject_id == order and each.data.get("reason") == "source_unreachable"
+
+        once = await fact(hub.desk, waits)
+        again = await fact(hub.desk, waits, after=once.number)
+        assert again.data["state"] == "queued"
+        assert "check client_id" in str(again.data["detail"])
+        assert (len(service.asked), service.orders) == (asked, [])
+        service.secret = secret
+        assert (await hub.desk.refresh("tuya-illume", actor="test")).state == "ok"
+        assert (await ended(hub.desk, order)).state == "succeeded"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
+from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.model.releases import Digest
 from otagate.net.cache import DiskImageCache
 from otagate.net.fetching import Fetch
@@ -449,6 +449,12 @@ async def test_a_server_that_gives_another_part_is_not_believed(place: _Place) -
 @pytest.mark.parametrize(("status", "words"), [("204 Gone", "no such file"), ("404 No", "404"), ("200 OK", "empty")])
 async def test_no_file_is_a_refusal_in_words(place: _Place, status: str, words: str) -> None:
     assert words in str(await _not_fetched(place, [_answer(b"", status)]))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "gone"), [("204 No", True), ("404 No", True), ("410 No", True), ("403 No", False), ("200 OK", False)])
+async def test_a_file_that_is_not_there_any_more_is_told_apart_from_one_that_is_refused(place: _Place, status: str, gone: bool) -> None:
+    assert isinstance(await _not_fetched(place, [_answer(b"", status)]), FileGone) is gone
 
 
 @pytest.mark.asyncio

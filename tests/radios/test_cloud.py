@@ -11,7 +11,16 @@ import pytest
 
 from otagate.engine.timers import SystemClock
 from otagate.model.clouds import THE_CLOUD, CloudChannel, CloudDevice, Started
-from otagate.model.errors import DeviceUnreachable, NotCancellable, NotOnThisRadio, RadioUnavailable, SourceError, SourceUnavailable, UnknownDevice
+from otagate.model.errors import (
+    DeviceUnreachable,
+    NotCancellable,
+    NotOnThisRadio,
+    RadioUnavailable,
+    SourceError,
+    SourceMisconfigured,
+    SourceUnavailable,
+    UnknownDevice,
+)
 from otagate.model.ids import ComponentId, DeviceId, UpdateId
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Delegate, Park, Watch, Withdraw
@@ -108,11 +117,26 @@ class Talks:
 
 
 @dataclass(slots=True)
+class Standing:
+    """How sources stand: `troubles` by name, and who was doubted."""
+
+    troubles: dict[str, str] = field(default_factory=dict)
+    doubted: list[str] = field(default_factory=list)
+
+    def trouble(self, source: str) -> str | None:
+        return self.troubles.get(source)
+
+    def doubt(self, source: str) -> None:
+        self.doubted.append(source)
+
+
+@dataclass(slots=True)
 class Bench:
     radio: CloudRadio
     source: Source
     events: list[RadioEvent]
     changed: asyncio.Event
+    standing: Standing
 
     async def tells(self, fits: Callable[[RadioEvent], bool]) -> RadioEvent:
         async with asyncio.timeout(WITHIN):
@@ -137,14 +161,16 @@ def bench(*sources: Source) -> Bench:
         changed.set()
 
     known = {each.name: each for each in sources or (Source(),)}
+    standing = Standing()
     radio = CloudRadio(
         delegates=list(known.values()),
         talks=Talks(known),  # type: ignore[arg-type]
+        standing=standing,
         emit=emit,
         clock=SystemClock(),
         patience=Patience().scaled(500.0),
     )
-    return Bench(radio=radio, source=next(iter(known.values())), events=events, changed=changed)
+    return Bench(radio=radio, source=next(iter(known.values())), events=events, changed=changed, standing=standing)
 
 
 @asynccontextmanager
@@ -202,6 +228,27 @@ async def test_an_order_of_a_source_that_is_not_there_any_more_says_so() -> None
         made.radio.command(replace(ORDER, source="gone"))
         told = await made.advances(Cause.EXPIRED)
         assert told.code == "source-unreachable"
+
+
+async def test_a_source_that_an_operator_must_mend_is_asked_neither_for_an_order_nor_about_a_device() -> None:
+    made = bench()
+    made.radio.told("one", [READY])
+    made.standing.troubles["one"] = "the secret is wrong"
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        told = await made.advances(Cause.EXPIRED)
+        assert (told.code, told.detail) == ("source-misconfigured", "the secret is wrong")
+        with pytest.raises(RadioUnavailable, match="the secret is wrong"):
+            await made.radio.interrogate(LAMP)
+        assert (made.source.asked, made.source.starts) == (0, 0)
+
+
+async def test_a_source_that_turns_out_to_know_us_no_more_is_to_be_read_anew() -> None:
+    made = bench(Source(device=SourceMisconfigured("the secret is wrong")))
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        assert (await made.advances(Cause.EXPIRED)).code == "source-misconfigured"
+    assert made.standing.doubted == ["one"]
 
 
 async def test_a_withdrawn_order_is_asked_about_no_more_and_a_parked_one_that_runs_is() -> None:

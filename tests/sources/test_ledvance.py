@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otagate.model.errors import BadFilter, SourceError, SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, FileGone, SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.sources.effects import Download
 from otagate.sources.ledvance import Ledvance, version_numbers
 from otagate.sources.records import Recorder, RecordQuery
@@ -143,6 +144,36 @@ def test_a_file_is_asked_for_with_all_four_numbers_and_must_be_what_was_promised
     assert isinstance(effect, Download)
     assert dict(effect.request.query)["version"] == "3.72.55.18"
     assert (effect.expect.size, effect.expect.digests) == (160_000, release.digests)
+
+
+def test_a_file_that_is_served_no_more_by_its_version_may_come_as_the_latest_if_it_is_the_very_same() -> None:
+    release = talk(SOURCE.index(), [reply({"firmwares": [_entry()]})]).result.offers[0].release
+    fetched = talk(SOURCE.fetch(release), [FileGone("no such file any more (204)"), stored()])
+    by_version, latest = fetched.effects
+    assert isinstance(latest, Download)
+    assert isinstance(by_version, Download)
+    assert latest.request.url == "https://api.update.ledvance.com/v1/zigbee/firmwares/download/4489/13/latest"
+    assert latest.expect == by_version.expect
+
+
+@pytest.mark.parametrize("answer", [FileGone("no such file (204)"), SourceRefused("the file's sha256 is another")])
+def test_a_latest_that_is_another_file_leaves_the_offered_one_gone(answer: SourceRefused) -> None:
+    release = talk(SOURCE.index(), [reply({"firmwares": [_entry()]})]).result.offers[0].release
+    with pytest.raises(FileGone, match=r"any more \(204\).*not what was offered"):
+        talk(SOURCE.fetch(release), [FileGone("no such file any more (204)"), answer])
+
+
+@pytest.mark.parametrize("error", [SourceRefused("the file's sha256 is another"), SourceBusy("later"), SourceUnavailable("away")])
+def test_the_latest_is_not_asked_for_where_the_file_itself_is_there(error: SourceError) -> None:
+    release = talk(SOURCE.index(), [reply({"firmwares": [_entry()]})]).result.offers[0].release
+    with pytest.raises(type(error), match=str(error)):
+        talk(SOURCE.fetch(release), [error])
+
+
+def test_the_latest_is_not_asked_for_where_nothing_vouches_for_its_bytes() -> None:
+    release = talk(SOURCE.index(), [reply({"firmwares": [_entry()]})]).result.offers[0].release
+    with pytest.raises(FileGone):
+        talk(SOURCE.fetch(replace(release, digests=())), [FileGone("no such file any more (204)")])
 
 
 def test_products_are_listed_even_without_firmware() -> None:

@@ -80,7 +80,9 @@ class Reach(Known):
         delegates: list[Delegate] = [*(each.delegate for each in self.clouds), *(each.repository for each in self.repositories)]
         if not delegates:
             return None
-        return CloudRadio(delegates=delegates, talks=self.talks, emit=self.intake.emit, clock=self.clock, patience=self.pace.cloud)
+        return CloudRadio(
+            delegates=delegates, talks=self.talks, standing=self.offers, emit=self.intake.emit, clock=self.clock, patience=self.pace.cloud
+        )
 
     def _service(self, each: SourceSettings) -> ServiceFeed:
         talks = self.talks

@@ -10,7 +10,7 @@ from otagate.engine.cases import Cases
 from otagate.engine.library import Library
 from otagate.engine.offers import Offers
 from otagate.model.devices import Device
-from otagate.model.errors import ImageError, NotFound, SourceBusy, SourceError, SourceRefused, UnknownImage
+from otagate.model.errors import FileGone, ImageError, NotFound, SourceBusy, SourceError, SourceRefused, UnknownImage
 from otagate.model.ids import image_type_of, target_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
@@ -66,6 +66,8 @@ class Fetcher:
                 return Postponed(reason="source_unreachable", detail=str(error), at_fault=True)
             return Rejected(code=error.code, detail=str(error))
         except SourceError as error:
+            if isinstance(error, FileGone) and update.release is not None:
+                self._offers.doubt(update.release.source)
             reason = "quota" if isinstance(error, SourceBusy) else "source_unreachable"
             return Postponed(reason=reason, detail=str(error), until=error.until, at_fault=isinstance(error, SourceRefused))
         verdict = trust(image.facts, self._promised(update, image), sha256=image.sha256)

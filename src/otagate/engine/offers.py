@@ -123,10 +123,12 @@ class Offers:
         self.feeds = tuple(feeds)
         self._by_name = {feed.name: feed for feed in feeds}
         self._watchers: list[Callable[[str], None]] = []
+        self._doubters: list[Callable[[str], None]] = []
 
-    def watch(self, curious: Callable[[str], None]) -> None:
-        """Call this with the name of a service that has something new to be asked."""
+    def watch(self, curious: Callable[[str], None], *, doubtful: Callable[[str], None]) -> None:
+        """Call these with the name of a service: one that has something new to be asked, and one whose word of before may not hold any more."""
         self._watchers.append(curious)
+        self._doubters.append(doubtful)
 
     def notice(self, device: Device) -> None:
         """A device came, or tells something else: whoever was not asked about it yet is to be asked."""
@@ -134,6 +136,16 @@ class Offers:
             if feed.wonders_about(device):
                 for watcher in self._watchers:
                     watcher(feed.name)
+
+    def doubt(self, source: str) -> None:
+        """See `ports.Standing.doubt`: whoever reads the service may read it anew."""
+        for doubtful in self._doubters:
+            doubtful(source)
+
+    def trouble(self, source: str) -> str | None:
+        """See `ports.Standing.trouble`."""
+        state = self._by_name[source].state
+        return state.sentence if state.condition == "misconfigured" else None
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all of them offer for a component."""

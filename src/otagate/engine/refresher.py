@@ -27,6 +27,9 @@ _AGAIN = 60.0
 _LONGEST = 3_600.0
 """Seconds until a source that could not be read is read again: doubled from the first to the second with each failure."""
 
+_DOUBTED = timedelta(minutes=10)
+"""A source that was read so lately is not read anew because what it said does not hold: it can hardly say anything else."""
+
 _GATHER = 2.0
 """Seconds in which what several devices make a service wonder about becomes one question."""
 
@@ -63,7 +66,7 @@ class Refresher:
         self.every = dict(every or {})
         self._curious: set[str] = set()
         self._watchers: list[Callable[[], None]] = []
-        offers.watch(self._wonder)
+        offers.watch(self._wonder, doubtful=self._doubt)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call this whenever a source offers other things than before."""
@@ -78,6 +81,12 @@ class Refresher:
         """Ask soon what was not asked yet."""
         self._curious.add(name)
         self._sources[name].bell.set()
+
+    def _doubt(self, name: str) -> None:
+        """Read a source soon that answers otherwise than it said, unless it said that just now."""
+        read_at = self._sources[name].feed.state.last_success
+        if read_at is None or self._clock.now() - read_at >= _DOUBTED:
+            self.post(name)
 
     async def run(self) -> None:
         """Read what is due, for ever."""

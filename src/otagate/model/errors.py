@@ -82,6 +82,10 @@ class SourceRefused(SourceError):
     code: ClassVar[str] = "source-refused"
 
 
+class FileGone(SourceRefused):
+    """The source offered this file, and says now that it has none such."""
+
+
 class SourceBusy(SourceError):
     """The source wants to be left alone, or what we may ask of it is used up; `until` says how long."""
 

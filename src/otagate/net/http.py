@@ -20,7 +20,7 @@ from aiohttp.client_reqrep import ClientResponse
 from yarl import URL
 
 from otagate import __version__
-from otagate.model.errors import SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible, TooLarge
+from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible, TooLarge
 from otagate.net.addresses import GuardedResolver
 from otagate.net.answers import Answer, Answers
 from otagate.net.bodies import ACCEPTED, decoder
@@ -35,6 +35,7 @@ T = TypeVar("T")
 _NO_BODY = frozenset({204, 304})
 _RETRY_WAITS = (1.0, 4.0, 16.0)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({204, 404, 410})
 _MOST_REDIRECTS = 5
 
 
@@ -283,8 +284,8 @@ class HttpClient:
 
     async def _receive(self, service: Service, request: Request, reply: ClientResponse, fetch: Fetch) -> None:
         await self._heed(service, request, reply)
-        if reply.status == 204:
-            raise SourceRefused("the service has no such file any more (204)")
+        if reply.status in _GONE:
+            raise FileGone(f"the service has no such file any more ({reply.status})")
         if reply.status == 416:
             fetch.forget()
             raise _Passing("the server cannot give the rest of the file")

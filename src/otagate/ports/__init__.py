@@ -20,7 +20,7 @@ from otagate.ports.events import (
     TransferAdvanced,
     TransferProgressed,
 )
-from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas
+from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
 from otagate.ports.radios import Network, Observant, Radio, RadioBackup
 from otagate.ports.stores import Catalogue, Devices, Facts, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
 from otagate.ports.time import Clock
@@ -57,6 +57,7 @@ __all__ = [
     "Receipts",
     "Rollouts",
     "Settings",
+    "Standing",
     "Store",
     "StoreCopies",
     "StoreCopy",

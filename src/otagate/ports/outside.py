@@ -90,6 +90,16 @@ class Conversations(Protocol):
         """Hold one to its end. Raises SourceError, StoreUnavailable."""
 
 
+class Standing(Protocol):
+    """How sources stand, for who would ask them about one device."""
+
+    def trouble(self, source: str) -> str | None:
+        """Why the source is left alone until an operator acts, a sentence; None where it may be asked."""
+
+    def doubt(self, source: str) -> None:
+        """It answered what does not fit to what it said last: it is to be read anew."""
+
+
 class Quotas(Protocol):
     """What services have been asked for so far, as text of the client's own; it survives a restart."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
@@ -40,6 +40,7 @@ from otagate.ports import (
     ForeignTransfer,
     RadioBackup,
     RadioChanged,
+    Standing,
     TransferAdvanced,
     TransferProgressed,
 )
@@ -49,9 +50,12 @@ from otagate.sessions.delegated import Job, Patience
 from otagate.sessions.effects import Advance
 from otagate.sources.delegated import Delegate as DelegateSource
 from otagate.sources.delegated import OrderInDoubt, Publisher
+from otagate.sources.effects import Conversation
 from otagate.sources.tuya_openapi import TuyaRefused
 
 LOG = structlog.get_logger("otagate.radio")
+
+T = TypeVar("T")
 
 SENTENCE = "its sources tell how they fare"
 
@@ -63,10 +67,18 @@ class CloudRadio:
     """Every device of every configured cloud; implements `ports.Radio`."""
 
     def __init__(
-        self, *, delegates: Sequence[DelegateSource], talks: Conversations, emit: Emit, clock: Clock, patience: Patience | None = None
+        self,
+        *,
+        delegates: Sequence[DelegateSource],
+        talks: Conversations,
+        standing: Standing,
+        emit: Emit,
+        clock: Clock,
+        patience: Patience | None = None,
     ) -> None:
         self._delegates: Mapping[str, DelegateSource] = {each.name: each for each in delegates}
         self._talks = talks
+        self._standing = standing
         self._emit = emit
         self._clock = clock
         self._patience = patience or Patience()
@@ -159,7 +171,7 @@ class CloudRadio:
         answered: Device | None = None
         for delegate in knowing:
             try:
-                answered = self._take(delegate.name, await self._talks.hold(delegate.service, delegate.look_at(cloud_id)))
+                answered = self._take(delegate.name, await self._ask(delegate, delegate.look_at(cloud_id)))
             except (SourceError, StoreError) as error:
                 failed = error
         if answered is not None:
@@ -273,12 +285,24 @@ class CloudRadio:
         if self._jobs.get(update) is job:
             self._feed(update, event)
 
+    async def _ask(self, delegate: DelegateSource, conversation: Conversation[T]) -> T:
+        """Hold it, unless the source is left alone until an operator acts: to ask it about each of its devices would mend nothing."""
+        trouble = self._standing.trouble(delegate.name)
+        if trouble is not None:
+            conversation.close()
+            raise SourceMisconfigured(trouble)
+        try:
+            return await self._talks.hold(delegate.service, conversation)
+        except SourceMisconfigured:
+            self._standing.doubt(delegate.name)
+            raise
+
     async def _look(self, order: Delegate | Watch) -> words.Event:
         delegate = self._delegate_of(order)
         if delegate is None:
             return words.Unseen(f"no source tells of {order.device} now", "source-unreachable")
         try:
-            device = await self._talks.hold(delegate.service, delegate.look_at(cloud_id_of(order.device)))
+            device = await self._ask(delegate, delegate.look_at(cloud_id_of(order.device)))
         except (SourceError, StoreError, UnknownDevice) as error:
             return words.Unseen(str(error), error.code)
         self._take(delegate.name, device)
@@ -299,7 +323,7 @@ class CloudRadio:
         if isinstance(order, Delegate) and order.image is not None:
             return await self._publish(delegate, cloud_id, order.image, str(order.to_version))
         try:
-            outcome = await self._talks.hold(delegate.service, delegate.start([cloud_id], order.component))
+            outcome = await self._ask(delegate, delegate.start([cloud_id], order.component))
         except TuyaRefused as error:
             return words.NotOrdered(detail=str(error), code="device-unreachable" if error.device else error.code, doubt=False, passing=error.device)
         except OrderInDoubt as error:
@@ -314,8 +338,8 @@ class CloudRadio:
         if not isinstance(delegate, Publisher):
             return words.NotOrdered(detail="its cloud takes no images", code="not-updatable", doubt=False, passing=False)
         try:
-            await self._talks.hold(delegate.service, delegate.publish(cloud_id, image=image, version=version))
-        except (SourceRefused, SourceMisconfigured, ImageError, NotFound) as error:
+            await self._ask(delegate, delegate.publish(cloud_id, image=image, version=version))
+        except (SourceRefused, ImageError, NotFound) as error:
             return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=False)
         except (SourceError, StoreError) as error:
             doubt = isinstance(error, (OrderInDoubt, StoreError))

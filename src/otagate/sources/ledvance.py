@@ -2,8 +2,8 @@
 
 A file version is the service's four numbers, most significant first: 0x03483712 is 3.72.55.18. Company is the manufacturer code, product the image
 type. The service documents no shape for the answer of `/difference`, so whatever carries an identity in it is taken for an entry.
-Its download of "the latest" is not used: it names no version, so no digest vouches for its bytes, and where an entry does the exact version is there;
-an entry that the service has no file for any more has vanished, and another file must not take its place.
+Its download of "the latest" names no version, so it is asked only where the one by version has no such file any more, and what comes must have the
+length and the sha256 of the very entry that was offered: another file never takes its place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from otagate.model.errors import BadFilter, SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, FileGone, SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, download, send
 from otagate.sources.entries import BadEntry, digest, mapping, maybe_text, read_each, text, whole
@@ -162,11 +162,25 @@ class Ledvance:
     # --- files ----------------------------------------------------------------------------------------------------------------------------
 
     def fetch(self, release: Release) -> Conversation[Stored]:
-        """Fetch a firmware by its four numbers: with three the service has none. Raises SourceError."""
+        """Fetch a firmware by its four numbers (with three the service has none), else as the latest of its product. Raises FileGone, SourceError."""
         numbers = ".".join(str(each) for each in version_numbers(int(release.file_version or 0)))
         query = (("company", str(release.manufacturer_code)), ("product", str(release.image_type)), ("version", numbers))
         request = Request(url=f"{self.url}/firmwares/download", label=f"firmware {numbers}", query=query)
-        return (yield from download(request, Expect(size=release.size, digests=release.digests, vouched=bool(release.digests))))
+        expect = Expect(size=release.size, digests=release.digests, vouched=bool(release.digests))
+        try:
+            return (yield from download(request, expect))
+        except FileGone as gone:
+            return (yield from self._fetch_latest(release, expect, gone))
+
+    def _fetch_latest(self, release: Release, expect: Expect, gone: FileGone) -> Conversation[Stored]:
+        """The latest firmware of the product, where that is the offered one, byte for byte. Raises FileGone where it is another, SourceError."""
+        if not expect.vouched:
+            raise gone
+        url = f"{self.url}/firmwares/download/{release.manufacturer_code}/{release.image_type}/latest"
+        try:
+            return (yield from download(Request(url=url, label="the latest firmware"), expect))
+        except SourceRefused as error:
+            raise FileGone(f"{gone}, and the latest of its product is not what was offered: {error}") from error
 
     # --- entries --------------------------------------------------------------------------------------------------------------------------
 

@@ -50,10 +50,11 @@ class Firmware:
 
 @dataclass(slots=True, kw_only=True)
 class LedvanceService(FakeService):
-    """The service with these files; `wrong_bytes` serves others than it lists."""
+    """The service with these files; `wrong_bytes` serves others than it lists; `withdrawn`: it lists files that it does not serve by version."""
 
     firmwares: list[Firmware] = field(default_factory=list)
     wrong_bytes: bool = False
+    withdrawn: bool = False
 
     def routes(self) -> list[web.RouteDef]:
         """Every operation."""
@@ -62,6 +63,7 @@ class LedvanceService(FakeService):
             web.get("/v1/zigbee/firmwares", self._index),
             web.get("/v1/zigbee/firmwares/newer", self._newer),
             web.get("/v1/zigbee/firmwares/download", self._download),
+            web.get("/v1/zigbee/firmwares/download/{company}/{product}/latest", self._latest),
             web.get("/v1/zigbee/products", self._products),
             web.get("/v1/zigbee/products/details", self._details),
         ]
@@ -92,6 +94,13 @@ class LedvanceService(FakeService):
         version = int.from_bytes(bytes(int(part) for part in numbers), "big")
         wanted = (int(request.query["company"]), int(request.query["product"]), version)
         found = next((each for each in self.firmwares if each.identity == wanted), None)
+        return self._file(None if self.withdrawn else found)
+
+    async def _latest(self, request: web.Request) -> web.Response:
+        kind = (int(request.match_info["company"]), int(request.match_info["product"]))
+        return self._file(max(self._newer_than(*kind, -1), key=lambda each: each.identity, default=None))
+
+    def _file(self, found: Firmware | None) -> web.Response:
         if found is None:
             return web.Response(status=204)
         data = found.data[:-1] + bytes([found.data[-1] ^ 1]) if self.wrong_bytes else found.data

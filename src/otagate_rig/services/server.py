@@ -48,9 +48,13 @@ _BOMB = 32 << 20
 
 @dataclass(slots=True, kw_only=True)
 class FakeService:
-    """A service on loopback. `fault` is one of FAULTS, or None; `calls_per_minute` is its limit for all calls; `unchanged` counts answers 304."""
+    """A service on loopback. `fault` is one of FAULTS, or None, at the paths that end in `faulty`; `calls_per_minute` is its limit for all calls.
+
+    `unchanged` counts answers 304.
+    """
 
     fault: str | None = None
+    faulty: str = ""
     calls_per_minute: int = 1000
     asked: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
@@ -85,7 +89,7 @@ class FakeService:
 
     async def _watch(self, request: web.Request, handle: Handle) -> web.StreamResponse:
         self.asked.append((request.method, request.path_qs))
-        if self.fault is not None:
+        if self.fault is not None and request.path.endswith(self.faulty):
             return await self._fail(request, handle, self.fault)
         now = time.monotonic()
         while self._recent and now - self._recent[0] > 60:
