@@ -52,6 +52,8 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/journal"): "read",
     ("GET", "/api/v1/audit"): "read",
     ("GET", "/api/v1/audit/verify"): "read",
+    ("GET", "/api/v1/report"): "read",
+    ("GET", "/api/v1/report/key"): "read",
     ("GET", "/api/v1/windows"): "read",
     ("GET", "/api/v1/halt"): "read",
     ("POST", "/api/v1/halt"): "operate",

@@ -63,7 +63,11 @@ from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
 from otagate.policy.window import Opening
 from otagate.ports import RadioBackup
+from otagate.reports.forms import FORMS, Form
+from otagate.reports.key import SealKey
+from otagate.reports.report import Month
 from otagate.sources.records import Record, RecordPage, RecordQuery
+from tests.reports.samples import sample_report
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LAMP = DeviceId("zigbee-000d6f000a9069e7")
@@ -293,6 +297,15 @@ class Counterfoil:
                 yield AuditEntry(update=each, ended_by="otagate", retries=2, number=7, chain="cd" * 32)
                 if "audit later" in self.trouble:
                     raise self.trouble["audit later"]
+
+    async def report(self, month: Month, form: Form) -> bytes:
+        if month > sample_report().month:
+            raise BadFilter(f"the month {month} has not begun")
+        key = SealKey(self.folder / "report-key.pem")
+        return key.seal(FORMS[form].write(sample_report(), key.public()), FORMS[form].frame)
+
+    async def report_key(self) -> str:
+        return SealKey(self.folder / "report-key.pem").public()
 
     def windows(self) -> Sequence[WindowView]:
         opening = Opening(window="night", begins=NOON, ends=NOON + timedelta(hours=4), at_end="pause")

@@ -10,9 +10,9 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from otagate.api.audit import csv_line
 from otagate.model.errors import StoreUnavailable
 from otagate.model.lifecycle import State
+from otagate.reports.cells import csv_line
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, NOON, PLUG, failed, update
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from otagate import quirks
+from otagate.engine.audit import Audit
 from otagate.engine.cases import Cases
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
@@ -35,6 +36,7 @@ from otagate.engine.readings import Readings
 from otagate.engine.recalls import Recalls
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import RadioStatus, Registry
+from otagate.engine.reporter import Reporter
 from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
@@ -53,6 +55,7 @@ from otagate.policy.settings import Mode, PolicySettings
 from otagate.policy.window import AnyWindow
 from otagate.ports import Folder, FolderScan, Interlock
 from otagate.quirks.advisories import load_advisories
+from otagate.reports.key import SealKey
 from otagate.sources.source import Source
 from otagate.stores.memory import MemoryStore
 from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
@@ -313,6 +316,15 @@ class Hub:
             rollouts=self.rollout_book,
             clock=clock,
         )
+        self.reporter = Reporter(
+            store=store,
+            audit=Audit(store),
+            registry=self.registry,
+            consultant=self.consultant,
+            cases=self.cases,
+            clock=clock,
+            key=SealKey(Path("/nowhere")),
+        )
         self.errands = Errands()
         controls = Controls(tools=tools, conductor=self.conductor)
         self.recalls = Recalls(cases=self.cases, store=store, ledger=self.ledger, registry=self.registry, controls=controls, journal=self.journal)
@@ -344,6 +356,7 @@ class Hub:
             interrogator=self.interrogator,
             refresher=self.refresher,
             readings=self.readings,
+            reporter=self.reporter,
             errands=self.errands,
             radios=radios,
             reattach=self.reattach,

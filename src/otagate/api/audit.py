@@ -6,10 +6,7 @@ The export is a view of the updates and of the journal, not a log of its own: `f
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
@@ -21,6 +18,7 @@ from otagate.api.router import Call, Route
 from otagate.engine.views import AuditEntry, AuditFilter
 from otagate.model.errors import StoreError
 from otagate.model.ids import DeviceId
+from otagate.reports.cells import csv_line
 
 LOG = structlog.get_logger("otagate.api")
 
@@ -28,7 +26,6 @@ PATIENCE = 30.0
 """Seconds that the reader may take to accept what is sent."""
 
 _MEDIA = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl; charset=utf-8"}
-_FORMULA = frozenset("=+-@")
 _COLUMNS = tuple(documents.AuditLine.model_fields)
 
 
@@ -104,22 +101,6 @@ def _line(entry: AuditEntry, form: str) -> str:
         return line.model_dump_json(by_alias=True) + "\n"
     values = line.model_dump(mode="json")
     return csv_line([values[name] for name in _COLUMNS])
-
-
-def csv_line(values: Sequence[object]) -> str:
-    """One record (RFC 4180) on one line, without what a spreadsheet would take for a formula."""
-    text = io.StringIO()
-    csv.writer(text).writerow([_cell(each) for each in values])
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    """A value as spreadsheets may have it: control characters become spaces, and text that begins like a formula is marked as text."""
-    if not isinstance(value, str):
-        return value
-    plain = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in value)
-    begin = unicodedata.normalize("NFKC", plain.lstrip()[:1])  # full-width forms count as well
-    return f"'{plain}" if begin and begin[0] in _FORMULA else plain
 
 
 ROUTES = (

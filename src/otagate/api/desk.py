@@ -36,6 +36,8 @@ from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
 from otagate.ports import RadioBackup
+from otagate.reports.forms import Form
+from otagate.reports.report import Month
 from otagate.sources.records import RecordPage, RecordQuery
 
 
@@ -85,6 +87,12 @@ class Readings(Protocol):
 
     def audit(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """The updates that ended, newest first, read as they are taken."""
+
+    async def report(self, month: Month, form: Form) -> bytes:
+        """The report of a month, sealed; raises BadFilter for one that has not begun."""
+
+    async def report_key(self) -> str:
+        """The public key that reports are sealed with."""
 
     async def images(self) -> Sequence[Image]:
         """Every stored image, newest first."""

@@ -211,6 +211,12 @@ class Chain(Document):
     broken: int | None = Field(description="the first fact that is not what was written")
 
 
+class ReportKey(Document):
+    """What reports are sealed with."""
+
+    key: str = Field(description="the public Ed25519 key: `ed25519:` and base64")
+
+
 class AuditLine(Document):
     """One update that ended; the columns of the CSV have the same names in the same order."""
 

@@ -143,6 +143,13 @@ class AuditFilters(Query):
     until: Moment | None = None
 
 
+class ReportFilters(Query):
+    """Which month, and in which form."""
+
+    month: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+    format: Literal["html", "csv"] = "html"
+
+
 class UpdateFilters(Query):
     """Which updates. `state` is one state or several, separated by commas."""
 
@@ -269,6 +276,7 @@ class DeviceBody(Body):
     """What an operator says of a device, as a merge patch (RFC 7396): what is not given stays, null clears.
 
     `pin` is the only version that policy takes; `skipped` are versions that it does not take. Without a name the device is called by its model.
+    `because` says why, for the journal and the report.
     """
 
     name: Label | None = None
@@ -277,6 +285,7 @@ class DeviceBody(Body):
     pin: Version | None = None
     skipped: Annotated[tuple[Version, ...], Field(max_length=MAX_SKIPPED, strict=False)] | None = None
     policy: PolicyBody | None = None
+    because: Sentence | None = None
 
     def patch(self) -> DevicePatch:
         """The same in the hub's words."""

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 from otagate.accounts import twins
 from otagate.assembly.reach import Reach
+from otagate.engine.audit import Audit
 from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.bulletin import Bulletin
 from otagate.engine.conductor import Conductor
@@ -24,12 +25,14 @@ from otagate.engine.outlook import Outlook
 from otagate.engine.readings import Readings
 from otagate.engine.recalls import Recalls
 from otagate.engine.refresher import Refresher
+from otagate.engine.reporter import Reporter
 from otagate.engine.rollouts import Rollouts
 from otagate.engine.shelf import Shelf
 from otagate.engine.timers import clock_synced
 from otagate.engine.tools import Tools
 from otagate.folders.watched import WatchedFolder
 from otagate.quirks.advisories import read_file
+from otagate.reports.key import SealKey
 
 READ_ADVISORIES = timedelta(seconds=30)
 """So often an operator's own advisories are looked at."""
@@ -185,6 +188,19 @@ class Parts(Reach):
         )
 
     @cached_property
+    def reporter(self) -> Reporter:
+        """What is handed to whoever owns the house."""
+        return Reporter(
+            store=self.store,
+            audit=Audit(self.store),
+            registry=self.registry,
+            consultant=self.consultant,
+            cases=self.cases,
+            clock=self.clock,
+            key=SealKey(self.settings.state_dir / "report-key.pem"),
+        )
+
+    @cached_property
     def desk(self) -> Desk:
         """What may be asked."""
         return Desk(
@@ -201,6 +217,7 @@ class Parts(Reach):
             interrogator=self.interrogator,
             refresher=self.refresher,
             readings=self.readings,
+            reporter=self.reporter,
             errands=self.errands,
             radios=self.radios,
             reattach=self.reattach,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from otagate import __version__
-from otagate.cli import adopt, audit, detect, devices, doctor, hub, past, rollouts, system, updates
+from otagate.cli import adopt, audit, detect, devices, doctor, hub, past, report, rollouts, system, updates
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (system.app, devices.app, updates.app, rollouts.app, past.app, audit.app, hub.app, adopt.app, detect.app, doctor.app):
+for family in (system.app, devices.app, updates.app, rollouts.app, past.app, audit.app, report.app, hub.app, adopt.app, detect.app, doctor.app):
     app.add_typer(family)
 
 

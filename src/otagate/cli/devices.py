@@ -116,6 +116,7 @@ async def change(
     channel: Annotated[str | None, typer.Option(help="stable, or beta for both kinds; rules to follow them again.")] = None,
     cooldown: Annotated[str | None, typer.Option(help="How old a release must be, as in 14d; rules to follow them again.")] = None,
     battery_floor: Annotated[int | None, typer.Option(help="Percent below which its battery is left alone; -1 to follow the rules again.")] = None,
+    because: Annotated[str | None, typer.Option(help="Why, for the journal and the report.")] = None,
 ) -> Exit:
     """Name devices, place them, and say which releases they take."""
     if name and len(ids) > 1:
@@ -133,7 +134,7 @@ async def change(
     changed = []
     for each in dict.fromkeys(ids):
         lists = await _lists(session, each, growing)
-        changed.append(await session.client.patch("devices", each, body=patch | lists))
+        changed.append(await session.client.patch("devices", each, body=patch | lists | _given(because=because)))
     session.tell({"items": changed, "next_cursor": None})
     for device in changed:
         shown = {"id": device["id"], "name": device["name"], "room": device["room"]} | said(device)

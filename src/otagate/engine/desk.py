@@ -24,6 +24,7 @@ from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
+from otagate.engine.reporter import Reporter
 from otagate.engine.rollouts import Rollouts
 from otagate.engine.views import (
     AuditEntry,
@@ -55,6 +56,8 @@ from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.ports import Clock, Radio, RadioBackup, Store
+from otagate.reports.forms import Form
+from otagate.reports.report import Month
 from otagate.sources.records import RecordPage, RecordQuery
 
 _LIVE_EVERY = 0.5
@@ -79,6 +82,7 @@ class Desk:
         interrogator: Interrogator,
         refresher: Refresher,
         readings: Readings,
+        reporter: Reporter,
         errands: Errands,
         radios: Mapping[RadioName, Radio],
         reattach: Mapping[RadioName, asyncio.Event],
@@ -98,6 +102,7 @@ class Desk:
         self._interrogator = interrogator
         self._refresher = refresher
         self._readings = readings
+        self._reporter = reporter
         self._errands = errands
         self._radios = radios
         self._reattach = reattach
@@ -157,6 +162,14 @@ class Desk:
     def audit(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """The updates that ended, newest first, read as they are taken. Raises StoreUnavailable."""
         return self._audit.entries(wanted)
+
+    async def report(self, month: Month, form: Form) -> bytes:
+        """The report of a month, sealed. Raises BadFilter for one that has not begun, StoreUnavailable."""
+        return await self._reporter.sealed(month, form)
+
+    async def report_key(self) -> str:
+        """The public key that reports are sealed with. Raises StoreUnavailable."""
+        return await self._reporter.public_key()
 
     def radios(self) -> Sequence[RadioView]:
         """Every configured radio."""

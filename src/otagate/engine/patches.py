@@ -36,7 +36,7 @@ class PolicyPatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePatch:
-    """A change of what an operator says of a device; texts are clean, versions are of the device's kind."""
+    """A change of what an operator says of a device; texts are clean, versions are of the device's kind. `because` is why, for the journal."""
 
     name: str | Unset | None = UNSET
     room: str | Unset | None = UNSET
@@ -44,6 +44,7 @@ class DevicePatch:
     pin: Version | Unset | None = UNSET
     skipped: tuple[Version, ...] | Unset | None = UNSET
     policy: PolicyPatch | Unset | None = UNSET
+    because: str | None = None
 
 
 def patched(device: Device, patch: DevicePatch) -> Device:
@@ -64,16 +65,18 @@ def patched(device: Device, patch: DevicePatch) -> Device:
     return replace(device, **changes)
 
 
-def told_changes(before: Device, after: Device) -> dict[str, Scalar]:
-    """What a patch changed, for the journal: each field as it is now."""
-    return {name: _shown(name, getattr(after, name)) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+def told_changes(before: Device, after: Device, because: str | None = None) -> dict[str, Scalar]:
+    """What a patch changed, for the journal: each field as it is now, and why if that was said."""
+    changed = {name: _shown(name, getattr(after, name)) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    return changed if because is None else {**changed, "because": because}
 
 
-_NAMES = tuple(each.name for each in fields(DevicePatch))
+_REASON = "because"
+_NAMES = tuple(each.name for each in fields(DevicePatch) if each.name != _REASON)
 
 
 def _given(patch: DevicePatch | PolicyPatch) -> dict[str, Any]:
-    values = {each.name: getattr(patch, each.name) for each in fields(patch)}
+    values = {each.name: getattr(patch, each.name) for each in fields(patch) if each.name != _REASON}
     return {name: value for name, value in values.items() if value is not UNSET}
 
 

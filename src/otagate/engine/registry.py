@@ -220,7 +220,7 @@ class Registry:
             if wanted != before:
                 async with self._journal.commit() as entry:
                     await self._store.devices.put(wanted)
-                    entry.tell("device", device_id, "amended", actor=actor, data=told_changes(before, wanted))
+                    entry.tell("device", device_id, "amended", actor=actor, data=told_changes(before, wanted, patch.because))
             self._devices[device_id] = patched(self.device(device_id), patch)  # what was heard meanwhile stays
             return self._devices[device_id]
 
