@@ -22,7 +22,7 @@ from otagate.radios.stacks import STACKS
 
 STICK = "/dev/serial/by-id/usb-stick"
 SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff, iotaap, tuya-illume, tuya-thing"
-SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, windows, interlocks, logging"
+SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, windows, interlocks, mqtt, logging"
 POLICY = "default, channel, cooldown, battery_floor, retries, window, approval_expires, spare_in_use, interlocks"
 UNKNOWN_USE = f"unknown key (do you mean window?): known here are {POLICY}"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
@@ -75,6 +75,10 @@ ONCE = "opens once, so it needs both when and until, as in 2026-05-01T01:00:00+0
 TWICE = "{}: {} is the name of {} already: give this one a name of its own"
 SERVICE = "is no address of a service: write https://host/path, without a user or password in it"
 LONG_SOCKET = "/" + "s" * 107
+
+BROKER = "mqtt: {url: 'mqtt://127.0.0.1'}"
+BROKER_URL = "is no address of a broker: write mqtt://host:1883, or mqtts://host:8883, without a user or password in it"
+TOPIC = "is no topic: write it whole, without + and #, as in building/fire-test/updates"
 
 WRONG: list[tuple[str, str]] = [
     # unknown keys, among them those of features that are not there
@@ -198,6 +202,33 @@ WRONG: list[tuple[str, str]] = [
     ),
     ("interlocks: [{name: a, url: 'https://x'}, {name: a, url: 'https://y'}]", TWICE.format("1:50: interlocks[1].name", "'a'", "interlocks[0]")),
     ("interlocks: [{name: a, url: mqtt://x}]", f"1:29: interlocks[0].url: 'mqtt://x' {SERVICE}"),
+    ("interlocks: [{name: a}]", "1:14: interlocks[0]: is asked at a url or told by a topic: give one of the two"),
+    (
+        "interlocks: [{name: a, url: 'https://x', allow: ok}]",
+        "1:14: interlocks[0]: is asked at a url: allow and max_age belong to a topic",
+    ),
+    (
+        f"{BROKER}\ninterlocks: [{{name: a, topic: t}}]",
+        '2:14: interlocks[0]: is told by a topic, so it needs allow: the message that is a yes, as in allow: "ON"',
+    ),
+    ("interlocks: [{name: a, topic: t, allow: ok}]", "1:31: interlocks[0].topic: needs a broker: give its address under mqtt.url"),
+    (f"{BROKER}\ninterlocks: [{{name: a, topic: a/+, allow: ok}}]", f"2:31: interlocks[0].topic: 'a/+' {TOPIC}"),
+    (
+        f"{BROKER}\ninterlocks: [{{name: a, topic: t, allow: on}}]",
+        "2:41: interlocks[0].allow: true is not a list: begin each entry on a line of its own with '- '",
+    ),
+    # the broker
+    ("mqtt: {url: 'http://x'}", f"1:13: mqtt.url: 'http://x' {BROKER_URL}"),
+    ("mqtt: {url: 'mqtt://user:hunter2-hunter2-hunter2@x'}", f"1:13: mqtt.url: 'mqtt://***@x' {BROKER_URL}"),
+    (
+        "mqtt: {base_topic: a/#}",
+        "1:20: mqtt.base_topic: 'a/#' is no topic to begin with: write letters, digits, - and _, with / between levels, as in otagate",
+    ),
+    (
+        "mqtt: {password: hunter2-hunter2-hunter2}",
+        "1:8: mqtt.password: a secret has no place in this file: put it in a file of mode 0600, and its path under password_file",
+    ),
+    ("mqtt: {username: ''}", "1:18: mqtt.username: is no user name: give 1 to 256 printable characters"),
     (
         f"{window(WHOLE)}\n  - {{name: night, {WHOLE}}}".replace("[", "\n  - ", 1).replace("]", "", 1),
         TWICE.format("3:12: windows[1].name", "'night'", "windows[0]"),

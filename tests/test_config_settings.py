@@ -28,7 +28,7 @@ STICK = "/dev/serial/by-id/usb-stick"
 def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
-    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret")):
+    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret", "mqtt-password")):
         (folder / name).write_text(f"{number}" * 40 + "\n")
         (folder / name).chmod(0o600)
     return load(path, {"CREDENTIALS_DIRECTORY": str(folder), **environ})
@@ -385,7 +385,7 @@ def test_the_packaged_configuration_shows_every_key_there_is() -> None:
 
 def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_comments(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^( *)#  ( *(?:- |\w+:).*)$", r"\1  \2", PACKAGED.read_text())  # the examples in lists
-    text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires): ", r"\1\2: ", text)
+    text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires|url|username|password_file|ca_file): ", r"\1\2: ", text)
     text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules|windows|interlocks): \[\]$", r"\1\2:", text)
     hub = read(tmp_path, text)
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
@@ -404,6 +404,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     illume, thing = (each for each in hub.sources if each.type in ("tuya-illume", "tuya-thing"))
     assert (illume.every, illume.project_id, thing.device_ids) == (timedelta(minutes=15), "1451224591564378112", ("vdev1243432",))
     assert (hub.api.tokens[0].scopes, hub.api.hosts) == (("read", "operate"), ("hub.example.org",))
+    assert (hub.mqtt.host, hub.mqtt.port, hub.mqtt.tls, hub.mqtt.username) == ("127.0.0.1", 1883, False, "otagate")
+    assert (hub.interlocks[1].topic, hub.interlocks[1].allow, hub.interlocks[1].max_age) == ("building/flat-3/away", ("ON",), timedelta(minutes=15))
 
 
 def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:

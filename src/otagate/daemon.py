@@ -131,6 +131,8 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.recalls.run(), name="recalls")
     for name in parts.radios:
         tasks.start(parts.life_of(name), name=f"radio:{name}")
+    if parts.line is not None:
+        tasks.start(parts.life_of_line(parts.line), name="mqtt")
     tasks.start(parts.upkeep.run(), name="upkeep")
     tasks.start(watch_store(parts.store, parts.pulse), name="store")
     if parts.watchdog is not None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otagate.accounts import repository, terms
 from otagate.assembly.known import Known
-from otagate.config import IOTAAP, ZWAVE_JS, RadioSettings, SourceSettings
+from otagate.config import IOTAAP, ZWAVE_JS, InterlockSettings, RadioSettings, SourceSettings
+from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.feeds import Offering
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pins import Pins
 from otagate.engine.quotas import StoredQuotas
-from otagate.engine.supervise import supervise_radio
+from otagate.engine.supervise import supervise_line, supervise_radio
 from otagate.engine.talks import Talks
 from otagate.folders.local_files import LocalFiles
 from otagate.model.clouds import THE_CLOUD, CloudDevice
 from otagate.model.ids import DeviceId, RadioName
+from otagate.mqtt.interlocks import TopicInterlock
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
 from otagate.ports import Interlock, Radio
@@ -28,6 +30,9 @@ from otagate.radios.cloud import CloudRadio
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from otagate.sources.delegated import Delegate
 from otagate.sources.registry import DELEGATES, REGISTRY, Accounts
+
+if TYPE_CHECKING:
+    from otagate.mqtt.line import Line
 
 
 class Reach(Known):
@@ -147,5 +152,34 @@ class Reach(Known):
             pulse=self.pulse,
         )
 
+    @cached_property
+    def line(self) -> Line | None:
+        """The line to the MQTT broker, where there is one."""
+        mqtt = self.settings.mqtt
+        if mqtt.url is None:
+            return None
+        from otagate.mqtt.line import Address, Line  # with its client library, which only a hub with a broker needs
+
+        password = None if mqtt.password_file is None else read_secret(mqtt.password_file, at_least=1)
+        address = Address(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, username=mqtt.username, password=password, ca_file=mqtt.ca_file)
+        return Line(address, status=f"{mqtt.base_topic}/status")
+
+    def life_of_line(self, line: Line) -> Coroutine[Any, Any, None]:
+        """What keeps the line to the broker alive."""
+        return supervise_line(line.run, clock=self.clock, backoff=self.pace.backoff)
+
     def _interlocks(self) -> Mapping[str, Interlock]:
-        return {each.name: HttpInterlock(name=each.name, url=each.url, http=self.http) for each in self.settings.interlocks}
+        return {each.name: self._interlock(each) for each in self.settings.interlocks}
+
+    def _interlock(self, each: InterlockSettings) -> Interlock:
+        if each.topic is None or self.line is None:
+            return HttpInterlock(name=each.name, url=each.url or "", http=self.http)
+        told = TopicInterlock(
+            topic=each.topic,
+            allow=frozenset(word.strip().encode() for word in each.allow),
+            broker=self.line,
+            clock=self.clock,
+            max_age=None if each.max_age is None else each.max_age.total_seconds(),
+        )
+        self.line.listen(told)
+        return told

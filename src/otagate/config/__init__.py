@@ -1,8 +1,8 @@
 """The configuration: one YAML file and the environment, read once, before anything is opened.
 
-Holds: `settings`, `policies` and `windows` (the sections as frozen values, whose fields and defaults are the reference), `section`, `kinds` (what
-one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree on),
-`secrets` (whether each is there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error),
+Holds: `settings`, `policies`, `windows` and `broker` (the sections as frozen values, whose fields and defaults are the reference), `section`, `kinds`
+(what one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree
+on), `secrets` (whether each is there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error),
 `rendering` (settings as text again), `schema` (what editors know).
 
 Imports: model, policy and the names of sources; PyYAML and pydantic.
@@ -21,12 +21,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from otagate.config.broker import MqttSettings
 from otagate.config.crosscheck import disagreements
 from otagate.config.document import MAX_BYTES, read_document
 from otagate.config.environment import overlay
 from otagate.config.explain import explain
 from otagate.config.kinds import UNIT_CREDENTIALS
-from otagate.config.policies import PolicyRules, Rule, RuleMatch, RuleUse
+from otagate.config.policies import InterlockSettings, PolicyRules, Rule, RuleMatch, RuleUse
 from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective
 from otagate.config.secrets import View, unusable_secrets
@@ -51,7 +52,9 @@ __all__ = [
     "ApiSettings",
     "HubSettings",
     "ImageSettings",
+    "InterlockSettings",
     "LoggingSettings",
+    "MqttSettings",
     "PolicyRules",
     "RadioSettings",
     "Rule",

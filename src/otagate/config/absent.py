@@ -22,6 +22,10 @@ RADIO_LIBRARIES: Mapping[str, str] = MappingProxyType({"deconz": "zigpy_deconz",
 """Type of a radio → the library that the extra of the same name installs."""
 
 
+MQTT_LIBRARY = "aiomqtt"
+"""What the extra `mqtt` installs."""
+
+
 def absent_type(loc: Loc, value: object) -> bool:
     """Whether this unknown `type` of a radio or source is one of a feature that is not there."""
     return loc[-1] == "type" and value in _TYPES.get(_section(loc[:-1]), ())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import get_args
 
-from otagate.config.absent import RADIO_LIBRARIES
+from otagate.config.absent import MQTT_LIBRARY, RADIO_LIBRARIES
 from otagate.config.document import Document
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
 from otagate.config.settings import SourceSettings
@@ -46,7 +46,7 @@ def disagreements(document: Document) -> list[Problem]:
                 owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
                 text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
                 problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
-    for check in (_keys_of_sources, _unknown_radios, _unknown_names, _second_admins, _missing_libraries):
+    for check in (_keys_of_sources, _unknown_radios, _unknown_names, _second_admins, _missing_libraries, _no_broker):
         problems += check(document)
     return problems
 
@@ -177,3 +177,17 @@ def _missing_libraries(document: Document) -> Iterator[Problem]:
         if library is not None and find_spec(library) is None:
             text = f"{shown(radio_type)} needs a library that is not installed: pip install 'otagate[{radio_type}]'"
             yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)
+
+
+def _no_broker(document: Document) -> Iterator[Problem]:
+    """A broker that cannot be spoken to here, and what needs one where there is none."""
+    mqtt = document.tree.get("mqtt")
+    url = mqtt.get("url") if isinstance(mqtt, dict) else None
+    loc: Loc = ("mqtt", "url")
+    if url is not None and find_spec(MQTT_LIBRARY) is None:
+        text = "needs a library that is not installed: pip install 'otagate[mqtt]'"
+        yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)
+    for entry, interlock in _entries(document, "interlocks"):
+        if url is None and interlock.get("topic") is not None:
+            here = (*entry, "topic")
+            yield Problem(place=document.place_of(here), key=key_name(here), text="needs a broker: give its address under mqtt.url")

@@ -328,7 +328,7 @@ def _iotaap_device(value: str) -> str:
     return value
 
 
-def _text(pattern: str | None = None, example: str | None = None) -> WithJsonSchema:
+def text_schema(pattern: str | None = None, example: str | None = None) -> WithJsonSchema:
     """What an editor may check of a text while it is typed; the whole truth is in the validators."""
     return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **({"examples": [example]} if example else {})})
 
@@ -350,20 +350,20 @@ Duration = Annotated[
     BeforeValidator(_duration),
     AfterValidator(_bounded_duration),
     PlainSerializer(format_duration, return_type=str),
-    _text(r"^[0-9]{1,9}[smhd]$", "6h"),
+    text_schema(r"^[0-9]{1,9}[smhd]$", "6h"),
 ]
 Span = Annotated[
     timedelta,
     BeforeValidator(_duration),
     AfterValidator(_bounded_span),
     PlainSerializer(format_duration, return_type=str),
-    _text(r"^[0-9]{1,9}[smhd]$", "14d"),
+    text_schema(r"^[0-9]{1,9}[smhd]$", "14d"),
 ]
 """A duration that may be none at all: 0d."""
-Minute = Annotated[str, AfterValidator(_minute), _text(f"^({_MINUTE.pattern})$", "01:00")]
-Day = Annotated[str, AfterValidator(_day), _text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-12-24")]
-Moment = Annotated[str, AfterValidator(_moment), _text(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T", "2026-05-01T01:00:00+02:00")]
-Zone = Annotated[str, AfterValidator(_zone), _text(r"^[A-Za-z0-9_+/-]{1,64}$", "Europe/Berlin")]
+Minute = Annotated[str, AfterValidator(_minute), text_schema(f"^({_MINUTE.pattern})$", "01:00")]
+Day = Annotated[str, AfterValidator(_day), text_schema(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-12-24")]
+Moment = Annotated[str, AfterValidator(_moment), text_schema(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T", "2026-05-01T01:00:00+02:00")]
+Zone = Annotated[str, AfterValidator(_zone), text_schema(r"^[A-Za-z0-9_+/-]{1,64}$", "Europe/Berlin")]
 Whole = Annotated[int, Field(strict=True), BeforeValidator(_number)]
 Bytes = Annotated[
     int,
@@ -380,23 +380,23 @@ Bytes = Annotated[
         }
     ),
 ]
-Name = Annotated[str, AfterValidator(_name), _text(f"^{_NAME.pattern}$")]
-LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str), _text(r"^[^~]")]
+Name = Annotated[str, AfterValidator(_name), text_schema(f"^{_NAME.pattern}$")]
+LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolved), PlainSerializer(str, return_type=str), text_schema(r"^[^~]")]
 SecretFile = Annotated[LocalPath, BeforeValidator(_credential), Secret()]
 TokenFile = Annotated[LocalPath, BeforeValidator(_credential), TOKEN]
 Folder = Annotated[LocalPath, AfterValidator(_directory)]
-Listen = Annotated[str, AfterValidator(_listen), _text(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
-HostName = Annotated[str, AfterValidator(_host_name), _text(r"^[^/]+$")]
-RadioPath = Annotated[str, AfterValidator(_radio_path), _text(r"^(/|socket://).+$")]
-WebUrl = Annotated[str, AfterValidator(_web_url), _text(r"^https?://[^/]+.*$")]
-ServerUrl = Annotated[str, AfterValidator(_server_url), _text(r"^wss?://[^/].*$", "ws://127.0.0.1:3000")]
-StoreUrl = Annotated[str, AfterValidator(_store_url), _text(r"^(sqlite:///.+|memory:)$")]
-CloudWord = Annotated[str, AfterValidator(_cloud_word), _text(f"^{_CLOUD_WORD.pattern}$")]
+Listen = Annotated[str, AfterValidator(_listen), text_schema(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
+HostName = Annotated[str, AfterValidator(_host_name), text_schema(r"^[^/]+$")]
+RadioPath = Annotated[str, AfterValidator(_radio_path), text_schema(r"^(/|socket://).+$")]
+WebUrl = Annotated[str, AfterValidator(_web_url), text_schema(r"^https?://[^/]+.*$")]
+ServerUrl = Annotated[str, AfterValidator(_server_url), text_schema(r"^wss?://[^/].*$", "ws://127.0.0.1:3000")]
+StoreUrl = Annotated[str, AfterValidator(_store_url), text_schema(r"^(sqlite:///.+|memory:)$")]
+CloudWord = Annotated[str, AfterValidator(_cloud_word), text_schema(f"^{_CLOUD_WORD.pattern}$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
-Device = Annotated[str, AfterValidator(_device), _text(f"^{_DEVICE.pattern}$")]
-Email = Annotated[str, AfterValidator(_email), _text("^[^@ ]+@[^@ ]+$", "operator@example.org")]
-IotaapDevice = Annotated[str, AfterValidator(_iotaap_device), _text(f"^{_IOTAAP_DEVICE.pattern}$", "5e1b57808711f904f5df4bad")]
-AnyDevice = Annotated[str, AfterValidator(_any_device), _text(f"^({_DEVICE.pattern}|{_CLOUD_DEVICE.pattern})$")]
+Device = Annotated[str, AfterValidator(_device), text_schema(f"^{_DEVICE.pattern}$")]
+Email = Annotated[str, AfterValidator(_email), text_schema("^[^@ ]+@[^@ ]+$", "operator@example.org")]
+IotaapDevice = Annotated[str, AfterValidator(_iotaap_device), text_schema(f"^{_IOTAAP_DEVICE.pattern}$", "5e1b57808711f904f5df4bad")]
+AnyDevice = Annotated[str, AfterValidator(_any_device), text_schema(f"^({_DEVICE.pattern}|{_CLOUD_DEVICE.pattern})$")]
 """A device behind a radio, or one that its own cloud updates."""
 OneOrMore = BeforeValidator(_one_or_more)
 """A list, or one entry alone."""

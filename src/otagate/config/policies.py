@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from otagate.config.broker import Topic
 from otagate.config.kinds import AnyDevice, Duration, Glob, LocalPath, Name, OneOrMore, Some, Span, WebUrl, Whole
 from otagate.config.section import Section
 from otagate.config.windows import WindowSettings
@@ -17,16 +18,33 @@ from otagate.model.devices import Mode
 from otagate.policy.settings import Channel, PolicySettings
 
 Percent = Annotated[Whole, Field(ge=0, le=100)]
+Payload = Annotated[str, Field(min_length=1, max_length=256)]
 Names = Annotated[tuple[Name, ...], OneOrMore, Field(max_length=16)]
 
 
 class InterlockSettings(Section):
-    """Something that is asked before an update begins: it says yes with status 200 to 299, and anything else is a no."""
+    """Something that says yes or no before an update begins: a `url` that is asked, or a `topic` of the MQTT broker that tells."""
 
     name: Name
     """What rules call it."""
-    url: WebUrl
-    """What is asked, with GET; no answer within five seconds is a no."""
+    url: WebUrl | None = None
+    """What is asked, with GET: status 200 to 299 is a yes, anything else a no, and so is no answer within five seconds."""
+    topic: Topic | None = None
+    """The topic of the MQTT broker whose last message says it."""
+    allow: Annotated[tuple[Payload, ...], OneOrMore, Field(max_length=16)] = ()
+    """The messages of the topic that are a yes; every other one is a no, and so is none at all."""
+    max_age: Duration | None = None
+    """How long a message of the topic counts; without this it counts until the next one."""
+
+    @model_validator(mode="after")
+    def _is_one_of_the_two_kinds(self) -> InterlockSettings:
+        if (self.url is None) == (self.topic is None):
+            raise ValueError("is asked at a url or told by a topic: give one of the two")
+        if self.topic is None and (self.allow or self.max_age is not None):
+            raise ValueError("is asked at a url: allow and max_age belong to a topic")
+        if self.topic is not None and not self.allow:
+            raise ValueError('is told by a topic, so it needs allow: the message that is a yes, as in allow: "ON"')
+        return self
 
 
 class RuleMatch(Section):

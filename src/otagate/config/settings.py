@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from otagate.config.broker import MqttSettings
 from otagate.config.kinds import (
     Bytes,
     CloudWord,
@@ -293,6 +294,8 @@ class HubSettings(Section):
     """When updates may use the air; they hold for the devices that policy.window, or the use of a rule, names them for."""
     interlocks: Annotated[tuple[InterlockSettings, ...], Some, Field(max_length=32)] = ()
     """Who is asked before an update begins, and may say no."""
+    mqtt: MqttSettings = MqttSettings()
+    """The MQTT broker, for interlocks that are told by a topic."""
     logging: LoggingSettings = LoggingSettings()
     """What is logged."""
 
@@ -324,6 +327,8 @@ def _warnings(settings: HubSettings) -> list[str]:
     ]
     if settings.store.in_memory:
         found.append("store.url: memory: forgets everything when the daemon ends, updates under way included")
+    if settings.mqtt.url is not None and not settings.mqtt.tls and not is_loopback(f"{settings.mqtt.host}:0"):
+        found.append(f"mqtt.url: {settings.mqtt.host} is reached in clear text: who listens on the way can read the password, and give orders")
     for number, radio in enumerate(settings.radios):
         key = f"radios[{number}]"
         if radio.over_network:

@@ -47,6 +47,21 @@ async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: a
         delay = backoff.first if called else backoff.after(delay)
 
 
+async def supervise_line(life: Callable[[], Awaitable[None]], *, clock: Clock, backoff: Backoff) -> None:
+    """Live for ever on a line that comes and goes; each new reason why it is away is told once. What it is for goes on without it."""
+    delay, told = backoff.first, ""
+    while True:
+        began = clock.monotonic()
+        error = await outcome(life(), what="a line")
+        if clock.monotonic() - began >= backoff.healthy:
+            delay, told = backoff.first, ""
+        if str(error) != told:
+            told = str(error)
+            LOG.warning("a line is down and tried again", why=told)
+        await asyncio.sleep(delay)
+        delay = backoff.after(delay)
+
+
 def _part(radio: Radio) -> str:
     return f"the supervisor of radio {radio.name}"
 

@@ -151,6 +151,12 @@ class DeviceRefused(RadioError):
     code: ClassVar[str] = "device-refused"
 
 
+class BrokerUnavailable(OtagateError):
+    """The MQTT broker is not reached, or does not take what it is given. Told by whom it keeps from their work."""
+
+    retry: ClassVar[Retry] = "later"
+
+
 class AdoptionError(OtagateError):
     """What another program knows of a network cannot be taken over; nothing was changed. Told by the command alone."""
 

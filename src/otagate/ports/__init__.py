@@ -3,6 +3,7 @@
 Adapters (`radios`, `stores`, `net`, `folders`) implement these; only `assembly` knows which adapter stands behind which port.
 """
 
+from otagate.ports.broker import Broker, Listener, Message, Wanted
 from otagate.ports.events import (
     DeviceAsked,
     DeviceFound,
@@ -26,6 +27,7 @@ from otagate.ports.stores import Catalogue, Devices, Facts, Receipts, Rollouts, 
 from otagate.ports.time import Clock
 
 __all__ = [
+    "Broker",
     "Catalogue",
     "Clock",
     "Conversations",
@@ -46,6 +48,8 @@ __all__ = [
     "ImageCache",
     "Interlock",
     "Knocked",
+    "Listener",
+    "Message",
     "Network",
     "Observant",
     "Quotas",
@@ -64,4 +68,5 @@ __all__ = [
     "TransferAdvanced",
     "TransferProgressed",
     "Updates",
+    "Wanted",
 ]

@@ -1,0 +1,164 @@
+"""The line to a real broker: what it says of itself, what it lets in, and how it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from otagate.engine.supervise import Backoff, supervise_line
+from otagate.engine.timers import SystemClock
+from otagate.model.errors import BrokerUnavailable
+from otagate.mqtt.line import MAX_PACKET, Address, Line
+from otagate.ports import Message, Wanted
+from tests.mqtt.mosquitto import Mosquitto, ear, free_port, needs_mosquitto
+
+pytestmark = [pytest.mark.asyncio, needs_mosquitto]
+
+STATUS = "otagate/status"
+QUICK = Backoff(first=0.05, most=0.1)
+WITHIN = 60.0
+
+
+class Noting:
+    """Listens, and notes what it is told."""
+
+    def __init__(self, *wanted: Wanted) -> None:
+        self.wanted: Sequence[Wanted] = wanted
+        self.lives: list[str] = []
+        self.messages: list[Message] = []
+        self._bell = asyncio.Event()
+
+    def up(self) -> None:
+        self._note("up")
+
+    def down(self) -> None:
+        self._note("down")
+
+    def heard(self, message: Message) -> None:
+        self.messages.append(message)
+        self._bell.set()
+
+    def _note(self, what: str) -> None:
+        self.lives.append(what)
+        self._bell.set()
+
+    async def lives_are(self, *lives: str) -> None:
+        await self._until(lambda: tuple(self.lives) == lives)
+
+    async def hears(self, count: int) -> list[Message]:
+        await self._until(lambda: len(self.messages) >= count)
+        return self.messages
+
+    async def _until(self, fits: object) -> None:
+        assert callable(fits)
+        async with asyncio.timeout(WITHIN):
+            while not fits():
+                self._bell.clear()
+                await self._bell.wait()
+
+
+@asynccontextmanager
+async def alive(line: Line) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(supervise_line(line.run, clock=SystemClock(), backoff=QUICK))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def line_to(port: int, listener: Noting | None = None, **more: str) -> Line:
+    line = Line(Address(host="127.0.0.1", port=port, username=more.get("username"), password=more.get("password")), status=STATUS)
+    if listener is not None:
+        line.listen(listener)
+    return line
+
+
+async def test_it_says_that_it_is_there_and_says_goodbye(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, ear(broker) as world:
+        async with alive(line_to(broker.port)):
+            assert await world.says(STATUS) == "online"
+        assert await world.says(STATUS, lambda said: said != "online") == "offline"
+
+
+async def test_one_that_dies_is_told_to_be_gone_by_its_last_will(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, ear(broker) as world:
+        line = line_to(broker.port)
+        async with alive(line):
+            await world.says(STATUS)
+            client = line._client
+            assert client is not None
+            client._client._sock_close()  # the connection is cut: no word of goodbye
+            await world.says(STATUS, lambda said: said == "offline")
+
+
+async def test_it_comes_back_by_itself_when_the_broker_does(tmp_path: Path) -> None:
+    broker, listener = Mosquitto(tmp_path), Noting()
+    line = line_to(broker.port, listener)
+    async with alive(line):
+        assert line.trouble is not None
+        async with broker:
+            await listener.lives_are("up")
+            assert line.trouble is None
+            await broker.kill()
+            await listener.lives_are("up", "down")
+            assert line.trouble is not None
+            with pytest.raises(BrokerUnavailable):
+                await line.publish("somewhere", b"lost")
+            await broker.start()
+            await listener.lives_are("up", "down", "up")
+
+
+async def test_an_order_that_the_broker_kept_is_not_told_and_one_that_it_is_to_keep_is_told_to_be_so(tmp_path: Path) -> None:
+    listener = Noting(Wanted(filter="orders/+"))
+    async with Mosquitto(tmp_path) as broker, ear(broker, "nothing") as world:
+        await world.say("orders/old", "from yesterday", retain=True)
+        async with alive(line_to(broker.port, listener)):
+            await listener.lives_are("up")
+            await world.say("orders/kept", "now", retain=True)
+            await world.say("orders/new", "now")
+            heard = await listener.hears(2)
+    assert heard == [Message(topic="orders/kept", payload=b"now", retained=True), Message(topic="orders/new", payload=b"now")]
+
+
+async def test_what_is_kept_is_told_where_that_is_wanted_and_what_we_say_ourselves_is_not(tmp_path: Path) -> None:
+    listener = Noting(Wanted(filter="kept/#", kept=True))
+    async with Mosquitto(tmp_path) as broker, ear(broker) as world:
+        await world.say("kept/a/b", "before", retain=True)
+        line = line_to(broker.port, listener)
+        async with alive(line):
+            await listener.hears(1)
+            await line.publish("kept/own", b"ours", retain=True)
+            await world.says("kept/own")
+            await world.say("kept/c", "later")
+            heard = await listener.hears(2)
+    assert heard == [Message(topic="kept/a/b", payload=b"before", retained=True), Message(topic="kept/c", payload=b"later")]
+
+
+async def test_a_message_of_any_size_never_reaches_us_whole(tmp_path: Path) -> None:
+    listener = Noting(Wanted(filter="big"))
+    async with Mosquitto(tmp_path) as broker, ear(broker, "nothing") as world, alive(line_to(broker.port, listener)):
+        await listener.lives_are("up")
+        await world.say("big", b"x" * MAX_PACKET)
+        await world.say("big", b"small")
+        assert [len(each.payload) for each in await listener.hears(1)] == [5]
+
+
+async def test_a_broker_that_does_not_know_us_is_named_with_its_reason_and_never_the_password(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path, lines="allow_anonymous false") as broker:
+        line = line_to(broker.port, username="hub", password="hunter2-hunter2")
+        with pytest.raises(BrokerUnavailable) as refused:
+            await line.run()
+    assert f"127.0.0.1:{broker.port}" in str(refused.value)
+    assert "Not authorized" in str(refused.value)
+    assert "hunter2" not in str(refused.value) + repr(line._address)
+
+
+async def test_where_nobody_listens_the_line_says_so() -> None:
+    port = free_port()
+    with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{port}"):
+        await line_to(port).run()
