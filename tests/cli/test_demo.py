@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -101,3 +102,27 @@ async def test_a_node_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pyte
     async with demo_zwave.zwave_side(said.append) as side:
         assert side is None
     assert said == ["Without Z-Wave: Node.js 20.19 or newer is needed; this is v18.19.0."]
+
+
+def test_two_demos_of_one_seed_end_with_the_same_document_byte_for_byte(tmp_path: Path) -> None:
+    """The second one runs beside the first, over the same stack; without Node.js both say so in the document."""
+    command = [sys.executable, "-m", "otagate", "demo", "--once", "--seed", "1", "--json"]
+    environ = os.environ | {"NO_COLOR": "1", "PATH": str(tmp_path)}
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) for _ in range(2)]
+    (one, told), (two, _) = (each.communicate(timeout=280) for each in runs)
+    assert one == two, told
+    (line,) = one.splitlines()
+    document = json.loads(line)
+    assert document["missing"] == ["Without Z-Wave: Node.js 20.19 or newer with npm is needed; node was not found."]
+    assert document["good"] is True
+    ids = [each["device"] for each in document["devices"]]
+    assert ids == sorted(ids)
+    ends = {each["name"]: (each["refused"], [update["state"] for update in each["updates"]]) for each in document["devices"]}
+    assert ends["Hall lamp"] == (None, ["succeeded"])
+    assert ends["Old dimmer"] == ("incompatible-image", [])
+    assert "Next: otagate detect" in told
+
+
+def test_once_and_stay_contradict_each_other() -> None:
+    done = run_demo("--once", "--stay")
+    assert (done.returncode, "contradict each other" in done.stderr) == (2, True)

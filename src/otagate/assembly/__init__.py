@@ -1,6 +1,12 @@
 """The assembly of a hub: which adapter stands behind which port, and what each part is given; nothing runs here.
 
-Three floors: what is `known`, what it can `reach`, and the `parts` that work with both. Each uses its own floor and those below it.
+Holds: three floors: what is `known`, what it can `reach`, and the `parts` that work with both.
+
+Imports: every room below the daemon but the API; each floor itself and those below it.
+
+Never: a task, a decision, a default that the configuration could give.
+
+Add one: a part is a `cached_property` on the lowest floor that has what it needs.
 """
 
 from otagate.assembly.pace import Pace

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,30 @@ from otagate.cli.demo_side import Side
 from otagate.cli.demo_zigbee import zigbee_side
 from otagate.cli.demo_zwave import zwave_side
 from otagate.cli.live import follow
-from otagate.cli.session import refusals, terminal
-from otagate.cli.stops import Exit
+from otagate.cli.session import print_json, refusals, terminal
+from otagate.cli.stops import Exit, slug_of
 from otagate.cli.tables import cell, table
 from otagate_rig.rig import Stack
 
+NEXT = (
+    "Next: otagate detect        which stick is where, and the lines of the configuration for it",
+    "      otagate check-config  whether a configuration is right; config/otagate.yaml explains every key",
+    "      otagate run           a hub of your own; README.md has it as a service in ten lines",
+)
 
-async def perform(stack: Stack = "znp", *, stay: bool = False) -> Exit:
-    """Play the whole demo; DONE when every update that should succeed did, and nothing else."""
-    console = terminal()
+
+async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as_json: bool = False) -> Exit:
+    """Play the whole demo; DONE when every update that should succeed did, and nothing else.
+
+    `seed` is what chance in the simulated air and devices is drawn from. As JSON, one document about the end is all that stands on standard output.
+    """
+    console = terminal(stderr=as_json)
+    missing: list[str] = []
     with tempfile.TemporaryDirectory(prefix="otagate-demo-") as folder:
         home = Path(folder)
         async with AsyncExitStack() as house:
-            sides: list[Side] = [await house.enter_async_context(zigbee_side(stack, home))]
-            zwave = await house.enter_async_context(zwave_side(lambda told: console.print(Text(told), soft_wrap=True)))
+            sides: list[Side] = [await house.enter_async_context(zigbee_side(stack, home, seed=seed))]
+            zwave = await house.enter_async_context(zwave_side(partial(_say, console, missing)))
             if zwave is not None:
                 sides.append(zwave)
             for side in sides:
@@ -39,7 +50,12 @@ async def perform(stack: Stack = "znp", *, stay: bool = False) -> Exit:
             config, url = write_config(home, [side.radio for side in sides], [source for side in sides for source in side.sources])
             client = await _hub(house, home, config, url)
             console.print(Text(f"The daemon runs. API: {url}/api/v1, token: {home / 'state' / 'api-token'}"))
-            return await _play(console, client, sides, stay=stay)
+            return await _play(console, client, sides, stay=stay, document={"seed": seed, "radio": stack, "missing": missing} if as_json else None)
+
+
+def _say(console: Console, said: list[str], told: str) -> None:
+    said += [told] if told.startswith("Without") else []
+    console.print(Text(told), soft_wrap=True)
 
 
 async def _hub(house: AsyncExitStack, home: Path, config: Path, url: str) -> Client:
@@ -47,7 +63,7 @@ async def _hub(house: AsyncExitStack, home: Path, config: Path, url: str) -> Cli
     return await house.enter_async_context(open_client(home, url))
 
 
-async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay: bool) -> Exit:
+async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay: bool, document: Json | None) -> Exit:
     await until(client, "radios", lambda radios: all(each["state"] == "up" for each in radios), "every radio came up")
     console.print(Text("The coordinator was empty, so a network was formed (network: form). Opening it: devices join and are interviewed ..."))
     for side in sides:
@@ -58,10 +74,25 @@ async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay
     refusals(result["refused"])
     finals = await follow(client, [each["id"] for each in result["updates"]], console)
     exit_code = await verdict(console, sides, finals)
+    if document is not None:
+        print_json(document | {"good": exit_code is Exit.DONE, "devices": _outcomes(sides, finals, result["refused"])})
+    for line in NEXT:
+        console.print(Text(line), soft_wrap=True)
     if stay:
         console.print(Text("The hub goes on; Ctrl-C ends it."))
         await asyncio.Event().wait()
     return exit_code
+
+
+def _outcomes(sides: Sequence[Side], finals: Sequence[Json], refused: Sequence[Json]) -> list[Json]:
+    """How it ended for each device of the cast, by id: nothing that differs from one run to the next."""
+    problems = {each["device"]: slug_of(each["problem"]) for each in refused}
+    found = []
+    for role in sorted((role for side in sides for role in side.roles), key=lambda role: role.device):
+        own = sorted((each for each in finals if each["device"] == role.device), key=lambda each: str(each["component"]))
+        updates = [{name: each[name] for name in ("component", "from_display_version", "to_display_version", "image", "state")} for each in own]
+        found.append({"device": role.device, "name": role.name, "story": role.story, "refused": problems.get(role.device), "updates": updates})
+    return found
 
 
 def _count(sides: Sequence[Side]) -> int:

@@ -100,7 +100,7 @@ class ZigbeeSide:
 
 
 @asynccontextmanager
-async def zigbee_side(stack: Stack, home: Path) -> AsyncIterator[ZigbeeSide]:
+async def zigbee_side(stack: Stack, home: Path, *, seed: int = 1) -> AsyncIterator[ZigbeeSide]:
     """The simulated hardware, and an index on the web that has the sensor's image; the others lie in a folder."""
     images = make_images()
     index = IndexService(files={INDEXED: images[INDEXED]})
@@ -110,7 +110,7 @@ async def zigbee_side(stack: Stack, home: Path) -> AsyncIterator[ZigbeeSide]:
         if name not in index.files:
             (folder / name).write_bytes(data)
     specs = [actor.spec for actor in CAST]
-    simulated = Rig(stack=stack, port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED), images=images.values())
+    simulated = Rig(stack=stack, port="pty", devices=specs, formed=False, air=AirSettings(speedup=SPEED, seed=seed), images=images.values())
     async with index.running() as url, simulated as rig:
         hardware = f"A simulated {COORDINATORS[stack]} coordinator on {rig.path}, {len(CAST)} simulated devices"
         yield ZigbeeSide(

@@ -82,9 +82,9 @@ class Paper(Console):
         raise BrokenPipeError
 
 
-def terminal() -> Console:
-    """Standard output: as wide as the terminal, or wide enough that nothing is folded where there is none."""
-    console = Paper(highlight=False, emoji=False, markup=False)
+def terminal(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error: as wide as the terminal, or wide enough that nothing is folded where there is none."""
+    console = Paper(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from otagate.cli.session import complain, settle
+from otagate.cli.session import AsJson, Wishes, complain, settle
 from otagate.cli.stops import Exit, Stop, leaf
 
 app = typer.Typer()
@@ -69,19 +69,26 @@ def _misconfigured(error: BaseException) -> Exit:
 
 @app.command()
 def demo(
+    ctx: typer.Context,
     radio: Annotated[Stack, typer.Option(help="The coordinator that is simulated: Texas Instruments' Z-Stack or Silicon Labs' EmberZNet.")] = "znp",
     stay: Annotated[bool, typer.Option("--stay", help="Keep the hub running after the updates, until Ctrl-C.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the updates, as it does by itself.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="What chance in the simulated air is drawn from.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Run a whole hub on simulated radios and devices.
 
     It needs no hardware and no configuration.
     """
-    raise typer.Exit(settle(lambda: _demo(radio, stay=stay)))
+    machine_readable = as_json or (isinstance(ctx.obj, Wishes) and ctx.obj.as_json)
+    raise typer.Exit(settle(lambda: _demo(radio, stay=stay, once=once, seed=seed, as_json=machine_readable), as_json=machine_readable))
 
 
-def _demo(radio: Stack, *, stay: bool) -> Exit:
+def _demo(radio: Stack, *, stay: bool, once: bool, seed: int, as_json: bool) -> Exit:
+    if stay and once:
+        raise Stop("--stay and --once contradict each other", Exit.USAGE)
     import asyncio
 
     from otagate.cli.demo import perform
 
-    return asyncio.run(perform(radio, stay=stay))
+    return asyncio.run(perform(radio, stay=stay, seed=seed, as_json=as_json))

@@ -1,6 +1,12 @@
 """The ports: what the engine needs of the world, as Protocols and the values that cross them.
 
-Adapters (`radios`, `stores`, `net`, `folders`) implement these; only `assembly` knows which adapter stands behind which port.
+Holds: what `radios`, `stores`, `net` and `folders` implement, and time.
+
+Imports: `sources`, `sessions`, `policy` and `model`, for the values that cross.
+
+Never: an implementation; who stands behind a port only `assembly` knows.
+
+Add one: a Protocol in the file of its neighbours, a line here, an exam in `tests/contracts` that every adapter sits.
 """
 
 from otagate.ports.broker import Broker, Listener, Message, Wanted
