@@ -29,8 +29,9 @@ async def report(
     output: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the file; - is standard output.")] = Path(),
     public_key: Annotated[bool, typer.Option("--public-key", help="Only show the key that reports are sealed with.")] = False,
 ) -> Exit:
-    """Write the report of a month: what there is, what is current, every exception, every update.
+    """Write the report of a month for whoever owns the house.
 
+    What there is, what is current, every exception, every update that ended.
     It is sealed: `otagate verify-report` tells whether a file is as it was made.
     """
     key = (await session.client.get("report", "key"))["key"]
