@@ -21,7 +21,7 @@ from otagate.api.server import Server, serve
 from otagate.api.settings import ApiSettings
 from otagate.assembly import READ_ADVISORIES, Parts
 from otagate.assembly import Pace as Pace
-from otagate.config import HubSettings
+from otagate.config import HubSettings, effective_tree
 from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.desk import Desk
 from otagate.engine.pulse import Pulse, watch_store
@@ -159,4 +159,5 @@ def _api(settings: HubSettings) -> ApiSettings:
         listen=api.listen,
         hosts=api.hosts,
         upload_limit=settings.images.max_bytes,
+        effective=effective_tree(settings),
     )

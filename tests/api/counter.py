@@ -425,10 +425,15 @@ class Counterfoil:
 
     async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
         self._note("add_image", file_name, actor)
+        image = await self.inspect_image(data, file_name=file_name)
+        (self.folder / image.sha256).write_bytes(data)
+        self.stored[image.sha256] = image
+        return image
+
+    async def inspect_image(self, data: bytes, *, file_name: str) -> Image:
         if not data.startswith(IMAGE_MAGIC):
             raise Malformed("upgrade file identifier at byte 0 is not 0x0BEEF11E")
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
-        (self.folder / sha256).write_bytes(data)
         told = ImageFacts(
             format="zigbee-ota",
             size=len(data),
@@ -440,8 +445,7 @@ class Counterfoil:
             inner_format="silabs-gbl",
             checks=(Check(name="header", result="pass", detail="every length fits"),),
         )
-        self.stored[sha256] = Image(sha256=sha256, file_name=file_name, facts=told, added=NOON)
-        return self.stored[sha256]
+        return Image(sha256=sha256, file_name=file_name, facts=told, added=NOON)
 
     async def image_path(self, sha256: Sha256) -> Path:
         await self.image(sha256)

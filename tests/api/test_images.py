@@ -51,6 +51,14 @@ async def test_an_image_is_stored_under_the_digest_of_its_bytes(hall: Hall) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_dry_run_tells_what_a_file_is_and_stores_nothing(hall: Hall) -> None:
+    answer = await hall.json("POST", f"{PATH}?dry_run=true", data=form())
+    assert (answer["sha256"], answer["file_name"]) == (hashlib.sha256(FILE).hexdigest(), "A19.ota")
+    await hall.problem("POST", f"{PATH}?dry_run=true", status=422, slug="image-corrupt", data=form(b"hello"))
+    assert (hall.desk.stored, hall.desk.orders) == ({}, [])
+
+
+@pytest.mark.asyncio
 async def test_the_content_is_the_bytes_that_a_device_gets(hall: Hall) -> None:
     sha256 = (await hall.json("POST", PATH, status=201, data=form()))["sha256"]
     async with hall.client.get(f"{hall.base}{PATH}/{sha256}/content") as response:

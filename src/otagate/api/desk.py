@@ -100,6 +100,9 @@ class Readings(Protocol):
     async def image(self, sha256: Sha256) -> Image:
         """One image; raises UnknownImage."""
 
+    async def inspect_image(self, data: bytes, *, file_name: str) -> Image:
+        """What `add_image` would store, and nothing is; raises as it does."""
+
     async def image_path(self, sha256: Sha256) -> Path:
         """Where its bytes lie; raises UnknownImage."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -394,6 +394,12 @@ class Halt(Document):
     since: datetime | None
     actor: str | None
     because: str | None
+
+
+class Settings(Document):
+    """The configuration in force with every default filled in, as `otagate check-config` prints it: secrets are in files, and passwords masked."""
+
+    settings: Mapping[str, Any] = Field(description="nested as in the configuration file, with the same keys")
 
 
 class Alive(Document):

@@ -23,10 +23,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SAFE = frozenset({"GET", "HEAD"})
 NOBODY = Caller(actor="anonymous", scopes=frozenset())
 CALLER = web.RequestKey("caller", Caller)
+POLICY = "Content-Security-Policy"
 HEADERS = {
     "Server": "otagate",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    POLICY: "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -50,7 +51,8 @@ def guard(*, tokens: Tokens, hosts: Iterable[str], open_paths: frozenset[str], c
         local = _unix_socket(request)
         if local is None:
             _check_host(request, served)
-        _check_origin(request)
+        if not _opens_page(request):
+            _check_origin(request)
         if request.path not in open_paths:
             request[CALLER] = _identify(request, tokens) if local is None else peer(local)
         if closing() and request.method not in SAFE:
@@ -79,7 +81,8 @@ async def speak_in_problems(request: web.Request, handler: Handler) -> web.Strea
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Give an answer the fields that every answer carries."""
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        if name != POLICY or POLICY not in response.headers:  # the page has one of its own
+            response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")
 
 
@@ -127,6 +130,11 @@ def _own_address(request: web.Request, name: str) -> bool:
         return ipaddress.ip_address(name) == ipaddress.ip_address(local[0].partition("%")[0])
     except ValueError:
         return False
+
+
+def _opens_page(request: web.Request) -> bool:
+    """Whether somebody followed a link to the page, which holds nothing of anybody and cannot be framed."""
+    return request.method in SAFE and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
 def _check_origin(request: web.Request) -> None:

@@ -1,4 +1,4 @@
-"""Calls about the hub as a whole: its journal, its windows, and the halt of everything."""
+"""Calls about the hub as a whole: its journal, its windows, its settings, and the halt of everything."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ async def list_windows(call: Call) -> documents.Page[documents.Window]:
     return documents.Page[documents.Window](items=tuple(rendering.window_document(each) for each in call.desk.windows()))
 
 
+async def show_settings(call: Call) -> documents.Settings:
+    """The configuration in force, secrets masked."""
+    return documents.Settings(settings=call.hub.settings.effective)
+
+
 async def show_halt(call: Call) -> documents.Halt:
     """Whether everything is halted, and by whom."""
     return rendering.halt_document(call.desk.halted())
@@ -45,6 +50,7 @@ async def lift_halt(call: Call) -> None:
 ROUTES = (
     Route(method="GET", path="/api/v1/journal", run=list_facts, answers={200: documents.Page[documents.Fact]}),
     Route(method="GET", path="/api/v1/windows", run=list_windows, answers={200: documents.Page[documents.Window]}),
+    Route(method="GET", path="/api/v1/settings", run=show_settings, answers={200: documents.Settings}),
     Route(method="GET", path=HALT, run=show_halt, answers={200: documents.Halt}),
     Route(method="POST", path=HALT, run=halt, answers={200: documents.Halt}, scope="operate", problems=("store-unavailable",)),
     Route(method="DELETE", path=HALT, run=lift_halt, answers={204: None}, scope="operate", problems=("store-unavailable",)),

@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from otagate.api import documents, paging, rendering
 from otagate.api.problems import RequestError, invalid
-from otagate.api.requests import ImageFilters
+from otagate.api.requests import ImageFilters, ImageUpload
 from otagate.api.router import Call, Reply, Route
 from otagate.model.errors import TooLarge, UnknownImage
 from otagate.model.ids import Sha256
@@ -37,8 +37,8 @@ def _age(image: Image) -> str:
     return f"{image.added.astimezone(UTC).isoformat(timespec='microseconds')} {image.sha256}"
 
 
-async def add_image(call: Call) -> Reply:
-    """Store an image from the multipart field `file`. Sending the same bytes again is no error."""
+async def add_image(call: Call, query: ImageUpload) -> Reply:
+    """Store an image from the multipart field `file`; with `dry_run`, only tell what it is. Sending the same bytes again is no error."""
     hub = call.hub
     if hub.uploads.locked():
         raise RequestError("busy", "other files are being uploaded; try again shortly")
@@ -50,6 +50,8 @@ async def add_image(call: Call) -> Reply:
             raise RequestError(
                 "request-timeout", f"the file did not arrive within {hub.settings.upload_timeout:g} seconds", headers={"Connection": "close"}
             ) from None
+        if query.dry_run:
+            return Reply(document=rendering.image_document(await call.desk.inspect_image(data, file_name=name)))
         document = rendering.image_document(await call.desk.add_image(data, file_name=name, actor=call.actor))
     return Reply(document=document, status=201, headers={"Location": f"{PATH}/{document.sha256}"})
 
@@ -123,7 +125,7 @@ ROUTES = (
         method="POST",
         path=PATH,
         run=add_image,
-        answers={201: documents.Image},
+        answers={200: documents.Image, 201: documents.Image},
         scope="operate",
         problems=("image-corrupt", "image-too-large", "busy", "store-unavailable"),
         timeout=0,

@@ -113,6 +113,12 @@ class ImageFilters(Query):
     cursor: ImageCursor | None = None
 
 
+class ImageUpload(Query):
+    """Whether a file is stored, or only read."""
+
+    dry_run: bool = False
+
+
 class LogFilters(Query):
     """Which part of the log of an update."""
 

@@ -18,6 +18,7 @@ from otagate.api.auth import Tokens, load_tokens
 from otagate.api.desk import Desk
 from otagate.api.guard import HEADERS, caller_of, dress, guard, problem_response, speak_in_problems
 from otagate.api.openapi import ROUTES
+from otagate.api.page import assets, attach_page
 from otagate.api.problems import problem
 from otagate.api.router import Hub, attach
 from otagate.api.settings import ApiSettings, Tcp, Unix, parse_listen
@@ -100,11 +101,13 @@ async def serve(desk: Desk, settings: ApiSettings) -> AsyncIterator[Server]:
 
 def application(hub: Hub, tokens: Tokens, hosts: tuple[str, ...] = ()) -> web.Application:
     """The aiohttp application; `hosts` are names beside loopback that a Host field may carry."""
-    open_paths = frozenset(route.path for route in ROUTES if route.scope is None)
+    page = assets()
+    open_paths = frozenset(route.path for route in ROUTES if route.scope is None) | page.keys()
     gate = guard(tokens=tokens, hosts=(*hub.settings.hosts, *hosts), open_paths=open_paths, closing=hub.closing.is_set)
     app = web.Application(middlewares=[speak_in_problems, gate], client_max_size=hub.settings.body_limit)
     app.on_response_prepare.append(dress)
     attach(app, hub, ROUTES, caller_of)
+    attach_page(app, page)
     return app
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from otagate.api.auth import TokenFile
 from otagate.model.errors import ConfigError
@@ -30,7 +32,7 @@ class Unix:
 class ApiSettings:
     """`listen`: `host:port`, `[v6]:port` or `unix:/path`. `hosts`: names beside loopback and the bound addresses that a Host field may carry.
 
-    Sizes are in bytes, times in seconds.
+    `effective` is the whole configuration in force as it may be shown, secrets masked. Sizes are in bytes, times in seconds.
     """
 
     token_file: Path
@@ -46,6 +48,7 @@ class ApiSettings:
     heartbeat: float = 15.0
     max_streams: int = 32
     drain: float = 5.0
+    effective: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_listen(text: str) -> Tcp | Unix:

@@ -49,6 +49,8 @@ async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as
                 console.print(Text(side.told))
             config, url = write_config(home, [side.radio for side in sides], [source for side in sides for source in side.sources])
             client = await _hub(house, home, config, url)
+            token = (home / "state" / "api-token").read_text(encoding="utf-8").strip()
+            console.print(Text(f"The page: {url}/#token={token}"), soft_wrap=True)
             console.print(Text(f"The daemon runs. API: {url}/api/v1, token: {home / 'state' / 'api-token'}"))
             return await _play(console, client, sides, stay=stay, document={"seed": seed, "radio": stack, "missing": missing} if as_json else None)
 

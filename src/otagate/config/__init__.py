@@ -29,7 +29,7 @@ from otagate.config.explain import explain
 from otagate.config.kinds import UNIT_CREDENTIALS
 from otagate.config.policies import InterlockSettings, PolicyRules, Rule, RuleMatch, RuleUse
 from otagate.config.problems import Problem, render
-from otagate.config.rendering import effective
+from otagate.config.rendering import effective, effective_tree
 from otagate.config.secrets import View, unusable_secrets
 from otagate.config.settings import (
     IOTAAP,
@@ -65,6 +65,7 @@ __all__ = [
     "StoreSettings",
     "TokenSettings",
     "effective",
+    "effective_tree",
     "load",
 ]
 

@@ -12,11 +12,17 @@ from otagate.config.settings import HubSettings
 
 def effective(settings: HubSettings) -> str:
     """The configuration with every default filled in, as YAML that `load` reads to the same settings. Passwords in URLs show as `***`."""
+    text: str = yaml.safe_dump(effective_tree(settings), sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def effective_tree(settings: HubSettings) -> dict[str, Any]:
+    """The same as nested values of JSON."""
     tree = settings.model_dump(mode="json", exclude_none=True, by_alias=True)
     tree["api"]["token_file"] = str(settings.token_file)
     tree["images"]["path"] = str(settings.image_dir)
-    text: str = yaml.safe_dump(_masked(tree), sort_keys=False, allow_unicode=True, width=1000)
-    return text
+    found: dict[str, Any] = _masked(tree)
+    return found
 
 
 def _masked(value: Any) -> Any:

@@ -343,6 +343,10 @@ class Desk:
         """Where its bytes lie; raises UnknownImage."""
         return self._library.path(sha256)
 
+    async def inspect_image(self, data: bytes, *, file_name: str) -> Image:
+        """What `add_image` would store, and nothing is. Raises Malformed, TooLarge."""
+        return await self._library.inspect(data, file_name=file_name)
+
     async def add_image(self, data: bytes, *, file_name: str, actor: str) -> Image:
         """Store an image; idempotent. Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable."""
         image = await self._errands.do(self._library.add(data, file_name=file_name, source="upload", actor=actor), what="add image")

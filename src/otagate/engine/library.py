@@ -123,16 +123,25 @@ class Library:
             known = self._images.get(sha256)
             if known is not None and (known.source in (source, "upload") or source in self._reserved):
                 return known
-            shown = "".join(char for char in file_name if char.isprintable())[:_NAME_BOUND] or "unnamed"
-            image = Image(sha256=sha256, file_name=shown, facts=identified.facts, added=self._clock.now(), source=source, edition=CHECKS)
+            image = self._describe(identified.facts, sha256, file_name=file_name, source=source)
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
-                entry.tell("image", sha256, "added", actor=actor, data={"file_name": shown, "source": source, "bytes": image.facts.size})
+                entry.tell("image", sha256, "added", actor=actor, data={"file_name": image.file_name, "source": source, "bytes": image.facts.size})
             self._images[sha256] = image
             self._index()
         for watcher in self._watchers:
             watcher(image)
         return image
+
+    async def inspect(self, data: bytes, *, file_name: str) -> Image:
+        """What an upload of this file would be stored as; one that is stored already, as it is. Raises Malformed, TooLarge."""
+        identified = await asyncio.to_thread(identify, data, self._max_bytes, file_name)
+        sha256 = Sha256(await asyncio.to_thread(_digest, identified.view))
+        return self._images.get(sha256) or self._describe(identified.facts, sha256, file_name=file_name, source="upload")
+
+    def _describe(self, facts: ImageFacts, sha256: Sha256, *, file_name: str, source: str) -> Image:
+        shown = "".join(char for char in file_name if char.isprintable())[:_NAME_BOUND] or "unnamed"
+        return Image(sha256=sha256, file_name=shown, facts=facts, added=self._clock.now(), source=source, edition=CHECKS)
 
     async def check_again(self) -> None:
         """Check the images that were stored before the checks were what they are, one after the other. Raises StoreUnavailable."""
@@ -199,8 +208,12 @@ class Library:
         return [image for image in self._images.values() if image.source == source]
 
 
+def _digest(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _require(data: bytes | memoryview, promised: Sha256, source: str) -> None:
-    if (sha256 := hashlib.sha256(data).hexdigest()) != promised:
+    if (sha256 := _digest(data)) != promised:
         raise IntegrityMismatch(f"the image has sha256 {sha256}, {source} promised {promised}")
 
 

@@ -1,0 +1,157 @@
+// What the hub told, kept fresh by its events. Views read `hub`; whoever called `watch` is told at most once a frame that something changed.
+
+import { read, readAll } from "./api.js";
+import { follow } from "./events.js";
+
+export const UNFINISHED = "planned,queued,fetching,offering,transferring,staged,activating,confirming";
+export const FINAL = new Set(["succeeded", "failed", "cancelled", "superseded"]);
+const RECENT = 100;
+const SAMPLES = 240;
+
+export const hub = {
+  ready: false,
+  devices: new Map(),
+  updates: new Map(),
+  rates: new Map(), // update → [{ at, rate, percent }]
+  radios: [],
+  sources: [],
+  rollouts: [],
+  windows: [],
+  halt: { halted: false },
+  plan: null,
+  line: { open: false, heard: null, since: Date.now() },
+  facts: 0, // how many events were told: views that read lists of their own look again when it changes
+};
+
+const watchers = new Set();
+let due = false;
+
+export function watch(call) {
+  watchers.add(call);
+}
+
+export function changed() {
+  if (due) return;
+  due = true;
+  const tell = () => {
+    due = false;
+    for (const each of watchers) each();
+  };
+  document.hidden ? setTimeout(tell, 500) : requestAnimationFrame(tell);
+}
+
+export async function open({ signal, refused, told }) {
+  await load();
+  let first = true;
+  follow({
+    signal,
+    refused,
+    news: (type, data, id) => {
+      take(type, data, id);
+      told(type, data);
+    },
+    state: async ({ open: is_open, resumed }) => {
+      if (is_open !== hub.line.open) hub.line.since = Date.now();
+      hub.line.open = is_open;
+      if (is_open) hub.line.heard = Date.now();
+      if (is_open && !resumed && !first) await load();
+      first = false;
+      changed();
+    },
+  });
+}
+
+// Read everything anew. The plan is a forecast and changes with the time: views that show it read it again themselves.
+export async function load() {
+  const [devices, running, ended, ...rest] = await Promise.all([
+    readAll("devices?limit=500"),
+    readAll(`updates?limit=500&state=${UNFINISHED}`),
+    read(`updates?limit=${RECENT}&state=${[...FINAL]}`).then((page) => page.items),
+    ...["radios", "sources", "rollouts", "windows"].map((noun) => read(noun).then((page) => page.items)),
+    read("halt"),
+  ]);
+  hub.devices = new Map(devices.map((each) => [each.id, each]));
+  hub.updates = new Map([...ended, ...running].map((each) => [each.id, each]));
+  [hub.radios, hub.sources, hub.rollouts, hub.windows, hub.halt] = rest;
+  hub.ready = true;
+  hub.line.heard = Date.now();
+  changed();
+}
+
+export async function reload(noun) {
+  if (noun === "halt") hub.halt = await read("halt");
+  else hub[noun] = (await read(noun)).items;
+  changed();
+}
+
+function take(type, data, id) {
+  if (id) hub.facts += 1;
+  const { fact, ...subject } = data;
+  const gone = Object.keys(subject).length === 1;
+  if (type === "device") put(hub.devices, subject, gone);
+  else if (type === "update") takeUpdate(subject, gone);
+  else if (type === "radio") hub.radios = replaced(hub.radios, subject, "name", gone);
+  else if (type === "source") hub.sources = replaced(hub.sources, subject, "name", gone);
+  else if (type === "rollout") hub.rollouts = replaced(hub.rollouts, subject, "id", gone);
+  else if (type === "hub") fact?.kind === "forgotten" ? load() : reload("halt");
+  changed();
+}
+
+function put(map, subject, gone) {
+  if (gone) map.delete(subject.id);
+  else map.set(subject.id, subject);
+}
+
+function takeUpdate(update, gone) {
+  put(hub.updates, update, gone);
+  if (gone) return;
+  const { bytes_per_second: rate, percent } = update.progress;
+  if (rate !== null) {
+    const samples = hub.rates.get(update.id) || [];
+    samples.push({ at: Date.now(), rate, percent });
+    hub.rates.set(update.id, samples.slice(-SAMPLES));
+  }
+  refreshDevice(update.device, update.state);
+}
+
+// An update's event tells nothing of its device: its state there is read once the update moved on.
+const asked = new Map();
+function refreshDevice(id, state) {
+  if (asked.get(id) === state) return;
+  asked.set(id, state);
+  read(`devices/${encodeURIComponent(id)}`).then((device) => {
+    hub.devices.set(id, device);
+    changed();
+  }, () => {});
+}
+
+function replaced(list, subject, key, gone) {
+  const others = list.filter((each) => each[key] !== (subject[key] ?? subject.id));
+  if (gone) return others;
+  const at = list.findIndex((each) => each[key] === subject[key]);
+  if (at < 0) return key === "id" ? [subject, ...list] : [...list, subject];
+  return list.map((each, i) => (i === at ? subject : each));
+}
+
+// --- what views ask ---------------------------------------------------------------------------------------------------------------------------
+
+export function updates() {
+  return [...hub.updates.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
+}
+
+export function updateOf(device) {
+  for (const component of device.components) {
+    const update = component.update && hub.updates.get(component.update);
+    if (update && !FINAL.has(update.state)) return update;
+  }
+  return null;
+}
+
+export function lastOf(device) {
+  return updates().find((each) => each.device === device.id) || null;
+}
+
+export function nameOf(device_id) {
+  const device = hub.devices.get(device_id);
+  return device?.name || device?.model || device_id;
+}

@@ -1,0 +1,71 @@
+"""The page as the hub sends it, and as a browser shows it over a counter that stands in for the engine (what runs behind it has journeys)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from otagate.api.page import POLICY, assets
+from otagate.model.lifecycle import State
+from tests.api.conftest import Hall
+from tests.api.counter import LAMP, update
+
+
+@pytest.mark.asyncio
+async def test_the_page_and_its_files_need_no_token_and_are_kept(hall: Hall) -> None:
+    for path, asset in assets().items():
+        async with hall.client.get(hall.base + path, headers={"Authorization": ""}) as response:
+            assert response.status == 200, path
+            assert response.headers["Content-Security-Policy"] == POLICY
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert ("immutable" in response.headers["Cache-Control"]) == (path != "/")
+            assert await response.read() == asset.body
+            tag = response.headers["ETag"]
+        async with hall.client.get(hall.base + path, headers={"If-None-Match": tag}) as response:
+            assert response.status == 304
+    assert sum(len(each.packed) for each in assets().values()) < 150_000
+
+
+@pytest.mark.asyncio
+async def test_a_link_from_another_site_opens_the_page_and_nothing_else(hall: Hall) -> None:
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    for path, status in (("/", 200), ("/api/v1/devices", 403)):
+        async with hall.client.get(hall.base + path, headers=followed) as response:
+            assert response.status == status
+
+
+@pytest.mark.asyncio
+async def test_an_operator_sees_devices_and_cancels_an_update_by_keyboard_and_the_token_is_in_no_address(hall: Hall, browser: Any) -> None:
+    hostile = "<script>alert(1)</script>\u202egpj" + "x" * 4096
+    hall.desk.known[LAMP] = replace(hall.desk.known[LAMP], name=hostile)
+    hall.desk.jobs["u0001"] = update(1, state=State.QUEUED)
+    page = await browser.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda each: asked.append(each.url))
+    page.on("console", lambda each: said.append(each.text))
+    page.on("pageerror", lambda each: said.append(str(each)))
+    await page.goto(f"{hall.base}/#token={hall.token}")
+    await page.locator("h1").get_by_text("1 waits").wait_for()
+    assert await page.locator("main script").count() == 0
+    text = await page.locator("main").inner_text()
+    assert "<script>alert(1)</script>" in text
+    assert "\u202e" not in text
+    await page.get_by_role("button", name="Cancel:").focus()
+    async with page.expect_response("**/cancel"):
+        await page.keyboard.press("Enter")
+    assert ("cancel", "u0001", "token:admin") in hall.desk.orders
+    assert hall.token not in page.url
+    assert not [each for each in asked if hall.token in each.partition("#")[0]]
+    assert said == []
+
+
+@pytest.mark.asyncio
+async def test_without_a_token_the_page_says_where_it_is(hall: Hall, browser: Any) -> None:
+    page = await browser.new_page()
+    await page.goto(hall.base)
+    await page.get_by_label("Token").fill(hall.token)
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Plug", exact=True).wait_for()
