@@ -131,6 +131,10 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.recalls.run(), name="recalls")
     for name in parts.radios:
         tasks.start(parts.life_of(name), name=f"radio:{name}")
+    if parts.mirror is not None:
+        tasks.start(parts.mirror.show(), name="mirror")
+        tasks.start(parts.mirror.follow(), name="mirror:news")
+        tasks.start(parts.mirror.obey(), name="mirror:orders")
     if parts.line is not None:
         tasks.start(parts.life_of_line(parts.line), name="mqtt")
     tasks.start(parts.upkeep.run(), name="upkeep")

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,6 +84,11 @@ class Ear:
         """What was kept from before this ear listened."""
 
     async def run(self) -> None:
+        """Listen until the broker is gone."""
+        with suppress(aiomqtt.MqttError):
+            await self._listen()
+
+    async def _listen(self) -> None:
         async for message in self._client.messages:
             payload = message.payload
             assert isinstance(payload, bytes)

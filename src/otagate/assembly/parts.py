@@ -31,6 +31,8 @@ from otagate.engine.shelf import Shelf
 from otagate.engine.timers import clock_synced
 from otagate.engine.tools import Tools
 from otagate.folders.watched import WatchedFolder
+from otagate.homeassistant.discovery import Names
+from otagate.homeassistant.mirror import Mirror
 from otagate.quirks.advisories import read_file
 from otagate.reports.key import SealKey
 
@@ -171,6 +173,24 @@ class Parts(Reach):
             clock=self.clock,
             pace=self.pace.waits.pace,
         )
+
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """What Home Assistant shows, where there is a broker."""
+        mqtt = self.settings.mqtt
+        if self.line is None or not mqtt.home_assistant:
+            return None
+        mirror = Mirror(
+            desk=self.desk,
+            broker=self.line,
+            clock=self.clock,
+            names=Names(base=mqtt.base_topic, discovery=mqtt.discovery),
+            operate=mqtt.orders,
+            known=self.registry.devices,
+            automatic=lambda device: self.policy_of(device).mode == "automatic",
+        )
+        self.line.listen(mirror)
+        return mirror
 
     @cached_property
     def readings(self) -> Readings:

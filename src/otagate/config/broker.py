@@ -67,6 +67,13 @@ class MqttSettings(Section):
     base_topic: Levels = "otagate"
     """What the hub's topics begin with; two hubs on one broker have one each."""
 
+    home_assistant: bool = True
+    """Whether Home Assistant finds the devices by discovery."""
+    discovery: Levels = "homeassistant"
+    """What the topics begin with on which Home Assistant looks for devices."""
+    orders: bool = True
+    """Whether everybody whom the broker lets publish may order and cancel updates, check devices, and have them updated automatically."""
+
     @property
     def host(self) -> str:
         """The broker's name or address."""

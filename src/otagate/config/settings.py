@@ -295,7 +295,7 @@ class HubSettings(Section):
     interlocks: Annotated[tuple[InterlockSettings, ...], Some, Field(max_length=32)] = ()
     """Who is asked before an update begins, and may say no."""
     mqtt: MqttSettings = MqttSettings()
-    """The MQTT broker, for interlocks that are told by a topic."""
+    """The MQTT broker, and Home Assistant behind it."""
     logging: LoggingSettings = LoggingSettings()
     """What is logged."""
 

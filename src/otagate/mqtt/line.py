@@ -33,7 +33,7 @@ MAX_WAITING = 1_000
 KEEP_ALIVE = 30
 """Seconds without a sign of life after which the broker tells everybody that we are gone."""
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds for the broker's answer to anything."""
 
 ONLINE, OFFLINE = b"online", b"offline"

@@ -1,0 +1,10 @@
+"""The hub as Home Assistant sees it, by MQTT discovery.
+
+Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it and carries out what is pressed there.
+
+Imports: the engine's desk and views, config's scopes, and the broker as a port.
+
+Never: a name of a device in a topic or an id, a message that the broker keeps as an order, more than the API would do for whoever has the scopes.
+
+Add one: an entity is an entry of `discovery.components` with its key in `discovery.states`, and its line in the checker of the tests.
+"""

@@ -1,0 +1,97 @@
+"""Home Assistant at a real broker: sees the devices of a hub, presses install, follows it to the end; and everything that could mislead it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otagate.config import HubSettings
+from otagate.daemon import Pace, running
+from otagate.engine.patches import DevicePatch
+from otagate.homeassistant.discovery import readable
+from otagate_rig.air import AirSettings
+from otagate_rig.rig import Rig
+from otagate_rig.spec import DeviceSpec
+from tests.journeys.hub import IEEE, OTHER_IEEE, device_id, hub_settings, image_of, radio_is, told
+from tests.mqtt.home_assistant import check_message, check_state
+from tests.mqtt.mosquitto import Mosquitto, ear, needs_mosquitto
+
+pytestmark = [pytest.mark.asyncio, needs_mosquitto]
+
+CONFIG = f"homeassistant/device/otagate_{device_id(IEEE)}/config"
+OTHER_CONFIG = f"homeassistant/device/otagate_{device_id(OTHER_IEEE)}/config"
+STATE = f"otagate/devices/{device_id(IEEE)}"
+UPDATE = f"{STATE}/components/0x0083"
+INSTALL = f"otagate/orders/{device_id(IEEE)}/install/0x0083"
+HOSTILE = "<script>\u202egnp.exe\x1b[2J/+#" + "x" * 4096
+
+
+def with_broker(rig: Rig, folder: Path, broker: Mosquitto, **mqtt: Any) -> HubSettings:
+    settings = hub_settings(folder, rig.path)
+    return HubSettings.model_validate(settings.model_dump(by_alias=True, exclude_none=True) | {"mqtt": {"url": broker.url, **mqtt}})
+
+
+async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_learns_all_again_when_it_is_born(tmp_path: Path) -> None:
+    image = image_of(30_000)
+    rig = Rig(devices=(DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE)), images=[image], air=AirSettings(speedup=10))
+    async with Mosquitto(tmp_path) as broker, rig as hardware:
+        async with ear(broker) as world:
+            await world.say("homeassistant/device/otagate_zigbee-00000000000000ff/config", _left_behind(), retain=True)
+            await world.say("homeassistant/device/other/config", '{"origin": {"name": "else"}}', retain=True)
+            await world.say(INSTALL, "INSTALL", retain=True)  # never carried out
+        async with running(with_broker(hardware, tmp_path / "state", broker), pace=Pace.scaled(10)) as hub:
+            desk = hub.desk
+            await radio_is(desk, "up")
+            hardware.announce()
+            async with ear(broker) as world:
+                await told(desk)
+                await told(desk, OTHER_IEEE)
+                await desk.amend(device_id(OTHER_IEEE), DevicePatch(name=HOSTILE), actor="test")
+                await desk.add_image(image, file_name="firmware.ota", actor="test")
+                await world.says(UPDATE, lambda said: said.get("latest_version") == "0x01000001")
+                hostile = await world.says(OTHER_CONFIG, lambda said: bool(said) and "script" in said["device"]["name"])
+                check_message(OTHER_CONFIG, hostile)
+                assert len(hostile["device"]["name"]) < 80
+                assert hostile["device"]["name"].isprintable()
+                message = await world.says(CONFIG)
+                check_message(CONFIG, message)
+                assert message["components"]["update_0x0083"]["command_topic"] == INSTALL
+                assert message["device"]["identifiers"] != hostile["device"]["identifiers"]
+                await world.until(lambda: not world.last.get("homeassistant/device/otagate_zigbee-00000000000000ff/config"))
+                assert world.last["homeassistant/device/other/config"]
+                assert [each.update.state for each in (await desk.updates()).items] == []
+
+                for payload in (b"\xff" * 5000, b"install", b""):
+                    await world.say(INSTALL, payload)
+                await world.say("otagate/orders/<script>\u202enobody/install/0", "INSTALL")
+                await world.say(INSTALL, "INSTALL")
+                moving = await world.says(UPDATE, lambda said: said["update_percentage"] is not None)
+                check_state(moving)
+                await broker.kill()
+            await broker.start()
+            async with ear(broker) as world:
+                await world.says(UPDATE, lambda said: said.get("installed_version") == "0x01000001" and not said["in_progress"])
+                assert await world.says(STATE, lambda said: said["state"] == "succeeded")
+                for state in world.documents(UPDATE):
+                    check_state(state)
+                (update,) = (await desk.updates()).items
+                assert update.update.actor == "mqtt"
+                before = len(world.documents(CONFIG))
+                await world.say("homeassistant/status", "online")
+                await world.until(lambda: len(world.documents(CONFIG)) > before)
+                check_message(CONFIG, await world.says(CONFIG))
+
+
+def _left_behind() -> str:
+    return json.dumps({"origin": {"name": "otagate"}, "availability": [{"topic": "otagate/status"}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\u202eb\x1b[2J", "a b [2J"), ("  ", ""), ("x" * 65, "x" * 63 + "…"), ("Küche 灯", "Küche 灯"), ("a\nb\ud800", "a b")],
+)
+async def test_names_from_outside_are_one_readable_line(text: str, shown: str) -> None:
+    assert readable(text) == shown
