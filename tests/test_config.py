@@ -502,10 +502,13 @@ def test_all_errors_are_told_at_once_from_top_to_bottom(tmp_path: Path) -> None:
     ]
 
 
+HINT = "give --config the file of the hub, or have one written: otagate init"
+
+
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(tmp_path / "none.yaml", {})
-    assert str(refused.value) == f"{tmp_path}/none.yaml: cannot be read: No such file or directory: give --config the file of the hub"
+    assert str(refused.value) == f"{tmp_path}/none.yaml: cannot be read: No such file or directory: {HINT}"
 
 
 def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:

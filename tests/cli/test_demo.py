@@ -120,7 +120,7 @@ def test_two_demos_of_one_seed_end_with_the_same_document_byte_for_byte(tmp_path
     ends = {each["name"]: (each["refused"], [update["state"] for update in each["updates"]]) for each in document["devices"]}
     assert ends["Hall lamp"] == (None, ["succeeded"])
     assert ends["Old dimmer"] == ("incompatible-image", [])
-    assert "Next: otagate detect" in told
+    assert "Next: otagate init" in told
 
 
 def test_once_and_stay_contradict_each_other() -> None:

@@ -7,18 +7,32 @@ from typing import Annotated
 import typer
 
 from otagate import __version__
-from otagate.cli import adopt, audit, detect, devices, doctor, hub, past, report, rollouts, system, updates
+from otagate.cli import adopt, audit, detect, devices, doctor, hub, init, past, report, rollouts, system, updates
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
     name="otagate",
-    help="Brings firmware to Zigbee and Z-Wave devices. Exit codes: 0 done, 1 it failed (the update, or what was asked), 2 wrong usage, "
+    help="Brings firmware to Zigbee and Z-Wave devices. No configuration yet? `otagate init` writes one, `otagate demo` needs none. "
+    "Exit codes: 0 done, 1 it failed (the update, or what was asked), 2 wrong usage, "
     "3 the daemon cannot be reached, 4 refused by policy or compatibility, 78 wrong configuration.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (system.app, devices.app, updates.app, rollouts.app, past.app, audit.app, report.app, hub.app, adopt.app, detect.app, doctor.app):
+for family in (
+    system.app,
+    init.app,
+    devices.app,
+    updates.app,
+    rollouts.app,
+    past.app,
+    audit.app,
+    report.app,
+    hub.app,
+    adopt.app,
+    detect.app,
+    doctor.app,
+):
     app.add_typer(family)
 
 

@@ -25,8 +25,8 @@ from otagate.cli.tables import cell, table
 from otagate_rig.rig import Stack
 
 NEXT = (
-    "Next: otagate detect        which stick is where, and the lines of the configuration for it",
-    "      otagate check-config  whether a configuration is right; config/otagate.yaml explains every key",
+    "Next: otagate init          a configuration from the sticks that are plugged in, with the reason beside every line",
+    "      otagate doctor        what is wrong with a hub, and the command that mends it",
     "      otagate run           a hub of your own; README.md has it as a service in ten lines",
 )
 

@@ -38,19 +38,24 @@ def detect(
 
 
 async def _detect(paths: Sequence[str], *, as_json: bool) -> Exit:
-    from otagate.radios import probe  # a radio's own libraries are slow to import
-
-    known = await asyncio.to_thread(probe.list_ports)
-    wanted = [_named(each, known) for each in dict.fromkeys(paths)] or known
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_look(each, named=bool(paths))) for each in wanted]
-    found = [(port, task.result()) for port, task in zip(wanted, tasks, strict=True)]
+    found = await find(paths)
     if as_json:
         print_json({"ports": [_document(port, finding) for port, finding in found]})
     else:
         _show(found)
     silent = [finding for _, finding in found if finding.answers is None and not finding.holders]
     return Exit.FAILED if paths and silent else Exit.DONE
+
+
+async def find(paths: Sequence[str]) -> Found:
+    """What answers on these ports; without one, on every stick on USB."""
+    from otagate.radios import probe  # a radio's own libraries are slow to import
+
+    known = await asyncio.to_thread(probe.list_ports)
+    wanted = [_named(each, known) for each in dict.fromkeys(paths)] or known
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_look(each, named=bool(paths))) for each in wanted]
+    return [(port, task.result()) for port, task in zip(wanted, tasks, strict=True)]
 
 
 def _named(path: str, known: Sequence[Port]) -> Port:

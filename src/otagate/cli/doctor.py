@@ -75,7 +75,7 @@ def _read(config: Path, findings: list[Finding]) -> HubSettings | None:
         return load(config, os.environ, by_hand=True)
     except ConfigError as error:
         if not config.exists():
-            remedy = "name yours with --config, or write one: otagate detect shows the lines for a stick"
+            remedy = "name yours with --config, or have one written: otagate init"
             findings.append(bad("configuration", f"{config} does not exist", remedy))
         else:
             findings.extend(bad("configuration", line, _mended(line, config)) for line in str(error).splitlines())

@@ -98,8 +98,9 @@ def load(path: Path, environ: Mapping[str, str], *, by_hand: bool = False) -> Hu
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
-        problem = Problem(place=(0, 0, str(path)), key="", text=f"cannot be read: {error.strerror or error}: give --config the file of the hub")
+        hint = ", or have one written: otagate init" if isinstance(error, FileNotFoundError) else ""
+        text = f"cannot be read: {error.strerror or error}: give --config the file of the hub{hint}"
+        problem = Problem(place=(0, 0, str(path)), key="", text=text)
         raise ConfigError(render([problem])) from error
-    return text
