@@ -275,3 +275,12 @@ async def test_a_daemon_that_is_down_is_started_the_way_it_is_installed(home: Ho
     outcome = await otagate("doctor", "--config", str(home.config), "--url", "http://127.0.0.1:1")
     assert outcome.code == 1
     assert ("sudo systemctl start otagate" if unit else f"otagate run --config {home.config}") in outcome.out
+
+
+async def test_a_key_of_reports_that_others_may_read_is_said(home: Home) -> None:
+    key = home.state / "report-key.pem"
+    key.touch(mode=0o600)
+    assert await home.ailments() == []
+    key.chmod(0o644)
+    ((check, result, sentence, remedy),) = await home.ailments()
+    assert (check, result, f"others may read {key}" in sentence, f"sudo rm {key}" in remedy) == ("report key", "bad", True, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from otagate.model.ids import zigbee_device_id
 from tests.engine.bench import Bench, Hub
@@ -45,3 +46,22 @@ async def test_gauges_and_counters_follow_the_life_of_updates() -> None:
         hub.intake.dropped = 3
         now = metrics(hub)
         assert (now["otagate_store_refusals_total"], now["otagate_events_dropped_total"]) == (1, 3)
+
+
+@instantly
+async def test_names_follow_the_convention_and_no_label_grows_with_the_number_of_devices() -> None:
+    lamps = {zigbee_device_id(number): Lamp(id=zigbee_device_id(number)) for number in range(1, 6)}
+    async with Bench(lamps=lamps).hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        for each in lamps:
+            await hub.until_ended((await hub.order(each)).update.id)
+        families = list(text_string_to_metric_families(generate_latest(hub.desk.metrics).decode()))
+        assert len(families) > 10
+        for family in families:
+            assert family.name.startswith("otagate_"), family.name
+            assert family.documentation.endswith("."), family.name
+            assert family.type in {"gauge", "counter"}, family.name
+            assert {each.name for each in family.samples} <= {family.name + ("_total" if family.type == "counter" else "")}
+            for sample in family.samples:
+                assert not [value for value in sample.labels.values() if value in lamps], sample

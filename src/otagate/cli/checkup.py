@@ -202,6 +202,15 @@ def _tokens(patient: Patient) -> Iterator[Finding]:
             yield ok("token", f"{file} is {whose} alone")  # one that is open to others is an error of the configuration
 
 
+def _report_key(patient: Patient) -> Iterator[Finding]:
+    file = patient.settings.state_dir / "report-key.pem"
+    with suppress(OSError):
+        if file.stat().st_mode & 0o077:
+            yield bad("report key", f"others may read {file}, so anybody could have sealed a report", f"sudo rm {file}, and tell the new key")
+        else:
+            yield ok("report key", f"{file} is its owner's alone")
+
+
 # --- radios -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -294,4 +303,4 @@ def _group(gid: int) -> str:
     return str(gid)
 
 
-CHECKS: tuple[Check, ...] = (_configuration, _state_folder, _store, _tokens, _radios, _sources)
+CHECKS: tuple[Check, ...] = (_configuration, _state_folder, _store, _tokens, _report_key, _radios, _sources)
