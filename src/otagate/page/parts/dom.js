@@ -104,7 +104,7 @@ function setProp(element, name, value) {
   if (name.startsWith("on")) listen(element, name.slice(2), value);
   else if (name === "share") element.style.setProperty("--share", value ?? null);
   else if (name === "span") ["--from", "--to"].forEach((each, i) => element.style.setProperty(each, value?.[i] ?? null));
-  else if (PROPERTIES.has(name)) element.tagName === "SELECT" && name === "value" ? null : setProperty(element, name, value);
+  else if (PROPERTIES.has(name) && element.tagName !== "PROGRESS") element.tagName === "SELECT" && name === "value" ? null : setProperty(element, name, value);
   else if (value === undefined || value === null || value === false) element.removeAttribute(name);
   else element.setAttribute(name, value === true ? "" : value);
 }
