@@ -92,6 +92,8 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "cloud-update-failed": _kind(409, "The device's own cloud says that the update failed"),
         "image-rejected-by-device": _kind(409, "The device rejected the image after it had it"),
         "device-lost": _kind(409, "The device did not come back"),
+        "device-silent": _kind(409, "The device told the new version and fell silent"),
+        "device-restarts": _kind(409, "The device restarts again and again with the new version"),
         "version-unchanged": _kind(409, "The device runs another version than it was sent"),
         "not-confirmed": _kind(409, "The device's version could not be read"),
         "policy-refused": _kind(409, "Policy refuses this"),

@@ -99,6 +99,10 @@ class RuleUse(Section):
     """Whether a lamp that is on is left alone."""
     interlocks: Names | None = None
     """The interlocks that are asked."""
+    alive_for: Span | None = None
+    """So long a device must be alive with its new firmware."""
+    silent_for: Duration | None = None
+    """So long it may be silent meanwhile."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> RuleUse:
@@ -137,6 +141,10 @@ class PolicyRules(Section):
     """Whether a lamp that is on is left alone: it is asked just before its update would begin."""
     interlocks: Names = ()
     """The interlocks that are asked before an update begins."""
+    alive_for: Span = timedelta(0)
+    """So long a device must be alive with its new firmware before its update has succeeded; 0d is as soon as it tells its version."""
+    silent_for: Duration = timedelta(hours=25)
+    """So long it may be silent meanwhile, as one behind a switched-off breaker is; then its update has failed."""
     quarantine_after: Annotated[Whole, Field(ge=0, le=100)] = 2
     """An image that failed on so many devices is given to no other, until an order that overrules that has succeeded; 0 is never."""
     advisories: LocalPath | None = None

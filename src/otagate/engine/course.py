@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,13 +21,14 @@ from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, To
 from otagate.engine.progress import Progress
 from otagate.engine.serving import ADOPTED, delegate_order, serve_order, watch_order
 from otagate.engine.tools import Tools
+from otagate.engine.vigil import Vigil
 from otagate.engine.waits import Stopwatch
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceUnreachable, ImageError, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
-from otagate.model.versions import Version
+from otagate.model.versions import Version, display_version
 from otagate.policy.pace import learned
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
@@ -55,6 +56,7 @@ class Course:
     _fell_silent: bool = False
     _came_back: bool = False
     _rate: float | None = None
+    sentence: str | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
@@ -275,7 +277,9 @@ class Course:
                 read_at = clock.monotonic()
             finding = confirmation.finding(spent.read())
             if finding is not None:
-                await self._conclude(finding)
+                found = await self._watch_over(finding) if finding.cause is Cause.VERSION_MATCHES else finding
+                if found is not None:
+                    await self._conclude(found)
                 return
             letter = await self.mailbox.get(waits.poll)
             await self._take(letter)
@@ -283,6 +287,39 @@ class Course:
                 confirmation.told(letter.component.version)
             elif isinstance(letter, Returned):
                 confirmation.returned(spent.read())
+
+    async def _watch_over(self, told: Finding) -> Finding | None:
+        """The new version was told: see that the device lives with it. None where somebody else has moved the update meanwhile.
+
+        What a cloud or another program carried out is theirs to watch, and of a job only the last step is. After a restart it is watched anew.
+        """
+        settings, update = self._policy(), self.update
+        if not settings.alive_for or update.delegated or update.foreign or update.step < update.steps:
+            return told
+        vigil, spent = Vigil(settings=settings, sleepy=self.sleepy, pace=self.tools.waits.pace), Stopwatch(self.tools.clock, self._in_charge)
+        self.mailbox.forget(Returned, Heard, Told)  # that was before
+        while self._stands(State.CONFIRMING):
+            health = vigil.judge(spent.read())
+            self.sentence = health.sentence
+            if health.action == "healthy":
+                return replace(told, detail=f"{told.detail} and {health.sentence}")
+            if health.action == "failed":
+                return replace(told, cause=Cause.EXPIRED, detail=health.sentence, code=health.code)
+            if health.action == "ask":
+                version = await self.read_version()
+                if self.update.is_done_by(version):
+                    vigil.answered(spent.read())
+                    continue
+                if version is not None:
+                    detail = f"it told the new version, and went back to {display_version(version)}"
+                    return replace(told, cause=Cause.MISMATCH, detail=detail)
+            letter = await self.mailbox.get(min(self.tools.waits.poll, vigil.rest(spent.read()) or self.tools.waits.poll))
+            await self._take(letter)
+            if isinstance(letter, Returned):
+                vigil.restarted(spent.read())
+            elif isinstance(letter, (Heard, Told)):
+                vigil.heard(spent.read())
+        return None
 
     async def _look(self, confirmation: Confirmation) -> None:
         """Ask for the version; the old one, of a device that has not come back, may mean that the hub died before the word was on the air."""

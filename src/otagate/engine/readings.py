@@ -148,6 +148,8 @@ class Readings:
         reason, sentence = self._waits(update)
         update = replace(update, reason=reason)
         course = self._conductor.course(update.id)
+        if course is not None and update.state is State.CONFIRMING:
+            sentence = course.sentence
         if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
             return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None, sentence=sentence)
         now = self._clock.monotonic()

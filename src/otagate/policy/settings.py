@@ -17,7 +17,8 @@ class PolicySettings:
 
     `cooldown`: how old a release of a service must be before it is taken by itself. `battery_floor` in percent. `windows`: when updates may use the
     air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is made to be approved; None makes none.
-    `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by name.
+    `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by name. `alive_for`: so long a device
+    must be alive with its new version; `silent_for`: so long it may be silent meanwhile.
     """
 
     mode: Mode = "ask"
@@ -29,6 +30,8 @@ class PolicySettings:
     approval_expires: timedelta | None = None
     spare_in_use: bool = False
     interlocks: tuple[str, ...] = ()
+    alive_for: timedelta = timedelta(0)
+    silent_for: timedelta = timedelta(hours=25)
 
     def overridden(self, by: PolicyOverride | None) -> PolicySettings:
         """The same with what an operator wants for one device."""

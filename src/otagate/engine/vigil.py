@@ -1,0 +1,47 @@
+"""A device that tells its new version, watched for as long as it must be alive with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otagate.policy.health import Health, Vitals, judge_health
+from otagate.policy.settings import PolicySettings
+
+
+@dataclass(slots=True, kw_only=True)
+class Vigil:
+    """What was seen of it, by the seconds `spent` in which it could have been heard; `pace`: time passes so much faster."""
+
+    settings: PolicySettings
+    sleepy: bool
+    pace: float = 1.0
+    since: float = 0.0
+    heard_at: float = 0.0
+    restarts: int = 0
+    proved: bool = False
+
+    def heard(self, spent: float) -> None:
+        """A sign of life: of one that sleeps that is all there is to have."""
+        self.heard_at = spent
+        self.proved = self.proved or (self.sleepy and self._lived(spent) >= self.settings.alive_for.total_seconds())
+
+    def answered(self, spent: float) -> None:
+        """It told the new version again."""
+        self.heard_at, self.proved = spent, True
+
+    def restarted(self, spent: float) -> None:
+        """It came back to the network, and must live as long again."""
+        self.restarts, self.since, self.heard_at, self.proved = self.restarts + 1, spent, spent, False
+
+    def judge(self, spent: float) -> Health:
+        """How it does."""
+        silent = (spent - self.heard_at) * self.pace
+        vitals = Vitals(lived=self._lived(spent), silent=silent, restarts=self.restarts, proved=self.proved)
+        return judge_health(vitals, self.settings, sleepy=self.sleepy)
+
+    def rest(self, spent: float) -> float:
+        """Seconds until it has lived long enough; 0 where it has."""
+        return max(0.0, (self.settings.alive_for.total_seconds() - self._lived(spent)) / self.pace)
+
+    def _lived(self, spent: float) -> float:
+        return (spent - self.since) * self.pace

@@ -1,0 +1,138 @@
+"""A device that tells its new version is watched for as long as policy wants: it must live with it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from otagate.model.lifecycle import State
+from otagate.model.updates import Update
+from otagate.policy.health import Vitals, judge_health
+from otagate.policy.settings import PolicySettings
+from tests.engine.bench import DAY, Bench, Hub
+from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.virtual_time import instantly
+
+WATCHED = PolicySettings(cooldown=timedelta(0), alive_for=timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("vitals", "sleepy", "action", "code"),
+    [
+        (Vitals(lived=299, silent=299), False, "wait", None),
+        (Vitals(lived=300, silent=300), False, "ask", None),
+        (Vitals(lived=300, silent=300), True, "wait", None),
+        (Vitals(lived=300, silent=0, proved=True), False, "healthy", None),
+        (Vitals(lived=10, silent=0, restarts=2), False, "wait", None),
+        (Vitals(lived=10, silent=0, restarts=3), False, "failed", "device-restarts"),
+        (Vitals(lived=DAY, silent=DAY), False, "ask", None),
+        (Vitals(lived=90_000, silent=90_000), False, "failed", "device-silent"),
+        (Vitals(lived=90_000, silent=90_000), True, "failed", "device-silent"),
+    ],
+)
+def test_health_is_judged_by_what_was_seen(vitals: Vitals, sleepy: bool, action: str, code: str | None) -> None:
+    health = judge_health(vitals, WATCHED, sleepy=sleepy)
+    assert (health.action, health.code) == (action, code)
+
+
+async def watched(hub: Hub) -> Update:
+    """An update whose device has told the new version, and is watched."""
+    await hub.add_image(NEW)
+    await hub.ready()
+    update = (await hub.order()).update
+    await hub.until(lambda: (course := hub.conductor.course(update.id)) is not None and course.sentence is not None)
+    return update
+
+
+@instantly
+async def test_an_update_succeeds_only_after_its_device_has_lived_with_it() -> None:
+    async with Bench(settings=WATCHED).hub() as hub:
+        update = await watched(hub)
+        await hub.pass_time(minutes=4)
+        assert hub.state(update.id) is State.CONFIRMING
+        assert (await hub.desk.update(update.id)).sentence == "It runs the new version, and is watched for 5 min."
+        ended = await hub.until_ended(update.id, within=180)
+    assert ended.state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_restarts_again_and_again_has_failed() -> None:
+    async with Bench(settings=WATCHED).hub() as hub:
+        update = await watched(hub)
+        for _ in range(3):
+            await hub.pass_time(minutes=1)
+            hub.radio.announce(LAMP)
+        ended = await hub.until_ended(update.id, within=60)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (State.FAILED, "device-restarts")
+
+
+@instantly
+async def test_a_lamp_that_is_switched_off_meanwhile_is_waited_for() -> None:
+    bench = Bench(settings=WATCHED)
+    async with bench.hub() as hub:
+        update = await watched(hub)
+        bench.lamp.there = False
+        await hub.pass_time(hours=12)
+        assert hub.state(update.id) is State.CONFIRMING
+        bench.lamp.there = True
+        hub.radio.announce(LAMP)
+        assert (await hub.until_ended(update.id, within=900)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_is_never_heard_again_has_failed() -> None:
+    bench = Bench(settings=WATCHED)
+    async with bench.hub() as hub:
+        update = await watched(hub)
+        bench.lamp.there = False
+        ended = await hub.until_ended(update.id, within=2 * DAY)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (State.FAILED, "device-silent")
+
+
+@instantly
+async def test_a_device_that_goes_back_to_its_old_version_has_failed() -> None:
+    bench = Bench(settings=WATCHED)
+    async with bench.hub() as hub:
+        update = await watched(hub)
+        bench.lamp.version = OLD
+        ended = await hub.until_ended(update.id, within=900)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (State.FAILED, "version-unchanged")
+
+
+@instantly
+async def test_a_sleeping_device_is_proved_by_the_next_time_it_wakes_and_asked_nothing_more() -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True)}, settings=WATCHED)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: hub.radio.up)
+        hub.radio.wake(LAMP)
+        await hub.ready()
+        update = (await hub.order()).update
+        for _ in range(60):
+            await hub.pass_time(minutes=1)
+            course = hub.conductor.course(update.id)
+            if course is not None and course.sentence is not None:
+                break
+            hub.radio.wake(LAMP)
+        await hub.pass_time(hours=1)
+        assert hub.state(update.id) is State.CONFIRMING
+        asked = bench.lamp.interrogations
+        hub.radio.wake(LAMP)
+        assert (await hub.until_ended(update.id, within=60)).state is State.SUCCEEDED
+        assert bench.lamp.interrogations == asked
+
+
+@instantly
+async def test_a_hub_that_dies_while_it_watches_goes_on_watching() -> None:
+    bench = Bench(settings=WATCHED)
+    async with bench.hub() as hub:
+        update = await watched(hub)
+        hub.kill()
+    async with bench.hub() as hub:
+        await hub.pass_time(minutes=4)
+        assert (await bench.rows())[0].state is State.CONFIRMING
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
