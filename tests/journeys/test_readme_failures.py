@@ -51,8 +51,8 @@ FOREIGN = Pin(extended_pan_id="11:22:33:44:55:66:77:88", coordinator="00:12:4b:0
 READER = "reader-reader-reader-reader-reader-reader"
 
 ELSEWHERE: Mapping[str, str] = {
-    "device-restarts": "tests/engine/test_vigil.py::test_a_device_that_restarts_again_and_again_has_failed",
-    "device-silent": "tests/engine/test_vigil.py::test_a_device_that_is_never_heard_again_has_failed",
+    "device-restarts": "engine/test_vigil.py::test_a_device_that_restarts_again_and_again_has_failed",
+    "device-silent": "engine/test_vigil.py::test_a_device_that_is_never_heard_again_has_failed",
     "request-timeout": "api/test_server.py::test_a_body_that_does_not_arrive_is_given_up",
     "too-slow": "api/test_server.py::test_an_answer_that_takes_too_long_is_given_up",
     "shutting-down": "api/test_server.py::test_a_draining_hub_reads_but_takes_no_orders",
