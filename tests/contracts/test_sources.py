@@ -158,7 +158,7 @@ CANDIDATES = (
 )
 
 
-class _Quotas:
+class Uncounted:
     async def read(self, service: str) -> str | None:
         return None
 
@@ -166,7 +166,7 @@ class _Quotas:
         json.loads(text)
 
 
-class _Clock:
+class FastClock:
     """The time, which a wait moves on without lasting."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class Exam:
     service: FakeService
     patient: Talks
     impatient: Talks
-    clock: _Clock
+    clock: FastClock
 
     async def ask(self, talks: Talks | None = None) -> Sequence[tuple[object, object]]:
         return await (talks or self.patient).hold(self.sitter.service, self.sitter.ask())
@@ -209,12 +209,12 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 @asynccontextmanager
 async def sitting(candidate: Candidate, directory: Path) -> AsyncIterator[Exam]:
-    service, clock = candidate.fake(), _Clock()
+    service, clock = candidate.fake(), FastClock()
 
     def client(**terms: Any) -> HttpClient:
         return HttpClient(
             cache=DiskImageCache(directory / "images"),
-            quotas=_Quotas(),
+            quotas=Uncounted(),
             clock=clock,
             answers=directory / "answers",
             allow_private=["127.0.0.1"],

@@ -164,6 +164,33 @@ def test_a_file_that_is_not_on_the_web_is_not_offered(url: str) -> None:
     assert _releases("z2m-index", Z2M | {"url": url}) == []
 
 
+@pytest.mark.parametrize("url", ["http://[", "https://[::1", "https://example.org:99999/a.ota"])
+def test_an_address_that_is_none_costs_its_own_entry_only(url: str) -> None:
+    found = _read("z2m-index", Z2M | {"url": url, "fileName": "bad.ota"}, Z2M)
+    assert (len(found.offers), [each.what for each in found.skipped]) == (1, ["entry 1 (bad.ota)"])
+
+
+@pytest.mark.parametrize("url", ["https://[", "https://example.org:99999/", "https://"])
+def test_a_pointer_that_leads_nowhere_is_unintelligible(url: str) -> None:
+    with pytest.raises(SourceUnintelligible, match="no https address"):
+        talk(_index("zigpy-ota").consult(ASKED), [reply({"schemas": {"zigpy_v2": {"url": url}}})])
+
+
+def test_a_number_of_thousands_of_digits_is_not_told_with_all_of_them() -> None:
+    (skipped,) = _read("z2m-index", Z2M | {"fileVersion": 10**4_000}).skipped
+    assert skipped.why == "fileVersion is a number of more than 18 digits, outside 0 to 4294967294"
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\\uDFFF", b"\\u0000", b"\xed\xa0\x80"], ids=["high", "low", "nul", "raw"])
+def test_what_no_database_can_keep_is_replaced_when_it_is_read(half: bytes) -> None:
+    written = json.dumps([Z2M | {"fileName": "NAME", "releaseNotes": "\U0001f4a1 NOTES", "modelId": ["NAME"]}]).encode()
+    body = written.replace(b"NAME", b"a" + half).replace(b"NOTES", half)
+    (offer,) = talk(_index("z2m-index").consult(ASKED), [reply(body=body)]).result.offers
+    shown = (offer.release.notes or "", offer.release.file_name or "", *offer.release.models)
+    assert [each.encode().decode().rstrip("\ufffd") for each in shown] == ["\U0001f4a1 ", "a", "a"]
+    assert all(each.endswith("\ufffd") for each in shown)
+
+
 def test_a_code_hosts_text_is_json_all_the_same() -> None:
     answer = reply([Z2M], headers={"content-type": "text/plain; charset=utf-8"})
     assert len(talk(_index("z2m-index").consult(ASKED), [answer]).result.offers) == 1

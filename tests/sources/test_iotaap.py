@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otagate.model.errors import BadFilter, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnintelligible
+from otagate.model.errors import BadFilter, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.model.ids import Sha256
+from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.effects import Request, Response, Upload
 from otagate.sources.iotaap import Account, Iotaap
 from otagate.sources.records import RecordQuery
@@ -104,12 +106,51 @@ def test_an_image_is_published_once_with_every_field() -> None:
     [
         (400, {"message": "Device ID is not valid"}, "Device ID is not valid"),
         (404, {"message": "No such device"}, "no such device"),
-        (500, {}, "500"),
+        (413, {}, "413"),
     ],
 )
 def test_a_refused_publication_says_why(status: int, document: Any, words: str) -> None:
     with pytest.raises(SourceRefused, match=words):
         talk(_source().create(DEVICE, image=IMAGE, version="1.0.2"), [reply(document, status=status)])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=b"<!doctype html>", headers={"content-type": "text/html"}),
+        reply({"message": "Firmware successfully deployed"}),
+        reply({}, status=500),
+        SourceUnavailable("the connection broke"),
+        SourceUnintelligible("the answer is longer than it may be"),
+    ],
+    ids=["page", "another success", "500", "broken", "unintelligible"],
+)
+def test_a_publication_that_is_answered_with_neither_yes_nor_no_is_in_doubt(answer: Any) -> None:
+    with pytest.raises(OrderInDoubt):
+        talk(_source().publish(DEVICE, image=IMAGE, version="1.0.2"), [answer])
+
+
+def test_a_publication_is_not_in_doubt_where_only_the_login_went_wrong() -> None:
+    ended = reply(status=401, body=b"Unauthorized", headers={"content-type": "text/plain"})
+    for source, before in ((_source(None), []), (_source(), [ended])):
+        with pytest.raises(SourceUnintelligible):
+            talk(source.publish(DEVICE, image=IMAGE, version="1.0.2"), [*before, reply({"token": "a\r\nb"})])
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05+02:00", datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("yesterday", None),
+        (5, None),
+    ],
+)
+def test_when_something_was_deployed_is_a_time_in_utc_or_not_known(told: Any, known: datetime | None) -> None:
+    (row,) = talk(_source().listed(), [_page([_row() | {"last_updated": told}])]).result
+    assert row.last_updated == known
+    assert known is None or (row.last_updated is not None and row.last_updated.tzinfo is UTC)
 
 
 def test_what_cannot_be_published_is_refused_before_anybody_is_asked() -> None:

@@ -66,6 +66,14 @@ def test_every_state_has_its_word_and_an_unknown_one_keeps_its_number(status: An
     assert (channel.status, channel.raw_status) == (word, int(status))
 
 
+@pytest.mark.parametrize(
+    ("kind", "protocol"), [(2, "zigbee"), ("2", "zigbee"), (9, None), ("9" * 5_000, None), (True, None), ("\u0662", None), ("", None)]
+)
+def test_a_kind_of_radio_that_nobody_knows_is_no_fact(kind: Any, protocol: str | None) -> None:
+    (device,) = talk(_source().listed("record"), [_ok({"list": [_row(1, group_type=[kind])], "total": 1})]).result
+    assert device.facts.get("protocol") == protocol
+
+
 def test_a_row_that_cannot_be_read_is_left_out_and_the_rest_serve() -> None:
     rows = [_row(1, "two"), _row(2, online="maybe"), {"upgrade_status": 1}, _row(4)]
     assert [each.device_id for each in talk(_source().listed("record"), [_ok({"list": rows, "total": 4})]).result] == ["d4"]

@@ -25,7 +25,7 @@ def _token(until: datetime = NOW + timedelta(hours=2)) -> Token:
     return Token(access="held", refresh="again", until=until)
 
 
-def _granted(access: str = "new") -> Response:
+def _granted(access: Any = "new") -> Response:
     return reply(
         {"success": True, "t": int(NOW.timestamp() * 1000), "result": {"access_token": access, "refresh_token": "next", "expire_time": 7200}}
     )
@@ -57,6 +57,18 @@ def test_the_first_call_fetches_a_token_and_the_next_uses_it() -> None:
     assert asked.requests[1].sign is not None
     assert asked.requests[1].sign(NOW, "n")["access_token"] == "new"
     assert len(talk(account.call("GET", "/v1.0/x", label="x"), [reply({"success": True})]).requests) == 1
+
+
+@pytest.mark.parametrize("access", ["a\r\nb: c", "a\x00", "\u0142", "", "x" * 5_000, 7, None])
+def test_a_token_that_fits_into_no_header_is_none(access: Any) -> None:
+    with pytest.raises(SourceUnintelligible, match="holds none"):
+        talk(_account().call("GET", "/v1.0/x", label="x"), [_granted(access)])
+
+
+def test_a_code_of_thousands_of_digits_is_not_told() -> None:
+    with pytest.raises(SourceError) as caught:
+        talk(_account(token=_token()).call("GET", "/v1.0/x", label="x"), [_failed(10**4_000)])
+    assert len(str(caught.value)) < 100
 
 
 def test_a_token_near_its_end_is_renewed_with_the_refresh_token_before_the_call_is_made() -> None:

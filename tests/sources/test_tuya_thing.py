@@ -54,6 +54,12 @@ def test_every_state_has_its_word(number: int, word: str) -> None:
     assert (channel.status, channel.raw_status) == (word, number)
 
 
+def test_what_is_only_shown_of_a_channel_is_bounded() -> None:
+    entry = _channel(control_type="x" * 30_000, upgrade_type=10**400)
+    channel = talk(_source().information("vdev1"), [_ok([entry])]).result.channels[0]
+    assert channel.facts == {"kind": "main", "control_type": "x" * 64}
+
+
 def test_a_sleeping_device_with_an_order_and_no_progress_waits() -> None:
     entry = _channel(upgrade_status=2, dev_type=1)
     asked = talk(_source().look_at("vdev1"), [_ok([entry])])

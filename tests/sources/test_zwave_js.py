@@ -211,8 +211,22 @@ def test_one_bad_update_is_skipped_and_named_and_the_rest_serve(wrong: dict[str,
 
 
 def test_a_node_of_unknown_version_does_not_concern_the_service() -> None:
-    assert not ZwaveJs().concerns(_question("unknown"))
+    for unknown in ("unknown", "300.1", "1", "\u0661.\u0662", "1.2.3.4"):
+        assert not ZwaveJs().concerns(_question(unknown))
     assert ZwaveJs().concerns(_question("1.2"))
+
+
+@pytest.mark.parametrize("api", VERSIONS)
+def test_a_node_whose_version_cannot_be_told_does_not_cost_the_others_their_answer(api: Api) -> None:
+    found = talk(ZwaveJs(api=api).consult([_question("300.1"), _question()]), [reply([_answer(_update())] if api == "v4" else [_update()])])
+    assert [each.release.file_version for each in found.result.offers] == ["1.61"]
+
+
+def test_a_version_of_another_target_that_is_none_is_not_sent_and_the_node_gets_its_answer() -> None:
+    question = _question(additional={1: "?", 2: "1.10"})
+    asked = talk(ZwaveJs(api="v4").consult([question]), [reply([_answer(_update(), additionalFirmwareVersions={"2": "1.10.0"})])])
+    assert body_of(asked.requests[0])["devices"][0]["additionalFirmwareVersions"] == {"2": "1.10"}
+    assert [each.question for each in asked.result.offers] == [question]
 
 
 def test_a_file_may_come_over_plain_http_because_its_image_is_vouched_for() -> None:

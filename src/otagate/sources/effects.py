@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ IMAGE_LIMIT = 16 << 20
 """Bytes of the largest file that is fetched where nothing smaller was promised."""
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_MAY_BE_NO_TEXT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\ud800-\udfff]")  # also whole pairs, which are harmless
 
 Signer = Callable[[datetime, str], Mapping[str, str]]
 """Headers that prove who asks, made from the time and a nonce at the moment of sending."""
@@ -126,9 +129,14 @@ class Response:
         return self.json_of_any_type()
 
     def json_of_any_type(self) -> Any:
-        """The body as JSON for services that do not name it so: files on code hosts come as text. Raises SourceUnintelligible."""
+        """The body as JSON for services that do not name it so: files on code hosts come as text. Raises SourceUnintelligible.
+
+        What no database and no UTF-8 can hold (half of a surrogate pair, U+0000) is U+FFFD in it.
+        """
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
+            text = self.body.decode(json.detect_encoding(self.body), "surrogatepass")
+            document = json.loads(text, parse_constant=_refuse_constant)
+            return _storable(document) if _MAY_BE_NO_TEXT.search(text) else document
         except RecursionError:
             raise SourceUnintelligible(f"{self.label}: the JSON of the answer is nested too deep") from None
         except ValueError as error:
@@ -143,6 +151,17 @@ class Response:
         return SourceUnintelligible(
             f"{self.label}: the answer is a web page, not JSON: check the url, and whether this network wants a login first (a captive portal)"
         )
+
+
+def _storable(node: Any) -> Any:
+    """A document without characters that cannot be encoded or kept. Raises RecursionError."""
+    if isinstance(node, str):
+        return _NO_TEXT.sub("\ufffd", node)
+    if isinstance(node, list):
+        return [_storable(each) for each in node]
+    if isinstance(node, dict):
+        return {_storable(key): _storable(value) for key, value in node.items()}
+    return node
 
 
 def _refuse_constant(name: str) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeGuard, TypeVar
+from urllib.parse import urlsplit
 
 from otagate.sources.source import Skipped
 
 T = TypeVar("T")
 _FILES = ("fileName", "name", "url", "binary_url", "fw_binary_url")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}")
+_SHOWN = 10**18
+_LONGEST_HEADER = 4096
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -26,7 +30,8 @@ def whole(entry: Mapping[str, Any], key: str, *, least: int = 0, most: int) -> i
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadEntry(f"{key} is no whole number")
     if not least <= value <= most:
-        raise BadEntry(f"{key} is {value}, outside {least} to {most}")
+        shown = str(value) if abs(value) < _SHOWN else "a number of more than 18 digits"
+        raise BadEntry(f"{key} is {shown}, outside {least} to {most}")
     return value
 
 
@@ -64,6 +69,31 @@ def maybe_text(entry: Mapping[str, Any], key: str, *, longest: int = 500) -> str
     """Text, cut at `longest`; None for anything else: for what is only shown."""
     value = entry.get(key)
     return value[:longest] if isinstance(value, str) and value.strip() else None
+
+
+def moment(value: Any) -> datetime | None:
+    """An ISO 8601 time in UTC, which is also meant where no offset is named; None for anything else: for what is only shown."""
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if read is None:
+            return None
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_header_value(value: Any) -> TypeGuard[str]:
+    """Whether it can stand in a header of a request: printable ASCII of bounded length."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_HEADER and value.isascii() and value.isprintable()
+
+
+def is_http_address(url: str) -> bool:
+    """Whether it is an http or https URL with a host, and with a port that there is."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def digest(entry: Mapping[str, Any], key: str, *, digits: int) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from otagate.model.errors import SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
 from otagate.sources.effects import Conversation, Expect, Request, Response, Service, Stored, download, send
-from otagate.sources.entries import BadEntry, digest, maybe_text, maybe_whole, read_each, text, whole
+from otagate.sources.entries import BadEntry, digest, is_http_address, maybe_text, maybe_whole, read_each, text, whole
 from otagate.sources.source import Findings, Offer, Question, ZigbeeQuestion
 
 _VERSION = 0xFFFF_FFFE
@@ -92,9 +92,12 @@ class Index:
         release = self.kind.read(entry)
         if release is None:
             return None
-        location = urljoin(url, release.location or "")
+        try:
+            location = urljoin(url, release.location or "")
+        except ValueError as error:
+            raise BadEntry("the address of the file is none") from error
         local = location.startswith("file:") and url.startswith("file:")  # beside an index that is a file here
-        if not local and not location.startswith(("https://", "http://")):
+        if not local and not is_http_address(location):
             raise BadEntry("the file is at no http address")
         return replace(release, source=self.name, location=location)
 
@@ -119,7 +122,7 @@ def _pointed(document: Any, path: tuple[str, ...], pointer: str) -> str:
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     here = "{0.scheme}://{0.netloc}/".format(urlsplit(pointer))
-    if not isinstance(document, str) or not document.startswith(("https://", here)):
+    if not isinstance(document, str) or not document.startswith(("https://", here)) or not is_http_address(document):
         raise SourceUnintelligible("the pointer to the index: it names no https address")
     return document
 

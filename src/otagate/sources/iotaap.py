@@ -18,7 +18,7 @@ from otagate.model.errors import BadFilter, SourceBusy, SourceMisconfigured, Sou
 from otagate.model.ids import Sha256, iotaap_device_id
 from otagate.sources.delegated import Looked, OrderInDoubt
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, Upload, download, send, upload
-from otagate.sources.entries import BadEntry, maybe_text, maybe_whole, read_each, text
+from otagate.sources.entries import BadEntry, is_header_value, maybe_whole, moment, read_each, text
 from otagate.sources.records import Record, RecordPage, RecordQuery
 
 API = "https://api.iotaap.io/v1"
@@ -75,7 +75,7 @@ class Iotaap:
         _expect(response, 200)
         answer = response.json()
         token = answer.get("token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or len(token) > 8192:
+        if not is_header_value(token):
             raise SourceUnintelligible("the login: the answer holds no token")
         self.account.token = token
 
@@ -149,7 +149,10 @@ class Iotaap:
         return file
 
     def create(self, device_id: str, *, image: Sha256, version: str) -> Conversation[None]:
-        """Publish an image to a device, which then takes it by itself: once, and only because an operator said so. Raises SourceError."""
+        """Publish an image to a device, which then takes it by itself: once, and only because an operator said so.
+
+        Raises OrderInDoubt where it may have been carried out, any other SourceError where it was not.
+        """
         token = self.tokens.get(device_id)
         if token is None:
             raise SourceMisconfigured(f"device {device_id}: its token is missing: check token_file")
@@ -166,6 +169,8 @@ class Iotaap:
             raise SourceRefused(f"device {device_id}: the service knows no such device")
         if response.status == 400:
             raise SourceRefused(f"device {device_id}: the service does not take it: {_message(response)}")
+        if response.status != 201 and not 400 <= response.status < 500:  # a page of some network's, or a success that is not documented
+            raise OrderInDoubt(f"{response.label}: the service answers {response.status}, which says neither yes nor no")
         _expect(response, 201)
 
     # --- its devices, as devices of a cloud -------------------------------------------------------------------------------------------
@@ -191,17 +196,15 @@ class Iotaap:
         raise SourceRefused("nothing is offered to the device: order an image and a version, which are published to it")
 
     def publish(self, device_id: str, *, image: Sha256, version: str) -> Conversation[None]:
-        """See `create`; an order whose answer is missing may have been carried out. Raises OrderInDoubt, SourceError."""
-        if self.account.token is None:
-            yield from self.login()
-        try:
-            yield from self.create(device_id, image=image, version=version)
-        except (SourceUnavailable, SourceUnintelligible) as error:
-            raise OrderInDoubt(str(error)) from error
+        """See `create`. Raises OrderInDoubt, SourceError."""
+        yield from self.create(device_id, image=image, version=version)
 
     def _publish(self, image: Sha256, fields: tuple[tuple[str, str], ...]) -> Conversation[Response]:
         request = Request(method="POST", url=f"{self.account.api_url}/ota/device", label="the publication", headers=self._bearer(), idempotent=False)
-        return (yield from upload(Upload(request=request, image=image, field="firmware", file_name="firmware.bin", fields=fields)))
+        try:
+            return (yield from upload(Upload(request=request, image=image, field="firmware", file_name="firmware.bin", fields=fields)))
+        except (SourceUnavailable, SourceUnintelligible) as error:
+            raise OrderInDoubt(str(error)) from error
 
     def _authorised(self, request: Request) -> Conversation[Response]:
         """Ask with a token; with a new one where the service does not take ours any more."""
@@ -265,11 +268,4 @@ def _deployed(entry: Mapping[str, Any]) -> Deployed:
     version = text(entry, "version", longest=64)
     if _ID.fullmatch(device_id) is None:
         raise BadEntry("device is no device id")
-    return Deployed(device_id=device_id, version=version, last_updated=_time(maybe_text(entry, "last_updated")))
-
-
-def _time(value: str | None) -> datetime | None:
-    try:
-        return None if value is None else datetime.fromisoformat(value)
-    except ValueError:
-        return None
+    return Deployed(device_id=device_id, version=version, last_updated=moment(entry.get("last_updated")))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from otagate.model.errors import BadFilter, FileGone, SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, download, send
-from otagate.sources.entries import BadEntry, digest, mapping, maybe_text, read_each, text, whole
+from otagate.sources.entries import BadEntry, digest, mapping, maybe_text, moment, read_each, text, whole
 from otagate.sources.records import Record, RecordPage, RecordQuery
 from otagate.sources.source import Findings, Offer, Question, Skipped, ZigbeeQuestion
 
@@ -201,7 +201,7 @@ class Ledvance:
             notes=maybe_text(entry, "releaseNotes", longest=20_000),
             location=".".join(str(each) for each in version_numbers(file_version)),
             file_name=maybe_text(entry, "name") or (full_name or "").rpartition("/")[2] or None,
-            released=_released(entry.get("released")),
+            released=moment(entry.get("released")),
         )
 
     def _product(self, entry: Mapping[str, Any]) -> Product:
@@ -289,13 +289,6 @@ def _cross_check(full_name: str | None, file_version: int) -> None:
             return
         if named != file_version:
             raise BadEntry(f"identity says version 0x{file_version:08x}, fullName 0x{named:08x}")
-
-
-def _released(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _findings(releases: Sequence[Release], skipped: Sequence[Skipped]) -> Findings:

@@ -29,7 +29,7 @@ CHANNEL = "0"
 BATCH = 100
 _PAGE = 100
 _MOST_PAGES = 1000
-_PROTOCOLS = {1: "wifi", 2: "zigbee", 3: "sigmesh"}
+_PROTOCOLS = {"1": "wifi", "2": "zigbee", "3": "sigmesh"}
 _DEVICE_STATUSES = ("Expiring", "Exception", "Online", "Offline")
 _CATEGORIES = ("dgzm", "zm", "xjd", "jjaf", "wgzk", "qt")
 _DEVICE_TYPES = range(-1, 5)
@@ -270,7 +270,7 @@ def _row(entry: Mapping[str, Any]) -> CloudDevice:
 
 def _protocol(kinds: Any) -> str | None:
     first = kinds[0] if isinstance(kinds, list) and kinds else None
-    return _PROTOCOLS.get(int(first)) if isinstance(first, (int, str)) and str(first).isdecimal() else None
+    return _PROTOCOLS.get(str(first).strip()) if isinstance(first, (int, str)) else None
 
 
 def _record(device: CloudDevice) -> Record:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.effects import Conversation, Limit, Request, Response, Service, send
+from otagate.sources.entries import is_header_value
 
 REGIONS: Mapping[str, str] = {
     "cn": "https://openapi.tuyacn.com",
@@ -241,7 +242,7 @@ class Account:
 def _token_of(result: Mapping[str, Any], at: datetime) -> Token:
     access, refresh = result.get("access_token"), result.get("refresh_token")
     seconds = result.get("expire_time", result.get("expire"))
-    if not (isinstance(access, str) and isinstance(refresh, str) and access and refresh.isalnum()):
+    if not (is_header_value(access) and is_header_value(refresh) and refresh.isalnum()):
         raise SourceUnintelligible("the token: the answer holds none")
     if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds <= 0:
         seconds = 7200
@@ -252,7 +253,7 @@ def _error_of(envelope: Mapping[str, Any]) -> tuple[int, str]:
     code, message = envelope.get("code", envelope.get("error_code")), envelope.get("msg", envelope.get("error_msg"))
     if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) < 12:
         code = int(code)
-    number = code if isinstance(code, int) and not isinstance(code, bool) else 0
+    number = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**12 else 0
     shown = "".join(char for char in message if char.isprintable())[:160] if isinstance(message, str) else "no reason"
     return number, shown
 

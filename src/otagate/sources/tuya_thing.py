@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
 from otagate.model.errors import SourceRefused, SourceUnintelligible
+from otagate.model.facts import Scalar
 from otagate.sources.delegated import Looked
 from otagate.sources.effects import Conversation, Service
 from otagate.sources.entries import BadEntry, mapping, maybe_flag, maybe_text, maybe_whole, read_each, whole
@@ -150,7 +151,7 @@ def _channel(entry: Mapping[str, Any]) -> tuple[CloudChannel, bool]:
     number = whole(entry, "type" if entry.get("type") is not None else "channel", most=255)
     status = whole(entry, "upgrade_status", least=-1000, most=1000)
     can = maybe_flag(entry, "can_upgrade")
-    facts = {"kind": CHANNELS.get(number, "extension"), "control_type": entry.get("control_type"), "upgrade_type": entry.get("upgrade_type")}
+    facts = {"kind": CHANNELS.get(number, "extension"), **{key: _scalar(entry.get(key)) for key in ("control_type", "upgrade_type")}}
     remind = maybe_text(entry, "remind", longest=300)
     channel = CloudChannel(
         channel=str(number),
@@ -162,9 +163,16 @@ def _channel(entry: Mapping[str, Any]) -> tuple[CloudChannel, bool]:
         blocked=None if can is not False else remind or "it gives no reason",
         notes=maybe_text(entry, "desc", longest=20_000),
         changed=_time(entry.get("last_upgrade_time")),
-        facts={key: value for key, value in facts.items() if isinstance(value, (int, str))},
+        facts={key: value for key, value in facts.items() if value is not None},
     )
     return channel, entry.get("dev_type") in (_SLEEPY, str(_SLEEPY))
+
+
+def _scalar(value: Any) -> Scalar:
+    """A number or a word that is only shown, and bounded; None for anything else."""
+    if isinstance(value, str):
+        return value[:64]
+    return value if isinstance(value, int) and abs(value) < 1 << 31 else None
 
 
 def _waiting(channel: CloudChannel) -> CloudChannel:

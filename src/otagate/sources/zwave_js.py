@@ -17,7 +17,7 @@ from otagate.model.errors import SourceMisconfigured, SourceRefused, SourceUnint
 from otagate.model.ids import Sha256
 from otagate.model.releases import Fingerprint, Release
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, download, send
-from otagate.sources.entries import BadEntry, flag, mapping, maybe_text, read_each, text, whole
+from otagate.sources.entries import BadEntry, flag, is_http_address, mapping, maybe_text, read_each, text, whole
 from otagate.sources.source import Findings, Offer, Question, Skipped, ZwaveQuestion
 
 URL = "https://firmware.zwave-js.io"
@@ -27,7 +27,7 @@ REGIONS = frozenset({"europe", "usa", "australia/new zealand", "hong kong", "ind
 
 Api = Literal["auto", "v1", "v2", "v3", "v4"]
 _MOST_FILES = 16
-_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?")
 _INTEGRITY = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _ID = re.compile(r"0x[0-9a-fA-F]{4}")
 _ASK = "ask"
@@ -40,6 +40,14 @@ def padded(version: str) -> str:
     if match is None or any(int(part or 0) > 255 for part in match.groups()):
         raise ValueError(f"{version!r:.40} is not a firmware version of two or three numbers up to 255")
     return ".".join(str(int(part or 0)) for part in match.groups())
+
+
+def _is_version(version: str) -> bool:
+    try:
+        padded(version)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +68,7 @@ class ZwaveJs:
 
     def concerns(self, question: Question) -> bool:
         """Every Z-Wave node whose version it can be told."""
-        return isinstance(question, ZwaveQuestion) and _VERSION.fullmatch(question.firmware_version) is not None
+        return isinstance(question, ZwaveQuestion) and _is_version(question.firmware_version)
 
     # --- consulting -----------------------------------------------------------------------------------------------------------------------
 
@@ -214,7 +222,7 @@ def _file(file: Mapping[str, Any]) -> tuple[int, str, Sha256]:
     if integrity is None:
         raise BadEntry("integrity is no sha256")
     url = text(file, "url", longest=2000)
-    if not url.startswith(("https://", "http://")):
+    if not is_http_address(url):
         raise BadEntry("url is no http address")
     return whole(file, "target", most=255), url, Sha256(integrity[1].lower())
 
@@ -224,9 +232,15 @@ def _device(question: ZwaveQuestion, *, additional: bool) -> dict[str, Any]:
     numbers = {"manufacturerId": question.manufacturer_id, "productType": question.product_type, "productId": question.product_id}
     device: dict[str, Any] = {key: f"0x{value:04x}" for key, value in numbers.items()}
     device["firmwareVersion"] = _unpadded(question.firmware_version)
-    if additional and question.additional:
-        device["additionalFirmwareVersions"] = {str(target): _unpadded(version) for target, version in question.additional if target > 0}
+    others = _additional(question) if additional else {}
+    if others:
+        device["additionalFirmwareVersions"] = {str(target): _unpadded(version) for target, version in others.items()}
     return device
+
+
+def _additional(question: ZwaveQuestion) -> dict[int, str]:
+    """The versions of the other targets, as far as the node tells versions: the service refuses a whole batch for one that is none."""
+    return {target: version for target, version in question.additional if target > 0 and _is_version(version)}
 
 
 def _unpadded(version: str) -> str:
@@ -248,12 +262,12 @@ def _of_the_same_targets(questions: Sequence[ZwaveQuestion], entry: Mapping[str,
     """Those that told the same versions of their other targets; where the answer does not say, all."""
     told = entry.get("additionalFirmwareVersions")
     if not isinstance(told, dict):
-        return [each for each in questions if not each.additional] or list(questions)
+        return [each for each in questions if not _additional(each)] or list(questions)
     try:
         theirs = {int(target): padded(version) for target, version in told.items()}
     except (ValueError, AttributeError):
         return list(questions)
-    return [each for each in questions if {target: padded(version) for target, version in each.additional} == theirs] or list(questions)
+    return [each for each in questions if {target: padded(version) for target, version in _additional(each).items()} == theirs] or list(questions)
 
 
 def _complaint(response: Response) -> str:
