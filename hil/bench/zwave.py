@@ -32,7 +32,10 @@ MOST_LAG_MS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much is measured. `hop`: milliseconds that a frame takes in the air, one way; `pace`: the driver's longest waits pass so much faster."""
+    """How much is measured. `hop`: milliseconds that a frame takes in the air, one way; `pace`: the driver's longest waits pass so much faster.
+
+    `judged`: the figures are held against the goals.
+    """
 
     rounds: int = 5
     image: int = 16_000
@@ -41,9 +44,10 @@ class Extent:
     nodes: int = 20
     at_once: int = 4
     loaded_image: int = 20_000
+    judged: bool = True
 
 
-QUICK = Extent(rounds=1, image=800, hop=0, pace=20.0, nodes=3, at_once=2, loaded_image=1_200)
+QUICK = Extent(rounds=1, image=800, hop=0, pace=20.0, nodes=3, at_once=2, loaded_image=1_200, judged=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,7 @@ async def loaded(extent: Extent, scratch: Path) -> dict[str, Any]:
 
 
 async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
-    """Both, and which goals are met."""
+    """Both, and which goals are met: a quick run, without the air's own time, says nothing about them."""
     overhead = await compared(extent, scratch / "compared")
     load = await loaded(extent, scratch / "loaded")
     goals = [
@@ -130,7 +134,7 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
         _goal("lag of the hub's event loop by its own work, ms, p99", load["lag_ms"]["own_p99"], MOST_LAG_MS),
         _goal("lag of the hub's event loop by its own work, ms, most", load["lag_ms"]["own_most"], MOST_LAG_MS),
     ]
-    return {"extent": asdict(extent), "overhead": overhead, "load": load, "goals": goals}
+    return {"extent": asdict(extent), "overhead": overhead, "load": load, "goals": goals if extent.judged else []}
 
 
 def _goal(name: str, value: float, most: float) -> dict[str, Any]:
@@ -152,7 +156,8 @@ def table(found: dict[str, Any]) -> str:
         ("an idle loop in the same time", load["idle_lag_ms"], ""),
     ):
         lines.append(f"{name:54}{lag[f'{part}p50']:>14.2f}{lag[f'{part}p99']:>10.2f}{lag[f'{part}most']:>10.2f}")
-    lines.append("")
+    if found["goals"]:
+        lines.append("")
     lines += [f"{'met   ' if goal['met'] else 'MISSED'}  {goal['name']}: {goal['value']} ({goal['goal']})" for goal in found["goals"]]
     return "\n".join(lines)
 
