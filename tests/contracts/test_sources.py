@@ -287,6 +287,26 @@ async def test_a_second_look_costs_a_conditional_call_and_no_body(candidate: Can
         assert exam.service.unchanged == (candidate.calls if candidate.tags else 0)
 
 
+def _hundred(name: str) -> list[Question]:
+    """A hundred devices of a hundred kinds."""
+    if name == "zwave-js":
+        return [ZwaveQuestion(manufacturer_id=0x027A, product_type=3, product_id=0x50 + number, firmware_version="1.6") for number in range(100)]
+    return [ZigbeeQuestion(manufacturer_code=MAKERS.get(name, 0x1189), image_type=0x80 + number, file_version=OLD) for number in range(100)]
+
+
+@pytest.mark.asyncio
+async def test_a_hundred_devices_cost_one_call_a_batch_and_a_second_look_no_more(candidate: Candidate, tmp_path: Path) -> None:
+    async with sitting(candidate, tmp_path) as exam:
+        if not isinstance(exam.sitter, Asked):
+            return  # an account tells of all its devices, whoever asks
+        source, calls = exam.sitter.source, 2 if candidate.name == "ledvance" else candidate.calls
+        for look in (1, 2):
+            found = await exam.patient.hold(source.service, source.consult(_hundred(candidate.name)))
+            assert [each.release.file_version for each in found.offers] == [candidate.version]
+            assert len(exam.service.asked) == look * calls
+        assert bool(exam.service.unchanged) is candidate.tags
+
+
 @pytest.mark.asyncio
 async def test_a_token_that_the_service_revoked_or_let_end_is_replaced_by_a_new_one(tmp_path: Path) -> None:
     candidate = next(each for each in CANDIDATES if each.name == "iotaap")

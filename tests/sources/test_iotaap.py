@@ -85,6 +85,12 @@ def test_a_file_is_fetched_between_two_looks_at_its_version() -> None:
     assert TOKEN not in asked.requests[1].label
 
 
+def test_the_token_in_the_name_of_a_file_is_not_in_what_is_kept() -> None:
+    version = reply({"ver": "1.0.1"})
+    asked = talk(_source().fetch_file(DEVICE, "1.0.1"), [version, stored(name=f"{DEVICE}{TOKEN}.hex"), version])
+    assert asked.result.file_name == f"{DEVICE}.hex"
+
+
 def test_a_file_that_became_another_version_meanwhile_is_not_taken() -> None:
     with pytest.raises(SourceRefused, match=r"1\.0\.2 is served now"):
         talk(_source().fetch_file(DEVICE, "1.0.1"), [reply({"ver": "1.0.2"})])

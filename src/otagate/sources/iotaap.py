@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,7 +146,7 @@ class Iotaap:
         after = yield from self.latest(device_id)
         if after != version:
             raise SourceBusy(f"the firmware of device {device_id}: it became version {after} while {version} was being fetched")
-        return file
+        return replace(file, file_name=file.file_name.replace(token, ""))  # the service may name a file as it names its path
 
     def create(self, device_id: str, *, image: Sha256, version: str) -> Conversation[None]:
         """Publish an image to a device, which then takes it by itself: once, and only because an operator said so.
