@@ -31,6 +31,8 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("PATCH", "/api/v1/devices/{}"): "operate",
     ("POST", "/api/v1/devices/{}/check"): "operate",
     ("GET", "/api/v1/devices/{}/releases"): "read",
+    ("GET", "/api/v1/devices/{}/plan"): "read",
+    ("GET", "/api/v1/plan"): "read",
     ("POST", "/api/v1/updates"): "operate",
     ("GET", "/api/v1/updates"): "read",
     ("GET", "/api/v1/updates/{}"): "read",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
+from otagate.engine.foresight import ComponentPlan, DevicePlan, HubPlan, OpeningPlan, Step, Turn
 from otagate.engine.patches import DevicePatch, patched
 from otagate.engine.views import (
     AuditEntry,
@@ -61,6 +62,10 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
+from otagate.policy.cost import cost_of
+from otagate.policy.forecast import When
+from otagate.policy.pace import Figure
+from otagate.policy.trace import Line
 from otagate.policy.window import Opening
 from otagate.ports import RadioBackup
 from otagate.reports.forms import FORMS, Form
@@ -241,6 +246,40 @@ class Counterfoil:
         await self.device(device_id)
         self.known[device_id] = patched(self.known[device_id], patch)
         return await self.device(device_id)
+
+    async def plan(self, device_id: DeviceId) -> DevicePlan:
+        view = await self.device(device_id)
+        rules = (
+            Line(rule="pin", outcome="pass", sentence="The device is pinned to no other version.", facts={"pin": None}),
+            Line(rule="window", outcome="wait", sentence="No window is open for it.", reason="window_closed", decides=True),
+        )
+        begins = NOON + timedelta(hours=13)
+        when = When(kind="window", sentence="When the window night opens.", begins=begins, ends=begins + timedelta(minutes=6), window="night")
+        planned = ComponentPlan(
+            component=view.device.components[0],
+            outcome="waits",
+            sentence="No window is open for it.",
+            reason="window_closed",
+            release=release(),
+            steps=[Step(component=view.device.components[0], release=release())],
+            when=when,
+            cost=cost_of(2000, TYPE, view.device),
+            minutes=Figure(value=5.2),
+            rules=rules,
+        )
+        return DevicePlan(device=view.device, components=[planned])
+
+    async def plans(self, *, limit: int = 100, after: str = "", openings: int = 7) -> HubPlan:
+        page = await self.devices(limit=limit, after=after)
+        items = [await self.plan(each.device.id) for each in page.items]
+        night = Opening(window="night", begins=NOON + timedelta(hours=13), ends=NOON + timedelta(hours=17))
+        turns = [Turn(device=each.device.id, component=TYPE, update=None, begins=night.begins) for each in items]
+        return HubPlan(page=Page(items=items, last=page.last), openings=None if after else [OpeningPlan(opening=night, turns=turns, airtime=1.5)])
+
+    def forecast(self, drafts: Sequence[Update]) -> Sequence[ComponentPlan]:
+        when = When(kind="now", sentence="Now.", begins=NOON)
+        component = Component(id=TYPE, version=0x0102_0509)
+        return [ComponentPlan(component=component, outcome="begins", sentence="Now.", reason=None, when=when) for _ in drafts]
 
     async def updates(
         self,

@@ -20,6 +20,7 @@ from otagate.engine.desk import Desk
 from otagate.engine.errands import Errands
 from otagate.engine.feeds import Feed
 from otagate.engine.fetcher import Fetcher
+from otagate.engine.foresight import Foresight
 from otagate.engine.halt import Halt
 from otagate.engine.inquiries import Inquiries
 from otagate.engine.intake import Intake
@@ -357,6 +358,7 @@ class Hub:
             refresher=self.refresher,
             readings=self.readings,
             reporter=self.reporter,
+            foresight=Foresight(store=store, registry=self.registry, consultant=self.consultant, conductor=self.conductor),
             errands=self.errands,
             radios=radios,
             reattach=self.reattach,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from otagate.engine.foresight import ComponentPlan, DevicePlan, HubPlan
 from otagate.engine.patches import DevicePatch
 from otagate.engine.views import (
     AuditEntry,
@@ -35,6 +36,7 @@ from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
+from otagate.model.updates import Update
 from otagate.ports import RadioBackup
 from otagate.reports.forms import Form
 from otagate.reports.report import Month
@@ -61,6 +63,15 @@ class Readings(Protocol):
 
     async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
         """Every release that a source offers for the device, newest first; raises UnknownDevice."""
+
+    async def plan(self, device_id: DeviceId) -> DevicePlan:
+        """What would happen to a device, when, and why or why not; raises UnknownDevice."""
+
+    async def plans(self, *, limit: int = 100, after: str = "", openings: int = 7) -> HubPlan:
+        """The same for every device, a page at a time, and what the openings of windows to come will have to do."""
+
+    def forecast(self, drafts: Sequence[Update]) -> Sequence[ComponentPlan]:
+        """What would become of updates that are not made yet."""
 
     async def updates(
         self,

@@ -95,6 +95,14 @@ RecordCursor = Annotated[str, StringConstraints(pattern=paging.RECORDS.pattern)]
 JournalCursor = Annotated[str, StringConstraints(pattern=paging.JOURNAL.pattern)]
 
 
+class PlanFilters(Query):
+    """Which page of the plan, and how many openings of windows its first page tells."""
+
+    limit: Limit = 100
+    cursor: DeviceCursor | None = None
+    openings: Annotated[int, Field(ge=1, le=31)] = 7
+
+
 class DeviceFilters(Query):
     """Which devices. `q` is looked for in id, name, manufacturer, model, room and groups."""
 

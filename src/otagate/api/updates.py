@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from otagate.api import documents, paging, rendering
+from otagate.api import documents, paging, plan_documents, rendering
 from otagate.api.auth import Scope
 from otagate.api.requests import LogFilters, OrderBody, UpdateFilters
 from otagate.api.router import Call, Header, Reply, Route
@@ -29,9 +29,14 @@ async def order_updates(call: Call, body: OrderBody) -> Reply:
     text = IDEMPOTENCY_KEY.read(call.request)
     key = None if text is None else OrderKey(key=text, digest=body.digest)
     result = await call.desk.order(body.order(), actor=call.actor, key=key)
+    document = rendering.ordered_document(result, dry_run=body.dry_run)
+    if body.dry_run:
+        plans = call.desk.forecast([each.update for each in result.updates])
+        told = tuple(plan_documents.component_plan(each) for each in plans)
+        return Reply(document=plan_documents.PlannedOrder(**dict(document), plans=told))
     return Reply(
-        document=rendering.ordered_document(result, dry_run=body.dry_run),
-        status=200 if body.dry_run else 202,
+        document=document,
+        status=202,
         headers={"Idempotency-Replayed": "true"} if result.replayed else {},
     )
 
@@ -122,7 +127,7 @@ ROUTES = (
         method="POST",
         path=PATH,
         run=order_updates,
-        answers={200: documents.Ordered, 202: documents.Ordered},
+        answers={200: plan_documents.PlannedOrder, 202: documents.Ordered},
         scope="operate",
         problems=("idempotency-key-reused", "store-unavailable"),
         headers=(IDEMPOTENCY_KEY,),

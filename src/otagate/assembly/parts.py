@@ -17,6 +17,7 @@ from otagate.engine.controls import Controls
 from otagate.engine.desk import Desk
 from otagate.engine.feeds import Feed
 from otagate.engine.fetcher import Fetcher
+from otagate.engine.foresight import Foresight
 from otagate.engine.inquiries import Inquiries
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.metrics import collectors
@@ -238,6 +239,7 @@ class Parts(Reach):
             refresher=self.refresher,
             readings=self.readings,
             reporter=self.reporter,
+            foresight=Foresight(store=self.store, registry=self.registry, consultant=self.consultant, conductor=self.conductor),
             errands=self.errands,
             radios=self.radios,
             reattach=self.reattach,

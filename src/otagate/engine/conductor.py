@@ -26,7 +26,7 @@ from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
-from otagate.policy.admit import ON_THE_AIR, Admission, Air, admit
+from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit
 from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
@@ -75,8 +75,17 @@ class Conductor:
 
     def foretell(self, draft: Update) -> Verdict | None:
         """For what an update would wait if it were ordered now; None where it would begin."""
-        running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
-        return admit([draft], running, air=self._air(), now=self._tools.clock.now()).waiting.get(draft.id)
+        scene = self.scene()
+        return admit([draft], scene.running, air=scene.air, now=scene.now).waiting.get(draft.id)
+
+    def scene(self) -> Scene:
+        """The queue and the world at this moment, as admission sees them."""
+        return Scene(
+            queue=[self._as_knocked(each) for each in self._rows.values() if self._queues(each)],
+            running=[course.update for course in self._courses.values() if course.update.state is not State.STAGED],
+            air=self._air(),
+            now=self._tools.clock.now(),
+        )
 
     @property
     def windows(self) -> Sequence[AnyWindow]:
@@ -248,9 +257,8 @@ class Conductor:
         await self._jobs.settle(list(self._rows.values()))
         await heed_windows(self._courses, self._tools)
         await self._give_up_unapproved()
-        queue = [self._as_knocked(each) for each in self._rows.values() if self._queues(each)]
-        running = [course.update for course in self._courses.values() if course.update.state is not State.STAGED]
-        admission = admit(queue, running, air=self._air(), now=self._tools.clock.now())
+        scene = self.scene()
+        admission = admit(scene.queue, scene.running, air=scene.air, now=scene.now)
         self._waiting.verdicts = admission.waiting
         self._ask_around(admission)
         for update_id in admission.admitted:

@@ -29,16 +29,19 @@ from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, version_key
 from otagate.policy.catalogue import merge
 from otagate.policy.guards import PolicyOf
+from otagate.policy.judge import Terms
 from otagate.policy.match import wants_hardware
-from otagate.policy.plan import Choice, choose
+from otagate.policy.plan import Choice, choose, explain
 from otagate.policy.retry import judge_loop
 from otagate.policy.settings import PolicySettings
+from otagate.policy.trace import Line
 from otagate.ports import Clock, Store
 
 LOG = structlog.get_logger("otagate.consultant")
 
 _PAST = 100
 _AGAIN = 1.0
+_STEPS = 16
 
 
 class Consultant:
@@ -96,21 +99,45 @@ class Consultant:
             among = [self._published(device, component, image, version) or _named(self._library.release(image), version)]
         else:
             among = self.releases_for(device, component)
-        return choose(
-            device,
-            component,
-            among,
-            settings=self._policy_of(device),
-            quirk=self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
-            casebook=self._cases.book,
-            operator=operator,
-            allow_downgrade=allow_downgrade,
-            force=force,
-            override=override,
-            version=version,
-            named=image is not None or release is not None,
-            now=self._clock.now(),
-        )
+        terms: Terms = {
+            **self._terms(device, component),
+            "operator": operator,
+            "allow_downgrade": allow_downgrade,
+            "force": force,
+            "override": tuple(override),
+            "named": image is not None or release is not None,
+        }
+        return choose(device, component, among, version=version, **terms)
+
+    def explain(self, device: Device, component: Component, choice: Choice) -> list[Line]:
+        """What every rule says of the release that policy's own choice is about."""
+        return explain(device, component, choice, **self._terms(device, component))
+
+    def _terms(self, device: Device, component: Component) -> Terms:
+        return {
+            "settings": self._policy_of(device),
+            "quirk": self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
+            "casebook": self._cases.book,
+            "now": self._clock.now(),
+        }
+
+    def steps(self, device: Device, component: Component, first: Release) -> list[tuple[Component, Release]]:
+        """What follows a release: the files of it for other targets, else the releases that fit once the one before runs, as far as can be told."""
+        parts = parts_of(device, first, self.releases_for)
+        if parts:
+            return parts
+        found, running = [(component, first)], replace(component, version=first.file_version)
+        while len(found) < _STEPS:
+            chosen = self.consult(device, running, operator=True).chosen
+            if chosen is None or version_key(chosen.file_version) <= version_key(running.version):
+                break
+            found.append((running, chosen))
+            running = replace(running, version=chosen.file_version)
+        return found
+
+    def refused(self, past: Past, component: ComponentId, release: Release) -> bool:
+        """Whether policy alone leaves a release because of what became of it on this device before."""
+        return self._refused(past, component, release)
 
     def settings(self, device: Device) -> PolicySettings:
         """What the operator wants in general for a device."""

@@ -14,6 +14,7 @@ from otagate.engine.audit import Audit
 from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
 from otagate.engine.errands import Errands
+from otagate.engine.foresight import ComponentPlan, DevicePlan, Foresight, HubPlan
 from otagate.engine.halt import Halt
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
@@ -83,6 +84,7 @@ class Desk:
         refresher: Refresher,
         readings: Readings,
         reporter: Reporter,
+        foresight: Foresight,
         errands: Errands,
         radios: Mapping[RadioName, Radio],
         reattach: Mapping[RadioName, asyncio.Event],
@@ -103,6 +105,7 @@ class Desk:
         self._refresher = refresher
         self._readings = readings
         self._reporter = reporter
+        self._foresight = foresight
         self._errands = errands
         self._radios = radios
         self._reattach = reattach
@@ -130,6 +133,18 @@ class Desk:
     async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
         """Every release that a source offers for the device, newest first; raises UnknownDevice."""
         return await self._readings.offers(device_id)
+
+    async def plan(self, device_id: DeviceId) -> DevicePlan:
+        """What would happen to a device, when, and why or why not; raises UnknownDevice."""
+        return await self._foresight.device(device_id)
+
+    async def plans(self, *, limit: int = 100, after: str = "", openings: int = 7) -> HubPlan:
+        """The same for every device, a page at a time, and what the openings of windows to come will have to do."""
+        return await self._foresight.hub(limit=limit, after=after, openings=openings)
+
+    def forecast(self, drafts: Sequence[Update]) -> Sequence[ComponentPlan]:
+        """What would become of updates that are not made yet."""
+        return self._foresight.forecast(drafts)
 
     async def updates(
         self,

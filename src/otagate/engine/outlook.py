@@ -11,6 +11,7 @@ from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.updates import Update
 from otagate.policy.admit import Air, RadioAir
 from otagate.policy.guards import House, PolicyOf, Watch
+from otagate.policy.pace import Kin
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, judge_clock
 from otagate.ports import Clock
@@ -47,6 +48,7 @@ class Outlook:
             clock=judge_clock(self._clock.now(), synced=self._synced()),
             interlocks=self.inquiries.interlocks(),
             in_use=self.inquiries.in_use(),
+            kin=Kin.of(self._registry.devices()),
         )
 
     def watch(self) -> Watch:

@@ -62,6 +62,16 @@ class Air:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that admission is asked about at one moment."""
+
+    queue: Sequence[Update]
+    running: Sequence[Update]
+    air: Air
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Who may start now, in order, and for everybody else in the queue the verdict (`hold`) that says for what it waits.
 
@@ -79,7 +89,7 @@ ASKED_LATER = "It is asked just before the update begins."
 SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
 """The reasons of an update whose image could not be fetched."""
 
-_Lane = tuple[RadioName, bool]
+Lane = tuple[RadioName, bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,7 +98,7 @@ class _Slots:
 
     air: Air
     now: datetime
-    taken: dict[_Lane, int]
+    taken: dict[Lane, int]
     busy: set[DeviceId]
     foreign: set[DeviceId]
     first_steps: Mapping[str, int]
@@ -101,7 +111,7 @@ class _Slots:
 
     def take(self, update: Update) -> None:
         """It begins."""
-        lane = _lane(update, self.air)
+        lane = lane_of(update, self.air)
         self.taken[lane] = self.taken.get(lane, 0) + 1
         self.busy.add(update.device)
 
@@ -233,7 +243,7 @@ def _device(update: Update, slots: _Slots) -> Verdict | None:
 
 
 def _slot(update: Update, slots: _Slots) -> Verdict | None:
-    lane = _lane(update, slots.air)
+    lane = lane_of(update, slots.air)
     radio = slots.air.radios.get(update.radio)
     if radio is None:
         return None
@@ -308,17 +318,18 @@ def _hold(reason: str, sentence: str) -> Verdict:
     return Verdict(decision="hold", sentence=sentence, reason=reason)
 
 
-def _lane(update: Update, air: Air) -> _Lane:
+def lane_of(update: Update, air: Air) -> Lane:
+    """The lane that it uses: its radio, and whether its device is slow."""
     device = air.devices.get(update.device)
     return (update.radio, device is not None and device.slow)
 
 
-def _count(running: Sequence[Update], air: Air) -> dict[_Lane, int]:
-    taken: dict[_Lane, int] = {}
+def _count(running: Sequence[Update], air: Air) -> dict[Lane, int]:
+    taken: dict[Lane, int] = {}
     for update in running:
         dormant = update.state is State.OFFERING and update.device in air.asleep  # it begins when it wakes, and uses no air until then
         if update.state in ON_THE_AIR and update.id not in air.paused and not dormant:
-            lane = _lane(update, air)
+            lane = lane_of(update, air)
             taken[lane] = taken.get(lane, 0) + 1
     return taken
 

@@ -14,7 +14,7 @@ from otagate.model.facts import Scalar
 from otagate.model.ids import DeviceId
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.policy.pace import expected
+from otagate.policy.pace import STRANGERS, Kin, expected
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, Hours, Opening, hours
 
@@ -27,13 +27,14 @@ class House:
     """What guards know of the world beside update and device.
 
     `windows` are all that there are, for orders that wait for one; `clock` says why this clock opens none. `interlocks` (by name) and `in_use` hold
-    the answers that are fresh: who says no with a sentence, who says yes with None, and which device is on.
+    the answers that are fresh: who says no with a sentence, who says yes with None, and which device is on. `kin`: what devices of a model reached.
     """
 
     windows: tuple[AnyWindow, ...] = ()
     clock: str | None = None
     interlocks: Mapping[str, str | None] = field(default_factory=dict)
     in_use: Mapping[DeviceId, bool] = field(default_factory=dict)
+    kin: Kin = STRANGERS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,21 +75,28 @@ def closed(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | 
 
 
 def too_late(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
-    """Hold it (`window_closed`) where it is not likely to end before its window closes, and would in another one.
+    """Hold it (`window_closed`) where it is not likely to end before its window closes, and would in another one."""
+    windows = windows_of(update, settings, watch.house)
+    stand = None if windows is None else watch.hours_of(windows)
+    needed = expected(update, device, watch.house.kin)
+    if stand is None or stand.open is None or needed is None or fits(needed, stand, watch.now):
+        return None
+    left = stand.open.ends - watch.now
+    sentence = f"It is likely to take {_plain(needed)}, and its window closes in {_plain(left)}; {_opens(stand.next)}."
+    return _hold("window_closed", sentence, needed_seconds=int(needed.total_seconds()), **_facts(stand.next))
+
+
+def fits(needed: timedelta, stand: Hours, now: datetime) -> bool:
+    """Whether what takes so long may begin now, in a window that is open.
 
     What no window is long enough for begins in the first half of one, or at any time in one that pauses what it cannot finish.
     """
-    windows = windows_of(update, settings, watch.house)
-    stand = None if windows is None else watch.hours_of(windows)
-    needed = expected(update, device)
-    if stand is None or stand.open is None or needed is None or watch.now + needed <= stand.open.ends:
-        return None
-    left = stand.open.ends - watch.now
+    if stand.open is None:
+        return False
+    if now + needed <= stand.open.ends:
+        return True
     longest = max(stand.open.length, stand.next.length if stand.next is not None else timedelta(0))
-    if needed > longest and (stand.open.at_end == "pause" or left * 2 >= stand.open.length):
-        return None
-    sentence = f"It is likely to take {_plain(needed)}, and its window closes in {_plain(left)}; {_opens(stand.next)}."
-    return _hold("window_closed", sentence, needed_seconds=int(needed.total_seconds()), **_facts(stand.next))
+    return needed > longest and (stand.open.at_end == "pause" or (stand.open.ends - now) * 2 >= stand.open.length)
 
 
 def cooling(update: Update, settings: PolicySettings, now: datetime) -> Verdict | None:

@@ -1,10 +1,15 @@
-"""How long an update is likely to take: by what transfers to its device reached here, else by what is slow for its kind."""
+"""How long an update is likely to take: by what transfers to its device reached here, else those to others of its model, else what its kind bears."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from statistics import median
+from typing import Literal
 
 from otagate.model.devices import Device
+from otagate.model.ids import ComponentId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 
@@ -17,21 +22,61 @@ AROUND = timedelta(minutes=5)
 
 _LEARNED = 0.5
 
+Known = Literal["measured here", "as others of its model", "estimate"]
+"""How a figure is known."""
 
-def rate_of(update: Update, device: Device | None) -> float:
+_Kind = tuple[str | None, str | None, ComponentId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number, and how it is known."""
+
+    value: float
+    known: Known = "estimate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kin:
+    """What devices of one model reached here, in bytes a second, by manufacturer, model and component."""
+
+    rates: Mapping[_Kind, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, devices: Iterable[Device]) -> Kin:
+        """The median of each model."""
+        found: dict[_Kind, list[float]] = {}
+        for device in devices:
+            for component in device.components:
+                if component.rate and device.model:
+                    found.setdefault(_kind(device, component.id), []).append(component.rate)
+        return cls(rates={kind: median(rates) for kind, rates in found.items()})
+
+    def rate(self, device: Device, component: ComponentId) -> float | None:
+        """What others of the model of this device reached."""
+        return self.rates.get(_kind(device, component))
+
+
+STRANGERS = Kin()
+
+
+def rate_of(component: ComponentId, device: Device | None, kin: Kin = STRANGERS) -> Figure:
     """Bytes a second to be reckoned with."""
-    component = None if device is None else device.component(update.component)
-    if component is not None and component.rate:
-        return component.rate
-    return SLOW if device is not None and device.slow else QUICK
+    own = None if device is None else device.component(component)
+    if own is not None and own.rate:
+        return Figure(value=own.rate, known="measured here")
+    other = None if device is None else kin.rate(device, component)
+    if other is not None:
+        return Figure(value=other, known="as others of its model")
+    return Figure(value=SLOW if device is not None and device.slow else QUICK)
 
 
-def expected(update: Update, device: Device | None) -> timedelta | None:
+def expected(update: Update, device: Device | None, kin: Kin = STRANGERS) -> timedelta | None:
     """How long the update is likely to take from now, or None where nobody knows its size."""
     if update.bytes_total <= 0:
         return None
     sent = update.bytes_sent if update.state in (State.OFFERING, State.TRANSFERRING) else 0
-    return AROUND + timedelta(seconds=max(0, update.bytes_total - sent) / rate_of(update, device))
+    return AROUND + timedelta(seconds=max(0, update.bytes_total - sent) / rate_of(update.component, device, kin).value)
 
 
 def learned(before: float | None, size: int, seconds: float) -> float | None:
@@ -40,3 +85,7 @@ def learned(before: float | None, size: int, seconds: float) -> float | None:
         return before
     rate = size / seconds
     return round(rate if before is None else before * (1 - _LEARNED) + rate * _LEARNED, 1)
+
+
+def _kind(device: Device, component: ComponentId) -> _Kind:
+    return (device.manufacturer, device.model, component)

@@ -7,6 +7,7 @@ beginning is the second and the end the first, so that an opening is never longe
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -156,11 +157,33 @@ def hours(windows: Sequence[AnyWindow], now: datetime) -> Hours:
     found = openings(windows, now - _NEAR, now + _NEAR)
     if not any(each.begins > now for each in found):
         found = openings(windows, now - _NEAR, now + _FAR)
+    return _stand(found, now)
+
+
+def _stand(found: Sequence[Opening], now: datetime) -> Hours:
     return Hours(
         open=next((each for each in found if each.begins <= now < each.ends), None),
         next=next((each for each in found if each.begins > now), None),
         last=next((each for each in reversed(found) if each.ends <= now), None),
     )
+
+
+class Calendar:
+    """The openings of some windows for a while, looked up once and asked about many instants of it."""
+
+    def __init__(self, windows: Sequence[AnyWindow], now: datetime, ahead: timedelta = timedelta(days=60)) -> None:
+        self._openings = openings(windows, now - _NEAR, now + ahead)
+        if not any(each.begins > now for each in self._openings):
+            self._openings = openings(windows, now - _NEAR, now + _FAR)
+
+    def at(self, instant: datetime) -> Hours:
+        """How the windows stand then."""
+        from_here = max(0, bisect_right(self._openings, instant, key=lambda each: each.begins) - 1)
+        return _stand(self._openings[max(0, from_here - 1) : from_here + 2], instant)
+
+    def after(self, instant: datetime) -> Sequence[Opening]:
+        """The openings that begin later, in order."""
+        return self._openings[bisect_right(self._openings, instant, key=lambda each: each.begins) :]
 
 
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)
