@@ -10,18 +10,19 @@ import pytest
 import pytest_asyncio
 
 from otagate.engine.views import OrderRequest
+from otagate_rig.services.iotaap import IotaapService
 from otagate_rig.services.zwave import ZwaveFile, ZwaveService
 from otagate_rig.zwave import ZwaveRig
 from tests.journeys.hub import fact
-from tests.journeys.zwave import OLD, device_id, firmware, require_node
+from tests.journeys.zwave import OLD, device_id, firmware, hub_at, require_node
 from tests.journeys.zwave_service import hub_with, offered, order, product_of
 from tests.zwave.program import program_at
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300), pytest.mark.night]
 
-BROKEN, REGIONAL, CHAIN, FAULTY, AUTOMATIC, STRANGE = range(2, 8)
+BROKEN, REGIONAL, CHAIN, FAULTY, AUTOMATIC, STRANGE, BOUND = range(2, 9)
 NODES: list[dict[str, Any]] = [
-    *({"id": each, "productId": product_of(each)} for each in (BROKEN, REGIONAL, CHAIN, AUTOMATIC, STRANGE)),
+    *({"id": each, "productId": product_of(each)} for each in (BROKEN, REGIONAL, CHAIN, AUTOMATIC, STRANGE, BOUND)),
     {"id": FAULTY, "productId": product_of(FAULTY), "faults": {"endStatus": 7}, "firmware": [OLD, "7.18"]},
 ]
 
@@ -42,6 +43,32 @@ async def test_a_file_that_is_not_what_the_service_promised_reaches_no_node(rig:
         ended = await run.ended(update.id)
         assert (ended.state, ended.error.code if ended.error else None) == ("failed", "image-corrupt")
         assert (await run.rig.node(BROKEN))["counters"]["requests"] == 0
+
+
+async def test_a_node_that_is_bound_to_iotaap_gets_what_lies_there_for_it_and_no_other_node_does(rig: ZwaveRig, tmp_path: Path) -> None:
+    bound, token = "5e1b57808711f904f5df4bad", "k3tC9xQ2m1Za"
+    image = firmware("1.7.0", seed=9)
+    service = IotaapService(devices={bound: token})
+    service.deploy(bound, "1.7.0", image)
+    for name, secret in (("token", token), ("password", service.password)):
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    async with service.running() as url:
+        binding = {"iotaap_device": bound, "token_file": tmp_path / "token", "device": device_id(BOUND, rig)}
+        account = {"email": service.email, "password_file": tmp_path / "password", "bindings": [binding]}
+        source = {"type": "iotaap", "api_url": f"{url}/v1", "ota_url": f"{url}/v1"} | account
+        async with hub_at(rig, tmp_path / "state", sources=[source], http={"allow_private": ["127.0.0.1"]}) as run:
+            await run.told(BOUND)
+            await run.told(REGIONAL)
+            view = await run.desk.refresh("iotaap", actor="test")
+            assert view.state == "ok", view.sentence
+            assert list(await run.desk.offers(device_id(REGIONAL, rig))) == []
+            (ordered,) = (await run.desk.order(OrderRequest(devices=(device_id(BOUND, rig),)), actor="test")).updates
+            update = await run.ended(ordered.update.id)
+            assert (update.state, update.source) == ("succeeded", "iotaap"), update.error
+            await run.assert_updated(BOUND, image, version="1.7.0")
+            kept = repr([await run.hub.store.facts.after(0, limit=10_000), update])
+            assert not any(secret in kept for secret in (token, service.password))
 
 
 async def test_firmware_of_another_region_is_never_offered(rig: ZwaveRig, tmp_path: Path) -> None:

@@ -133,7 +133,9 @@ class BoundFeed:
     async def _open(self, deployed: Deployed, file: Stored) -> tuple[Sha256 | None, str | None]:
         """The image in a file, or why it holds none."""
         data = bytes(await asyncio.to_thread(self.cache.open, file.sha256))
-        name = file.file_name if self._is_for_zwave(deployed.device_id) else f"iotaap-{deployed.version}.ota"  # any bytes are a Z-Wave file by name
+        name = f"iotaap-{deployed.version}.ota"
+        if self._is_for_zwave(deployed.device_id):  # any bytes are a Z-Wave file by name; the service need not name it
+            name = file.file_name if "." in file.file_name else f"iotaap-{deployed.version}.bin"
         image: Image | None = None
         try:
             image = await self.library.add(data, file_name=name, source=self.name, actor=f"source:{self.name}")
