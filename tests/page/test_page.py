@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from otagate.api.page import POLICY, assets
+from otagate.model.ids import ComponentId
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall
-from tests.api.counter import LAMP, update
+from tests.api.counter import LAMP, NOON, PLUG, failed, update
 
 
 @pytest.mark.asyncio
@@ -69,3 +71,61 @@ async def test_without_a_token_the_page_says_where_it_is(hall: Hall, browser: An
     await page.get_by_label("Token").fill(hall.token)
     await page.keyboard.press("Enter")
     await page.get_by_text("Plug", exact=True).wait_for()
+
+
+@pytest.mark.asyncio
+async def test_halting_everything_is_asked_about_first_and_escape_or_enter_leave_it(hall: Hall, browser: Any) -> None:
+    page = await browser.new_page()
+    await page.goto(f"{hall.base}/#token={hall.token}")
+    for key in ("Escape", "Enter"):
+        await page.get_by_role("button", name="Halt everything").focus()
+        await page.keyboard.press("Enter")
+        await page.get_by_role("dialog", name="Halt everything?").wait_for()
+        await page.keyboard.press(key)
+        await page.get_by_role("dialog").wait_for(state="detached")
+    assert not [each for each in hall.desk.orders if each[0] == "halt"]
+    await page.get_by_role("button", name="Halt everything").click()
+    await page.get_by_role("button", name="Halt now").click()
+    await page.get_by_role("button", name="Let everything go on").click()
+    await page.get_by_role("button", name="Go on", exact=True).click()
+    await page.get_by_role("button", name="Halt everything").wait_for()
+    assert [what for what, _, _ in hall.desk.orders] == ["halt", "lift_halt"]
+
+
+@pytest.mark.asyncio
+async def test_what_failed_today_and_a_radio_that_is_in_use_need_a_person_and_what_was_tried_again_does_not(hall: Hall, browser: Any) -> None:
+    ended = NOON - timedelta(hours=23)
+    hall.desk.ready = False
+    hall.desk.jobs["u0001"] = replace(failed(1), device=PLUG, finished=ended)
+    hall.desk.jobs["u0002"] = update(2, PLUG, state=State.SUCCEEDED, finished=ended)
+    hall.desk.jobs["u0003"] = replace(failed(3), finished=ended)
+    hall.desk.jobs["u0004"] = replace(failed(4), component=ComponentId("0x1410"), finished=NOON - timedelta(hours=25))
+    page = await browser.new_page()
+    await page.clock.set_fixed_time(NOON)
+    await page.goto(f"{hall.base}/#token={hall.token}")
+    await page.locator("h1").get_by_text("2 need you").wait_for()
+    needs = page.locator("section").filter(has=page.get_by_role("heading", name="Needs you"))
+    assert await needs.locator("li").count() == 2
+    await needs.get_by_text("Radio zigbee0").wait_for()
+    await needs.get_by_text("no block was asked for in 15 minutes").wait_for()
+    async with page.expect_response("**/u0003/retry"):
+        await needs.get_by_role("button", name="Try again: Lamp").click()
+    assert ("retry", "u0003", "token:admin") in hall.desk.orders
+
+
+@pytest.mark.asyncio
+async def test_the_list_of_devices_is_searched_and_filtered_and_the_address_keeps_what_was_asked(hall: Hall, browser: Any) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.QUEUED)
+    page = await browser.new_page()
+    await page.goto(f"{hall.base}/#token={hall.token}")
+    rows = page.locator("section", has=page.get_by_role("heading", name="Devices")).locator("li")
+    await page.get_by_role("searchbox").fill(" pLuG ")
+    await page.get_by_text("1 of 2").wait_for()
+    assert await rows.get_by_role("link").all_inner_texts() == ["Plug"]
+    await page.reload()
+    await page.get_by_text("1 of 2").wait_for()
+    await page.get_by_label("Which devices").select_option("Updating")
+    await page.get_by_text("No device fits.").wait_for()
+    await page.get_by_role("searchbox").fill("")
+    await page.get_by_text("1 of 2").wait_for()
+    assert await rows.get_by_role("link").all_inner_texts() == ["Lamp"]
