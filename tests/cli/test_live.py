@@ -219,6 +219,14 @@ def test_the_table_fits_the_terminal(width: int) -> None:
     assert "42" in text
 
 
+def test_a_version_that_its_source_does_not_name_is_said_to_be_unnamed() -> None:
+    board = Board(None)
+    board.take(document("u1", "transferring") | {"to_display_version": None})
+    console = paper(terminal=True)
+    console.print(TableView(board, console)._draw())
+    assert "0x00000001 not named transferring" in " ".join(Text.from_ansi(written(console)).plain.split())
+
+
 @pytest.mark.asyncio
 async def test_what_is_known_already_is_not_shown_as_it_was_before(hall: Hall) -> None:
     """The stream is opened before the present state is read: what happened in between is in both, and is shown once."""

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from otagate.cli.client import Client, Event, Json
 from otagate.cli.stops import Exit, Stop
-from otagate.cli.tables import cell, note, state
+from otagate.cli.tables import cell, note, state, wanted
 from otagate.cli.words import duration, plain, size
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "superseded"})
@@ -143,7 +143,7 @@ class TableView:
         cells: dict[str, RenderableType] = {
             "Component": cell(update["component"]),
             "From": cell(update["from_display_version"]),
-            "To": cell(update["to_display_version"]),
+            "To": wanted(update),
             "State": state(update["state"]),
             "Progress": ProgressBar(total=100, completed=progress["percent"]),
             "%": cell(f"{progress['percent']:.0f}"),

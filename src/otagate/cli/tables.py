@@ -33,6 +33,12 @@ def cell(text: object, *, style: str = "") -> Text:
     return Text("" if text is None else plain(text), style=style)
 
 
+def wanted(update: Mapping[str, Any]) -> Text:
+    """The version that an update brings, or that its source names none."""
+    version = update["to_display_version"]
+    return cell("not named", style="dim") if version is None else cell(version)
+
+
 def state(word: object) -> Text:
     """A state in its colour."""
     return cell(word, style=STYLES.get(str(word), ""))
@@ -108,7 +114,7 @@ def updates(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
             cell(each["device"]),
             cell(each["component"]),
             cell(each["from_display_version"]),
-            cell(each["to_display_version"]),
+            wanted(each),
             state(each["state"]),
             cell(f"{progress['percent']:.0f} %"),
             cell(duration(progress["eta_seconds"])),
@@ -221,7 +227,7 @@ def history(console: Console, items: Iterable[Mapping[str, Any]], names: Mapping
             cell(names.get(each["device"]) or each["device"]),
             cell(each["component"]),
             cell(each["from_display_version"]),
-            cell(each["to_display_version"]),
+            wanted(each),
             state(each["state"]),
             cell(each["actor"]),
             cell(duration(_seconds(each["started"], each["finished"]))),
