@@ -462,6 +462,31 @@ async def test_the_word_to_activate_survives_a_kill_between_the_journal_and_the_
         assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
 
 
+@instantly
+async def test_a_device_that_was_told_to_use_its_image_and_is_silent_is_not_told_again() -> None:
+    """A word that was said may only be repeated where the device shows that it did not hear it: by telling the old version."""
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        bench.lamp.boots, bench.lamp.there = "never", False
+        await hub.desk.activate(update.id, actor="test")
+        await hub.until_ended(update.id)
+        assert orders_of(hub.radio, update.id).count("Activate") == 1
+
+
+@instantly
+async def test_a_device_that_has_the_word_as_the_answer_to_its_request_gets_no_other() -> None:
+    """Not even while it still tells the old version: it asks again where that answer was lost."""
+    bench = a_bench(boots="never")
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.ACTIVATING)
+        asked = bench.lamp.interrogations
+        bench.lamp.busy = "downloading"
+        await hub.until(lambda: bench.lamp.interrogations > asked + 2)
+        assert "Activate" not in orders_of(hub.radio, update.id)
+
+
 # --- session and row -------------------------------------------------------------------------------------------------------------------
 
 
