@@ -327,6 +327,17 @@ class Network:
         self._by_nwk[nwk] = device
         device.enter(identity, nwk=nwk, parent=self._parent_of(device))
 
+    def move(self, ieee: int, *, announces: bool = True) -> None:
+        """Give a joined device another network address, as after a conflict of two; with `announces` False its Device_annce gets lost."""
+        device = self.devices[ieee]
+        if device.identity is None:
+            raise ValueError(f"device {ieee:016x} is in no network")
+        before = device.nwk
+        self._place(device, device.identity)
+        del self._by_nwk[before]
+        if announces:
+            device.announce()
+
     def _parent_of(self, device: Device) -> int:
         """A router one hop nearer; where the rig has none, relays that are no devices of it carry the frames."""
         if device.spec.hops == 1:

@@ -71,6 +71,7 @@ class MessageCommands:
         self._network = network
         self._loop = asyncio.get_running_loop()
         self._ledger = Ledger()
+        self.full = False  # whatever is under way, no message finds a buffer
         self._aps_counter = 0
         self._incoming_counter = 0
 
@@ -87,6 +88,7 @@ class MessageCommands:
     def restart(self) -> None:
         """Forget what is under way: no confirmation of an older life may reach the host."""
         self._ledger = Ledger()
+        self.full = False
         self._system.outstanding = 0
 
     @property
@@ -174,7 +176,7 @@ class MessageCommands:
             return EmberStatus.MESSAGE_TOO_LONG
         if ack and ledger.acknowledged >= stack.config[ConfigId.APS_UNICAST_MESSAGE_COUNT]:
             return EmberStatus.MAX_MESSAGE_LIMIT_REACHED
-        if ledger.count >= stack.config[ConfigId.PACKET_BUFFER_COUNT]:
+        if self.full or ledger.count >= stack.config[ConfigId.PACKET_BUFFER_COUNT]:
             return EmberStatus.NO_BUFFERS
         return None
 

@@ -260,6 +260,14 @@ class EzspNcp:
         self._link.forget_partial_frame()
         self._hanging = self._link.mute = False
 
+    def fill_buffers(self) -> None:
+        """Refuse every send for want of a buffer, until `drain_buffers` or a reset."""
+        self._messages.full = True
+
+    def drain_buffers(self) -> None:
+        """End what `fill_buffers` began."""
+        self._messages.full = False
+
     def corrupt_next(self, count: int = 1) -> None:
         """Give the next `count` ASH frames to the host a wrong CRC."""
         self._link.corrupt_frames += count

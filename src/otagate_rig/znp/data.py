@@ -55,6 +55,7 @@ class AfCommands:
     def __init__(self, stack: Stack, *, buffers: int, loop_back: Callable[[ApsFrame], None]) -> None:
         self._stack = stack
         self._buffers = buffers
+        self.full = False  # whatever is under way, no request finds a buffer
         self._loop_back = loop_back
         self._ledger = Ledger()
         self._loop = asyncio.get_running_loop()
@@ -74,6 +75,7 @@ class AfCommands:
     def restart(self) -> None:
         """Forget what is under way: no confirm of an older life may reach the host."""
         self._ledger = Ledger()
+        self.full = False
         self._routes.clear()
 
     @property
@@ -137,7 +139,7 @@ class AfCommands:
             return bytes((Status.INVALID_PARAMETER,))
         if not stack.is_up:
             return bytes((Status.NWK_INVALID_REQUEST,))
-        if ledger.count >= self._buffers:
+        if self.full or ledger.count >= self._buffers:
             counters.buffer_full += 1
             return bytes((Status.BUFFER_FULL,))
         frame = ApsFrame(

@@ -208,6 +208,14 @@ class ZnpNcp:
         self._parser.reset()
         self._stack.hanging = False
 
+    def fill_buffers(self) -> None:
+        """Refuse every send for want of a buffer, until `drain_buffers` or a reset."""
+        self._af.full = True
+
+    def drain_buffers(self) -> None:
+        """End what `fill_buffers` began."""
+        self._af.full = False
+
     def corrupt_next(self, count: int = 1) -> None:
         """Give the next `count` frames to the host a wrong checksum."""
         self._stack.corrupt_frames += count
