@@ -14,7 +14,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,13 +179,20 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield ok("store", f"{path} is whole")
 
 
-def _look_into(path: Path) -> tuple[str, int]:
-    """What SQLite says of a copy of the file and its log, and its schema's number: to look at the file itself would write beside it."""
+@contextmanager
+def copied_store(path: Path) -> Iterator[Path]:
+    """A copy of the file of a store that nobody has open, with its log, while the block lasts. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix="otagate-doctor-") as folder:
         copy = Path(folder) / path.name
         for each in (path, path.with_name(f"{path.name}-wal")):
-            if each.exists():
+            if each == path or each.exists():
                 shutil.copyfile(each, copy.with_name(each.name))
+        yield copy
+
+
+def _look_into(path: Path) -> tuple[str, int]:
+    """What SQLite says of a copy of the file and its log, and its schema's number: to look at the file itself would write beside it."""
+    with copied_store(path) as copy:
         connection = sqlite3.connect(copy)
         try:
             said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

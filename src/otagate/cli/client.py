@@ -124,6 +124,20 @@ class Client:
                 async for chunk in response.content.iter_any():
                     yield chunk
 
+    async def health(self) -> Json:
+        """Whether the daemon is ready, and what of it is not."""
+        with self._told():
+            async with self._session.get(f"{self._base}/readyz", allow_redirects=False) as response:
+                return self._object(await self._text(response))
+
+    async def metrics(self) -> str:
+        """Counters and gauges, as Prometheus text."""
+        with self._told():
+            async with self._session.get(f"{self._base}/metrics", allow_redirects=False) as response:
+                if response.status != 200:
+                    raise await self._problem(response)
+                return await self._text(response)
+
     @asynccontextmanager
     async def events(self, *, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
         """The event stream, open once the block begins; it ends when the daemon closes it."""

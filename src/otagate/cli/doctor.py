@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otagate import __version__
-from otagate.cli import checkup, session
+from otagate.cli import bundle, checkup, session
 from otagate.cli.findings import Finding, bad, ok, warning
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes, print_json, read_token, settle, terminal, usual_url
 from otagate.cli.stops import Exit, ProblemStop, Stop
@@ -38,6 +38,9 @@ app = typer.Typer()
 def doctor(
     ctx: typer.Context,
     config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The hub's configuration.")] = DEFAULT_CONFIG,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where the bundle goes.", show_default=False)] = None,
+    as_bundle: Annotated[bool, typer.Option("--bundle", help="Write what a helper needs to know into a .tar.gz, without secrets.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="Leave the names and addresses of devices in the bundle.")] = False,
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -46,18 +49,47 @@ def doctor(
 
     It needs no daemon, and asks one that runs.
     """
+    if not as_bundle and (file is not None or names):
+        raise typer.BadParameter("FILE and --names belong to --bundle")
     before = ctx.obj if isinstance(ctx.obj, Wishes) else Wishes()
     wishes = Wishes(url=url or before.url, token_file=token_file or before.token_file, as_json=as_json or before.as_json)
-    raise typer.Exit(settle(lambda: _doctor(config, wishes), as_json=wishes.as_json))
+    run = (lambda: _bundle(config, wishes, file, names=names)) if as_bundle else (lambda: _doctor(config, wishes))
+    raise typer.Exit(settle(run, as_json=wishes.as_json))
+
+
+def _bundle(config: Path, wishes: Wishes, file: Path | None, *, names: bool) -> Exit:
+    from otagate.engine.timers import SystemClock
+
+    now = SystemClock().now()
+    path, gathered = file or bundle.usual_name(now), bundle.Gathered()
+    findings, patient = _look(config, wishes, gathered)
+    texts = bundle.contents(None if patient is None else patient.settings, findings, gathered, names=names)
+    written = bundle.write(path, texts, now)
+    if wishes.as_json:
+        print_json({"bundle": str(path), "bytes": written, "files": sorted(texts), "missing": sorted(gathered.missing)})
+        return Exit.DONE
+    console = terminal()
+    console.print(cell(f"{path}: {', '.join(sorted(texts))}; yours alone to read, and sent to nobody."), soft_wrap=True)
+    if gathered.missing:
+        console.print(cell(f"Not in it: {', '.join(sorted(gathered.missing))}; missing.json says why."), soft_wrap=True)
+    return Exit.DONE
+
+
+def _look(config: Path, wishes: Wishes, gathered: bundle.Gathered | None = None) -> tuple[list[Finding], checkup.Patient | None]:
+    """What is found, and with `gathered` what a bundle holds besides."""
+    findings = [*checkup.machine()]
+    settings = _read(config, findings)
+    patient = None if settings is None else checkup.Patient(config=config, settings=settings, daemon=store_owner(settings))
+    if patient is not None:
+        findings += checkup.examine(patient)
+    findings += asyncio.run(_ask(config, settings, wishes, gathered))
+    if gathered is not None and patient is not None and "facts" not in gathered.parts:
+        asyncio.run(bundle.read_store(patient, gathered))
+    return findings, patient
 
 
 def _doctor(config: Path, wishes: Wishes) -> Exit:
-    findings = [*checkup.machine()]
-    settings = _read(config, findings)
-    daemon = None if settings is None else store_owner(settings)
-    if settings is not None:
-        findings += checkup.examine(checkup.Patient(config=config, settings=settings, daemon=daemon))
-    findings += asyncio.run(_ask(config, settings, wishes))
+    findings, _ = _look(config, wishes)
     wrong = sum(each.result == "bad" for each in findings)
     if wishes.as_json:
         print_json({"findings": [each.document() for each in findings]})
@@ -102,12 +134,14 @@ def store_owner(settings: HubSettings) -> int | None:
 # --- the daemon ---------------------------------------------------------------------------------------------------------------------------
 
 
-async def _ask(config: Path, settings: HubSettings | None, wishes: Wishes) -> list[Finding]:
+async def _ask(config: Path, settings: HubSettings | None, wishes: Wishes, gathered: bundle.Gathered | None) -> list[Finding]:
     from otagate.cli.client import Client
 
     url = wishes.url or os.environ.get("OTAGATE_URL") or _address(config, settings) or usual_url(wishes.token_file)
     try:
         async with Client(url, _token(wishes, settings)) as client:
+            if gathered is not None:
+                await bundle.ask(client, gathered)
             return [each async for each in _daemon(client, url)]
     except ProblemStop as stop:
         if stop.problem.get("status") == 401:
