@@ -51,6 +51,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/sources"): "read",
     ("POST", "/api/v1/sources/{}/refresh"): "operate",
     ("GET", "/api/v1/sources/{}/records"): "read",
+    ("POST", "/api/v1/activations"): "operate",
     ("GET", "/api/v1/journal"): "read",
     ("GET", "/api/v1/audit"): "read",
     ("GET", "/api/v1/audit/verify"): "read",

@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry, Counter
 from otagate.engine.foresight import ComponentPlan, DevicePlan, HubPlan, OpeningPlan, Step, Turn
 from otagate.engine.patches import DevicePatch, patched
 from otagate.engine.views import (
+    ActivationRequest,
+    ActivationResult,
+    ActivationView,
     AuditEntry,
     AuditFilter,
     ChainView,
@@ -411,6 +414,11 @@ class Counterfoil:
 
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         return await self._act("approve", update_id, actor, state=State.QUEUED)
+
+    async def activate_all(self, request: ActivationRequest, *, actor: str) -> ActivationResult:
+        self.orders.append(("activate_all", request, actor))
+        given = ActivationView(update=UpdateId("u0001"), device=LAMP, outcome="waiting", reason="asleep", sentence="It sleeps.")
+        return ActivationResult(given=(given,), refused=())
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         return await self._act("activate", update_id, actor, state=State.ACTIVATING)

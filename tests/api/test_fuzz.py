@@ -43,7 +43,7 @@ async def _fuzz(run: Journey, folder: Path, examples: int, *, known: bool) -> tu
     """Everything but the event stream, which has no end; `known`: with ids of things that exist. The exit code and what was said."""
     for ieee in (IEEE, OTHER_IEEE):
         await told(run.desk, ieee)
-    order = await run.desk.order(OrderRequest(devices=(device_id(IEEE),), hold_activation=True), actor="test")
+    order = await run.desk.order(OrderRequest(devices=(device_id(IEEE),), activate="held"), actor="test")
     configuration = CONFIGURATION.format(device=device_id(IEEE), update=order.updates[0].update.id)
     if not known:
         configuration = configuration.replace("device_id =", "# device_id =").replace("update_id =", "# update_id =")

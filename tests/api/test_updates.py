@@ -59,6 +59,8 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "override": [],
         "because": None,
         "hold_activation": False,
+        "activate": "now",
+        "released_by": None,
         "job": None,
         "step": 1,
         "steps": 1,
@@ -94,7 +96,7 @@ async def test_an_order_carries_every_switch_to_the_hub(hall: Hall) -> None:
         force=True,
         override=("battery_low", "pinned"),
         because="Anna changed the battery.",
-        hold_activation=True,
+        activate="held",
         dry_run=True,
     )
 

@@ -182,7 +182,7 @@ async def test_an_order_overrules_single_guards_holds_the_image_and_has_its_key(
     arguments = ("--override", "pinned", "--override", "battery_low", "--because", "the vendor asked", "--hold", "--key", "7f3c")
     assert (await at(hall, "update", LAMP, *arguments)).code == 0
     ((_, order, _),) = hall.desk.orders
-    assert (order.override, order.because, order.hold_activation) == (("pinned", "battery_low"), "the vendor asked", True)
+    assert (order.override, order.because, order.activate) == (("pinned", "battery_low"), "the vendor asked", "held")
     assert [each.key for each in hall.desk.keys if each is not None] == ["7f3c"]
     assert (await at(hall, "update", LAMP, "--override", "pinned")).code == 2
     assert (await at(hall, "update", LAMP, "--override", "image_mismatch", "--because", "x")).code == 2

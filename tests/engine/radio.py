@@ -18,7 +18,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import Cause
-from otagate.model.orders import Activate, Order, Park, Pause, Resume, Serve, Withdraw
+from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Serve, Withdraw
 from otagate.ports import (
     DeviceAsked,
     DeviceFound,
@@ -246,6 +246,8 @@ class ScriptedRadio:
                 talk.paused = True
             case Resume():
                 talk.paused = False
+            case Release():
+                talk.order = replace(talk.order, released=True)
             case Withdraw():
                 del self.talks[key]
             case Activate():
@@ -406,7 +408,7 @@ class ScriptedRadio:
             self._reboot(lamp, talk)
         elif talk.phase == "serving":
             held = talk.paused and not talk.order.hold_activation
-            hold = talk.order.hold_activation or held
+            hold = (talk.order.hold_activation and not talk.order.released) or held
             causes = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
             self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk), held=held)
             self._later(_END_AGAIN, self._request, lamp)

@@ -11,6 +11,7 @@ from otagate.model.errors import NotCancellable, NotInState, OtagateError
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.policy.activation import Staging
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW
 from tests.virtual_time import instantly
@@ -20,7 +21,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "cancel": dict.fromkeys(("planned", "queued", "fetching", "offering", "transferring", "staged"), "cancelled"),
     "pause": {state: state for state in ("planned", "queued", "fetching", "offering", "transferring")},
     "approve": {"planned": "queued"},
-    "activate": {"staged": "activating"},
+    "activate": {"staged": "staged"},  # no radio is up here: the word is noted, and reaches the device when one is
     "retry": dict.fromkeys(("failed", "cancelled", "superseded"), "queued"),
 }
 TOO_LATE = {("cancel", "activating"), ("cancel", "confirming")}
@@ -40,7 +41,7 @@ async def put(hub: Hub, state: State, **changes: object) -> Update:
     device = hub.registry.device(LAMP)
     (image,) = await hub.desk.images()
     release = hub.library.release(image.sha256)
-    made = draft(device, device.components[0], release, now=hub.clock.now(), actor="anna", past=Past(()), hold_activation=True)
+    made = draft(device, device.components[0], release, now=hub.clock.now(), actor="anna", past=Past(()), staging=Staging(hold_activation=True))
     made = replace(made, id=UpdateId("u1"), state=state, finished=hub.clock.now() if state.final else None, **changes)
     async with hub.store.transaction():
         await hub.store.updates.put(made)

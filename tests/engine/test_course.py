@@ -16,6 +16,7 @@ from otagate.model.ids import ComponentId, zigbee_device_id
 from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.policy.activation import Staging
 from otagate.ports import TransferAdvanced
 from tests.engine.bench import DAY, LATER, Bench, Hub
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
@@ -412,7 +413,7 @@ async def a_held_update(hub: Hub) -> Update:
     device = hub.registry.device(LAMP)
     choice = hub.consultant.consult(device, device.components[0], operator=True)
     assert choice.chosen is not None
-    made = draft(device, device.components[0], choice.chosen, now=hub.clock.now(), actor="test", past=Past(()), hold_activation=True)
+    made = draft(device, device.components[0], choice.chosen, now=hub.clock.now(), actor="test", past=Past(()), staging=Staging(hold_activation=True))
     (update,) = await hub.ledger.create([made])
     assert isinstance(update, Update)
     return await hub.until_state(update.id, State.STAGED)

@@ -213,7 +213,7 @@ async def test_an_image_that_is_held_is_used_only_at_the_word() -> None:
     bench = Bench()
     async with bench.hub() as hub:
         await ready(hub)
-        update = (await send(hub, None, devices=(LAMP,), hold_activation=True)).updates[0].update
+        update = (await send(hub, None, devices=(LAMP,), activate="held")).updates[0].update
         await hub.until_state(update.id, State.STAGED)
         await hub.pass_time(days=1)
         assert (hub.state(update.id), bench.lamp.version) == (State.STAGED, OLD)
@@ -230,7 +230,7 @@ async def test_a_retry_wants_what_the_order_wanted() -> None:
     async with bench.hub() as hub:
         await ready(hub)
         await hub.desk.amend(LAMP, UNWANTED, actor="anna")
-        wishes = {"override": ("pinned", "skipped"), "because": "tried", "hold_activation": True}
+        wishes = {"override": ("pinned", "skipped"), "because": "tried", "activate": "held"}
         first = (await send(hub, None, devices=(LAMP,), **wishes)).updates[0].update
         await hub.until_ended(first.id)
         again = (await hub.desk.retry(first.id, actor="ben")).update

@@ -195,7 +195,7 @@ async def test_a_device_whose_last_answer_was_lost_with_the_hub_is_given_it_when
 async def test_a_word_that_may_have_been_lost_with_the_hub_is_given_again_once_and_not_at_every_frame_of_the_device() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
     async with bench.hub() as hub:
-        update = await begun(hub, hold_activation=True)
+        update = await begun(hub, activate="held")
         await hub.until_state(update.id, State.STAGED)
         hub.kill_when("activated")
         await hub.desk.activate(update.id, actor="test")

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from otagate.model.lifecycle import Cause, State
-from tests.sessions.playbook import IMAGE, Playbook, activate, asked, downloads, offering, serve, told, transferring, unasked
-from tests.sessions.wire import ABORT, HOLD, INVALID_IMAGE, NEW, SUCCESS, ask, block, default, end, no_image, query, upgrade
+from tests.playbooks.test_restart import adopted
+from tests.sessions.playbook import (
+    IMAGE,
+    Playbook,
+    activate,
+    asked,
+    downloads,
+    offering,
+    pause,
+    release,
+    resume,
+    serve,
+    told,
+    transferring,
+    unasked,
+)
+from tests.sessions.wire import ABORT, HOLD, INVALID_IMAGE, NEW, SUCCESS, ask, block, default, end, no_image, offered, query, upgrade
 
 
 def staged() -> Playbook:
@@ -43,8 +58,30 @@ def test_a_held_image_that_the_device_boots_by_itself_is_read() -> None:
     staged().sends(query(NEW)).expects(told(Cause.REBOOTED)).commits().expects(asked(NEW), no_image()).stands(State.CONFIRMING)
 
 
-def test_a_device_that_holds_an_image_and_asks_for_more_gets_none() -> None:
-    staged().sends(query()).expects(asked(), no_image()).stands(State.STAGED)
+def test_a_device_that_restarts_with_a_held_image_and_asks_anew_is_offered_the_same_and_waits_again() -> None:
+    story = staged().sends(query()).expects(asked(), offered(len(IMAGE))).stands(State.STAGED)
+    story.sends(ask(0, 50)).expects(block(IMAGE[:50], 0)).sends(end()).expects(upgrade(HOLD)).stands(State.STAGED)
+
+
+def test_a_device_that_was_out_of_reach_is_given_the_word_in_the_answer_to_its_own_question() -> None:
+    story = staged().orders(release()).nothing().passes(3_600.0).nothing()
+    story.sends(end(tsn=9)).expects(told(Cause.ACTIVATED)).commits().expects(upgrade(0, tsn=9)).stands(State.ACTIVATING)
+
+
+def test_a_word_given_before_the_image_is_whole_is_the_answer_to_its_end() -> None:
+    story = downloads(transferring(serve(hold_activation=True))).orders(release()).nothing()
+    story.sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED)).commits().expects(upgrade(0)).stands(State.ACTIVATING)
+
+
+def test_a_word_that_was_given_waits_for_the_end_of_a_pause() -> None:
+    story = staged().orders(pause()).nothing().orders(release()).nothing()
+    story.sends(end()).expects(upgrade(HOLD)).orders(resume()).nothing()
+    story.sends(end()).expects(told(Cause.ACTIVATED)).commits().expects(upgrade(0)).stands(State.ACTIVATING)
+
+
+def test_a_word_that_was_given_before_a_restart_is_given_by_the_next_process() -> None:
+    story = adopted("staged", hold_activation=True, released=True).sends(end()).expects(told(Cause.ACTIVATED)).commits()
+    story.expects(upgrade(0)).stands(State.ACTIVATING)
 
 
 def test_a_device_that_lost_part_of_the_staged_image_may_fetch_it_again() -> None:

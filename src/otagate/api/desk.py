@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from otagate.engine.foresight import ComponentPlan, DevicePlan, HubPlan
 from otagate.engine.patches import DevicePatch
 from otagate.engine.views import (
+    ActivationRequest,
+    ActivationResult,
     AuditEntry,
     AuditFilter,
     ChainView,
@@ -178,6 +180,9 @@ class Orders(Protocol):
 
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate."""
+
+    async def activate_all(self, request: ActivationRequest, *, actor: str) -> ActivationResult:
+        """Raises Refused where nothing holds an image back, StoreUnavailable."""
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate."""

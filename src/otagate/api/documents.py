@@ -165,12 +165,38 @@ class Update(Document):
     override: tuple[Guard, ...]
     because: str | None
     hold_activation: bool
+    activate: Literal["now", "window", "held"] | datetime = Field(description="when the device uses the image that was brought to it")
+    released_by: str | None = Field(description="who gave the word to use an image that was held back")
     job: str | None
     step: int
     steps: int
     rollout: str | None
     wave: int | None = Field(description="the number of its wave there, from 1")
     foreign: bool = Field(description="another program began it; it is watched, and cannot be cancelled here")
+
+
+class Activation(Document):
+    """What the word to use an image came to: the device is told now, or `waiting` (for `reason`, where there is a word for that) when it can be."""
+
+    update: str
+    device: str
+    outcome: Literal["activating", "waiting"]
+    reason: str | None
+    sentence: str
+
+
+class ActivationRefusal(Document):
+    """An update that the word was not for, and why."""
+
+    update: str
+    problem: Problem
+
+
+class Activations(Document):
+    """What the word came to for every update that it was for."""
+
+    items: tuple[Activation, ...]
+    refused: tuple[ActivationRefusal, ...]
 
 
 class Refusal(Document):

@@ -13,6 +13,7 @@ from otagate.model import releases as offered
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
+from otagate.policy.activation import wish_of
 from otagate.ports import RadioBackup
 from otagate.sources.effects import Left
 from otagate.sources.records import Record
@@ -136,12 +137,25 @@ def update_document(view: views.UpdateView) -> documents.Update:
         override=update.override,
         because=update.because,
         hold_activation=update.hold_activation,
+        activate=wish_of(update),
+        released_by=update.released_by,
         job=update.job,
         step=update.step,
         steps=update.steps,
         rollout=update.rollout,
         wave=None if update.rollout is None else update.wave + 1,
         foreign=update.foreign,
+    )
+
+
+def activations_document(result: views.ActivationResult) -> documents.Activations:
+    """The document of what the word to use images came to."""
+    return documents.Activations(
+        items=tuple(
+            documents.Activation(update=each.update, device=each.device, outcome=each.outcome, reason=each.reason, sentence=each.sentence)
+            for each in result.given
+        ),
+        refused=tuple(documents.ActivationRefusal(update=update, problem=problem_of(error)) for update, error in result.refused),
     )
 
 

@@ -11,11 +11,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from otagate.api import paging
 from otagate.config.kinds import Span
 from otagate.engine.patches import DevicePatch, PolicyPatch
-from otagate.engine.views import OrderRequest, UpdateStatus
+from otagate.engine.views import ActivationRequest, OrderRequest, UpdateStatus
 from otagate.model.devices import Channel, Mode, Protocol
 from otagate.model.facts import Subject
-from otagate.model.ids import ComponentId, DeviceId, Sha256
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import RolloutId
 from otagate.model.verdicts import Guard
 from otagate.model.versions import MAX_FILE_VERSION, parse_version
 from otagate.sources.records import RecordQuery
@@ -71,6 +72,10 @@ Version = FileVersion | HexVersion | DottedVersion
 
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc3339)]
 """A time as RFC 3339 writes it."""
+
+
+Activate = Literal["now", "window", "held"] | Moment
+"""When a device uses the image that was brought to it."""
 
 
 class Query(BaseModel):
@@ -216,8 +221,10 @@ class RefreshBody(Body):
 class OrderBody(Body):
     """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
 
-    `override` overrules guards one by one, and needs `because`; `force` overrules them all. `hold_activation` brings the image to the device and
-    leaves it there unused until the update is activated. `rollback` goes back to the last good image before the one that runs.
+    `override` overrules guards one by one, and needs `because`; `force` overrules them all. `activate` says when the device uses the image
+    that was brought to it: `now`; `held`, when the update is activated; `window`, in the device's window, whenever it was brought; or at a time. A
+    device that cannot wait with an image is refused `held`, and for the others brought it only then. `hold_activation` is the same as `held`.
+    `rollback` goes back to the last good image before the one that runs.
     """
 
     model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
@@ -231,12 +238,15 @@ class OrderBody(Body):
     force: bool = False
     override: Annotated[tuple[Guard, ...], Field(max_length=len(get_args(Guard)), strict=False)] = ()
     because: Sentence | None = None
+    activate: Activate = "now"
     hold_activation: bool = False
     rollback: bool = False
     dry_run: bool = False
 
     @model_validator(mode="after")
     def _says_why(self) -> OrderBody:
+        if self.hold_activation and self.activate not in ("now", "held"):
+            raise ValueError("`hold_activation` is the same as `activate: held`: give one of them")
         if self.override and self.because is None:
             raise ValueError("an override needs a reason: say it in `because`")
         return self
@@ -258,9 +268,35 @@ class OrderBody(Body):
             force=self.force,
             override=tuple(dict.fromkeys(self.override)),
             because=self.because,
-            hold_activation=self.hold_activation,
+            activate="held" if self.hold_activation else self.activate,
             rollback=self.rollback,
             dry_run=self.dry_run,
+        )
+
+
+class ActivationBody(Body):
+    """Whom the word to use an image is for: some updates, or everything of a job, a rollout or a group of devices that holds one back."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    updates: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)] | None = None
+    job: Name | None = None
+    rollout: Name | None = None
+    group: Label | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> ActivationBody:
+        if sum(each is not None for each in (self.updates, self.job, self.rollout, self.group)) != 1:
+            raise ValueError("give one of updates, job, rollout and group")
+        return self
+
+    def request(self) -> ActivationRequest:
+        """The same in the hub's words."""
+        return ActivationRequest(
+            updates=tuple(UpdateId(each) for each in self.updates or ()),
+            job=self.job,
+            rollout=None if self.rollout is None else RolloutId(self.rollout),
+            group=self.group,
         )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from otagate.api import paging
 from otagate.api.documents import Document, Refusal
 from otagate.api.problems import problem_of
-from otagate.api.requests import MAX_ORDER, MAX_PAGE, Body, FileVersion, Label, Limit, Moment, Name, Query
+from otagate.api.requests import MAX_ORDER, MAX_PAGE, Activate, Body, FileVersion, Label, Limit, Moment, Name, Query
 from otagate.config.kinds import format_duration, parse_duration
 from otagate.engine.views import RolloutRequest, RolloutResult, RolloutView, WaveView
 from otagate.model import rollouts
@@ -58,13 +58,17 @@ class WaveBody(Body):
 
 
 class RolloutBody(Body):
-    """A rollout. What the shares of its waves leave over is a last wave; without waves it is one device, 5 %, 25 %, the rest."""
+    """A rollout. What the shares of its waves leave over is a last wave; without waves it is one device, 5 %, 25 %, the rest.
+
+    `activate` is as in an order of updates: a wave whose devices hold the image has shown nothing until they use it.
+    """
 
     name: RolloutName
     select: SelectBody
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | FileVersion | None = None
     waves: Annotated[tuple[WaveBody, ...], Field(min_length=1, max_length=MOST_WAVES - 1, strict=False)] | None = None
     when: Literal["now", "window"] | Moment = "now"
+    activate: Activate = "now"
     dry_run: bool = False
 
     def request(self) -> RolloutRequest:
@@ -77,6 +81,7 @@ class RolloutBody(Body):
             version=self.version,
             waves=DEFAULT_WAVES if self.waves is None else tuple(each.plan() for each in self.waves),
             when=self.when,
+            activate=self.activate,
             dry_run=self.dry_run,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from otagate.api import documents, paging, plan_documents, rendering
 from otagate.api.auth import Scope
-from otagate.api.requests import LogFilters, OrderBody, UpdateFilters
+from otagate.api.requests import ActivationBody, LogFilters, OrderBody, UpdateFilters
 from otagate.api.router import Call, Header, Reply, Route
 from otagate.engine.views import OrderKey
 from otagate.model.ids import DeviceId, UpdateId
@@ -109,6 +109,14 @@ async def activate_update(call: Call, update_id: str) -> documents.Update:
     return rendering.update_document(await call.desk.activate(UpdateId(update_id), actor=call.actor))
 
 
+async def activate_updates(call: Call, body: ActivationBody) -> documents.Activations:
+    """Tell many devices to use the images that they hold, all within seconds.
+
+    Whoever is not there yet, does not answer or sleeps is told so here, and is told to use the image when it can be; sent again, nothing changes.
+    """
+    return rendering.activations_document(await call.desk.activate_all(body.request(), actor=call.actor))
+
+
 def _act(
     verb: str, run: Callable[..., Awaitable[documents.Update | Reply]], *, status: int = 200, scope: Scope = "operate", problems: tuple[str, ...] = ()
 ) -> Route:
@@ -141,4 +149,12 @@ ROUTES = (
     _act("retry", retry_update, status=202, problems=("already-updating",)),
     _act("approve", approve_update, scope="approve"),
     _act("activate", activate_update),
+    Route(
+        method="POST",
+        path="/api/v1/activations",
+        run=activate_updates,
+        answers={200: documents.Activations},
+        scope="operate",
+        problems=("nothing-to-do", "policy-refused", "store-unavailable"),
+    ),
 )

@@ -9,7 +9,7 @@ import typer
 
 from otagate.cli import tables
 from otagate.cli.session import Session, command, refusals
-from otagate.cli.stops import Exit, exit_of, worst
+from otagate.cli.stops import Exit, Stop, exit_of, worst
 
 ORDER_LIMIT = 500
 
@@ -21,6 +21,10 @@ Version = Annotated[str | None, typer.Option(help="The version to bring: an inte
 Component = Annotated[str | None, typer.Option(help="Only this component, such as 0x1409.")]
 ImageOption = Annotated[str | None, typer.Option(metavar="SHA256", help="Send exactly this stored image.")]
 When = Annotated[str, typer.Option(help="now, window, or a time such as 2026-05-01T03:00:00+02:00.")]
+ActivateOption = Annotated[
+    str,
+    typer.Option("--activate", help="When the device uses the image: now, window (brought at any time), held (until `otagate activate`), or a time."),
+]
 Downgrade = Annotated[bool, typer.Option("--allow-downgrade", help="Take an older version too.")]
 Force = Annotated[bool, typer.Option("--force", help="Overrule window, battery, link, pin, skip, cooldown and approval; never compatibility.")]
 Override = Annotated[
@@ -63,14 +67,15 @@ async def update(
     force: Force = False,
     override: Override = None,
     because: Because = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Bring the image to the device and wait for `otagate activate` to use it.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="The same as --activate held.")] = False,
+    activate: ActivateOption = "now",
     key: Annotated[str | None, typer.Option(help="Sent again under the same key within a day, the order is not made again.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
 ) -> Exit:
     """Update devices."""
     wishes = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
-    body = _body(**wishes, override=override, because=because, when=when, hold_activation=hold, dry_run=dry_run)
+    body = _body(**wishes, override=override, because=because, when=when, activate="held" if hold else activate, dry_run=dry_run)
     answer = await _order(session, ids, body, key=key)
     if dry_run or not wait:
         return worst(_told(session, answer))
@@ -180,6 +185,23 @@ async def approve(session: Session, update_id: UpdateIdArgument) -> Exit:
 
 
 @command(app)
-async def activate(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Tell the device to use the image that it holds."""
-    return await _act(session, update_id, "activate")
+async def activate(
+    session: Session,
+    update_ids: Annotated[list[str] | None, typer.Argument(metavar="[UPDATE]...", help="The updates' ids.", show_default=False)] = None,
+    job: Annotated[str | None, typer.Option(help="Everything of this job.")] = None,
+    rollout: Annotated[str | None, typer.Option(help="Everything of this rollout.")] = None,
+    group: Annotated[str | None, typer.Option(help="Everything of the devices of this group.")] = None,
+) -> Exit:
+    """Tell devices to use the images that they hold, all at once."""
+    chosen = {name: value for name, value in {"updates": update_ids, "job": job, "rollout": rollout, "group": group}.items() if value}
+    if len(chosen) != 1:
+        raise Stop("give ids of updates, or one of --job, --rollout and --group", Exit.USAGE)
+    if update_ids and len(update_ids) == 1:
+        return await _act(session, update_ids[0], "activate")
+    answer = await session.client.post("activations", body=chosen)
+    session.tell(answer)
+    for each in answer["items"]:
+        session.say(f"{each['update']} {each['device']}: {each['sentence']}")
+    for each in answer["refused"]:
+        session.say(f"{each['update']}: {each['problem']['detail']}")
+    return worst([exit_of(each["problem"]) for each in answer["refused"]])

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from otagate.engine.activations import Activations
 from otagate.engine.closing import heed_windows
 from otagate.engine.course import Course
 from otagate.engine.drafts import foreign_draft
@@ -26,7 +27,7 @@ from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
-from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit
+from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, with_asked
 from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
@@ -51,6 +52,7 @@ class Conductor:
         self._pinned: set[UpdateId] = set()
         self._waiting = WaitingList(pace=tools.waits.pace)
         self._jobs = Jobs(store=tools.store, ledger=tools.ledger)
+        self.activations = Activations(tools=tools, courses=self._courses)
         self._wake = asyncio.Event()
         self._stopping = False
         self._asking: asyncio.Task[None] | None = None
@@ -71,7 +73,7 @@ class Conductor:
 
     def waits_for(self, update: UpdateId) -> Verdict | None:
         """For what an update waited at the last look, as a `hold` with its sentence."""
-        return self._waiting.verdicts.get(update) or self._tools.curfew.verdicts.get(update)
+        return self._waiting.verdicts.get(update) or self._tools.curfew.verdicts.get(update) or self.activations.verdicts.get(update)
 
     def foretell(self, draft: Update) -> Verdict | None:
         """For what an update would wait if it were ordered now; None where it would begin."""
@@ -256,11 +258,12 @@ class Conductor:
             return
         await self._jobs.settle(list(self._rows.values()))
         await heed_windows(self._courses, self._tools)
+        asked = await self.activations.look()
         await self._give_up_unapproved()
         scene = self.scene()
         admission = admit(scene.queue, scene.running, air=scene.air, now=scene.now)
         self._waiting.verdicts = admission.waiting
-        self._ask_around(admission)
+        self._ask_around(with_asked(admission, asked))
         for update_id in admission.admitted:
             await self._start(self._rows.get(update_id))
         await self._tell_waits()
@@ -439,7 +442,8 @@ class Conductor:
     def _bring(self, device: DeviceId, letter: Letter) -> None:
         for course in self._courses_of(device):
             course.mailbox.put(letter)
-        if any(self._rows[each].device == device for each in self._waiting.verdicts if each in self._rows):
+        waiting = (*self._waiting.verdicts, *self.activations.verdicts)
+        if any(self._rows[each].device == device for each in waiting if each in self._rows):
             self.wake()
 
     def told(self, device: DeviceId, component: Component) -> None:

@@ -22,7 +22,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import IllegalTransition, NoRelease, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, target_of
 from otagate.model.lifecycle import Cause, State
-from otagate.model.quirks import QuirkOf
+from otagate.model.quirks import Quirk, QuirkOf
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
@@ -116,7 +116,7 @@ class Consultant:
     def _terms(self, device: Device, component: Component) -> Terms:
         return {
             "settings": self._policy_of(device),
-            "quirk": self._quirk_of(_maker(device, component), device.model).of_type(component.image_type),
+            "quirk": self.quirk(device, component),
             "casebook": self._cases.book,
             "now": self._clock.now(),
         }
@@ -138,6 +138,10 @@ class Consultant:
     def refused(self, past: Past, component: ComponentId, release: Release) -> bool:
         """Whether policy alone leaves a release because of what became of it on this device before."""
         return self._refused(past, component, release)
+
+    def quirk(self, device: Device, component: Component) -> Quirk:
+        """How this kind of component differs from the specification."""
+        return self._quirk_of(_maker(device, component), device.model).of_type(component.image_type)
 
     def settings(self, device: Device) -> PolicySettings:
         """What the operator wants in general for a device."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from otagate.engine.activations import require_held_back
 from otagate.engine.conductor import Conductor
 from otagate.engine.tools import Tools
-from otagate.model.errors import CannotPause, IllegalTransition, NotCancellable, NotInState, Refused
+from otagate.engine.views import ActivationRequest, ActivationResult
+from otagate.model.errors import CannotPause, IllegalTransition, NotCancellable, NotInState, OtagateError, Refused, UnknownUpdate
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import PAUSABLE, Cause, State
 from otagate.model.orders import Pause, Resume, Withdraw
@@ -23,6 +25,7 @@ class Controls:
         self._ledger = tools.ledger
         self._updates = tools.store.updates
         self._halt = tools.halt
+        self._registry = tools.registry
         self._conductor = conductor
 
     async def cancel(self, update_id: UpdateId, actor: str, *, detail: str = "an operator cancelled it") -> Update:
@@ -45,12 +48,56 @@ class Controls:
         return update
 
     async def activate(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a staged image be used. Raises NotInState, Refused while everything is halted, UnknownUpdate, StoreUnavailable."""
-        if self._halt.on:
-            raise Refused("Everything is halted: lift that first.", code="policy-refused", reason="halted")
+        """Let a staged image be used, now or as soon as its device is heard.
+
+        Raises NotInState, Refused while everything is halted, UnknownUpdate, StoreUnavailable.
+        """
+        self._require_not_halted()
         if self._conductor.waits(update_id):
             raise NotInState(f"update {update_id} does not run yet; only a staged one can be activated")
+        row = await self._updates.get(update_id)
+        if row.state is State.STAGED and row.hold_activation:
+            await self._conductor.activations.give([row], actor=actor)
+            self._conductor.wake()
+            return await self._updates.get(update_id)
         return await self._move(update_id, Cause.ACTIVATED, actor, "an operator gave the word", "only a staged one can be activated")
+
+    async def activate_all(self, request: ActivationRequest, actor: str) -> ActivationResult:
+        """Let many images be used at once: those of these updates, or of a job, a rollout or a group of devices, whatever is held back there.
+
+        Raises Refused while everything is halted or where nothing is held back, StoreUnavailable.
+        """
+        self._require_not_halted()
+        rows: list[Update] = []
+        refused: list[tuple[UpdateId, OtagateError]] = []
+        for update_id in dict.fromkeys(request.updates):
+            try:
+                row = await self._updates.get(update_id)
+                require_held_back(row)
+            except (NotInState, UnknownUpdate) as error:
+                refused.append((update_id, error))
+            else:
+                rows.append(row)
+        if not request.updates:
+            rows = [each for each in await self._updates.unfinished() if each.hold_activation and self._is_meant(each, request)]
+        if not rows and not refused:
+            raise Refused("Nothing there holds an image back.", code="nothing-to-do", reason=None)
+        given = await self._conductor.activations.give(rows, actor=actor)
+        self._conductor.wake()
+        return ActivationResult(given=tuple(given), refused=tuple(refused))
+
+    def _is_meant(self, update: Update, request: ActivationRequest) -> bool:
+        device = self._registry.known(update.device)
+        groups = () if device is None else device.groups
+        return (
+            (request.job is None or update.job == request.job)
+            and (request.rollout is None or update.rollout == request.rollout)
+            and (request.group is None or request.group in groups)
+        )
+
+    def _require_not_halted(self) -> None:
+        if self._halt.on:
+            raise Refused("Everything is halted: lift that first.", code="policy-refused", reason="halted")
 
     async def approve(self, update_id: UpdateId, actor: str) -> Update:
         """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""

@@ -37,6 +37,9 @@ from otagate.ports import Radio, TransferAdvanced
 _CLOUD_AWAY = frozenset({"source-unreachable", "source-misconfigured", "quota"})
 """Why a cloud could not be told, for reasons that are nobody's attempt."""
 
+_WAITED = 600.0
+"""Seconds after which a device that holds an image has shown that it waits for the word."""
+
 LOG = structlog.get_logger("otagate.conductor")
 
 
@@ -57,6 +60,7 @@ class Course:
     _came_back: bool = False
     _rate: float | None = None
     sentence: str | None = None
+    _staged_at: float | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
@@ -204,10 +208,8 @@ class Course:
     async def _hold(self) -> None:
         """The image is on the device; wait for the word to use it, or for the device to use it by itself."""
         await self._serve_once()
-        while self._stands(State.STAGED):
-            if self.update.activation_owed and not self._held:
-                await self._advance(Cause.ACTIVATED, detail="what held it back has ended")
-                return
+        self._staged_at = float("-inf") if self.adopted else self.tools.clock.monotonic()
+        while self._stands(State.STAGED):  # the conductor's look, or an operator, moves it on
             letter = await self.mailbox.get(None)
             await self._take(letter)
             if self._stands(State.STAGED):
@@ -221,6 +223,10 @@ class Course:
             told = await self.read_version()
         if self.update.is_done_by(told) and self._stands(state):
             await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
+
+    def _held_long(self) -> bool:
+        """Whether the device waited with the image: one that used it hours later was switched off and on, which says nothing about it."""
+        return self._staged_at is not None and self.tools.clock.monotonic() - self._staged_at >= _WAITED / self.tools.waits.pace
 
     def _all_handed_out(self) -> bool:
         """Whether the device may hold the whole image; what it got in an earlier life of the hub is not known."""
@@ -454,6 +460,8 @@ class Course:
 
     async def _advance(self, *causes: Cause, detail: str, code: str | None = None, **changes: Any) -> None:
         """Commit, however long the store refuses: what the device did is true, and it is told nothing before it is written."""
+        if Cause.REBOOTED in causes and self.update.hold_activation and self.update.released_by is None and not self._held_long():
+            await self.tools.registry.showed(self.update.device, self.update.component, holds=False)
         while True:
             try:
                 update = await self.tools.ledger.advance(self.update.id, causes, detail=detail, code=code, **changes)

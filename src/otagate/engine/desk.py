@@ -28,6 +28,8 @@ from otagate.engine.registry import Registry
 from otagate.engine.reporter import Reporter
 from otagate.engine.rollouts import Rollouts
 from otagate.engine.views import (
+    ActivationRequest,
+    ActivationResult,
     AuditEntry,
     AuditFilter,
     ChainView,
@@ -56,6 +58,7 @@ from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
+from otagate.policy.activation import wish_of
 from otagate.ports import Clock, Radio, RadioBackup, Store
 from otagate.reports.forms import Form
 from otagate.reports.report import Month
@@ -258,6 +261,10 @@ class Desk:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
         return await self._do(self._controls.activate(update_id, actor), "activate")
 
+    async def activate_all(self, request: ActivationRequest, *, actor: str) -> ActivationResult:
+        """Raises Refused where nothing holds an image back, StoreUnavailable."""
+        return await self._errands.do(self._controls.activate_all(request, actor), what="activate all")
+
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """A new update like one that ended without success. Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses."""
         update = await self._store.updates.get(update_id)
@@ -275,7 +282,7 @@ class Desk:
             force=update.force,
             override=update.override,
             because=update.because,
-            hold_activation=update.hold_activation,
+            activate=wish_of(update),
             rollout=self._rollouts.going(update),
             wave=update.wave,
         )

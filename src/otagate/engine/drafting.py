@@ -19,6 +19,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, display_version, parse_dotted_version, parse_file_version
+from otagate.policy.activation import stage
 from otagate.policy.retry import judge_loop
 from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio
@@ -58,7 +59,7 @@ class Drafting:
         components = [each for each in device.components if request.component in (None, each.id)]
         if not components:
             raise NoRelease(f"{device_id} has told of no component {request.component or 'that can be updated'} yet; check it first")
-        if request.when == "window" and not (self._windows or self._consultant.settings(device).windows):
+        if "window" in (request.when, request.activate) and not (self._windows or self._consultant.settings(device).windows):
             raise PolicyRefused("There is no window to wait for: none is configured. Order it for now, or for a time.")
         not_before = _not_before(request)
         past = await self._consultant.past(device_id)
@@ -98,6 +99,9 @@ class Drafting:
             raise refusal(choice.verdict)
 
         def drafted(one: Component, release: Release) -> Update:
+            staging = stage(request.activate, device, one, self._consultant.quirk(device, one), force=request.force)
+            if isinstance(staging, Verdict):
+                raise refusal(staging)
             made = draft(
                 device,
                 one,
@@ -110,7 +114,7 @@ class Drafting:
                 override=request.override,
                 because=request.because,
                 not_before=not_before,
-                hold_activation=request.hold_activation,
+                staging=staging,
                 in_window=request.when == "window",
             )
             loop = judge_loop(made.completed_transfers)

@@ -13,6 +13,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version, version_key
+from otagate.policy.activation import Staging
 
 POLICY = "policy"
 """The actor of updates that nobody ordered."""
@@ -92,7 +93,7 @@ def draft(
     override: Sequence[Guard] = (),
     because: str | None = None,
     not_before: datetime | None = None,
-    hold_activation: bool = False,
+    staging: Staging | None = None,
     in_window: bool = False,
     asks_for: timedelta | None = None,
 ) -> Update:
@@ -100,6 +101,8 @@ def draft(
 
     `asks_for`: it is only planned, and waits so long to be approved.
     """
+    staging = staging or Staging()
+    not_before = max((each for each in (not_before, staging.not_before) if each is not None), default=None)
     return Update(
         id=UpdateId(""),
         device=device.id,
@@ -122,8 +125,10 @@ def draft(
         override=tuple(override),
         because=because,
         not_before=not_before,
-        hold_activation=hold_activation,
-        in_window=in_window,
+        hold_activation=staging.hold_activation,
+        activate_in_window=staging.activate_in_window,
+        activate_from=staging.activate_from,
+        in_window=in_window or staging.in_window,
         expires=None if asks_for is None else now + asks_for,
         actor=actor,
     )

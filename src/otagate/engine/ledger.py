@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -131,6 +131,37 @@ class Ledger:
         self._changed(update)
         return update
 
+    async def activate(self, updates: Iterable[UpdateId], *, detail: str, actor: str = "otagate") -> list[Update]:
+        """Let staged images be used, all in one transaction; what is staged no longer is left alone. Returns what moved; raises StoreUnavailable."""
+        return await self._in_one(updates, lambda row: row.state is State.STAGED, Cause.ACTIVATED, detail=detail, actor=actor)
+
+    async def release(self, updates: Iterable[UpdateId], *, actor: str) -> list[Update]:
+        """Note that images may be used as soon as their devices can, all in one transaction; what has the word already keeps whose that was.
+
+        Returns the rows that are to hold their image, as they are now; raises StoreUnavailable.
+        """
+        detail = "the device may use the image as soon as it can"
+        return await self._in_one(updates, _is_held_back, None, detail=detail, actor=actor, released_by=actor)
+
+    async def _in_one(
+        self, updates: Iterable[UpdateId], fits: Callable[[Update], bool], cause: Cause | None, *, detail: str, actor: str, **changes: Any
+    ) -> list[Update]:
+        changed: list[Update] = []
+        async with self._journal.commit() as entry:
+            for update_id in updates:
+                row = await self._store.updates.get(update_id)
+                if not fits(row):
+                    continue
+                if cause is not None:
+                    changed.append(await self._advance_one(entry, update_id, [cause], detail, actor=actor))
+                    continue
+                row = replace(row, **changes)
+                await self._store.updates.put(row)
+                self._tell(entry, row, "released", actor=actor, detail=detail)
+                changed.append(row)
+        self._changed(*changed)
+        return changed
+
     async def _advance_one(
         self,
         entry: Entry,
@@ -254,6 +285,11 @@ class Ledger:
         if kind == "created" and (update.force or update.override):
             data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
+
+
+def _is_held_back(row: Update) -> bool:
+    early = row.state in PAUSABLE or row.state is State.STAGED
+    return early and row.hold_activation
 
 
 def _rivals(draft: Update, other: Update) -> bool:

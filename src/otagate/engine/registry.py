@@ -185,6 +185,14 @@ class Registry:
             components = tuple(after if each.id == component_id else each for each in known.components)
             await self._take(replace(known, components=components), "proved" if floor != before.floor else None)
 
+    async def showed(self, device_id: DeviceId, component_id: ComponentId, *, holds: bool) -> None:
+        """A component waited with an image until it was told to use it, or did not."""
+        known = self._devices.get(device_id)
+        before = None if known is None else known.component(component_id)
+        if known is not None and before is not None and before.holds is not holds:
+            components = tuple(replace(each, holds=holds) if each.id == component_id else each for each in known.components)
+            await self._take(replace(known, components=components), "proved" if holds else "uses_at_once")
+
     async def seen(self, device_id: DeviceId) -> None:
         """A device was heard."""
         self.asleep.discard(device_id)
@@ -368,6 +376,7 @@ def _component_better(told: Component, before: Component) -> Component:
         floor=before.floor,
         rate=before.rate,
         inner_format=before.inner_format,
+        holds=told.holds if told.holds is not None else before.holds,
     )
 
 

@@ -105,7 +105,7 @@ class Rollouts:
                 reason=None,
             )
         devices, refused = self._select(request.select)
-        order = OrderRequest(devices=tuple(devices), version=request.version, when=request.when)
+        order = OrderRequest(devices=tuple(devices), version=request.version, when=request.when, activate=request.activate)
         drafts, more = await self._ordering.draft(order, actor)
         refused += more
         if not drafts:

@@ -34,7 +34,7 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
             image=image,
             from_version=update.from_version,
             to_version=update.to_version,
-            hold_activation=update.hold_activation,
+            hold_activation=update.hold_activation and update.released_by is None,
             adopted=adopted,
         )
     if update.manufacturer_code is None or update.image_type is None or not isinstance(update.to_version, int):
@@ -52,6 +52,7 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         hardware_max=facts.hardware_max,
         allow_downgrade=update.allow_downgrade,
         hold_activation=update.holds,
+        released=update.released_by is not None,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )
 

@@ -15,6 +15,7 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
+from otagate.policy.activation import Wish
 from otagate.policy.window import Opening
 from otagate.ports import RadioState
 from otagate.sources.effects import Left
@@ -141,8 +142,8 @@ class UpdateView:
 class OrderRequest:
     """What an operator asks for. `version` as text or integer (see `parse_version`); `image` is the sha256 of one stored image.
 
-    `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `hold_activation`: bring the
-    image to the device and wait for the word to use it.
+    `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `activate`: when the
+    image is used that was brought to the device, see `policy.activation`.
 
     `release` is what an update was made for that is tried again, `rollout` and `wave` where it belongs.
     """
@@ -159,9 +160,38 @@ class OrderRequest:
     force: bool = False
     override: tuple[Guard, ...] = ()
     because: str | None = None
-    hold_activation: bool = False
+    activate: Wish = "now"
     rollback: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationView:
+    """What the word to use an image came to: the device is told now, or (`waiting`, with the reason where there is one) when it can be."""
+
+    update: UpdateId
+    device: DeviceId
+    outcome: Literal["activating", "waiting"]
+    sentence: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationRequest:
+    """Whom the word is for: these updates, or everything of a job, a rollout or a group of devices that holds an image back."""
+
+    updates: tuple[UpdateId, ...] = ()
+    job: str | None = None
+    rollout: RolloutId | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationResult:
+    """What the word came to, and for which updates it was refused and why."""
+
+    given: tuple[ActivationView, ...]
+    refused: tuple[tuple[UpdateId, OtagateError], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +229,7 @@ class RolloutRequest:
     version: str | int | None = None
     waves: tuple[WavePlan, ...] = DEFAULT_WAVES
     when: Literal["now", "window"] | datetime = "now"
+    activate: Wish = "now"
     dry_run: bool = False
 
 

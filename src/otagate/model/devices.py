@@ -28,7 +28,8 @@ class Component:
     `updatable`: what the device itself says of that, None where it did not say.
 
     `floor` is the highest version that an update of ours brought here and the device then told; `rate` is what its transfers reached, in bytes a
-    second, as learned here; `inner_format` is what was inside of that image.
+    second, as learned here; `inner_format` is what was inside of that image. `holds`: whether it waits with a new image until it is told to use it,
+    as it told or showed; None where nobody knows.
     """
 
     id: ComponentId
@@ -42,6 +43,7 @@ class Component:
     floor: Version | None = None
     rate: float | None = None
     inner_format: str | None = None
+    holds: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

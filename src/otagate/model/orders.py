@@ -17,6 +17,7 @@ class Serve:
     """Serve this image to this Zigbee device. `adopted`: it was already being served when the process died, so nothing is announced.
 
     `image` is the whole file as sent, readable by slices without copying. `from_version` is what the device ran when the update was made.
+    `hold_activation`: it waits with the whole image until it is told to use it; `released`: that was said already, so it is told when it asks.
     """
 
     update: UpdateId
@@ -31,6 +32,7 @@ class Serve:
     hardware_max: int | None = None
     allow_downgrade: bool = False
     hold_activation: bool = False
+    released: bool = False
     adopted: Adopted | None = None
 
 
@@ -111,4 +113,11 @@ class Activate:
     update: UpdateId
 
 
-Order = Serve | Send | Delegate | Watch | Park | Withdraw | Pause | Resume | Activate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Hold the image back no longer: the device is told to use it when it asks, which may be hours from now, or never."""
+
+    update: UpdateId
+
+
+Order = Serve | Send | Delegate | Watch | Park | Withdraw | Pause | Resume | Activate | Release

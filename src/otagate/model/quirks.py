@@ -17,6 +17,7 @@ class Quirk:
     (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
     between blocks. `end_patience`: how long after the last block the end may take. `stray_end_status`: the status of the Default Response to an
     Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs.
+    `holds`: whether it waits with a new image until it is told to use it.
     `by_type`: the quirk of single image types, which then holds in place of this one.
     """
 
@@ -33,6 +34,7 @@ class Quirk:
     end_patience: float | None = None
     stray_end_status: int = 0x95
     tells_version: bool = True
+    holds: bool = True
     by_type: tuple[tuple[int, Quirk], ...] = ()
 
     def of_type(self, image_type: int | None) -> Quirk:

@@ -28,7 +28,9 @@ class Update:
     `bytes_sent` is the high-water mark of the device's file offset (a durable sample: the live figure is the session's). `attempts` counts
     attempts without progress; `completed_transfers` counts whole transfers after which the version was unchanged. `not_before` holds a queued
     update back (backoff or a scheduled time). `activation_owed`: the device finished in a pause or a halt, was told to wait with the image, and
-    gets the word to use it when that ends. `to_version` is None where nobody could say which version the file holds: any other than
+    gets the word to use it when that ends. `hold_activation`: it is brought to the device at any time and waits there for the word: an operator's, or
+    (`activate_in_window`) the opening of its window, or the time `activate_from`. `released_by` is who gave that word.
+    `to_version` is None where nobody could say which version the file holds: any other than
     `from_version` is then the right one. `foreign`: another program began it through the same controller; it is watched, and neither stopped nor
     begun again by us.
     `release` is the offer that is to be fetched, as it was when the update was made; None for an image that was stored then. `override` are the
@@ -64,6 +66,9 @@ class Update:
     because: str | None = None
     not_before: datetime | None = None
     hold_activation: bool = False
+    activate_in_window: bool = False
+    activate_from: datetime | None = None
+    released_by: str | None = None
     activation_owed: bool = False
     paused: bool = False
     actor: str = "policy"
@@ -95,6 +100,11 @@ class Update:
     def holds(self) -> bool:
         """Whether the device waits with a whole image for the word to use it."""
         return self.hold_activation or self.activation_owed
+
+    @property
+    def moved_to_window(self) -> bool:
+        """Whether it was to be used in a window by a device that uses an image as soon as it has it, so that all of it waits for the window."""
+        return self.activate_in_window and not self.hold_activation
 
     @property
     def delegated(self) -> bool:

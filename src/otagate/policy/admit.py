@@ -8,7 +8,7 @@ not hold up who can.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from otagate.model.devices import Device
@@ -141,6 +141,12 @@ def admit(queue: Sequence[Update], running: Sequence[Update], *, air: Air, now: 
     )
 
 
+def with_asked(admission: Admission, watch: Watch) -> Admission:
+    """The same with those whose answer somebody else misses."""
+    interlocks, devices = admission.asks_interlocks | watch.asks_interlocks, admission.asks_devices | watch.asks_devices
+    return replace(admission, asks_interlocks=interlocks, asks_devices=devices)
+
+
 def in_order(queue: Iterable[Update]) -> list[Update]:
     """A queue in the order in which it is asked who may start."""
     return sorted(queue, key=lambda each: (each.created, each.id))
@@ -166,6 +172,29 @@ def _lines(update: Update, slots: _Slots) -> tuple[Line, ...]:
             line = Line(rule=line.rule, outcome="pass", sentence=ASKED_LATER)
         lines.append(line)
     return tuple(lines)
+
+
+def unreachable(update: Update, air: Air, now: datetime) -> Verdict | None:
+    """Hold it (`offline`, `in_use`, `asleep`) where nothing reaches its device now: the radio is not up, the device is away, or sleeps."""
+    return _radio_away(update, air) or _device_away(update, air, now)
+
+
+def _radio_away(update: Update, air: Air) -> Verdict | None:
+    radio = air.radios.get(update.radio)
+    if radio is None:
+        return _hold("offline", f"There is no radio {update.radio!r}.")
+    return None if radio.up else _hold(radio.reason, radio.sentence)
+
+
+def _device_away(update: Update, air: Air, now: datetime) -> Verdict | None:
+    device = air.devices.get(update.device)
+    if device is None:
+        return _hold("offline", "The device is not known to any radio now.")
+    if not device.online:
+        return _hold("offline", "The device does not answer.")
+    if device.sleepy and (device.id in air.asleep or device.last_seen is None or now - device.last_seen > AWAKE_FOR):
+        return _hold("asleep", "The device sleeps; the update starts when it wakes.")
+    return None
 
 
 # --- rules, the first that speaks decides -------------------------------------------------------------------------------------------------
@@ -225,21 +254,11 @@ def _predecessor(update: Update, slots: _Slots) -> Verdict | None:
 
 
 def _radio(update: Update, slots: _Slots) -> Verdict | None:
-    radio = slots.air.radios.get(update.radio)
-    if radio is None:
-        return _hold("offline", f"There is no radio {update.radio!r}.")
-    return None if radio.up else _hold(radio.reason, radio.sentence)
+    return _radio_away(update, slots.air)
 
 
 def _device(update: Update, slots: _Slots) -> Verdict | None:
-    device = slots.air.devices.get(update.device)
-    if device is None:
-        return _hold("offline", "The device is not known to any radio now.")
-    if not device.online:
-        return _hold("offline", "The device does not answer.")
-    if device.sleepy and (device.id in slots.air.asleep or device.last_seen is None or slots.now - device.last_seen > AWAKE_FOR):
-        return _hold("asleep", "The device sleeps; the update starts when it wakes.")
-    return None
+    return _device_away(update, slots.air, slots.now)
 
 
 def _slot(update: Update, slots: _Slots) -> Verdict | None:

@@ -55,8 +55,8 @@ class Watch:
 
 
 def windows_of(update: Update, settings: PolicySettings, house: House) -> tuple[AnyWindow, ...] | None:
-    """The windows that bind an update; None where it may run at any time."""
-    if update.overrules("window_closed"):
+    """The windows that bind what an update sends; None where it may run at any time: what is only used in a window is brought at any time."""
+    if update.overrules("window_closed") or (update.activate_in_window and not update.in_window):
         return None
     return settings.windows or (house.windows if update.in_window else None)
 
@@ -66,12 +66,18 @@ def closed(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | 
     windows = windows_of(update, settings, watch.house)
     if windows is None:
         return None
+    moved = " (its device uses an image as soon as it has it, so all of it waits for that)" if update.moved_to_window else ""
+    return shut(windows, watch, f"No window is open for it{moved}")
+
+
+def shut(windows: tuple[AnyWindow, ...], watch: Watch, what: str) -> Verdict | None:
+    """Hold it (`window_closed`, `clock_unsynced`) where none of these is open; `what` begins the sentence that tells when the next one is."""
     if watch.house.clock is not None:
         return _hold("clock_unsynced", watch.house.clock)
     stand = watch.hours_of(windows)
     if stand.open is not None:
         return None
-    return _hold("window_closed", f"No window is open for it; {_opens(stand.next)}.", **_facts(stand.next))
+    return _hold("window_closed", f"{what}; {_opens(stand.next)}.", **_facts(stand.next))
 
 
 def too_late(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:

@@ -17,7 +17,7 @@ import structlog
 
 from otagate.model.errors import NotCancellable, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, UpdateId, node_id_of, target_of
-from otagate.model.orders import Activate, Order, Park, Pause, Resume, Send, Serve, Watch, Withdraw
+from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Send, Serve, Watch, Withdraw
 from otagate.ports import Clock, Emit, ForeignTransfer, Knocked, TransferAdvanced, TransferProgressed
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 from otagate.radios.zwave_nodes import Metadata
@@ -112,6 +112,8 @@ class Transfers:
                 session.pause()
             case Resume() if session is not None:
                 self._perform(order.update, session.resume(now))
+            case Release() if session is not None:
+                session.release()
             case Activate() if session is not None:
                 self._perform(order.update, session.activate(now))
             case Serve():

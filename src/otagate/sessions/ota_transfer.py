@@ -115,6 +115,7 @@ class Transfer:
     sent: int = 0
     parked_at: float | None = None
     paused: bool = False
+    released: bool = False  # the device may use the image as soon as it asks
     back_at: float = _NEVER  # until when the device was told to wait
     notified: float | None = None
     notifies: int = 0
@@ -127,6 +128,7 @@ class Transfer:
 
     def __post_init__(self) -> None:
         self.size = len(self.order.image)
+        self.released = self.order.released
 
     def matches(self, request: BlockRequest | PageRequest | EndRequest) -> bool:
         """Whether a request for this image type names exactly the image that is pinned here."""

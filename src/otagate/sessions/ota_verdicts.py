@@ -22,6 +22,7 @@ class Verdict(NamedTuple):
 
 
 GREEDY = Verdict((Cause.STALLED,), "the device asked for more than three times the bytes of the image", park=True)
+RELEASED = Verdict((Cause.ACTIVATED,), "the device asked again, and was told to use the image", Phase.ACTIVATED)
 RUNS_IT = Verdict((Cause.REBOOTED,), "the device runs the new version without having been told to", Phase.ACTIVATED)
 
 
@@ -50,7 +51,7 @@ def block_unasked(offset: int) -> Verdict:
 
 def end_well(transfer: Transfer) -> Verdict:
     """The device holds and has verified the whole image; the causes that are still missing follow from the phase."""
-    hold = transfer.order.hold_activation or transfer.paused
+    hold = (transfer.order.hold_activation and not transfer.released) or transfer.paused
     causes: tuple[Cause, ...] = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
     if transfer.phase is Phase.INCOMPLETE:
         causes = (Cause.ACTIVATED,)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from otagate.model.errors import RemoteProtocolError
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
-from otagate.model.orders import Activate, Order, Park, Pause, Resume, Serve, Withdraw
+from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Serve, Withdraw
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.sessions import ota_frames as ota
 from otagate.sessions import ota_verdicts as verdicts
@@ -76,6 +76,8 @@ class OtaServer:
                 return self._resume(transfer, now)
             case Withdraw():
                 del self._transfers[transfer.order.image_type]  # what the device still asks for is then unknown here: ABORT
+            case Release():
+                transfer.released = True
             case Activate() if transfer.phase in (Phase.HELD, Phase.INCOMPLETE, Phase.ACTIVATED):
                 transfer.phase = Phase.ACTIVATED
                 return (Announce(transfer.end_response(self._next_tsn())),)
@@ -292,8 +294,11 @@ class OtaServer:
             return self._tell(transfer, verdicts.query_for(order, request, quirk), now, frame=frame)
         if verdicts.runs_it(order, request, quirk) and transfer.phase in (Phase.SERVING, Phase.HELD, Phase.INCOMPLETE):
             return self._tell(transfer, verdicts.RUNS_IT, now, frame=frame)
+        offered = Reply(ota.query_response(frame[1], request, file_version=order.file_version, size=transfer.size))
         if transfer.phase is Phase.SERVING:
-            return (Reply(ota.query_response(frame[1], request, file_version=order.file_version, size=transfer.size)),)
+            return (offered,)
+        if transfer.phase is Phase.HELD and not transfer.sated:  # it restarted: it asks for the word, or for what it has lost
+            return (*self._notebook.note(request, now, every=self._patience.asked_every), offered)
         return self._no_image(request, frame[1], now)
 
     def _no_image(self, request: ota.QueryRequest, tsn: int, now: float) -> Effects:
@@ -327,8 +332,10 @@ class OtaServer:
     def _ended_well(self, transfer: Transfer, frame: bytes, now: float) -> Effects:
         if transfer.phase is Phase.INCOMPLETE and transfer.paused:
             return (Reply(transfer.end_response(frame[1], hold=True)),)  # it asks again (11.13.9.4)
-        if transfer.phase is Phase.INCOMPLETE and transfer.order.hold_activation:
+        if transfer.phase is Phase.INCOMPLETE and transfer.order.hold_activation and not transfer.released:
             transfer.phase = Phase.HELD
+        if transfer.phase is Phase.HELD and transfer.released and not transfer.paused:
+            return self._tell(transfer, verdicts.RELEASED, now, frame=frame)
         if transfer.phase in (Phase.HELD, Phase.ACTIVATED):
             return (Reply(transfer.end_response(frame[1])),)
         return self._tell(transfer, verdicts.end_well(transfer), now, frame=frame)

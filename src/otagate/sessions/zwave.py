@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from dataclasses import replace
 
 from otagate.model.errors import NotCancellable, RadioUnavailable
 from otagate.model.ids import UpdateId
@@ -136,6 +137,11 @@ class Transfer:
         if self.phase is Phase.HELD:
             self._enter(Phase.ACTIVATING, now)
         return (words.Activate(),)
+
+    def release(self) -> None:
+        """What is still to come is used as soon as the node has it; a node that holds it already does not ask again, so it is told by `activate`."""
+        if self.order is not None:
+            self.order = replace(self.order, hold_activation=False)
 
     def stop(self, now: float) -> Effects:
         """Break it off. Raises NotCancellable where that cannot be done any more, RadioUnavailable where nobody knows what the driver does."""

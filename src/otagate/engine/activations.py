@@ -1,0 +1,89 @@
+"""Images that wait on their devices: who may use one now, and what an operator's word to use them comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from otagate.engine.course import Course
+from otagate.engine.tools import Tools
+from otagate.engine.views import ActivationView
+from otagate.model.errors import NotInState
+from otagate.model.ids import UpdateId
+from otagate.model.lifecycle import State
+from otagate.model.orders import Release
+from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
+from otagate.policy.activation import judge_activation
+from otagate.policy.admit import Air
+from otagate.policy.guards import Watch
+
+_TO_COME = "The word is given: the device uses the image as soon as it has all of it."
+_NOW = "The device is told to use the image."
+_STANDS_STILL = "The word is given: the device is told when what holds the update back has ended."
+
+
+class Activations:
+    """Decides nothing: policy says who, the ledger writes it, courses tell their devices. `verdicts` says for what the others wait."""
+
+    def __init__(self, *, tools: Tools, courses: Mapping[UpdateId, Course]) -> None:
+        self._tools = tools
+        self._courses = courses
+        self.verdicts: Mapping[UpdateId, Verdict] = {}
+
+    async def look(self) -> Watch:
+        """Let everybody use the image whose time has come, all of one moment in one commit; returns whose answer is missing.
+
+        Raises StoreUnavailable.
+        """
+        tools = self._tools
+        watch, air = tools.outlook.watch(), None
+        due: dict[str, list[UpdateId]] = {}
+        waits: dict[UpdateId, Verdict] = {}
+        for update in [course.update for course in self._courses.values() if course.update.state is State.STAGED]:
+            if tools.held(update):
+                continue
+            air = air or tools.outlook.air()
+            verdict = judge_activation(update, tools.outlook.settings_of(update), air=air, watch=watch)
+            if verdict.allowed:
+                due.setdefault(verdict.sentence, []).append(update.id)
+            else:
+                waits[update.id] = verdict
+        self.verdicts = waits
+        for sentence, updates in due.items():
+            await tools.ledger.activate(updates, detail=sentence)
+        return watch
+
+    async def give(self, rows: Collection[Update], *, actor: str) -> list[ActivationView]:
+        """Give the word: who is staged, awake and there uses the image now, the others when they can. Raises StoreUnavailable."""
+        tools, air, watch = self._tools, self._tools.outlook.air(), self._tools.outlook.watch()
+        given = await tools.ledger.release([each.id for each in rows], actor=actor)
+        now = [each.id for each in given if self._can_now(each, air, watch)]
+        told = {each.id for each in await tools.ledger.activate(now, detail="an operator gave the word", actor=actor)}
+        for each in given:
+            course = self._courses.get(each.id)
+            if course is not None and each.id not in told:
+                course.radio.command(Release(update=each.id))
+        return [self._answer(each, air, watch, told=each.id in told) for each in given]
+
+    def _can_now(self, update: Update, air: Air, watch: Watch) -> bool:
+        if update.state is not State.STAGED or update.id not in self._courses or self._tools.held(update):
+            return False
+        return judge_activation(update, self._tools.outlook.settings_of(update), air=air, watch=watch).allowed
+
+    def _answer(self, update: Update, air: Air, watch: Watch, *, told: bool) -> ActivationView:
+        if told:
+            return ActivationView(update=update.id, device=update.device, outcome="activating", sentence=_NOW)
+        reason, sentence = None, _TO_COME
+        if self._tools.held(update):
+            reason, sentence = "paused", _STANDS_STILL
+        elif update.state is State.STAGED:
+            verdict = judge_activation(update, self._tools.outlook.settings_of(update), air=air, watch=watch)
+            reason, sentence = verdict.reason, f"The word is given, and the device is told when it is heard or asks. {verdict.sentence}"
+        return ActivationView(update=update.id, device=update.device, outcome="waiting", reason=reason, sentence=sentence)
+
+
+def require_held_back(row: Update) -> None:
+    """Raises NotInState for an update that needs no word, or none any more."""
+    if row.ended or row.state in (State.ACTIVATING, State.CONFIRMING) or not row.hold_activation:
+        why = "it holds no image back" if not row.ended and not row.hold_activation else f"it is {row.state}"
+        raise NotInState(f"update {row.id} cannot be activated: {why}")

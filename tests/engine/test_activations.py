@@ -1,0 +1,138 @@
+"""Stage now, use together: images wait on their devices for the word, whoever gives it and whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from otagate.engine.views import ActivationRequest, OrderRequest
+from otagate.model.errors import Refused
+from otagate.model.ids import UpdateId, zigbee_device_id
+from otagate.model.lifecycle import State
+from otagate.model.orders import Activate
+from otagate.policy.window import Window
+from tests.engine.bench import Bench, Hub
+from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.virtual_time import VirtualClock, instantly
+
+IDS = [zigbee_device_id(number) for number in range(1, 5)]
+
+
+def hall(**lamps: Lamp) -> Bench:
+    return Bench(lamps={each: Lamp(id=each) for each in IDS} | {each.id: each for each in lamps.values()}, parallel=4)
+
+
+async def staged(hub: Hub, *, until: int = len(IDS), **wishes: object) -> list[UpdateId]:
+    await hub.add_image(NEW)
+    await hub.ready()
+    made = (await hub.desk.order(OrderRequest(devices=tuple(hub.bench.lamps), **{"activate": "held", **wishes}), actor="anna")).updates  # type: ignore[arg-type]
+    ids = [each.update.id for each in made]
+    await hub.until(lambda: sum(hub.state(each) is State.STAGED for each in ids) >= until)
+    return ids
+
+
+@instantly
+async def test_devices_that_hold_an_image_use_it_together_when_somebody_says_so() -> None:
+    bench = hall()
+    async with bench.hub() as hub:
+        ids = await staged(hub)
+        await hub.pass_time(days=2)
+        assert {lamp.version for lamp in bench.lamps.values()} == {OLD}
+        before = hub.store.commits
+        result = await hub.desk.activate_all(ActivationRequest(updates=tuple(ids)), actor="anna")
+        assert {each.outcome for each in result.given} == {"activating"}
+        assert hub.store.commits - before == 2
+        await hub.until(lambda: len([each for each in hub.radio.orders if isinstance(each, Activate)]) == len(ids), within=5.0)
+        await hub.until(lambda: all(hub.state(each) is State.SUCCEEDED for each in ids))
+    assert {(fact.actor, fact.data["state"]) for fact in await bench.facts("activated")} == {("anna", "activating")}
+
+
+@instantly
+async def test_who_is_not_there_yet_is_told_so_and_uses_the_image_when_it_can() -> None:
+    bench = hall(late=Lamp(id=IDS[0], seconds=2_000.0), off=Lamp(id=IDS[1]))
+    async with bench.hub() as hub:
+        ids = await staged(hub, until=3)
+        bench.lamps[IDS[1]].there = False
+        device = hub.registry.device(IDS[1])
+        hub.registry._devices[IDS[1]] = replace(device, online=False)
+        result = await hub.desk.activate_all(ActivationRequest(updates=tuple(ids)), actor="anna")
+        assert [(each.outcome, each.reason) for each in result.given] == [
+            ("waiting", None),
+            ("waiting", "offline"),
+            ("activating", None),
+            ("activating", None),
+        ]
+        await hub.pass_time(hours=30)
+        assert [hub.state(each) for each in ids] == [State.SUCCEEDED, State.STAGED, State.SUCCEEDED, State.SUCCEEDED]
+        bench.lamps[IDS[1]].there = True
+        hub.radio.announce(IDS[1])
+        assert (await hub.until_ended(ids[1])).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_word_given_to_a_device_that_is_away_survives_a_kill() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        (update,) = await staged(hub, until=1)
+        hub.registry._devices[LAMP] = replace(hub.registry.device(LAMP), online=False)
+        await hub.desk.activate_all(ActivationRequest(updates=(update,)), actor="anna")
+        hub.kill()
+    async with bench.hub() as hub:
+        hub.radio.announce(LAMP)
+        ended = await hub.until_ended(update)
+        assert (ended.state, ended.released_by) == (State.SUCCEEDED, "anna")
+
+
+@instantly
+async def test_an_image_brought_in_the_day_is_used_in_the_window() -> None:
+    opens = VirtualClock().now() + timedelta(hours=6)
+    start = opens.hour * 60 + opens.minute
+    night = Window(name="night", zone=ZoneInfo("UTC"), start=start, end=(start + 240) % 1440)
+    bench = Bench(windows=(night,))
+    async with bench.hub() as hub:
+        (update,) = await staged(hub, until=1, activate="window")
+        await hub.pass_time(hours=4)
+        view = await hub.desk.update(update)
+        assert (view.update.state, bench.lamp.version) == (State.STAGED, OLD)
+        assert "uses it in its window" in (view.sentence or "")
+        await hub.pass_time(hours=3)
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_device_that_uses_an_image_by_itself_is_known_as_such_and_not_asked_to_hold_one_again() -> None:
+    bench = Bench()
+    bench.lamp.goes = "leaves"
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        update = (await hub.order(activate="held")).update
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        (component,) = hub.registry.device(LAMP).components
+        assert component.holds is False
+        await hub.add_image(3)
+        result = await hub.desk.order(OrderRequest(devices=(LAMP,), activate="held"), actor="anna")
+        assert [each.error.code for each in result.refused] == ["policy-refused"]
+        assert "so it cannot hold one" in str(result.refused[0].error)
+
+
+@instantly
+async def test_a_group_gets_the_word_and_nobody_else_does_and_nothing_moves_in_a_halt() -> None:
+    bench = hall()
+    async with bench.hub() as hub:
+        ids = await staged(hub)
+        for each in IDS[:2]:
+            hub.registry._devices[each] = replace(hub.registry.device(each), groups=("hall",))
+        await hub.desk.halt(actor="anna")
+        with pytest.raises(Refused, match="halted"):
+            await hub.desk.activate_all(ActivationRequest(group="hall"), actor="anna")
+        await hub.desk.lift_halt(actor="anna")
+        result = await hub.desk.activate_all(ActivationRequest(group="hall"), actor="anna")
+        assert [each.update for each in result.given] == ids[:2]
+        await hub.pass_time(hours=3)
+        assert [hub.state(each) for each in ids] == [State.SUCCEEDED, State.SUCCEEDED, State.STAGED, State.STAGED]
+        with pytest.raises(Refused, match="holds an image back"):
+            await hub.desk.activate_all(ActivationRequest(group="cellar"), actor="anna")
