@@ -274,10 +274,19 @@ class OrderBody(Body):
         )
 
 
+def _one_of(schema: dict[str, Any]) -> None:
+    """Exactly one property, and none that is null."""
+    schema |= {"minProperties": 1, "maxProperties": 1}
+    for told in schema["properties"].values():
+        (given,) = (each for each in told.pop("anyOf") if each.get("type") != "null")
+        told.pop("default", None)
+        told |= given
+
+
 class ActivationBody(Body):
     """Whom the word to use an image is for: some updates, or everything of a job, a rollout or a group of devices that holds one back."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_one_of)
 
     updates: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)] | None = None
     job: Name | None = None
