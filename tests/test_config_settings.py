@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from otagate.config import HubSettings, ScheduleSettings, SourceSettings, effective, load
+from otagate.config import HubSettings, ScheduleSettings, SourceSettings, effective, effective_tree, load
 from otagate.config.explain import section_at
 from otagate.config.policies import RuleMatch
 from otagate.config.section import Section, keys_of
@@ -28,7 +28,9 @@ STICK = "/dev/serial/by-id/usb-stick"
 def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
-    for number, name in enumerate(("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret", "mqtt-password")):
+    for number, name in enumerate(
+        ("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret", "mqtt-password", "hook-key")
+    ):
         (folder / name).write_text(f"{number}" * 40 + "\n")
         (folder / name).chmod(0o600)
     return load(path, {"CREDENTIALS_DIRECTORY": str(folder), **environ})
@@ -386,7 +388,7 @@ def test_the_packaged_configuration_shows_every_key_there_is() -> None:
 def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_comments(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^( *)#  ( *(?:- |\w+:).*)$", r"\1  \2", PACKAGED.read_text())  # the examples in lists
     text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires|url|username|password_file|ca_file): ", r"\1\2: ", text)
-    text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules|windows|interlocks): \[\]$", r"\1\2:", text)
+    text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules|windows|interlocks|notify): \[\]$", r"\1\2:", text)
     hub = read(tmp_path, text)
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
     zwave = hub.radios[1]
@@ -406,6 +408,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert (hub.api.tokens[0].scopes, hub.api.hosts) == (("read", "operate"), ("hub.example.org",))
     assert (hub.mqtt.host, hub.mqtt.port, hub.mqtt.tls, hub.mqtt.username) == ("127.0.0.1", 1883, False, "otagate")
     assert (hub.interlocks[1].topic, hub.interlocks[1].allow, hub.interlocks[1].max_age) == ("building/flat-3/away", ("ON",), timedelta(minutes=15))
+    assert (hub.notify[0].severity, hub.notify[0].quiet and hub.notify[0].quiet.window().end) == ("warning", 7 * 60)
+    assert effective_tree(hub)["notify"][0]["url"] == "https://hooks.example.org/***"
 
 
 def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:

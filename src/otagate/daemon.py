@@ -137,6 +137,8 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
         tasks.start(parts.mirror.obey(), name="mirror:orders")
     if parts.line is not None:
         tasks.start(parts.life_of_line(parts.line), name="mqtt")
+    for receiver, notifier in parts.notifiers.items():
+        tasks.start(notifier.run(), name=f"notify:{receiver}")
     tasks.start(parts.upkeep.run(), name="upkeep")
     tasks.start(watch_store(parts.store, parts.pulse), name="store")
     if parts.watchdog is not None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from otagate.accounts import repository, terms
 from otagate.assembly.known import Known
-from otagate.config import IOTAAP, ZWAVE_JS, InterlockSettings, RadioSettings, SourceSettings
+from otagate.config import IOTAAP, ZWAVE_JS, InterlockSettings, NotifySettings, RadioSettings, SourceSettings
 from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.feeds import Offering
+from otagate.engine.notifier import Notifier
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pins import Pins
 from otagate.engine.quotas import StoredQuotas
@@ -24,6 +25,7 @@ from otagate.model.ids import DeviceId, RadioName
 from otagate.mqtt.interlocks import TopicInterlock
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
+from otagate.net.notices import Webhook
 from otagate.ports import Interlock, Radio
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import CloudRadio
@@ -167,6 +169,23 @@ class Reach(Known):
     def life_of_line(self, line: Line) -> Coroutine[Any, Any, None]:
         """What keeps the line to the broker alive."""
         return supervise_line(line.run, clock=self.clock, backoff=self.pace.backoff)
+
+    @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Who is told what happens."""
+        return {each.name: self._notifier(each) for each in self.settings.notify}
+
+    def _notifier(self, each: NotifySettings) -> Notifier:
+        secret = None if each.secret_file is None else read_secret(each.secret_file, at_least=1)
+        return Notifier(
+            name=each.name,
+            courier=Webhook(name=each.name, url=each.url, secret=secret, http=self.http),
+            journal=self.journal,
+            store=self.store,
+            clock=self.clock,
+            least=each.severity,
+            quiet=None if each.quiet is None else each.quiet.window(),
+        )
 
     def _interlocks(self) -> Mapping[str, Interlock]:
         return {each.name: self._interlock(each) for each in self.settings.interlocks}

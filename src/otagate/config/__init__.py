@@ -27,6 +27,7 @@ from otagate.config.document import MAX_BYTES, read_document
 from otagate.config.environment import overlay
 from otagate.config.explain import explain
 from otagate.config.kinds import UNIT_CREDENTIALS
+from otagate.config.notices import NotifySettings
 from otagate.config.policies import InterlockSettings, PolicyRules, Rule, RuleMatch, RuleUse
 from otagate.config.problems import Problem, render
 from otagate.config.rendering import effective, effective_tree
@@ -55,6 +56,7 @@ __all__ = [
     "InterlockSettings",
     "LoggingSettings",
     "MqttSettings",
+    "NotifySettings",
     "PolicyRules",
     "RadioSettings",
     "Rule",

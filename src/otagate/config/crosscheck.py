@@ -105,6 +105,7 @@ _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_texts("sources", "path"), "the path"),
     (_texts("windows", "name"), "the name"),
     (_texts("interlocks", "name"), "the name"),
+    (_texts("notify", "name"), "the name"),
     (_texts("api.tokens", "name"), "the name"),
     (_source_names, "the name"),
     (_listens, "the address"),

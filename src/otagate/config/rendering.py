@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+from yarl import URL
 
 from otagate.config.problems import masked
 from otagate.config.settings import HubSettings
@@ -17,11 +18,14 @@ def effective(settings: HubSettings) -> str:
 
 
 def effective_tree(settings: HubSettings) -> dict[str, Any]:
-    """The same as nested values of JSON, for whoever may read the API: whose account a source uses is masked as well."""
+    """The same as nested values of JSON, for whoever may read the API: whose account a source uses is masked as well, and the path of a receiver,
+    which is a secret at many services."""
     tree = _tree(settings)
     for source in tree["sources"]:
         if "email" in source:
             source["email"] = "***"
+    for receiver in tree["notify"]:
+        receiver["url"] = f"{URL(receiver['url']).origin()}/***"
     return tree
 
 

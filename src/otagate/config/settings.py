@@ -36,6 +36,7 @@ from otagate.config.kinds import (
     Whole,
     is_loopback,
 )
+from otagate.config.notices import NotifySettings
 from otagate.config.policies import InterlockSettings, PolicyRules
 from otagate.config.section import Section
 from otagate.config.windows import WindowSettings
@@ -294,6 +295,8 @@ class HubSettings(Section):
     """When updates may use the air; they hold for the devices that policy.window, or the use of a rule, names them for."""
     interlocks: Annotated[tuple[InterlockSettings, ...], Some, Field(max_length=32)] = ()
     """Who is asked before an update begins, and may say no."""
+    notify: Annotated[tuple[NotifySettings, ...], Some, Field(max_length=16)] = ()
+    """Who is told what happens."""
     mqtt: MqttSettings = MqttSettings()
     """The MQTT broker, and Home Assistant behind it."""
     logging: LoggingSettings = LoggingSettings()

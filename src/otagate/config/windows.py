@@ -62,13 +62,14 @@ class WindowSettings(Section):
             name=self.name,
             zone=ZoneInfo(self.zone or "UTC"),
             days=frozenset(_WEEK.index(each) for each in self.days) or EVERY_DAY,
-            start=_minutes(self.from_ or "00:00"),
-            end=_minutes(self.to or "24:00"),
+            start=minutes_of(self.from_ or "00:00"),
+            end=minutes_of(self.to or "24:00"),
             blackout=frozenset(date.fromisoformat(each) for each in self.blackout),
             at_end=self.at_end,
         )
 
 
-def _minutes(text: str) -> int:
+def minutes_of(text: str) -> int:
+    """Minutes after midnight."""
     hour, _, minute = text.partition(":")
     return int(hour) * 60 + int(minute)

@@ -27,6 +27,7 @@ from otagate.ports.events import (
     TransferAdvanced,
     TransferProgressed,
 )
+from otagate.ports.notices import Courier, Outgoing
 from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
 from otagate.ports.radios import Network, Observant, Radio, RadioBackup
 from otagate.ports.stores import Catalogue, Devices, Facts, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
@@ -37,6 +38,7 @@ __all__ = [
     "Catalogue",
     "Clock",
     "Conversations",
+    "Courier",
     "DeviceAsked",
     "DeviceFound",
     "DeviceGone",
@@ -58,6 +60,7 @@ __all__ = [
     "Message",
     "Network",
     "Observant",
+    "Outgoing",
     "Quotas",
     "Radio",
     "RadioBackup",

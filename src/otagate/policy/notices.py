@@ -1,0 +1,103 @@
+"""What people are told without having asked: which facts are news, in which words, how much each matters, and when it must wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from otagate.model.facts import Fact
+from otagate.policy.window import Window, hours
+
+Severity = Literal["info", "warning", "problem"]
+Kind = Literal["approval", "succeeded", "failed", "rollout-paused", "radio-lost", "source-misconfigured", "alarm"]
+
+SEVERITY: Mapping[Kind, Severity] = {
+    "succeeded": "info",
+    "approval": "warning",
+    "failed": "problem",
+    "rollout-paused": "problem",
+    "radio-lost": "problem",
+    "source-misconfigured": "problem",
+    "alarm": "problem",
+}
+_RANK: Mapping[Severity, int] = {"info": 0, "warning": 1, "problem": 2}
+_LOST = ("retrying", "wrong_network", "in_use")
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One piece of news: `text` is a sentence for people, `about` the id of what it is about."""
+
+    kind: Kind
+    at: datetime
+    about: str
+    text: str
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters."""
+        return SEVERITY[self.kind]
+
+
+def read(fact: Fact) -> Notice | None:
+    """The news in a fact; None where nobody needs to be told."""
+    found = _READERS[fact.subject](fact) if fact.subject in _READERS else None
+    if found is None:
+        return None
+    kind, text = found
+    return Notice(kind=kind, at=fact.at, about=fact.subject_id, text=text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+
+
+def matters(notice: Notice, least: Severity) -> bool:
+    """Whether it matters so much at least."""
+    return _RANK[notice.severity] >= _RANK[least]
+
+
+def held_until(notice: Notice, quiet: Window | None, now: datetime) -> datetime | None:
+    """When the quiet hours end that keep it back now; None where it may be told. A problem waits for no morning."""
+    if quiet is None or notice.severity == "problem":
+        return None
+    open_now = hours((quiet,), now).open
+    return None if open_now is None else open_now.ends
+
+
+def _of_update(fact: Fact) -> tuple[Kind, str] | None:
+    device, detail = fact.data.get("device"), fact.data.get("detail")
+    because = f": {detail}" if detail else ""
+    match fact.data.get("state"):
+        case "planned" if fact.kind == "created":
+            return "approval", f"An update of {device} waits for approval."
+        case "succeeded":
+            return "succeeded", f"The update of {device} succeeded."
+        case "failed":
+            return "failed", f"The update of {device} failed ({fact.data.get('error') or fact.kind}){because}"
+    return None
+
+
+def _of_rollout(fact: Fact) -> tuple[Kind, str] | None:
+    name, detail = fact.data.get("name"), fact.data.get("detail")
+    if fact.kind == "paused" and fact.actor == "otagate":
+        return "rollout-paused", f"The rollout {name} is paused: {detail or 'too many of its updates failed.'}"
+    if fact.kind == "waits":
+        return "approval", f"The rollout {name} waits for approval of its next wave."
+    return None
+
+
+def _of_radio(fact: Fact) -> tuple[Kind, str] | None:
+    if fact.kind != "state" or fact.data.get("state") not in _LOST:
+        return None
+    return "radio-lost", f"The radio {fact.subject_id} is not up ({fact.data['state']}): {fact.data.get('sentence')}"
+
+
+def _of_source(fact: Fact) -> tuple[Kind, str] | None:
+    if fact.kind == "alarm":
+        return "alarm", f"The source {fact.subject_id} serves other bytes under a version that was pinned before: they are quarantined."
+    if fact.kind == "state" and fact.data.get("state") == "misconfigured":
+        return "source-misconfigured", f"The source {fact.subject_id} is misconfigured: {fact.data.get('sentence')}"
+    return None
+
+
+_READERS = {"update": _of_update, "rollout": _of_rollout, "radio": _of_radio, "source": _of_source}
