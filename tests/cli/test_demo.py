@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from otagate.cli import demo_zwave
+from otagate.cli.demo_hub import chosen_port
 from otagate_rig.zwave import missing_node
 
 ZIGBEE = ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "New dimmer")
@@ -121,6 +122,11 @@ def test_two_demos_of_one_seed_end_with_the_same_document_byte_for_byte(tmp_path
     assert ends["Hall lamp"] == (None, ["succeeded"])
     assert ends["Old dimmer"] == ("incompatible-image", [])
     assert "Next: otagate init" in told
+
+
+def test_two_demos_that_choose_at_the_same_time_never_choose_the_same_port() -> None:
+    with chosen_port() as one, chosen_port() as two:
+        assert one != two
 
 
 def test_once_and_stay_contradict_each_other() -> None:

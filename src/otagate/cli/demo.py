@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from otagate.cli.client import Client, Json
-from otagate.cli.demo_hub import daemon, open_client, until, write_config
+from otagate.cli.demo_hub import chosen_port, daemon, open_client, until, write_config
 from otagate.cli.demo_side import Side
 from otagate.cli.demo_zigbee import zigbee_side
 from otagate.cli.demo_zwave import zwave_side
@@ -47,7 +47,8 @@ async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as
                 sides.append(zwave)
             for side in sides:
                 console.print(Text(side.told))
-            config, url = write_config(home, [side.radio for side in sides], [source for side in sides for source in side.sources])
+            port = house.enter_context(chosen_port())
+            config, url = write_config(home, port, [side.radio for side in sides], [source for side in sides for source in side.sources])
             client = await _hub(house, home, config, url)
             token = (home / "state" / "api-token").read_text(encoding="utf-8").strip()
             console.print(Text(f"The page: {url}/#token={token}"), soft_wrap=True)

@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import yaml
@@ -21,9 +21,9 @@ USUAL_PORT = 8377
 PATIENCE = 90.0
 
 
-def write_config(home: Path, radios: Sequence[Json], sources: Sequence[Json]) -> tuple[Path, str]:
+def write_config(home: Path, port: int, radios: Sequence[Json], sources: Sequence[Json]) -> tuple[Path, str]:
     """An ordinary configuration file, and the address of the API in it."""
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port}"
     config = home / "otagate.yaml"
     settings = {
         "state_dir": str(home / "state"),
@@ -36,9 +36,19 @@ def write_config(home: Path, radios: Sequence[Json], sources: Sequence[Json]) ->
     return config, f"http://{address}"
 
 
-def free_port() -> int:
-    """The usual port where nobody has it, else any."""
-    for port in (USUAL_PORT, 0):
+@contextmanager
+def chosen_port() -> Iterator[int]:
+    """The usual port where nobody has it and no other demo is about to take it, else any. Raises Stop."""
+    with socket.socket(socket.AF_UNIX) as claim:
+        usual = False
+        with contextlib.suppress(OSError):  # a name without a file, given back with the process
+            claim.bind(f"\0otagate-demo-{USUAL_PORT}")
+            usual = True
+        yield _free_port((USUAL_PORT, 0) if usual else (0,))
+
+
+def _free_port(ports: Sequence[int]) -> int:
+    for port in ports:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
