@@ -129,3 +129,41 @@ async def test_the_list_of_devices_is_searched_and_filtered_and_the_address_keep
     await page.get_by_role("searchbox").fill("")
     await page.get_by_text("1 of 2").wait_for()
     assert await rows.get_by_role("link").all_inner_texts() == ["Lamp"]
+
+
+@pytest.mark.asyncio
+async def test_a_device_is_updated_from_its_page_only_after_the_hub_has_said_what_would_happen(hall: Hall, browser: Any) -> None:
+    hall.desk.jobs["u0001"] = replace(failed(1), finished=NOON)
+    page = await browser.new_page()
+    said: list[str] = []
+    page.on("pageerror", lambda each: said.append(str(each)))
+    await page.goto(f"{hall.base}/#token={hall.token}")
+    await page.get_by_role("link", name="Lamp", exact=True).last.click()
+    await page.locator("h1").get_by_text("Lamp").wait_for()
+    await page.get_by_text("Would be taken: newer and fitting").wait_for()
+    await page.get_by_text("Would not be taken: older than what the device runs").wait_for()
+    await page.get_by_text("What is new").first.click()
+    await page.get_by_text("Dims better.").first.wait_for()
+    assert "no block was asked for in 15 minutes" in await page.get_by_role("list").last.inner_text()
+    await page.get_by_role("button", name="Update …", exact=True).click()
+    await page.get_by_role("button", name="Order the update").wait_for()
+    assert [request.dry_run for what, request, _ in hall.desk.orders if what == "order"] == [True]
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Update to 1.2.6.0 …").click()
+    await page.get_by_role("button", name="Order the update").click()
+    await page.get_by_role("dialog").wait_for(state="detached")
+    await page.get_by_text("1.2.5.9 → 1.2.6.0 · Queued").wait_for()
+    ordered = [request for what, request, _ in hall.desk.orders if what == "order"]
+    assert [each.dry_run for each in ordered] == [True, True, False]
+    assert (ordered[-1].devices, ordered[-1].version) == ((LAMP,), 0x0102_0600)
+    assert said == []
+
+
+@pytest.mark.asyncio
+async def test_an_order_that_policy_refuses_is_told_with_its_reason_and_cannot_be_sent(hall: Hall, browser: Any) -> None:
+    hall.desk.known[LAMP] = replace(hall.desk.known[LAMP], name="Young")
+    page = await browser.new_page()
+    await page.goto(f"{hall.base}/#token={hall.token}&to=/device/{LAMP}")
+    await page.get_by_role("button", name="Update …", exact=True).click()
+    await page.get_by_role("dialog").get_by_text("the release is two days old; policy waits fourteen").wait_for()
+    assert await page.get_by_role("dialog").get_by_role("button").all_inner_texts() == ["Back"]

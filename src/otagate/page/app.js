@@ -6,14 +6,15 @@ import { orders, say } from "./orders.js";
 import { h, render } from "./parts/dom.js";
 import { here } from "./router.js";
 import { hub, nameOf, open, watch } from "./store.js";
+import { device } from "./views/device.js";
 import { home } from "./views/home.js";
 
 const app = document.getElementById("app");
-const VIEWS = { home };
+const VIEWS = { home, device };
 
 function draw() {
   const { name, id } = here();
-  const { title, content } = (VIEWS[name] || home)(id);
+  const { title, content } = (Object.hasOwn(VIEWS, name) ? VIEWS[name] : home)(id);
   document.title = `${title} – otagate`;
   render(app, h("main", { key: `${name} ${id}` }, h("h1", { tabindex: "-1" }, title),
     hub.line.open ? null : h("p", { key: "line", class: "alert", role: "alert" }, t("line.lost", { time: ago(hub.line.heard) })),

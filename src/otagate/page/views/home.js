@@ -2,11 +2,12 @@
 
 import { ago, duration, plain, raw, t, version } from "../i18n.js";
 import { halt, order } from "../orders.js";
+import { deviceLink, power } from "../parts/device.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { icon, kindOf } from "../parts/icons.js";
 import { updateRow } from "../parts/update.js";
-import { filter, here, toDevice } from "../router.js";
+import { filter, here } from "../router.js";
 import { changed, FINAL, hub, updates } from "../store.js";
 
 const DAY = 86400000;
@@ -112,12 +113,7 @@ function deviceRow(device) {
     t("seen", { time: ago(device.last_seen) }),
   ];
   return h("li", { key: device.id }, icon(kindOf(device)),
-    h("a", { class: "name", href: toDevice(device.id) }, h("bdi", {}, plain(device.name || device.model || device.id, 80))),
+    deviceLink(device.id),
     h("span", { class: `chip ${device.update_status}` }, t(`status.${device.update_status}`)),
     h("p", { class: "dim" }, told.filter(Boolean).join(" · ")));
-}
-
-export function power(device) {
-  if (device.power === "mains") return t("mains");
-  return device.battery_percent === null ? t("battery.unknown") : t("battery", { n: device.battery_percent });
 }

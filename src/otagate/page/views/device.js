@@ -1,0 +1,89 @@
+// One device: what it runs, what every source offers for it and whether that would be taken, and what was updated.
+
+import { read } from "../api.js";
+import { ago, plain, raw, size, t, version } from "../i18n.js";
+import { power } from "../parts/device.js";
+import { h } from "../parts/dom.js";
+import { icon, kindOf } from "../parts/icons.js";
+import { askToUpdate } from "../parts/order.js";
+import { updateRow } from "../parts/update.js";
+import { changed, hub, nameOf, updates } from "../store.js";
+
+const HISTORY = 20;
+let shown = { id: null };
+
+export function device(id) {
+  const found = hub.devices.get(id);
+  const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
+  if (!found) return { title: t("device.gone"), content: [back] };
+  look(found);
+  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), releases(found), past(id)] };
+}
+
+// What the store does not keep is read when the view opens, and again once what it depends on has changed.
+function look(found) {
+  const made_of = JSON.stringify([found.components, found.pin, found.skipped, found.policy, found.update_status]);
+  if (shown.id === found.id && shown.made_of === made_of) return;
+  const kept = shown.id === found.id ? shown : { offers: null, history: [] };
+  const mine = { ...kept, id: found.id, made_of, problem: "" };
+  shown = mine;
+  const path = encodeURIComponent(found.id);
+  Promise.all([read(`devices/${path}/releases`), read(`updates?limit=${HISTORY}&device=${path}`)]).then(([offers, history]) => {
+    mine.offers = offers.items;
+    mine.history = history.items;
+  }, (error) => {
+    mine.problem = t("failed.read", { why: error.message });
+  }).then(changed);
+}
+
+function about(found) {
+  const facts = [
+    [t("device.status"), t(`status.${found.update_status}`)],
+    [t("device.model"), [found.manufacturer, found.model].filter(Boolean).join(" ")],
+    [t("device.room"), found.room],
+    [t("device.power"), power(found)],
+    [t("device.link"), `${t(found.online ? "online" : "offline")} · ${t("seen", { time: ago(found.last_seen) })}`],
+    [t("device.radio"), found.radio],
+    [t("device.id"), found.id],
+  ];
+  return h("div", { key: "about", class: "card" }, icon(kindOf(found)),
+    h("dl", {}, facts.filter(([, value]) => value).map(([name, value]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, plain(value))))));
+}
+
+function firmware(found) {
+  const order = () => askToUpdate(nameOf(found.id), { devices: [found.id] });
+  return h("section", { key: "firmware" }, h("h2", {}, t("device.components")),
+    h("ul", {}, found.components.map((each) => h("li", { key: each.id },
+      h("span", { class: "name" }, `${version(each.version)} `), h("span", { class: "dim" }, raw(each.version)),
+      h("p", { class: "dim" }, t("device.component", { id: each.id }),
+        each.available ? ` · ${t("latest")} ${version(each.available.version)}` : "")))),
+    h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
+}
+
+function releases({ id }) {
+  const { offers, problem } = shown;
+  return h("section", { key: "releases" }, h("h2", {}, t("device.releases")),
+    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
+    offers === null ? !problem && h("p", { class: "dim" }, t("loading"))
+      : offers.length ? h("ul", {}, offers.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none")));
+}
+
+function release(id, { component, release: one, verdict }) {
+  const facts = [t("release.from", { source: one.source }), size(one.size), one.channel === "stable" ? "" : one.channel, one.region];
+  const wanted = { devices: [id], component, version: one.version };
+  return h("li", {},
+    h("span", { class: "name" }, `${version(one.version)} `), h("span", { class: "dim" }, raw(one.version)),
+    h("p", { class: "dim" }, [t("device.component", { id: component }), ...facts].filter(Boolean).map((each) => plain(each, 80)).join(" · ")),
+    h("p", { class: verdict.decision === "refuse" ? "bad" : "" }, `${t(`verdict.${verdict.decision}`)}: ${plain(verdict.sentence)}`),
+    one.changelog && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(one.changelog, 8000))),
+    verdict.decision !== "refuse" && one.version !== null && h("div", { class: "acts" },
+      h("button", { type: "button", onclick: () => askToUpdate(nameOf(id), wanted) }, t("release.take", { version: version(one.version) }))));
+}
+
+function past(id) {
+  const known = new Map(shown.history.map((each) => [each.id, each]));
+  for (const each of updates()) if (each.device === id) known.set(each.id, each);
+  const rows = [...known.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).map(updateRow);
+  return h("section", { key: "history" }, h("h2", {}, t("device.history")),
+    rows.length ? h("ul", {}, rows) : h("p", { class: "dim" }, t("device.history.none")));
+}
