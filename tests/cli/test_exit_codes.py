@@ -79,8 +79,8 @@ CASES = {
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),
     "images rm": Case(done=(SHA256,), usage=("ab" * 32,), fails=("remove_image", FULL)),
 }
-LOCAL = {"run", "check-config", "demo", "adopt", "detect", "doctor"}
-"""Commands that ask no daemon, or ask one only where it is there; each has its own tests."""
+LOCAL = {"run", "check-config", "demo", "init", "adopt", "detect", "doctor", "report", "verify-report"}
+"""Commands that ask no daemon, ask one only where it is there, or answer with a file; each has its own tests."""
 
 
 def commands(group: object, prefix: str = "") -> set[str]:

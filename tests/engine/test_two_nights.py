@@ -50,11 +50,10 @@ async def test_fifty_devices_are_brought_to_the_release_in_two_nights_and_never_
         await hub.add_image(NEW)
         await hub.pass_time(hours=20)  # until eight in the morning of the hub's clock
         first = {each.device for each in await bench.rows() if each.state is State.SUCCEEDED}
-        paused = [each for each in await bench.rows() if each.state is State.TRANSFERRING]
+        begun = [each for each in await bench.rows() if each.state is State.TRANSFERRING]
         assert 20 <= len(first) < 47
         assert set(SLEEPERS) <= first
-        assert paused
-        assert {each.reason for each in paused} == {"window_closed"}
+        assert begun == [], "once others of its model were timed, nothing begins that cannot end in the window"
         await hub.pass_time(hours=24)
         sleepers.cancel()
     rows = await bench.rows()

@@ -100,7 +100,7 @@ async def test_a_coordinator_without_buffers_loses_answers_and_nothing_else(tmp_
 async def test_the_word_to_use_an_image_is_given_when_the_coordinator_has_buffers_again(tmp_path: Path, stack: str) -> None:
     """A device that waits for the word asks no more, so the hub has to notice by itself that the word got lost."""
     async with journey(tmp_path, PATIENT, images=[IMAGE], stack=stack) as run:
-        update = await run.order(hold_activation=True)
+        update = await run.order(activate="held")
         await state_is(run.desk, update, "staged")
         await run.device().wait_until(lambda it: it.ota.wire.phase is Phase.HOLDING, 60)
         run.rig.ncp.fill_buffers()

@@ -152,7 +152,7 @@ async def test_progress_is_told_in_fragments_and_bytes_with_rate_and_time_left(r
 
 async def test_an_image_that_is_held_back_is_used_when_an_operator_says_so(run: ZwaveJourney) -> None:
     image = firmware(seed=5)
-    update = await run.order(HELD, image, hold_activation=True)
+    update = await run.order(HELD, image, activate="held")
     await state_is(run.desk, update, "staged")
     assert ((await run.rig.node(HELD))["firmware"], (await run.rig.node(HELD))["staged"]) == ([OLD], True)
     await run.desk.activate(update, actor="test")

@@ -18,6 +18,7 @@ UNTOLD = {
     *("ConfigError", "AdoptionError", "StoreInUse", "SchemaTooNew"),  # a sentence of a command that ends with it
     *("SessionError", "LocalProtocolError", "RemoteProtocolError", "IllegalTransition"),  # settled where they are raised, or a fault of ours
     *("SourceError", "UpdateError"),  # only their kinds are raised
+    "BrokerUnavailable",  # its sentence is another's: of an interlock, of the log
 }
 """Errors that no answer, journal or metric ever carries: they have no word of their own."""
 
