@@ -25,6 +25,9 @@ POLICY = (
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _PRELOADS = "<!--preloads-->"
+_LATER = "views/"
+"""What is below this is read when somebody goes there, and not before."""
+
 _BASE = "/page/-/"
 """What stands in `index.html` for the address of an edition."""
 
@@ -46,7 +49,7 @@ def assets(folder: Path = FOLDER) -> Mapping[str, Asset]:
     edition = hashlib.sha256(b"".join(name.encode() + b"\0" + body for name, body in files.items())).hexdigest()[:16]
     base = f"/page/{edition}/"
     start = files.pop(START).decode()
-    preloads = "\n".join(f'<link rel="modulepreload" href="{base}{name}">' for name in files if name.endswith(".js"))
+    preloads = "\n".join(f'<link rel="modulepreload" href="{base}{name}">' for name in files if name.endswith(".js") and not name.startswith(_LATER))
     page = start.replace(_BASE, base).replace(_PRELOADS, preloads).encode()
     return {"/": _asset(START, page, "no-cache")} | {base + name: _asset(name, body, _FOR_EVER) for name, body in files.items()}
 

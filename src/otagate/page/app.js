@@ -4,28 +4,61 @@ import { findToken, keepToken } from "./api.js";
 import { ago, plain, t } from "./i18n.js";
 import { orders, say } from "./orders.js";
 import { h, render } from "./parts/dom.js";
-import { here } from "./router.js";
+import { here, to, VIEWS } from "./router.js";
 import { hub, nameOf, open, watch } from "./store.js";
-import { device } from "./views/device.js";
-import { home } from "./views/home.js";
 
 const app = document.getElementById("app");
-const VIEWS = { home, device };
+const loaded = new Map(); // name → its module, or the error that came instead
 
 function draw() {
   const { name, id } = here();
-  const { title, content } = (Object.hasOwn(VIEWS, name) ? VIEWS[name] : home)(id);
+  const { title, content } = shown(name, id);
   document.title = `${title} – otagate`;
-  render(app, h("main", { key: `${name} ${id}` }, h("h1", { tabindex: "-1" }, title),
-    hub.line.open ? null : h("p", { key: "line", class: "alert", role: "alert" }, t("line.lost", { time: ago(hub.line.heard) })),
-    orders.problem && h("p", { key: "problem", class: "alert", role: "alert" }, plain(orders.problem)),
-    content));
+  render(app,
+    h("a", { key: "skip", class: "skip", href: "#main", onclick: skip }, t("skip")),
+    navigation(name),
+    h("main", { key: `${name} ${id}`, id: "main" }, h("h1", { tabindex: "-1" }, title),
+      hub.line.open ? null : h("p", { key: "line", class: "alert", role: "alert" }, t("line.lost", { time: ago(hub.line.heard) })),
+      hub.halt.halted && h("p", { key: "halted", class: "alert", role: "alert" }, t("halted", { time: ago(hub.halt.since), actor: hub.halt.actor || "" })),
+      orders.problem && h("p", { key: "problem", class: "alert", role: "alert" }, plain(orders.problem)),
+      content));
 }
 
-function turn() {
+function shown(name, id) {
+  const found = loaded.get(name);
+  if (!found) return { title: t("loading"), content: null };
+  if (found.view) return found.view(id);
+  return { title: t("page.unread"), content: [
+    h("p", { class: "bad" }, t("page.unread.more")),
+    h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: () => location.reload() }, t("page.reload"))),
+  ] };
+}
+
+function navigation(name) {
+  const place = VIEWS[name].under || name;
+  const places = Object.keys(VIEWS).filter((each) => VIEWS[each].nav);
+  return h("nav", { key: "nav", "aria-label": t("nav") }, places.map((each) =>
+    h("a", { key: each, href: to(each), ...(each === place ? { "aria-current": "page" } : {}) }, t(`nav.${each}`))));
+}
+
+// The hash belongs to the router: the link moves the focus itself.
+function skip(event) {
+  event.preventDefault();
+  app.querySelector("h1").focus();
+}
+
+async function load(name) {
+  if (loaded.get(name)?.view) return;
+  loaded.set(name, await VIEWS[name].load().catch((error) => ({ error })));
+}
+
+async function turn() {
   findToken();
   if (!hub.ready) return;
   orders.problem = "";
+  const { name } = here();
+  await load(name);
+  if (here().name !== name) return; // gone elsewhere meanwhile
   draw();
   app.querySelector("h1").focus();
   scrollTo(0, 0);
@@ -51,7 +84,8 @@ function told(type, data) {
 
 async function start() {
   try {
-    await open({ signal: new AbortController().signal, refused: () => signIn(t("sign-in.wrong")), told });
+    const opened = open({ signal: new AbortController().signal, refused: () => signIn(t("sign-in.wrong")), told });
+    await Promise.all([opened, load(here().name)]);
     watch(draw);
     draw();
   } catch (error) {

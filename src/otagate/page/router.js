@@ -1,9 +1,16 @@
 // Addresses of views: `#/?q=lamp` is the first screen, `#/device/ID` one device. The part after `#` never leaves the browser.
 
+// Every view by the first word of its address. A module is read when somebody first goes there and exports `view(id)`, which answers
+// { title, content }; those with `nav` stand in the navigation in this order, under the words `nav.NAME`.
+export const VIEWS = {
+  home: { nav: true, load: () => import("./views/home.js") },
+  device: { under: "home", load: () => import("./views/device.js") },
+};
+
 export function here() {
   const [path, search] = location.hash.replace(/^#/, "").split("?");
   const [name, id] = path.split("/").filter(Boolean);
-  return { name: name || "home", id: decoded(id || ""), query: Object.fromEntries(new URLSearchParams(search || "")) };
+  return { name: Object.hasOwn(VIEWS, name || "") ? name : "home", id: decoded(id || ""), query: Object.fromEntries(new URLSearchParams(search || "")) };
 }
 
 function decoded(text) {
@@ -14,10 +21,17 @@ function decoded(text) {
   }
 }
 
-export const toDevice = (id) => `#/device/${encodeURIComponent(id)}`;
+// The address of a view, of one thing in it, with what its list is filtered by.
+export function to(name, id = "", query = {}) {
+  const path = name === "home" ? "" : name + (id && `/${encodeURIComponent(id)}`);
+  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+  return `#/${path}${asked && `?${asked}`}`;
+}
+
+export const toDevice = (id) => to("device", id);
 
 // Change what the list is filtered by, without a new entry in the history of the tab.
 export function filter(changes) {
-  const wanted = Object.entries({ ...here().query, ...changes }).filter(([, value]) => value);
-  history.replaceState(null, "", `#/?${new URLSearchParams(wanted)}`);
+  const { name, id, query } = here();
+  history.replaceState(null, "", to(name, id, { ...query, ...changes }));
 }

@@ -4,6 +4,13 @@ export const LANGUAGE = "en";
 const many = (one, other) => ({ one, other });
 
 export const WORDS = {
+  // the frame of every view
+  "skip": "Skip to the content",
+  "nav": "Main",
+  "nav.home": "Devices",
+  "page.unread": "This part of the page could not be read",
+  "page.unread.more": "The hub may have been updated, or the line to it is down.",
+  "page.reload": "Read the page anew",
   "seconds": "{n} s",
   "minutes": "{n} min",
   "hours": "{n} h",

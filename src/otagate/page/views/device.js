@@ -12,7 +12,7 @@ import { changed, hub, nameOf, updates } from "../store.js";
 const HISTORY = 20;
 let shown = { id: null };
 
-export function device(id) {
+export function view(id) {
   const found = hub.devices.get(id);
   const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
   if (!found) return { title: t("device.gone"), content: [back] };

@@ -14,7 +14,7 @@ const DAY = 86400000;
 const STATUSES = ["available", "updating", "waiting", "updated", "failed", "none"];
 const WRONG_RADIO = new Set(["retrying", "wrong_network", "in_use"]);
 
-export function home() {
+export function view() {
   const unfinished = updates().filter((each) => !FINAL.has(each.state));
   const asking = unfinished.filter((each) => each.state === "planned" || each.state === "staged");
   const waiting = unfinished.filter((each) => each.state === "queued");
@@ -65,16 +65,14 @@ function trouble(noun, each, verb) {
 }
 
 function haltButton() {
-  const { halted, since, actor } = hub.halt;
+  const { halted } = hub.halt;
   const [title, more, sure] = halted ? ["lift.ask", "lift.more", "lift.sure"] : ["halt.ask", "halt.more", "halt.sure"];
   const go = (close) => () => {
     close();
     halt(!halted);
   };
   const open = () => ask(t(title), (again, close) => ({ body: t(more), sure: t(sure), go: go(close) }));
-  return h("div", { key: "halt" },
-    halted && h("p", { class: "alert", role: "alert" }, t("halted", { time: ago(since), actor: actor || "" })),
-    h("button", { type: "button", class: "halt", onclick: open }, t(halted ? "halt.lift" : "halt")));
+  return h("p", { key: "halt" }, h("button", { type: "button", class: "halt", onclick: open }, t(halted ? "halt.lift" : "halt")));
 }
 
 function part(title, rows, empty) {
