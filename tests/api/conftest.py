@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,25 @@ class Hall:
 Open = Callable[..., Any]
 
 
-@pytest_asyncio.fixture
-async def open_hall(tmp_path: Path) -> AsyncIterator[Open]:
+@asynccontextmanager
+async def opener(folder: Path) -> AsyncIterator[Open]:
+    """What opens halls, for as long as the block lasts."""
     async with AsyncExitStack() as stack:
 
         async def build(**settings: Any) -> Hall:
-            chosen = ApiSettings(**({"token_file": tmp_path / "api-token", "listen": ("127.0.0.1:0",)} | settings))
-            desk = Counterfoil(tmp_path)
+            chosen = ApiSettings(**({"token_file": folder / "api-token", "listen": ("127.0.0.1:0",)} | settings))
+            desk = Counterfoil(folder)
             server = await stack.enter_async_context(serve(desk, chosen))
             token = chosen.token_file.read_text().strip()
             client = await stack.enter_async_context(aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}))
             return Hall(desk=desk, server=server, client=client, token=token, settings=chosen)
 
+        yield build
+
+
+@pytest_asyncio.fixture
+async def open_hall(tmp_path: Path) -> AsyncIterator[Open]:
+    async with opener(tmp_path) as build:
         yield build
 
 

@@ -1,21 +1,29 @@
-"""The API's hall, and one headless browser a test; without Chromium these tests are skipped."""
+"""One headless browser a module, and in it a hall of the API a test; without Chromium these tests are skipped."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.api.conftest import hall, open_hall
+from tests.api.conftest import Hall, opener
 
-__all__ = ["hall", "open_hall"]
 playwright = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[playwright.Browser]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser lives in the loop that it was started in: the tests of a module share it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Any]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("Chromium is not installed")
@@ -23,3 +31,17 @@ async def browser() -> AsyncIterator[playwright.Browser]:
         made = await driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield made
         await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium: Any) -> AsyncIterator[Any]:
+    """The module's browser, with nothing of the tests before in it."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    async with opener(tmp_path) as build:
+        yield await build()
