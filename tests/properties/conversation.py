@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from otagate.engine.serving import ADOPTED
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advance, cancellable
-from otagate.model.orders import Activate, Park, Pause, Resume, Withdraw
+from otagate.model.orders import Activate, Park, Pause, Release, Resume, Withdraw
 from otagate.sessions.effects import Advance, Announce, Effects, Knock, Reply
 from otagate.sessions.ota_transfer import Patience
 from otagate.sessions.zigbee import OtaServer
@@ -32,6 +32,7 @@ ATTEMPTS = 40  # so that an hour passes in which a device that holds an older im
 SETTLED_WITHIN = 30_000.0
 MOST_WAKES = 2_000
 LONGEST_REPLY = 3 + 14 + 64
+HELD_BACK = frozenset({State.OFFERING, State.TRANSFERRING, State.STAGED})
 TOLD_TO_USE_IT = frozenset({State.ACTIVATING, State.CONFIRMING, State.SUCCEEDED, State.FAILED})
 
 
@@ -46,6 +47,7 @@ class Row:
     state: State = State.OFFERING
     paused: bool = False
     owed: bool = False
+    released: bool = False
     attempts: int = 1
     causes: list[Cause] = field(default_factory=list)
 
@@ -205,6 +207,13 @@ class Conversation(RuleBasedStateMachine):
     def an_operator_gives_the_word(self) -> None:
         self._activate()
 
+    @precondition(lambda self: self.row.hold and not self.row.released and self.row.state in HELD_BACK)
+    @rule()
+    def an_operator_gives_the_word_to_a_device_that_asks_for_it(self) -> None:
+        """It may be asleep, or not have the image yet: it is told when it asks."""
+        self.row.released = True
+        self._perform(self.server.command(Release(update=self.row.update), self.now))
+
     @precondition(lambda self: cancellable(self.row.state))
     @rule()
     def an_operator_cancels_it(self) -> None:
@@ -287,7 +296,13 @@ class Conversation(RuleBasedStateMachine):
 
     def _image(self) -> dict[str, object]:
         row = self.row
-        return {"update": row.update, "file_version": row.version, "image": memoryview(row.image), "hold_activation": row.hold or row.owed}
+        return {
+            "update": row.update,
+            "file_version": row.version,
+            "image": memoryview(row.image),
+            "hold_activation": row.hold or row.owed,
+            "released": row.released,
+        }
 
     def _serve(self) -> None:
         self._perform(self.server.command(serve(**self._image()), self.now))
@@ -391,6 +406,7 @@ class Conversation(RuleBasedStateMachine):
             return
         assert not self.told, "told while something else waits for its commit"
         assert 0 <= effect.offset <= self.size
+        assert Cause.ACTIVATED not in effect.causes or not self.row.hold or self.row.released, "told to use it before anybody gave the word"
         state = self.row.state
         for cause in effect.causes:
             state = advance(state, cause)
@@ -409,7 +425,7 @@ class Conversation(RuleBasedStateMachine):
                 assert row.state not in (State.QUEUED, State.OFFERING, State.CANCELLED), f"a block while the update is {row.state}"
             case 0x19, 0x02 if frame[3] == 0:
                 assert struct.unpack_from("<II", frame, 8) == (row.version, len(row.image))
-                assert row.state is State.TRANSFERRING
+                assert row.state in (State.TRANSFERRING, State.STAGED)  # one that held it may have lost it with its power
             case 0x19, 0x07:
                 version, when = struct.unpack_from("<I", frame, 7)[0], struct.unpack_from("<I", frame, 15)[0]
                 assert version == row.version

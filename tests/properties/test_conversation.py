@@ -155,6 +155,17 @@ def uses_what_should_be_held(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ota_transfer, "WAIT_FOR_COMMAND", 0)
 
 
+def gives_the_word_by_itself(patch: pytest.MonkeyPatch) -> None:
+    """Every order counts as released."""
+    begin = Transfer.__post_init__
+
+    def released(self: Transfer) -> None:
+        begin(self)
+        self.released = True
+
+    patch.setattr(Transfer, "__post_init__", released)
+
+
 def serves_what_was_withdrawn(patch: pytest.MonkeyPatch) -> None:
     """A cancelled update is served on."""
     command = OtaServer.command
@@ -216,7 +227,7 @@ def mute(patch: pytest.MonkeyPatch) -> None:
 BROKEN: list[Break] = [
     wrong_offset, past_the_limit, page_cursor, page_without_an_end, another_image, another_image_after_a_restart, begins_anew_after_a_restart,
     forgets_the_word_after_a_restart, answers_before_the_commit, tells_every_end, tells_every_end_after_the_commit, new_token_for_an_old_story,
-    uses_what_should_be_held, serves_what_was_withdrawn, serves_what_is_parked, takes_a_failure_for_success, answers_another_request,
+    uses_what_should_be_held, gives_the_word_by_itself, serves_what_was_withdrawn, serves_what_is_parked, takes_a_failure_for_success, answers_another_request,
     never_gives_up, never_answers_what_waited, mute,
 ]  # fmt: skip
 
