@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -357,6 +357,62 @@ async def test_a_private_address_is_refused_where_nobody_allowed_it(tmp_path: Pa
     async with _Place(tmp_path, allow=()).client() as client:
         with pytest.raises(SourceRefused, match="allow_private"):
             await client.send(SERVICE, Request(url=f"http://{host}:9/", label="the index"))
+
+
+_NO_ADDRESSES = [
+    "https://xn--/",
+    "https://xn--zzzzzz-/",
+    "https://a b/",
+    "https://[::1",
+    "https://[::1%25\x07]/",
+    "https://a..b/",
+    "https://.a/",
+    "https://-/",
+    "https://a\x00b/",
+    "https://host:99999/",
+    "https://host:-1/",
+    "https://" + "a" * 10_000 + "/",
+    "https://" + "a." * 5_000 + "org/",
+    "https://\u202e/",
+    "https://\u3002/",
+    "https://\ud800/",
+    "https:///x",
+    "file:///etc/passwd",
+    "ftp://host/",
+    "//host",
+    "host",
+    "",
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("url", _NO_ADDRESSES, ids=lambda url: ascii(url)[:30])
+async def test_what_is_no_address_is_refused_in_words_wherever_it_comes_from(place: _Place, url: str) -> None:
+    there = f"{url}#{SECRET}"
+    asked = Request(url=there, label="the index", query=(("key", SECRET),), conditional=True)
+    home = _Server([_answer(b"", "302 Found", "Location: " + there.encode(errors="replace").decode())])
+    told: list[SourceError] = []
+    async with home.running(), place.client() as client:
+        tries: list[Awaitable[object]] = [client.send(SERVICE, asked), client.download(SERVICE, asked, Expect(vouched=True))]
+        if "://" in url:  # less is read as a part of the address that points there
+            tries.append(client.download(SERVICE, _request(home), Expect(vouched=True)))
+        for attempt in tries:
+            with pytest.raises(SourceError) as caught:
+                await attempt
+            told.append(caught.value)
+    for error in told:
+        assert SECRET not in str(error)
+        assert len(str(error)) < 200
+        assert str(error).isprintable()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("host", ["127.0.0.2", "localhost", "[::1]"])
+async def test_a_password_in_an_address_is_in_no_text(tmp_path: Path, host: str) -> None:
+    async with _Place(tmp_path, allow=()).client() as client:
+        with pytest.raises(SourceError) as caught:
+            await client.send(SERVICE, Request(url=f"https://operator:{SECRET}@{host}:9/", label="the index"))
+    assert SECRET not in str(caught.value)
 
 
 def _image(size: int = 5000) -> bytes:

@@ -1,4 +1,4 @@
-"""Which addresses a source may reach: public ones, and hosts that the configuration names.
+"""Which addresses there can be, and which of them a source may reach: public ones, and hosts that the configuration names.
 
 The address that was checked is the one that is connected to: a name that answers differently the second time gains nothing.
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from otagate.model.errors import SourceRefused, SourceUnavailable
 
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # RFC 1035, 2.3.4; underscores are in use
+_LONGEST_NAME = 253
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1: an IPv4 address in the last 32 bits
 
 
@@ -57,6 +60,37 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def url_of(text: str, query: Sequence[tuple[str, str]] = ()) -> URL:
+    """An http or https URL whose host there can be, with a query behind it. Raises SourceRefused."""
+    try:
+        url = URL(text)
+        return checked(url.update_query(query) if query else url)
+    except ValueError as error:
+        raise SourceRefused("the address is no URL") from error
+
+
+def checked(url: URL) -> URL:
+    """The same URL, if a request can be sent there: the libraries below stumble over the rest. Raises SourceRefused."""
+    if url.scheme not in ("http", "https"):
+        raise SourceRefused("the address is neither http nor https")
+    try:
+        host = (url.raw_host or "") if url.host and url.port else ""  # reading them decodes them
+    except ValueError:
+        host = ""
+    if not _is_host(host):
+        raise SourceRefused("the address names no host that there can be")
+    return url
+
+
+def _is_host(host: str) -> bool:
+    name, _, zone = host.partition("%")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return len(host) <= _LONGEST_NAME and all(_LABEL.fullmatch(each) for each in host.removesuffix(".").split("."))
+    return zone.isascii() and (zone.isalnum() or not zone)
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from yarl import URL
 
 from otagate.model.errors import SourceRefused, SourceUnintelligible
-from otagate.net.addresses import is_loopback
+from otagate.net.addresses import checked, is_loopback
 from otagate.sources.effects import Expect
 
 _PAGE = (b"<!doctype html", b"<html")
@@ -42,9 +42,7 @@ class Fetch:
 
     def check(self, url: URL) -> None:
         """Whether a file may come from there. Raises SourceRefused."""
-        if url.scheme not in ("http", "https") or not url.host:
-            raise SourceRefused("the file is not at an http or https address")
-        if url.scheme == "http" and not self.expect.vouched and not is_loopback(url.host):  # there is no wire in between on this machine
+        if url.scheme == "http" and not self.expect.vouched and not is_loopback(url.host or ""):  # there is no wire in between on this machine
             raise SourceRefused("the file comes over plain http, and nothing else proves its bytes")
 
     def follow(self, url: URL, location: str | None) -> URL:
@@ -57,7 +55,7 @@ class Fetch:
             raise SourceRefused("the redirect leads nowhere")
         if url.scheme == "https" and target.scheme != "https":
             raise SourceRefused("the redirect leads from https to something less")
-        return target
+        return checked(target)
 
     def resume_headers(self) -> dict[str, str]:
         """What asks for the rest, where some has come and the server named its version."""

@@ -21,7 +21,7 @@ from yarl import URL
 
 from otagate import __version__
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible, TooLarge
-from otagate.net.addresses import GuardedResolver
+from otagate.net.addresses import GuardedResolver, url_of
 from otagate.net.answers import Answer, Answers
 from otagate.net.bodies import ACCEPTED, decoder
 from otagate.net.fetching import Fetch, file_name_of
@@ -209,7 +209,7 @@ class HttpClient:
         """Connect, ask, and give the reply with its headers. Raises _Passing, SourceError."""
         if self._session is None:
             raise SourceUnavailable("the client is closed")
-        target = url if url is not None else _url_of(request)
+        target = url if url is not None else url_of(request.url, request.query)
         self._resolver.check_literal(target)
         signed = {} if request.sign is None else dict(request.sign(self._clock.now(), secrets.token_hex(16)))
         data: Any = form if form is not None else request.body
@@ -267,7 +267,7 @@ class HttpClient:
 
     async def _fetch(self, service: Service, request: Request, fetch: Fetch) -> None:
         """One try at a file, behind its redirects, taking up what an earlier try brought. Raises _Passing, SourceError."""
-        first = _url_of(request)
+        first = url_of(request.url, request.query)
         url, hops = first, 0
         while True:
             fetch.check(url)
@@ -312,14 +312,6 @@ class HttpClient:
             await self._save(account)
         if not fetch.complete:
             raise _Passing(f"the file ended after {fetch.received} bytes")
-
-
-def _url_of(request: Request) -> URL:
-    try:
-        url = URL(request.url)
-        return url.update_query(request.query) if request.query else url
-    except ValueError as error:
-        raise SourceRefused("the address is no URL") from error
 
 
 def _plain(reply: ClientResponse) -> dict[str, str]:
