@@ -42,6 +42,17 @@ async def browser(chromium: Any) -> AsyncIterator[Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
+async def tab(browser: Any) -> AsyncIterator[Any]:
+    """An empty tab. At the end it is asserted that nothing in it went wrong, nor was anything said to the console."""
+    page = await browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda each: said.append(each.text))
+    page.on("pageerror", lambda each: said.append(str(each)))
+    yield page
+    assert said == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
     async with opener(tmp_path) as build:
         yield await build()

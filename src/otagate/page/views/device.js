@@ -1,39 +1,29 @@
 // One device: what it runs, what every source offers for it and whether that would be taken, and what was updated.
 
-import { read } from "../api.js";
 import { ago, plain, raw, size, t, version } from "../i18n.js";
 import { power } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { icon, kindOf } from "../parts/icons.js";
 import { askToUpdate } from "../parts/order.js";
 import { updateRow } from "../parts/update.js";
-import { changed, hub, nameOf, updates } from "../store.js";
+import { reading } from "../readings.js";
+import { hub, nameOf, updates } from "../store.js";
 
 const HISTORY = 20;
-let shown = { id: null };
 
 export function view(id) {
   const found = hub.devices.get(id);
   const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
   if (!found) return { title: t("device.gone"), content: [back] };
-  look(found);
-  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), releases(found), past(id)] };
+  const { offers, history } = look(found);
+  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), releases(id, offers), past(id, history.data?.items || [])] };
 }
 
-// What the store does not keep is read when the view opens, and again once what it depends on has changed.
+// What the store does not keep, read again once what it depends on has changed.
 function look(found) {
-  const made_of = JSON.stringify([found.components, found.pin, found.skipped, found.policy, found.update_status]);
-  if (shown.id === found.id && shown.made_of === made_of) return;
-  const kept = shown.id === found.id ? shown : { offers: null, history: [] };
-  const mine = { ...kept, id: found.id, made_of, problem: "" };
-  shown = mine;
+  const options = { made_of: [found.components, found.pin, found.skipped, found.policy, found.update_status] };
   const path = encodeURIComponent(found.id);
-  Promise.all([read(`devices/${path}/releases`), read(`updates?limit=${HISTORY}&device=${path}`)]).then(([offers, history]) => {
-    mine.offers = offers.items;
-    mine.history = history.items;
-  }, (error) => {
-    mine.problem = t("failed.read", { why: error.message });
-  }).then(changed);
+  return { offers: reading(`devices/${path}/releases`, options), history: reading(`updates?limit=${HISTORY}&device=${path}`, options) };
 }
 
 function about(found) {
@@ -60,12 +50,11 @@ function firmware(found) {
     h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
 }
 
-function releases({ id }) {
-  const { offers, problem } = shown;
+function releases(id, { data, problem }) {
   return h("section", { key: "releases" }, h("h2", {}, t("device.releases")),
     problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
-    offers === null ? !problem && h("p", { class: "dim" }, t("loading"))
-      : offers.length ? h("ul", {}, offers.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none")));
+    data === null ? !problem && h("p", { class: "dim" }, t("loading"))
+      : data.items.length ? h("ul", {}, data.items.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none")));
 }
 
 function release(id, { component, release: one, verdict }) {
@@ -80,8 +69,8 @@ function release(id, { component, release: one, verdict }) {
       h("button", { type: "button", onclick: () => askToUpdate(nameOf(id), wanted) }, t("release.take", { version: version(one.version) }))));
 }
 
-function past(id) {
-  const known = new Map(shown.history.map((each) => [each.id, each]));
+function past(id, read) {
+  const known = new Map(read.map((each) => [each.id, each]));
   for (const each of updates()) if (each.device === id) known.set(each.id, each);
   const rows = [...known.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).map(updateRow);
   return h("section", { key: "history" }, h("h2", {}, t("device.history")),
