@@ -167,6 +167,7 @@ class Counterfoil:
         self.campaigns: dict[RolloutId, RolloutView] = {}
         self.facts: list[Fact] = []
         self.halt_view: HaltView | None = None
+        self.source_views = [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
         self.replay = False
         self.keys: list[OrderKey | None] = []
         self.orders: list[tuple[str, object, str]] = []
@@ -527,13 +528,14 @@ class Counterfoil:
             raise UnknownRadio(f"no radio is named {radio!r}")
 
     async def sources(self) -> Sequence[SourceView]:
-        return [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
+        return self.source_views
 
     async def refresh(self, source: str, *, actor: str, room_id: str | None = None) -> SourceView:
         self._note("refresh", source if room_id is None else (source, room_id), actor)
-        if source != "directory":
-            raise UnknownSource(f"no source is named {source!r}")
-        return (await self.sources())[0]
+        for each in self.source_views:
+            if each.name == source:
+                return each
+        raise UnknownSource(f"no source is named {source!r}")
 
     async def records(self, source: str, query: RecordQuery) -> RecordPage:
         if source != "directory":

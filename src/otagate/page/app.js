@@ -53,8 +53,8 @@ async function load(name) {
 }
 
 async function turn() {
-  findToken();
-  if (!hub.ready) return;
+  const token = findToken();
+  if (!hub.ready) return token && document.getElementById("token") && start(); // an address with a token, where the page had asked for one
   orders.problem = "";
   const { name } = here();
   await load(name);
