@@ -184,6 +184,17 @@ WRONG: list[tuple[str, str]] = [
         "sources: [{type: directory, path: /x, url: https://y}]",
         "1:39: sources[0].url: does not belong to a source of type directory: take it away",
     ),
+    # receivers of notifications
+    (
+        "notify:\n- {name: a, type: webhook, topic: x}\n- {name: b, type: ntfy, url: 'https://ntfy.sh/'}\n- {name: c, type: mqtt, url: 'https://x'}",
+        (
+            "2:3: notify[0].url: is missing: this key must be given\n"
+            "2:28: notify[0].topic: does not belong to a receiver of type webhook: take it away\n"
+            "3:30: notify[1].url: names no topic: write it behind the server, as in https://ntfy.sh/my-topic\n"
+            "4:19: notify[2].type: needs a broker: give its address under mqtt.url\n"
+            "4:25: notify[2].url: does not belong to a receiver of type mqtt: take it away"
+        ),
+    ),
     # windows, interlocks, and who names them
     (
         "policy: {rules: [{match: {model: a}, use: {window: night}}]}",

@@ -29,7 +29,7 @@ def read(folder: Path, text: str, **environ: str) -> HubSettings:
     path = folder / "hub.yaml"
     path.write_text(text)
     for number, name in enumerate(
-        ("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret", "mqtt-password", "hook-key")
+        ("token", "screen.token", "panel-token", "iotaap-password", "iotaap-device", "tuya-secret", "mqtt-password", "hook-key", "ntfy-token")
     ):
         (folder / name).write_text(f"{number}" * 40 + "\n")
         (folder / name).chmod(0o600)
@@ -409,7 +409,10 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert (hub.mqtt.host, hub.mqtt.port, hub.mqtt.tls, hub.mqtt.username) == ("127.0.0.1", 1883, False, "otagate")
     assert (hub.interlocks[1].topic, hub.interlocks[1].allow, hub.interlocks[1].max_age) == ("building/flat-3/away", ("ON",), timedelta(minutes=15))
     assert (hub.notify[0].severity, hub.notify[0].quiet and hub.notify[0].quiet.window().end) == ("warning", 7 * 60)
-    assert effective_tree(hub)["notify"][0]["url"] == "https://hooks.example.org/***"
+    assert [each.type for each in hub.notify] == ["webhook", "ntfy", "mqtt"]
+    shown = ["https://hooks.example.org/***", "https://ntfy.example.org/***", None]
+    assert [each.get("url") for each in effective_tree(hub)["notify"]] == shown
+    assert [each.get("url") for each in yaml.safe_load(effective(hub))["notify"]] == shown
 
 
 def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:

@@ -51,6 +51,8 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/sources"): "read",
     ("POST", "/api/v1/sources/{}/refresh"): "operate",
     ("GET", "/api/v1/sources/{}/records"): "read",
+    ("GET", "/api/v1/notifiers"): "read",
+    ("POST", "/api/v1/notifiers/{}/test"): "operate",
     ("POST", "/api/v1/activations"): "operate",
     ("GET", "/api/v1/journal"): "read",
     ("GET", "/api/v1/audit"): "read",
@@ -72,9 +74,13 @@ def anonymous(path: str) -> str:
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
 
 
+def _name_in(path: str) -> str:
+    return next((name for noun, name in (("/sources/", "directory"), ("/notifiers/", "office")) if noun in path), "zigbee0")
+
+
 def address(route: Route, *, image: str = IMAGE) -> str:
     """A path that the counter knows."""
-    named = _NAMES | {"sha256": image, "name": "directory" if "/sources/" in route.path else "zigbee0"}
+    named = _NAMES | {"sha256": image, "name": _name_in(route.path)}
     return route.path.format(**named)
 
 

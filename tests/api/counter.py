@@ -25,6 +25,7 @@ from otagate.engine.views import (
     HaltView,
     Health,
     JournalFilter,
+    NotifierView,
     Offer,
     OrderKey,
     OrderRequest,
@@ -50,8 +51,10 @@ from otagate.model.errors import (
     OtagateError,
     PolicyRefused,
     RadioUnavailable,
+    SourceUnavailable,
     UnknownDevice,
     UnknownImage,
+    UnknownNotifier,
     UnknownRadio,
     UnknownRollout,
     UnknownSource,
@@ -170,6 +173,7 @@ class Counterfoil:
         self.source_views = [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
         self.replay = False
         self.keys: list[OrderKey | None] = []
+        self.receiver: str | None = None
         self.orders: list[tuple[str, object, str]] = []
         self.trouble: dict[str, BaseException] = {}
         self.ready = True
@@ -536,6 +540,17 @@ class Counterfoil:
             if each.name == source:
                 return each
         raise UnknownSource(f"no source is named {source!r}")
+
+    def notifiers(self) -> Sequence[NotifierView]:
+        return [NotifierView(name="office", type="webhook", severity="warning", trouble=self.receiver, waiting=2, last_delivered=NOON)]
+
+    async def test_notifier(self, name: str, *, actor: str) -> NotifierView:
+        self._note("test_notifier", name, actor)
+        if name != "office":
+            raise UnknownNotifier(f"there is no receiver {name!r}")
+        if self.receiver is not None:
+            raise SourceUnavailable(self.receiver)
+        return self.notifiers()[0]
 
     async def records(self, source: str, query: RecordQuery) -> RecordPage:
         if source != "directory":

@@ -60,12 +60,13 @@ async def bundled(home: Home, *arguments: str, url: str = "http://127.0.0.1:1") 
 async def test_a_bundle_of_a_running_hub_holds_what_a_helper_asks_for(hall: Hall, home: Home) -> None:
     found = await bundled(home, "--token-file", str(hall.settings.token_file), url=hall.base)
     assert json.loads(found["missing.json"]) == {}
-    parts = {"configuration", "devices", "facts", "findings", "halt", "health", "missing", "radios", "sources", "versions"}
+    parts = {"configuration", "devices", "facts", "findings", "halt", "health", "missing", "notifiers", "radios", "sources", "versions"}
     assert set(found) == {f"{each}.json" for each in parts} | {"metrics.txt"}
     versions = json.loads(found["versions.json"])
     assert {"zigpy", "bellows", "aiohttp"} <= set(versions["libraries"])
     assert json.loads(found["radios.json"])[0]["state"] == "up"
     assert json.loads(found["health.json"])["ready"] is True
+    assert json.loads(found["notifiers.json"])[0]["waiting"] == 2
     assert not any(hall.token in each for each in found.values())
 
 
@@ -88,6 +89,7 @@ async def test_no_secret_is_in_a_bundle_wherever_it_came_to_lie(home: Home) -> N
     home.lines += [
         "radios: [{name: zwave0, type: zwave-js, url: 'ws://127.0.0.1:9'}]",
         "mqtt: {url: 'mqtt://127.0.0.1:1883', username: canary-user}",
+        f"notify: [{{name: phone, type: ntfy, url: 'https://ntfy.example.org/{CANARIES[3]}'}}]",
     ]
     async with open_store("sqlite:///otagate.db", home.state) as store, store.transaction():
         for at, canary in enumerate(CANARIES):
@@ -102,6 +104,7 @@ async def test_no_secret_is_in_a_bundle_wherever_it_came_to_lie(home: Home) -> N
         found = await bundled(home, *arguments)
         assert len(json.loads(found["facts.json"])) == len(CANARIES) + len(SPOKEN)
         assert "the service at https://host/ says no" in found["facts.json"]
+        assert json.loads(found["configuration.json"])["notify"][0]["url"] == "https://ntfy.example.org/"
         hits = {(name, canary) for name, text in found.items() for canary in (*CANARIES, "canary-user") if canary in text}
         assert hits == set()
 

@@ -56,6 +56,18 @@ async def test_what_a_service_recorded_is_listed_page_by_page(hall: Hall) -> Non
     assert (await at(hall, "records", "directory", "--only", "room_id")).code == 2
 
 
+async def test_receivers_of_notifications_are_listed_and_tried(hall: Hall) -> None:
+    assert "what was told last has arrived" in (await at(hall, "notify", "list")).out
+    assert (await at(hall, "notify", "list", "--json")).document == await hall.json("GET", "/api/v1/notifiers")
+    assert (await at(hall, "notify", "test")).out == "office: it has arrived.\n"
+    assert (await at(hall, "notify", "test", "attic")).code == 2
+    hall.desk.receiver = "notify office: the receiver answers 404"
+    refused = await at(hall, "notify", "test", "office")
+    assert refused.code == 1
+    assert "the receiver answers 404" in refused.err
+    assert [each[:2] for each in hall.desk.orders] == [("test_notifier", "office"), ("test_notifier", "attic"), ("test_notifier", "office")]
+
+
 async def test_a_network_is_opened(hall: Hall) -> None:
     assert (await at(hall, "permit-join", "zigbee0", "--seconds", "30")).out == "zigbee0 takes new devices for 30 s.\n"
     assert hall.desk.orders == [("permit_join", ("zigbee0", 30), "token:admin")]

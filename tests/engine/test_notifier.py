@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from otagate.engine.journal import Journal
 from otagate.engine.notifier import BURST, Notifier
 from otagate.model.errors import SourceUnavailable
@@ -33,7 +35,7 @@ class Post:
         self.tried.append(outgoing)
         if self.refuses:
             raise SourceUnavailable("notify a: away")
-        self.taken.append(json.loads(outgoing.body))
+        self.taken.append(json.loads(outgoing.document()))
 
     @property
     def texts(self) -> list[list[str]]:
@@ -45,7 +47,9 @@ async def told(store: Store, post: Post, quiet: Window | None = None) -> AsyncIt
     """One life of a hub with a notifier; it ends without a goodbye."""
     clock = VirtualClock()
     journal = Journal(store, clock)
-    notifier = Notifier(name="a", courier=post, journal=journal, store=store, clock=clock, least="info", quiet=quiet)
+    notifier = Notifier(
+        name="a", kind="webhook", courier=post, journal=journal, store=store, clock=clock, least="info", quiet=quiet, radios=["zigbee0"]
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(notifier.run())
         await asyncio.sleep(1)
@@ -57,6 +61,11 @@ async def succeed(journal: Journal, *devices: str, state: str = "succeeded") -> 
     async with journal.commit() as entry:
         for device in devices:
             entry.tell("update", "u", state, data={"state": state, "device": device})
+
+
+async def lose(journal: Journal, radio: str = "zigbee0", state: str = "retrying", sentence: str = "gone") -> None:
+    async with journal.commit() as entry:
+        entry.tell("radio", radio, "state", data={"state": state, "sentence": sentence})
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -92,7 +101,7 @@ async def test_a_hub_that_is_killed_while_it_sends_says_the_same_again_under_the
     async with told(store, post):
         await until(lambda: post.taken)
         await asyncio.sleep(600)
-    assert len({(each.id, each.body) for each in post.tried}) == 1
+    assert len({(each.id, each.document()) for each in post.tried}) == 1
     assert post.texts == [[ok("a")]]
     assert post.taken[0]["id"] == post.tried[0].id
 
@@ -138,3 +147,50 @@ async def test_many_of_one_kind_in_a_minute_become_one_message() -> None:
         await asyncio.sleep(600)
     assert [len(each) for each in post.texts] == [1] * BURST + [20]
     assert post.taken[-1]["more"] == 40 - BURST - 20
+
+
+@instantly
+async def test_a_radio_that_stays_lost_is_told_of_twice_over_restarts_too_and_when_it_is_back() -> None:
+    store, post = MemoryStore(), Post()
+    async with told(store, post) as journal:
+        await lose(journal)
+        await lose(journal, sentence="no answer")
+        await until(lambda: post.taken)
+    async with told(store, post) as journal:
+        await lose(journal, state="starting")
+        await lose(journal, sentence="still gone")
+        await asyncio.sleep(timedelta(days=2).total_seconds())
+    async with told(store, post) as journal:
+        await asyncio.sleep(timedelta(days=2).total_seconds())
+        await lose(journal, state="up")
+        await until(lambda: len(post.taken) == 3)
+        await asyncio.sleep(timedelta(days=1).total_seconds())
+    assert [text.partition(", since")[0] for (text,) in post.texts] == [
+        "The radio zigbee0 is not up (retrying): gone",
+        "The radio zigbee0 is still not up",
+        "The radio zigbee0 is up again.",
+    ]
+
+
+@instantly
+async def test_a_radio_that_is_configured_no_more_is_not_told_of_again() -> None:
+    store, post = MemoryStore(), Post()
+    async with told(store, post) as journal:
+        await lose(journal, "zigbee9")
+        await until(lambda: post.taken)
+    async with told(store, post):
+        await asyncio.sleep(timedelta(days=2).total_seconds())
+    assert len(post.taken) == 1
+
+
+@instantly
+async def test_a_test_is_sent_in_quiet_hours_and_says_why_it_did_not_arrive() -> None:
+    store, post, clock = MemoryStore(), Post(refuses=True), VirtualClock()
+    notifier = Notifier(name="a", kind="ntfy", courier=post, journal=Journal(store, clock), store=store, clock=clock, least="problem", quiet=AT_NOON)
+    with pytest.raises(SourceUnavailable, match="notify a: away"):
+        await notifier.test()
+    assert notifier.view().trouble == "notify a: away"
+    post.refuses = False
+    await notifier.test()
+    assert [each["notices"][0]["kind"] for each in post.taken] == ["test"]
+    assert (notifier.view().trouble, notifier.view().last_delivered is None) == (None, False)

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog.testing
+from aiohttp import web
 
 from otagate.api.openapi import ROUTES
 from otagate.assembly import reach
@@ -49,6 +50,10 @@ SECRETS = {
     "zwave": "canary-of-the-service-4",
     "password": "canary-of-the-account-5",
     "token": "canaryOfTheDevice6",
+    "path": "canary-of-the-receiver-7",
+    "key": "canary-of-the-signature-8",
+    "ntfy": "canary-of-the-phone-9",
+    "broker": "canary-of-the-broker-10",
 }
 NODE = Device(
     id=DeviceId("zwave-e1b2c3d4-12"),
@@ -127,7 +132,26 @@ class Aviary:
         return {"type": name, "url": url + ("/v1/zigbee" if name == "ledvance" else "/stable.json" if KINDS[name].pointer else "/index.json")}
 
 
-def configured(folder: Path, rig: Rig, aviary: Aviary) -> Path:
+@asynccontextmanager
+async def receiver(got: list[str]) -> AsyncIterator[str]:
+    """Who is told what happens; its address is a secret."""
+
+    async def take(request: web.Request) -> web.Response:
+        got.append((await request.read()).decode())
+        return web.Response(status=500 if len(got) == 1 else 204)
+
+    app = web.Application()
+    app.router.add_post(f"/{SECRETS['path']}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/{SECRETS['path']}"
+    finally:
+        await runner.cleanup()
+
+
+def configured(folder: Path, rig: Rig, aviary: Aviary, receiver: str) -> Path:
     """The file of a hub with a secret wherever there is a place for one."""
     for name, secret in SECRETS.items():
         (folder / name).write_text(secret)
@@ -145,6 +169,12 @@ def configured(folder: Path, rig: Rig, aviary: Aviary) -> Path:
         ],
         "sources": [aviary.source(name, folder) for name in aviary.services],
         "http": {"allow_private": ["127.0.0.1"]},
+        "mqtt": {"url": "mqtt://127.0.0.1:9", "username": "hub", "password_file": str(folder / "broker"), "home_assistant": False},
+        "notify": [
+            {"name": "office", "type": "webhook", "url": receiver, "secret_file": str(folder / "key"), "severity": "info"},
+            {"name": "phone", "type": "ntfy", "url": receiver, "token_file": str(folder / "ntfy"), "severity": "info"},
+            {"name": "topic", "type": "mqtt", "severity": "info"},
+        ],
     }
     (folder / "otagate.yaml").write_text(json.dumps(tree))  # which YAML is, too
     return folder / "otagate.yaml"
@@ -199,6 +229,7 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
         await store.devices.put(NODE)
     await store.close()
     said: list[str] = []
+    got: list[str] = []
     states: dict[str, set[str]] = {name: set() for name in aviary.services}
     rig = Rig(
         devices=[DeviceSpec(ieee=IEEE)],
@@ -208,10 +239,10 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
         announce_after=0.1,
     )
     with structlog.testing.capture_logs() as logs:
-        async with rig, AsyncExitStack() as services:
+        async with rig, receiver(got) as address, AsyncExitStack() as services:
             for each in aviary.distinct():
                 await services.enter_async_context(each.running())
-            settings = load(configured(tmp_path, rig, aviary), {})
+            settings = load(configured(tmp_path, rig, aviary, address), {})
             printed = effective(settings)
             async with running(settings, pace=Pace.scaled(PACE)) as hub, calls(hub) as session:
                 await told(hub.desk)
@@ -222,6 +253,9 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
                             said.append(await response.text())
                             states[name].add(json.loads(said[-1])["state"])
 
+                for name in ("office", "phone", "topic"):
+                    async with session.post(f"/api/v1/notifiers/{name}/test") as response:
+                        said.append(await response.text())
                 await refresh_all()
                 assert {name: found for name, found in states.items() if found != {"ok"}} == {}
                 update = await ordered(hub.desk)
@@ -238,6 +272,8 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
     assert {name for name, found in states.items() if not found > {"ok"}} <= {"ikea", "sonoff"}, "no device here is of these makers"
     assert any(SECRETS["token"] in path for _, path in aviary.iotaap.asked), "the service was shown the token"
     said += [repr(logs), *(each.getMessage() + repr(each.exc_info) for each in caplog.records if each.name != "aiohttp.access")]
+    assert any("The radio zwave0 is not up" in each for each in got), "what a receiver is told is looked at"
+    said += got
     handed_out = aviary.handed_out()
     assert len(handed_out) >= 3
     canaries = forms_of({*SECRETS.values(), *handed_out})

@@ -286,6 +286,7 @@ ROWS: Mapping[str, Row] = {
     "rollout-exists": row(rollout_exists, "'hall'", "another name"),
     "unknown-radio": row(calls("POST", "radios/attic/reattach"), "'attic'"),
     "unknown-source": row(calls("POST", "sources/attic/refresh", json={}), "'attic'"),
+    "unknown-notifier": row(calls("POST", "notifiers/attic/test"), "'attic'"),
     "no-release": row(lambda house: house.refused(PLAIN, version="0x99"), "0x00000099"),
     "method-not-allowed": row(calls("DELETE", "devices"), "the method does not"),
     "body-too-large": row(calls("POST", "updates", data=b" " * 100_000, headers={"Content-Type": "application/json"}), "larger"),

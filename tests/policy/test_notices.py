@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from otagate.model.facts import Fact, Scalar, Subject
-from otagate.policy.notices import Severity, held_until, matters, read
+from otagate.policy.notices import STILL_LOST, Loss, Severity, due_again, follow, gravest, held_until, matters, read
 from otagate.policy.window import Window
 
 NIGHT = datetime(2026, 5, 1, 23, tzinfo=UTC)
@@ -84,3 +84,37 @@ def test_a_long_sentence_is_cut() -> None:
     notice = read(fact("radio", "state", state="in_use", sentence="a" * 5000))
     assert notice is not None
     assert len(notice.text) == 500
+
+
+def told_of(*states: tuple[str, str]) -> tuple[list[str], tuple[Loss, ...]]:
+    """The sentences that the states of one radio make, and whether it is lost at the end."""
+    losses: tuple[Loss, ...] = ()
+    texts = []
+    for state, sentence in states:
+        losses, notice = follow(losses, fact("radio", "state", state=state, sentence=sentence))
+        texts += [] if notice is None else [notice.text]
+    return texts, losses
+
+
+def test_a_radio_that_is_tried_again_and_again_is_told_of_once_and_when_it_is_back() -> None:
+    away = [("retrying", "no such path"), ("starting", "…"), ("retrying", "no answer"), ("in_use", "by zigbee2mqtt")]
+    lost = "The radio x is not up (retrying): no such path"
+    assert told_of(*away) == ([lost], (Loss(radio="x", since=NIGHT, sentence="no such path"),))
+    assert told_of(*away, ("up", "fine"), ("up", "fine"), *away) == ([lost, "The radio x is up again.", lost], told_of(*away)[1])
+    assert told_of(*away, ("lent", "to a person")) == ([lost], ())
+    assert told_of(("starting", "…"), ("up", "fine")) == ([], ())
+
+
+def test_a_radio_that_stays_lost_is_told_of_once_more_and_no_more() -> None:
+    _, (loss,) = told_of(("retrying", "no such path"))
+    assert due_again([loss]) == NIGHT + STILL_LOST
+    again, notice = loss.told_again(NIGHT + STILL_LOST)
+    assert notice.text == "The radio x is still not up, since 2026-05-01 23:00 UTC: no such path"
+    assert (notice.severity, due_again([again])) == ("problem", None)
+    later, repeated = follow((again,), fact("radio", "state", state="retrying", sentence="other"))
+    assert (later, repeated) == ((again,), None)
+
+
+def test_the_gravest_of_many_counts() -> None:
+    assert gravest(["info", "problem", "warning"]) == "problem"
+    assert gravest(["info"]) == "info"

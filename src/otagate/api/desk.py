@@ -20,6 +20,7 @@ from otagate.engine.views import (
     HaltView,
     Health,
     JournalFilter,
+    NotifierView,
     Offer,
     OrderKey,
     OrderRequest,
@@ -125,6 +126,9 @@ class Readings(Protocol):
     async def sources(self) -> Sequence[SourceView]:
         """Every configured source."""
 
+    def notifiers(self) -> Sequence[NotifierView]:
+        """Every configured receiver of notifications."""
+
     async def records(self, source: str, query: RecordQuery) -> RecordPage:
         """What a service itself recorded; raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
 
@@ -228,6 +232,9 @@ class Orders(Protocol):
 
     async def refresh(self, source: str, *, actor: str, room_id: str | None = None) -> SourceView:
         """Ask a source again now, of one room where that is named; raises UnknownSource, NotOfThisSource, SourceError."""
+
+    async def test_notifier(self, name: str, *, actor: str) -> NotifierView:
+        """Send a test to a receiver of notifications; raises UnknownNotifier, SourceError."""
 
 
 class Desk(Readings, Orders, Protocol):

@@ -386,6 +386,18 @@ class Source(Document):
     error: Problem | None = Field(default=None, description="why it could not be read last")
 
 
+class Notifier(Document):
+    """Who is told what happens on the hub."""
+
+    name: str
+    type: str
+    severity: Literal["info", "warning", "problem"] = Field(description="the least that it is told")
+    state: Literal["ok", "failing"]
+    sentence: str
+    waiting: int = Field(description="notices that are not told yet: held in quiet hours, or on their way")
+    last_delivered: datetime | None = Field(default=None, description="since the hub began")
+
+
 class Record(Document):
     """One line of what a service itself recorded. `device` is the hub's id of the device; `details` is what the service says besides."""
 

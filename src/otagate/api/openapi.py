@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from otagate import __version__
-from otagate.api import audit, devices, events, health, hub, images, plans, radios, report, rollouts, sources, updates
+from otagate.api import audit, devices, events, health, hub, images, notifiers, plans, radios, report, rollouts, sources, updates
 from otagate.api.problems import KINDS, MEDIA_TYPE, Problem
 from otagate.api.router import MERGE_PATCH, Call, Reply, Route
 
@@ -48,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *images.ROUTES,
     *sources.ROUTES,
+    *notifiers.ROUTES,
     *hub.ROUTES,
     *audit.ROUTES,
     *report.ROUTES,

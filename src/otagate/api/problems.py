@@ -61,6 +61,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "unknown-rollout": _kind(404, "There is no such rollout"),
         "unknown-radio": _kind(404, "There is no such radio"),
         "unknown-source": _kind(404, "There is no such source"),
+        "unknown-notifier": _kind(404, "There is no such receiver"),
         "no-release": _kind(404, "No source offers this release"),
         # what an update may not do now
         "already-updating": _kind(409, "An update is under way already"),

@@ -334,6 +334,23 @@ def source_document(view: views.SourceView) -> documents.Source:
     )
 
 
+def notifier_document(view: views.NotifierView) -> documents.Notifier:
+    """The document of a receiver of notifications."""
+    if view.trouble is not None:
+        sentence = view.trouble
+    else:
+        sentence = "nothing was told since the hub began" if view.last_delivered is None else "what was told last has arrived"
+    return documents.Notifier(
+        name=view.name,
+        type=view.type,
+        severity=view.severity,
+        state="ok" if view.trouble is None else "failing",
+        sentence=sentence,
+        waiting=view.waiting,
+        last_delivered=view.last_delivered,
+    )
+
+
 def _quota(left: Left) -> documents.Quota:
     limit = left.limit
     return documents.Quota(of=limit.of, left=left.amount, amount=limit.amount, seconds=int(limit.per.total_seconds()), bucket=limit.bucket)

@@ -241,6 +241,7 @@ class Parts(Reach):
             reporter=self.reporter,
             foresight=Foresight(store=self.store, registry=self.registry, consultant=self.consultant, conductor=self.conductor),
             errands=self.errands,
+            notifiers=self.notifiers,
             radios=self.radios,
             reattach=self.reattach,
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),

@@ -13,7 +13,7 @@ from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.feeds import Offering
-from otagate.engine.notifier import Notifier
+from otagate.engine.notifier import AGAIN, Notifier
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pins import Pins
 from otagate.engine.quotas import StoredQuotas
@@ -22,11 +22,12 @@ from otagate.engine.talks import Talks
 from otagate.folders.local_files import LocalFiles
 from otagate.model.clouds import THE_CLOUD, CloudDevice
 from otagate.model.ids import DeviceId, RadioName
+from otagate.mqtt import notices as topics
 from otagate.mqtt.interlocks import TopicInterlock
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
-from otagate.net.notices import Webhook
-from otagate.ports import Interlock, Radio
+from otagate.net.notices import Ntfy, Webhook
+from otagate.ports import Courier, Interlock, Radio
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import CloudRadio
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
@@ -176,16 +177,28 @@ class Reach(Known):
         return {each.name: self._notifier(each) for each in self.settings.notify}
 
     def _notifier(self, each: NotifySettings) -> Notifier:
-        secret = None if each.secret_file is None else read_secret(each.secret_file, at_least=1)
         return Notifier(
             name=each.name,
-            courier=Webhook(name=each.name, url=each.url, secret=secret, http=self.http),
+            kind=each.type,
+            courier=self._courier(each),
             journal=self.journal,
             store=self.store,
             clock=self.clock,
             least=each.severity,
             quiet=None if each.quiet is None else each.quiet.window(),
+            radios=frozenset(radio.name for radio in self.settings.radios),
+            again=topics.AGAIN if each.type == "mqtt" else AGAIN,
         )
+
+    def _courier(self, each: NotifySettings) -> Courier:
+        if each.type == "mqtt" and self.line is not None:
+            topic = each.topic or f"{self.settings.mqtt.base_topic}/notices/{each.name}"
+            return topics.TopicCourier(name=each.name, topic=topic, broker=self.line)
+        file = each.token_file if each.type == "ntfy" else each.secret_file
+        secret = None if file is None else read_secret(file, at_least=1)
+        if each.type == "ntfy":
+            return Ntfy(name=each.name, url=each.url or "", token=secret, http=self.http)
+        return Webhook(name=each.name, url=each.url or "", secret=secret, http=self.http)
 
     def _interlocks(self) -> Mapping[str, Interlock]:
         return {each.name: self._interlock(each) for each in self.settings.interlocks}

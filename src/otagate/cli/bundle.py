@@ -57,6 +57,7 @@ async def ask(client: Client, gathered: Gathered) -> None:
     gathered.devices = gathered.parts.get("devices", ((), {}))[0]
     await take("radios", redaction.RADIOS, lambda: client.items("radios"))
     await take("sources", redaction.SOURCES, lambda: client.items("sources"))
+    await take("notifiers", redaction.NOTIFIERS, lambda: client.items("notifiers"))
     await take("halt", redaction.HALT, lambda: client.get("halt"))
     await take("facts", redaction.FACTS, lambda: client.items("journal", query={}, most=FACTS))
     await take("health", redaction.HEALTH, client.health)

@@ -187,8 +187,17 @@ async def _daemon(client: Client, url: str) -> AsyncIterator[Finding]:
     for source in await client.items("sources"):
         if source["state"] != "ok":
             yield warning(f"source {source['name']}", source["sentence"], f"otagate sources --refresh {source['name']}")
+    for receiver in await client.items("notifiers"):
+        yield _receiver(receiver)
     for finding in _devices(await client.items("devices", query={})):
         yield finding
+
+
+def _receiver(receiver: dict[str, Any]) -> Finding:
+    check = f"receiver {receiver['name']}"
+    if receiver["state"] == "ok":
+        return ok(check, receiver["sentence"])
+    return warning(check, f"{receiver['sentence']}; {receiver['waiting']} wait", f"otagate notify test {receiver['name']}")
 
 
 def _halted(halt: dict[str, Any]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Commands about radios, sources and images."""
+"""Commands about radios, sources, images and receivers of notifications."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from otagate.cli.words import number, plain, size
 app = typer.Typer()
 images = typer.Typer(no_args_is_help=True, help="Stored firmware images.")
 app.add_typer(images, name="images")
+notify = typer.Typer(no_args_is_help=True, help="Who is told what happens on the hub.")
+app.add_typer(notify, name="notify")
 
 _RECORDS = 100
 """Records of a service in one call: what the services give at most."""
@@ -144,6 +146,36 @@ def _filter(text: str) -> tuple[str, str]:
     if not (name and equals and value) or name in ("limit", "cursor", "list"):
         raise Stop(f"{plain(text)!r} is no filter: write its name, = and its value, as in room_id=r1", Exit.USAGE)
     return name, value
+
+
+@command(notify, "list")
+async def list_notifiers(session: Session) -> Exit:
+    """List who is told what happens, and how that goes."""
+    items = await session.client.items("notifiers")
+    session.tell({"items": items, "next_cursor": None})
+    session.say(tables.notifiers(session.console, items))
+    return Exit.DONE
+
+
+@command(notify, "test")
+async def try_notifiers(
+    session: Session,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Receivers; all of them without one.", show_default=False)] = None,
+) -> Exit:
+    """Send a test to receivers of notifications, also in quiet hours."""
+    wanted = names or [each["name"] for each in await session.client.items("notifiers")]
+    arrived, codes = [], []
+    for name in wanted:
+        try:
+            arrived.append(await session.client.post("notifiers", name, "test"))
+            session.say(f"{name}: it has arrived.")
+        except ProblemStop as stop:
+            complain(f"{name}: {stop}")
+            codes.append(stop.code)
+    session.tell({"items": arrived, "next_cursor": None})
+    if not wanted:
+        session.say("Nobody is told: name receivers under notify in the configuration.")
+    return worst(codes)
 
 
 @command(images, "list")

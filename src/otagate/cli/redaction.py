@@ -45,12 +45,14 @@ CONFIGURATION: Final = fields(
     policy=fields(_RULES, rules={"match": fields("model manufacturer radio"), "use": fields(_RULES)}),
     windows=fields("name days from to zone when until at_end"),
     interlocks=fields("name max_age"),
+    notify=fields("name type url severity", quiet=fields("from to zone")),
     mqtt=fields("url base_topic home_assistant discovery orders"),
     logging=fields("level format"),
 )
 _PROBLEM = fields("type status title detail retry")
 RADIOS: Final = fields("name type state sentence devices transfers parallel", error=_PROBLEM)
 SOURCES: Final = fields("name type state sentence last_success next_refresh quota_left skipped_count releases", error=_PROBLEM)
+NOTIFIERS: Final = fields("name type severity state sentence waiting last_delivered")
 DEVICES: Final = fields(
     "id name radio protocol manufacturer model power battery_percent online last_seen last_checked update_status",
     components=fields("id version display_version"),

@@ -171,6 +171,22 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def notifiers(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
+    """Who is told what happens."""
+    made = table(console, "Receiver", "Type", "Told from", "State", "Waiting", "Last told", "What it says")
+    for each in items:
+        made.add_row(
+            cell(each["name"]),
+            cell(each["type"]),
+            cell(each["severity"]),
+            state(each["state"]),
+            cell(each["waiting"]),
+            cell(moment(each["last_delivered"])),
+            cell(each["sentence"]),
+        )
+    return made
+
+
 def windows(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Windows, with one line for each opening to come."""
     made = table(console, "Window", "Open", "Opens", "Closes", "At its end")

@@ -25,13 +25,19 @@ _SOURCE_KEYS: Mapping[str, frozenset[str]] = {
     "iotaap": frozenset({"api_url", "ota_url", "email", "password_file", "bindings"}),
     **dict.fromkeys(("z2m-index", "zigpy-index"), frozenset({"url", "path"})),
 }
-_ALL_SOURCE_KEYS = frozenset().union(*_SOURCE_KEYS.values())
+_NOTIFY_KEYS: Mapping[str, frozenset[str]] = {
+    "webhook": frozenset({"url", "secret_file"}),
+    "ntfy": frozenset({"url", "token_file"}),
+    "mqtt": frozenset({"topic"}),
+}
 _NEEDED: Mapping[str, frozenset[str]] = {
     "directory": frozenset({"path"}),
     "zigpy-index": frozenset({"url"}),
     "iotaap": frozenset({"email", "password_file"}),
     **{each: _SOURCE_KEYS[each] - {"same_as"} for each in ("tuya-illume", "tuya-thing")},
+    **dict.fromkeys(("webhook", "ntfy"), frozenset({"url"})),
 }
+_OF_TYPES = (("sources", "a source", _SOURCE_KEYS), ("notify", "a receiver", _NOTIFY_KEYS))
 Values = Iterator[tuple[Loc, str]]
 
 
@@ -46,7 +52,7 @@ def disagreements(document: Document) -> list[Problem]:
                 owner = earlier[:-1] if isinstance(earlier[-1], str) else earlier
                 text = f"{shown(value)} is {what} of {key_name(owner)} already: {_REMEDY[what]}"
                 problems.append(Problem(place=document.place_of(loc), key=key_name(loc), text=text))
-    for check in (_keys_of_sources, _unknown_radios, _unknown_names, _second_admins, _missing_libraries, _no_broker):
+    for check in (_keys_of_types, _topicless, _unknown_radios, _unknown_names, _second_admins, _missing_libraries, _no_broker):
         problems += check(document)
     return problems
 
@@ -119,19 +125,30 @@ _REMEDY = {
 }
 
 
-def _keys_of_sources(document: Document) -> Iterator[Problem]:
-    """A key that belongs to another type of source, and one that this type cannot do without."""
-    for loc, source in _entries(document, "sources"):
-        belongs = _SOURCE_KEYS.get(str(source.get("type")))
-        if belongs is None:
-            continue  # the type itself is told
-        for key in source:
-            if key in _ALL_SOURCE_KEYS and key not in belongs:
-                text = f"does not belong to a source of type {source['type']}: take it away"
-                yield Problem(place=document.place_of_key((*loc, key)), key=key_name((*loc, key)), text=text)
-        for key in sorted(belongs & _NEEDED.get(str(source["type"]), frozenset())):
-            if source.get(key) is None:
-                yield Problem(place=document.place_of(loc), key=key_name((*loc, key)), text="is missing: this key must be given")
+def _keys_of_types(document: Document) -> Iterator[Problem]:
+    """A key that belongs to another type of source or receiver, and one that this type cannot do without."""
+    for section, what, keys in _OF_TYPES:
+        anybodys = frozenset().union(*keys.values())
+        for loc, entry in _entries(document, section):
+            belongs = keys.get(str(entry.get("type")))
+            if belongs is None:
+                continue  # the type itself is told
+            for key in entry:
+                if key in anybodys and key not in belongs:
+                    text = f"does not belong to {what} of type {entry['type']}: take it away"
+                    yield Problem(place=document.place_of_key((*loc, key)), key=key_name((*loc, key)), text=text)
+            for key in sorted(belongs & _NEEDED.get(str(entry["type"]), frozenset())):
+                if entry.get(key) is None:
+                    yield Problem(place=document.place_of(loc), key=key_name((*loc, key)), text="is missing: this key must be given")
+
+
+def _topicless(document: Document) -> Iterator[Problem]:
+    """An ntfy server whose topic nobody names."""
+    for loc, entry in _entries(document, "notify"):
+        url, here = entry.get("url"), (*loc, "url")
+        if entry.get("type") == "ntfy" and isinstance(url, str) and not url.partition("://")[2].partition("/")[2].strip("/"):
+            text = "names no topic: write it behind the server, as in https://ntfy.sh/my-topic"
+            yield Problem(place=document.place_of(here), key=key_name(here), text=text)
 
 
 def _unknown_radios(document: Document) -> Iterator[Problem]:
@@ -188,7 +205,7 @@ def _no_broker(document: Document) -> Iterator[Problem]:
     if url is not None and find_spec(MQTT_LIBRARY) is None:
         text = "needs a library that is not installed: pip install 'otagate[mqtt]'"
         yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)
-    for entry, interlock in _entries(document, "interlocks"):
-        if url is None and interlock.get("topic") is not None:
-            here = (*entry, "topic")
-            yield Problem(place=document.place_of(here), key=key_name(here), text="needs a broker: give its address under mqtt.url")
+    on_topics = [(*loc, "topic") for loc, interlock in _entries(document, "interlocks") if interlock.get("topic") is not None]
+    on_topics += [(*loc, "type") for loc, receiver in _entries(document, "notify") if receiver.get("type") == "mqtt"]
+    for here in on_topics if url is None else ():
+        yield Problem(place=document.place_of(here), key=key_name(here), text="needs a broker: give its address under mqtt.url")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from otagate.config.broker import Topic
 from otagate.config.kinds import Minute, Name, SecretFile, WebUrl, Zone
 from otagate.config.section import Section
 from otagate.config.windows import minutes_of
@@ -40,12 +41,16 @@ class NotifySettings(Section):
 
     name: Name
     """What it is called in the log and in what it is sent."""
-    type: Literal["webhook"]
-    """How it is told: webhook is a POST of JSON."""
-    url: WebUrl
-    """Where it is; a host on a private address must be named in http.allow_private."""
+    type: Literal["webhook", "ntfy", "mqtt"]
+    """How it is told: webhook is a POST of JSON, ntfy the publish call of an ntfy server, mqtt a topic of the broker."""
+    url: WebUrl | None = None
+    """Of webhook and ntfy: where it is, with the topic of ntfy; a host on a private address must be named in http.allow_private."""
     secret_file: SecretFile | None = None
-    """The file that holds the key by which everything is signed, or `credential:NAME`; without it nothing is."""
+    """Of webhook: the file that holds the key by which everything is signed, or `credential:NAME`; without it nothing is."""
+    token_file: SecretFile | None = None
+    """Of ntfy: the file that holds the access token, or `credential:NAME`; without it none is shown."""
+    topic: Topic | None = None
+    """Of mqtt: where it is told; without it notices/NAME below mqtt.base_topic."""
     severity: Severity = "warning"
     """The least that it is told: problem, warning or info."""
     quiet: QuietSettings | None = None

@@ -20,6 +20,7 @@ from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
+from otagate.engine.notifier import Notifier
 from otagate.engine.ordering import Ordering
 from otagate.engine.patches import DevicePatch
 from otagate.engine.readings import Readings
@@ -37,6 +38,7 @@ from otagate.engine.views import (
     HaltView,
     Health,
     JournalFilter,
+    NotifierView,
     Offer,
     OrderKey,
     OrderRequest,
@@ -51,7 +53,7 @@ from otagate.engine.views import (
     WindowView,
 )
 from otagate.model.devices import Device
-from otagate.model.errors import NotInState, StoreError, UnknownRadio
+from otagate.model.errors import NotInState, StoreError, UnknownNotifier, UnknownRadio
 from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
@@ -89,6 +91,7 @@ class Desk:
         reporter: Reporter,
         foresight: Foresight,
         errands: Errands,
+        notifiers: Mapping[str, Notifier],
         radios: Mapping[RadioName, Radio],
         reattach: Mapping[RadioName, asyncio.Event],
         metrics: CollectorRegistry,
@@ -110,6 +113,7 @@ class Desk:
         self._reporter = reporter
         self._foresight = foresight
         self._errands = errands
+        self._notifiers = notifiers
         self._radios = radios
         self._reattach = reattach
         self._metrics = metrics
@@ -415,6 +419,18 @@ class Desk:
         view = await self._errands.do(self._refresher.refresh(source, room_id=room_id), what="refresh")
         await self._note("source", source, "refreshed", actor, None if room_id is None else {"room_id": room_id})
         return view
+
+    def notifiers(self) -> Sequence[NotifierView]:
+        """Every configured receiver of notifications."""
+        return [each.view() for each in self._notifiers.values()]
+
+    async def test_notifier(self, name: str, *, actor: str) -> NotifierView:
+        """Send a test to a receiver of notifications; raises UnknownNotifier, SourceError, StoreUnavailable."""
+        if name not in self._notifiers:
+            raise UnknownNotifier(f"there is no receiver {name!r}")
+        await self._errands.do(self._notifiers[name].test(), what="test of a receiver")
+        await self._note("hub", "hub", "notifier_tested", actor, {"notifier": name})
+        return self._notifiers[name].view()
 
     async def records(self, source: str, query: RecordQuery) -> RecordPage:
         """What a service itself recorded; raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""

@@ -9,7 +9,7 @@ import asyncio
 import json
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +17,13 @@ from typing import Any
 import structlog
 
 from otagate.engine.journal import Journal
-from otagate.model.errors import SourceError, StoreError
+from otagate.engine.views import NotifierView
+from otagate.model.errors import SourceError, SourceUnavailable, StoreError
 from otagate.model.facts import Fact
-from otagate.policy.notices import Kind, Notice, Severity, held_until, matters, read
+from otagate.policy.notices import Kind, Loss, Notice, Severity, due_again, follow, held_until, matters
 from otagate.policy.window import Window
 from otagate.ports import Clock, Courier, Outgoing, Store
+from otagate.ports.notices import row
 
 LOG = structlog.get_logger("otagate.notify")
 
@@ -34,15 +36,18 @@ BURST = 5
 MOST = 20
 """News that a digest tells in words; the rest is counted."""
 
+AGAIN = (5.0, 30.0, 120.0, 600.0, 1800.0)
+"""Seconds before the next try, after each that failed."""
+
 _MINUTE = timedelta(minutes=1)
-_AGAIN = (5.0, 30.0, 120.0, 600.0, 1800.0)
+_TEST = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """How far a notifier is: facts up to `cursor` are dealt with, but for `held` (with `more` that are only counted) until `until`, and `outgoing`.
 
-    `lost`: something was given up, and that is told, until something arrives again.
+    `losses` are the radios that are lost and were told of. `lost`: something was given up, and that is told, until something arrives again.
     """
 
     cursor: int
@@ -50,16 +55,40 @@ class Told:
     held: tuple[Notice, ...] = ()
     more: int = 0
     until: datetime | None = None
+    losses: tuple[Loss, ...] = ()
     lost: bool = False
+
+    @property
+    def waiting(self) -> int:
+        """Notices that are not told yet."""
+        out = self.outgoing
+        return len(self.held) + self.more + (0 if out is None else len(out.notices) + out.more)
 
 
 class Notifier:
-    """One receiver, told what matters to it. `quiet`: hours in which only problems are told."""
+    """One receiver, told what matters to it.
+
+    `quiet`: hours in which only problems are told. `radios`: those that the hub has. `again`: see `AGAIN`; the last counts for all that follow.
+    """
 
     def __init__(
-        self, *, name: str, courier: Courier, journal: Journal, store: Store, clock: Clock, least: Severity, quiet: Window | None = None
+        self,
+        *,
+        name: str,
+        kind: str,
+        courier: Courier,
+        journal: Journal,
+        store: Store,
+        clock: Clock,
+        least: Severity,
+        quiet: Window | None = None,
+        radios: Collection[str] = (),
+        again: Sequence[float] = AGAIN,
     ) -> None:
         self._name = name
+        self._kind = kind
+        self._radios = radios
+        self._again = again
         self._courier = courier
         self._journal = journal
         self._store = store
@@ -69,6 +98,30 @@ class Notifier:
         self._key = f"notify:{name}"
         self._burst: dict[Kind, deque[datetime]] = {}
         self._state = Told(cursor=0)
+        self._trouble: str | None = None
+        self._delivered: datetime | None = None
+
+    def view(self) -> NotifierView:
+        """How it fares."""
+        return NotifierView(
+            name=self._name,
+            type=self._kind,
+            severity=self._least,
+            trouble=self._trouble,
+            waiting=self._state.waiting,
+            last_delivered=self._delivered,
+        )
+
+    async def test(self) -> None:
+        """Send something now, quiet hours or not, once. Raises SourceError where it does not arrive."""
+        now = self._clock.now()
+        notice = Notice(kind="test", at=now, about="hub", text="This is a test: whoever reads it is told what happens on this hub.")
+        try:
+            async with asyncio.timeout(_TEST):
+                await self._deliver(self._made([notice]))
+        except TimeoutError:
+            self._trouble = f"notify {self._name}: the receiver did not answer within {_TEST:.0f} s"
+            raise SourceUnavailable(self._trouble) from None
 
     async def run(self) -> None:
         """Tell what happens, until the hub stops. What happened before the first start is old news."""
@@ -79,7 +132,7 @@ class Notifier:
                     await self._turn()
             except StoreError as error:
                 LOG.warning("notifications wait for the store", notifier=self._name, error=str(error))
-                await asyncio.sleep(_AGAIN[0])
+                await asyncio.sleep(AGAIN[0])
 
     async def _load(self) -> None:
         stored = await self._store.settings.get(self._key)
@@ -87,7 +140,8 @@ class Notifier:
             await self._keep(Told(cursor=await self._store.facts.last_number()))
             return
         try:
-            self._state = _state_of(json.loads(stored))
+            state = _state_of(json.loads(stored), self._name)
+            self._state = replace(state, losses=tuple(each for each in state.losses if each.radio in self._radios))
         except (ValueError, KeyError, TypeError) as error:
             LOG.warning("what a notifier knew cannot be read: it begins with what happens now", notifier=self._name, error=repr(error))
             await self._keep(Told(cursor=await self._store.facts.last_number()))
@@ -101,27 +155,46 @@ class Notifier:
         if state.held and (state.until is None or state.until <= self._clock.now()):
             await self._release()
             return
-        wait = None if state.until is None else max(0.0, (state.until - self._clock.now()).total_seconds())
+        again = due_again(state.losses)
+        if again is not None and again <= self._clock.now():
+            await self._remind()
+            return
+        soonest = min((each for each in (state.until, again) if each is not None), default=None)
+        wait = None if soonest is None else max(0.0, (soonest - self._clock.now()).total_seconds())
         try:
             async with asyncio.timeout(wait):
                 await self._read_on()
         except TimeoutError:
             return
 
+    async def _remind(self) -> None:
+        """Tell once more of the radios that are still lost."""
+        now, losses, notices = self._clock.now(), [], []
+        for each in self._state.losses:
+            late = due_again([each])
+            if late is not None and late <= now:
+                each, notice = each.told_again(now)
+                notices.append(notice)
+            losses.append(each)
+        await self._keep(replace(self._state, losses=tuple(losses), outgoing=self._made(notices)))
+
     async def _read_on(self) -> None:
         began = self._state
         async for fact in self._journal.events(after=self._state.cursor):
             await self._take(fact)
-            if self._state.outgoing is not None or self._state.until != began.until:
+            if self._state.outgoing is not None or (self._state.until, self._state.losses) != (began.until, began.losses):
                 return
         if not self._journal.closed:
-            await asyncio.sleep(_AGAIN[0])  # the store could not be read
+            await asyncio.sleep(AGAIN[0])  # the store could not be read
 
     async def _take(self, fact: Fact) -> None:
         """Deal with one fact; only news is written down, for the rest a restart finds out again that it is none."""
-        notice, now = read(fact), self._clock.now()
-        state = replace(self._state, cursor=fact.number)
+        now = self._clock.now()
+        losses, notice = follow(self._state.losses, fact)
+        state = replace(self._state, cursor=fact.number, losses=losses)
         if notice is None or not matters(notice, self._least):
+            if losses != self._state.losses:
+                await self._keep(state)
             self._state = state
             return
         if now - notice.at > LIFE:
@@ -150,10 +223,15 @@ class Notifier:
         await self._keep(replace(state, outgoing=outgoing, held=(), more=0, until=None))
 
     def _made(self, notices: Sequence[Notice], *, more: int = 0) -> Outgoing:
-        now = self._clock.now()
-        name = str(uuid.uuid4())
-        body = {"id": name, "at": now.isoformat(), "notifier": self._name, "notices": [_row(each) for each in notices], "more": more}
-        return Outgoing(id=name, body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), since=now)
+        return Outgoing(id=str(uuid.uuid4()), notifier=self._name, since=self._clock.now(), notices=tuple(notices), more=more)
+
+    async def _deliver(self, outgoing: Outgoing) -> None:
+        try:
+            await self._courier.deliver(outgoing)
+        except SourceError as error:
+            self._trouble = str(error)
+            raise
+        self._trouble, self._delivered = None, self._clock.now()
 
     async def _send(self, outgoing: Outgoing) -> None:
         """Try until it is taken or too old."""
@@ -162,7 +240,7 @@ class Notifier:
                 await self._give_up(replace(self._state, outgoing=None))
                 return
             try:
-                await self._courier.deliver(outgoing)
+                await self._deliver(outgoing)
             except SourceError as error:
                 if tried == 0:
                     LOG.warning("a notification could not be delivered, and is tried again", notifier=self._name, error=str(error))
@@ -174,7 +252,7 @@ class Notifier:
     def _pause(self, tried: int, until: datetime | None) -> float:
         """Seconds until the next try: those of the backoff, or more where the receiver wants to be left alone, but no more than its longest."""
         asked = 0.0 if until is None else (until - self._clock.now()).total_seconds()
-        return min(max(asked, _AGAIN[min(tried, len(_AGAIN) - 1)]), _AGAIN[-1])
+        return min(max(asked, self._again[min(tried, len(self._again) - 1)]), AGAIN[-1])
 
     async def _give_up(self, state: Told) -> None:
         """Go on without it; the journal is told once, until something arrives again."""
@@ -194,33 +272,50 @@ class Notifier:
         self._state = state
 
 
-def _row(notice: Notice) -> dict[str, str]:
-    return {"kind": notice.kind, "severity": notice.severity, "at": notice.at.isoformat(), "about": notice.about, "text": notice.text}
-
-
 def _text_of(state: Told) -> str:
     out = state.outgoing
     return json.dumps(
         {
             "cursor": state.cursor,
-            "outgoing": None if out is None else {"id": out.id, "body": out.body.decode(), "since": out.since.isoformat()},
-            "held": [_row(each) for each in state.held],
+            "outgoing": None
+            if out is None
+            else {"id": out.id, "since": out.since.isoformat(), "notices": [row(each) for each in out.notices], "more": out.more},
+            "held": [row(each) for each in state.held],
             "more": state.more,
             "until": None if state.until is None else state.until.isoformat(),
+            "losses": [
+                {"radio": each.radio, "since": each.since.isoformat(), "sentence": each.sentence, "again": each.again} for each in state.losses
+            ],
             "lost": state.lost,
         }
     )
 
 
-def _state_of(tree: dict[str, Any]) -> Told:
+def _state_of(tree: dict[str, Any], name: str) -> Told:
     """What `_text_of` wrote. Raises ValueError, KeyError, TypeError."""
     out, until = tree["outgoing"], tree["until"]
-    held = (Notice(kind=each["kind"], at=datetime.fromisoformat(each["at"]), about=each["about"], text=each["text"]) for each in tree["held"])
+    losses = (
+        Loss(radio=each["radio"], since=datetime.fromisoformat(each["since"]), sentence=each["sentence"], again=bool(each["again"]))
+        for each in tree["losses"]
+    )
     return Told(
         cursor=int(tree["cursor"]),
-        outgoing=None if out is None else Outgoing(id=out["id"], body=out["body"].encode(), since=datetime.fromisoformat(out["since"])),
-        held=tuple(held),
+        outgoing=None
+        if out is None
+        else Outgoing(
+            id=out["id"],
+            notifier=name,
+            since=datetime.fromisoformat(out["since"]),
+            notices=_notices_of(out["notices"]),
+            more=int(out["more"]),
+        ),
+        held=_notices_of(tree["held"]),
         more=int(tree["more"]),
         until=None if until is None else datetime.fromisoformat(until),
+        losses=tuple(losses),
         lost=bool(tree["lost"]),
     )
+
+
+def _notices_of(rows: list[dict[str, Any]]) -> tuple[Notice, ...]:
+    return tuple(Notice(kind=each["kind"], at=datetime.fromisoformat(each["at"]), about=each["about"], text=each["text"]) for each in rows)

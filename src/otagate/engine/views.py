@@ -16,6 +16,7 @@ from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection,
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.policy.activation import Wish
+from otagate.policy.notices import Severity
 from otagate.policy.window import Opening
 from otagate.ports import RadioState
 from otagate.sources.effects import Left
@@ -270,6 +271,18 @@ class RadioView:
     transfers: int
     parallel: int
     error: OtagateError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifierView:
+    """Who is told what happens, as shown: `trouble` is why the last try failed, `waiting` how many notices are not told yet."""
+
+    name: str
+    type: str
+    severity: Severity
+    trouble: str | None
+    waiting: int
+    last_delivered: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

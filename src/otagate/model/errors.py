@@ -269,6 +269,12 @@ class UnknownSource(NotFound):
     code: ClassVar[str] = "unknown-source"
 
 
+class UnknownNotifier(NotFound):
+    """No receiver of notifications has this name."""
+
+    code: ClassVar[str] = "unknown-notifier"
+
+
 class BadFilter(OtagateError):
     """A list cannot be narrowed by this; the message says by what it can be."""
 

@@ -1,6 +1,7 @@
 """The line to an MQTT broker.
 
-Holds: `line`, the one connection and what it costs to keep it; `interlocks`, topics that say whether updates may begin.
+Holds: `line`, the one connection and what it costs to keep it; `interlocks`, topics that say whether updates may begin;
+`notices`, a topic on which is told what happens.
 
 Imports: model and ports; aiomqtt, which comes with the extra `mqtt`: only `assembly` imports `line`, and only where a broker is configured.
 

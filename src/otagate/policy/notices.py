@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from otagate.model.facts import Fact
 from otagate.policy.window import Window, hours
 
 Severity = Literal["info", "warning", "problem"]
-Kind = Literal["approval", "succeeded", "failed", "rollout-paused", "radio-lost", "source-misconfigured", "alarm"]
+Kind = Literal["approval", "succeeded", "failed", "rollout-paused", "radio-lost", "radio-back", "source-misconfigured", "alarm", "test"]
 
 SEVERITY: Mapping[Kind, Severity] = {
+    "test": "info",
     "succeeded": "info",
     "approval": "warning",
+    "radio-back": "warning",
     "failed": "problem",
     "rollout-paused": "problem",
     "radio-lost": "problem",
@@ -25,6 +27,9 @@ SEVERITY: Mapping[Kind, Severity] = {
 _RANK: Mapping[Severity, int] = {"info": 0, "warning": 1, "problem": 2}
 _LOST = ("retrying", "wrong_network", "in_use")
 _LONGEST = 500
+
+STILL_LOST = timedelta(hours=6)
+"""A radio that stays lost so long is told of once more, and then no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +47,65 @@ class Notice:
         return SEVERITY[self.kind]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A radio that is lost, and was told of: `again` once more."""
+
+    radio: str
+    since: datetime
+    sentence: str
+    again: bool = False
+
+    def told_again(self, now: datetime) -> tuple[Loss, Notice]:
+        """The same, told of once more."""
+        text = f"The radio {self.radio} is still not up, since {self.since:%Y-%m-%d %H:%M} UTC: {self.sentence}"
+        return replace(self, again=True), Notice(kind="radio-lost", at=now, about=self.radio, text=_cut(text))
+
+
+def due_again(losses: Iterable[Loss]) -> datetime | None:
+    """When the first of them is told of once more; None where none is."""
+    return min((each.since + STILL_LOST for each in losses if not each.again), default=None)
+
+
+def follow(losses: tuple[Loss, ...], fact: Fact) -> tuple[tuple[Loss, ...], Notice | None]:
+    """The radios that are lost after a fact, and the news in it.
+
+    A radio that is tried again and again, with this error or that, is told of once; that it is back only where its loss was told.
+    """
+    notice = read(fact)
+    if fact.subject != "radio" or fact.kind != "state":
+        return losses, notice
+    known = next((each for each in losses if each.radio == fact.subject_id), None)
+    state, sentence = fact.data.get("state"), str(fact.data.get("sentence"))
+    if notice is not None:
+        return (losses, None) if known else ((*losses, Loss(radio=fact.subject_id, since=fact.at, sentence=sentence)), notice)
+    if known is None or state == "starting":
+        return losses, None
+    back = Notice(kind="radio-back", at=fact.at, about=known.radio, text=f"The radio {known.radio} is up again.") if state == "up" else None
+    return tuple(each for each in losses if each != known), back
+
+
 def read(fact: Fact) -> Notice | None:
     """The news in a fact; None where nobody needs to be told."""
     found = _READERS[fact.subject](fact) if fact.subject in _READERS else None
     if found is None:
         return None
     kind, text = found
-    return Notice(kind=kind, at=fact.at, about=fact.subject_id, text=text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+    return Notice(kind=kind, at=fact.at, about=fact.subject_id, text=_cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def matters(notice: Notice, least: Severity) -> bool:
     """Whether it matters so much at least."""
     return _RANK[notice.severity] >= _RANK[least]
+
+
+def gravest(severities: Iterable[Severity]) -> Severity:
+    """The severity that matters most."""
+    return max(severities, key=_RANK.__getitem__, default="info")
 
 
 def held_until(notice: Notice, quiet: Window | None, now: datetime) -> datetime | None:
