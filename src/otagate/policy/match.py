@@ -21,6 +21,15 @@ from otagate.policy.trace import Line
 ANY_MANUFACTURER = 0xFFFF
 """A file with this manufacturer code is meant for every maker (ZCL 8, 11.4.2.5)."""
 
+_SHARED_CODES = frozenset({0x1002, 0x1141})
+"""Codes of chip makers' and platforms' kits: unlike things of many brands bear them, often with the very image types of the examples."""
+
+_TELINK = 0xA4C138
+"""How the addresses begin that Telink gives its chips."""
+
+_ONE_CHIP = {"silabs-gbl4": "silabs-gbl"}
+"""Formats that one chip may take: the second is an older edition of the first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
@@ -222,12 +231,28 @@ def _compare_names(key: str, wanted: tuple[str, ...], own: str | None) -> _Findi
     return None
 
 
-def _silicon(_: Device, component: Component, release: Release) -> _Finding | None:
-    """What runs on a chip is of one format for life: an image that proved to run here tells of which."""
-    own, other = component.inner_format, release.inner_format
-    if own is None or other is None or own == other:
+def _shared_code(_: Device, __: Component, release: Release) -> _Finding | None:
+    """A code that is nobody's own is half a key: without a name beside it, it says too little."""
+    if release.manufacturer_code not in _SHARED_CODES or release.models or release.manufacturers or release.destination is not None:
         return None
-    return _refusal(f"The image is {other} inside, and the one that the device took before was {own}: it is made for another chip.")
+    return _doubt(
+        f"Devices of many makers bear the manufacturer code 0x{release.manufacturer_code:04x}, and the release names no model, "
+        "so only an operator can say that it is for this device."
+    )
+
+
+def _silicon(device: Device, component: Component, release: Release) -> _Finding | None:
+    """What runs on a chip is of one format for life: an image that proved to run here tells of which, and so does Telink's mark in an address."""
+    own, other = component.inner_format, release.inner_format
+    if other is None:
+        return None
+    if own is not None:
+        if _ONE_CHIP.get(own, own) == _ONE_CHIP.get(other, other):
+            return None
+        return _refusal(f"The image is {other} inside, and the one that the device took before was {own}: it is made for another chip.")
+    if other == "telink" or device.protocol != "zigbee" or ieee_of(device.id) >> 40 != _TELINK:
+        return None
+    return _refusal(f"The image is {other} inside, and the address of the device is that of a Telink chip: it is made for another chip.")
 
 
 _KEYS: Mapping[str, tuple[_Key, str]] = {
@@ -238,6 +263,7 @@ _KEYS: Mapping[str, tuple[_Key, str]] = {
     "destination": (_destination, "It is for no other single device."),
     "product": (_product, "It is for this product, or tells none where none is needed."),
     "target": (_target, "It is for no other firmware target."),
+    "shared_code": (_shared_code, "Its manufacturer code is one maker's own, or it names more than that."),
     "region": (_region, "It is for no other region."),
     "hardware_version": (_hardware, "It is for no other hardware version."),
     "silicon": (_silicon, "Nothing inside of it speaks of another chip."),
