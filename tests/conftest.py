@@ -6,6 +6,10 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # how long an example takes says more about the machine than about the code
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(wrapper=True)

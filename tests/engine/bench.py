@@ -254,6 +254,7 @@ class Hub:
         talks = Talks(bench.services)
         self.offers = Offers([ServiceFeed(source=each, type="service", registry=self.registry, talks=talks, clock=clock) for each in bench.sources])
         policy_of = bench.policy_of
+        fetcher = Fetcher(offers=self.offers, library=self.library, cache=bench.cache, cases=self.cases)
         tools = Tools(
             store=store,
             ledger=self.ledger,
@@ -263,7 +264,7 @@ class Hub:
             waits=bench.waits,
             halt=self.halt,
             rollouts=self.rollout_book,
-            fetcher=Fetcher(offers=self.offers, library=self.library, cache=bench.cache, cases=self.cases),
+            fetcher=fetcher,
             policy_of=policy_of,
             outlook=Outlook(
                 registry=self.registry,
@@ -274,6 +275,7 @@ class Hub:
                 windows=bench.windows,
                 synced=lambda: bench.synced,
                 twins=bench.twins,
+                trouble_of=fetcher.trouble_of,
             ),
         )
         self.tools = tools

@@ -18,6 +18,7 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.policy.activation import Staging
 from otagate.ports import TransferAdvanced
+from otagate.sources.index import KINDS, Index
 from tests.engine.bench import DAY, LATER, Bench, Hub
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
 from tests.virtual_time import instantly
@@ -589,6 +590,9 @@ async def test_a_device_with_two_components_gets_them_one_after_the_other() -> N
 
 # --- what a device's own cloud carries out ----------------------------------------------------------------------------------------------
 
+CLOUD = Index(kind=KINDS["z2m-index"], url="https://example.org/index.json", name="tuya")
+"""The bench knows no clouds: any source of this name will do, for it is never asked."""
+
 
 async def an_order_of_a_cloud(hub: Hub) -> Update:
     """An update of the lamp as a cloud would carry it out; the radio of the bench takes the order and says nothing to it."""
@@ -603,7 +607,7 @@ async def an_order_of_a_cloud(hub: Hub) -> Update:
 
 @instantly
 async def test_an_order_to_a_cloud_of_which_nothing_is_heard_ends_and_is_not_given_again() -> None:
-    bench = Bench(waits=Waits(silence=600.0, activation_sleepy=1_200.0))
+    bench = Bench(waits=Waits(silence=600.0, activation_sleepy=1_200.0), sources=[CLOUD])
     async with bench.hub() as hub:
         update = await hub.until_ended((await an_order_of_a_cloud(hub)).id, within=DAY)
         assert hub.kinds(update.id) == ["created", "delegated", "declined"]
@@ -615,7 +619,7 @@ async def test_an_order_to_a_cloud_of_which_nothing_is_heard_ends_and_is_not_giv
 
 @instantly
 async def test_a_cloud_that_is_away_costs_an_update_no_attempt() -> None:
-    bench = Bench()
+    bench = Bench(sources=[CLOUD])
     async with bench.hub() as hub:
         order = (await an_order_of_a_cloud(hub)).id
         for number in range(1, 6):
@@ -624,3 +628,12 @@ async def test_a_cloud_that_is_away_costs_an_update_no_attempt() -> None:
             hub.intake.emit(away)
             update = await hub.until_state(order, State.QUEUED)
             assert (update.attempts, update.reason) == (0, "source_unreachable")
+
+
+@instantly
+async def test_an_order_to_a_cloud_that_is_not_configured_any_more_waits_and_says_so() -> None:
+    async with Bench().hub() as hub:
+        order = (await an_order_of_a_cloud(hub)).id
+        await hub.pass_time(hours=24)
+        assert hub.kinds(order) == ["created", "waits"]
+        assert "'tuya' is not configured any more" in ((await hub.desk.update(order)).sentence or "")

@@ -114,6 +114,38 @@ async def test_a_service_that_is_away_costs_no_attempt_and_the_update_goes_on_wh
 
 
 @instantly
+async def test_what_needs_a_source_that_must_be_mended_waits_without_a_line_and_begins_when_it_is() -> None:
+    bench = offering()
+    async with bench.hub() as hub:
+        await told(hub)
+        documents = dict(bench.services.documents)
+        bench.services.documents[INDEX] = SourceMisconfigured("index: the index: no such key: check api_key_file")
+        await hub.desk.refresh("index", actor="test")
+        update = await order(hub)
+        await hub.pass_time(hours=24)
+        assert hub.kinds(update) == ["created", "waits"]
+        assert "check api_key_file" in ((await hub.desk.update(update)).sentence or "")
+        (planned,) = (await hub.desk.plan(LAMP)).components
+        assert planned.when is not None
+        assert (planned.when.kind, "check api_key_file" in planned.when.sentence) == ("unknown", True)
+        bench.services.documents = documents
+        await hub.desk.refresh("index", actor="test")
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_what_is_here_already_needs_no_source() -> None:
+    first, second = zigbee_device_id(1), zigbee_device_id(2)
+    bench = offering(lamps={each: Lamp(id=each) for each in (first, second)})
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.until_ended((await hub.order(first)).update.id)
+        bench.services.documents[INDEX] = SourceMisconfigured("index: the index: no such key: check api_key_file")
+        await hub.desk.refresh("index", actor="test")
+        assert (await hub.until_ended((await hub.order(second)).update.id)).state is State.SUCCEEDED
+
+
+@instantly
 async def test_a_spent_quota_is_waited_for_until_the_service_said() -> None:
     bench = offering()
     async with bench.hub() as hub:

@@ -48,6 +48,7 @@ ONE = update(1)
 HELD: list[Any] = [
     pytest.param("halted", ONE, {"halted": True}, id="halted"),
     pytest.param("paused", ONE, {"paused": frozenset(ids(1))}, id="paused"),
+    pytest.param("source_unreachable", ONE, {"trouble_of": lambda each: f"it does not know {each.id}"}, id="source to be mended"),
     pytest.param("scheduled", update(1, not_before=NOW + SECOND), {}, id="scheduled"),
     pytest.param("backoff", update(1, not_before=NOW + SECOND, started=NOW - SECOND), {}, id="backoff"),
     pytest.param("offline", update(1, radio=RadioName("gone")), {}, id="radio unknown"),
@@ -67,6 +68,7 @@ HELD: list[Any] = [
     pytest.param("predecessor", update(1, job="j", step=2, steps=2), {"running": [on_air(2, job="j", step=1, steps=2)]}, id="a step before it runs"),
 ]
 ADMITTED: list[Any] = [
+    pytest.param(on_air(1, State.OFFERING), {"trouble_of": lambda each: "it is not needed any more"}, id="begun before its source was in trouble"),
     pytest.param(ONE, {"halted": False, "paused": frozenset(ids(2))}, id="another is paused"),
     pytest.param(update(1, not_before=NOW), {}, id="scheduled for now"),
     pytest.param(update(1, not_before=NOW, started=NOW - SECOND), {}, id="backoff over"),

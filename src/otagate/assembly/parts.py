@@ -56,10 +56,15 @@ class Parts(Reach):
             waits=self.pace.waits,
             halt=self.halt,
             rollouts=self.rollout_book,
-            fetcher=Fetcher(offers=self.offers, library=self.library, cache=self.cache, cases=self.cases),
+            fetcher=self.fetcher,
             policy_of=self.policy_of,
             outlook=self.outlook,
         )
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """Who brings images."""
+        return Fetcher(offers=self.offers, library=self.library, cache=self.cache, cases=self.cases)
 
     @cached_property
     def outlook(self) -> Outlook:
@@ -73,6 +78,7 @@ class Parts(Reach):
             windows=self.windows,
             synced=clock_synced,
             twins=twins(self.settings.sources),
+            trouble_of=self.fetcher.trouble_of,
         )
 
     @cached_property

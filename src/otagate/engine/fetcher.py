@@ -56,6 +56,13 @@ class Fetcher:
         self._cases = cases
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
+    def trouble_of(self, update: Update) -> str | None:
+        """Why the source that an update needs is left alone until an operator acts, a sentence; None where it needs none or may ask it."""
+        if update.release is None:
+            return None
+        trouble = self._offers.trouble(update.release.source)
+        return None if trouble is None or (not update.delegated and self._library.stored(update.release) is not None) else trouble
+
     async def provide(self, update: Update, device: Device | None) -> Ready | Rejected | Postponed:
         """The image of an update, with its bytes open, or why not. Raises StoreUnavailable."""
         try:

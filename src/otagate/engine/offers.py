@@ -144,8 +144,10 @@ class Offers:
 
     def trouble(self, source: str) -> str | None:
         """See `ports.Standing.trouble`."""
-        state = self._by_name[source].state
-        return state.sentence if state.condition == "misconfigured" else None
+        feed = self._by_name.get(source)
+        if feed is None:
+            return f"the source {source!r} is not configured any more"
+        return feed.state.sentence if feed.state.condition == "misconfigured" else None
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all of them offer for a component."""

@@ -18,7 +18,10 @@ from otagate.ports import Clock
 
 
 class Outlook:
-    """Reads registry, halt, clock and answers; decides nothing. `synced`: False where something keeps the machine's time and has not set it yet."""
+    """Reads registry, halt, clock and answers; decides nothing. `trouble_of`: see `policy.admit.Air`.
+
+    `synced`: False where something keeps the machine's time and has not set it yet.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Outlook:
         windows: Sequence[AnyWindow] = (),
         synced: Callable[[], bool] = lambda: True,
         twins: Mapping[DeviceId, Set[DeviceId]] | None = None,
+        trouble_of: Callable[[Update], str | None] = lambda _: None,
     ) -> None:
         self._registry = registry
         self._halt = halt
@@ -40,6 +44,7 @@ class Outlook:
         self.policy_of = policy_of
         self.windows = tuple(windows)
         self._twins = twins or {}
+        self._trouble_of = trouble_of
 
     def house(self) -> House:
         """What the guards know."""
@@ -77,6 +82,7 @@ class Outlook:
             twins=self._twins,
             policy_of=self.policy_of,
             house=self.house(),
+            trouble_of=self._trouble_of,
         )
 
     def settings_of(self, update: Update) -> PolicySettings:

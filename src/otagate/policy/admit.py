@@ -47,7 +47,8 @@ class Air:
     """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
 
     `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout, and why.
-    `policy_of` gives the settings of a device, and `house` is what the guards know.
+    `policy_of` gives the settings of a device, and `house` is what the guards know. `trouble_of` says why the source that an update needs is left
+    alone until an operator acts.
     """
 
     radios: Mapping[RadioName, RadioAir]
@@ -59,6 +60,7 @@ class Air:
     held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
     policy_of: PolicyOf = field(default=lambda _: PolicySettings())
     house: House = field(default_factory=House)
+    trouble_of: Callable[[Update], str | None] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +214,11 @@ def _held(update: Update, slots: _Slots) -> Verdict | None:
     return slots.air.held.get(update.id)
 
 
+def _source(update: Update, slots: _Slots) -> Verdict | None:
+    trouble = None if update.state.running else slots.air.trouble_of(update)
+    return None if trouble is None else _hold("source_unreachable", f"Its source is left alone until that is mended: {trouble}.")
+
+
 def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     if update.not_before is None or update.not_before <= slots.now:
         return None
@@ -302,6 +309,7 @@ _RULES: tuple[Rule[tuple[Update, _Slots]], ...] = (
     Rule(name="halted", judge=_on(_halted), passes="Nothing is halted."),
     Rule(name="paused", judge=_on(_paused), passes="It is not paused."),
     Rule(name="rollout", judge=_on(_held), passes="No rollout holds it back."),
+    Rule(name="source", judge=_on(_source), passes="It needs no source, or its source may be asked."),
     Rule(name="time", judge=_on(_not_before), passes="Its time has come."),
     Rule(name="age", judge=_on(_cooldown), passes="Its release is old enough, or somebody wants it now."),
     Rule(name="window", judge=_on(_window), passes="It may use the air now."),

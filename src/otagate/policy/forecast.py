@@ -117,7 +117,7 @@ def _occupy(update: Update, days: _Days) -> None:
 
 
 def _place(update: Update, lines: Sequence[Line], days: _Days, *, keep: bool) -> When:
-    obstacle = next((line for line in lines if line.outcome != "pass" and line.reason not in TIMED and line.reason != "asleep"), None)
+    obstacle = next((line for line in lines if line.outcome != "pass" and not _ends_by_itself(line)), None)
     if obstacle is not None:
         return When(kind="unknown", sentence=obstacle.sentence)
     windows = guards.windows_of(update, days.settings(update), days.air.house)
@@ -131,6 +131,11 @@ def _place(update: Update, lines: Sequence[Line], days: _Days, *, keep: bool) ->
         slot.take(at, begins, ends)
         days.free_from[update.device] = ends
     return _told(update, lines, begins, ends, windows, days)
+
+
+def _ends_by_itself(line: Line) -> bool:
+    """Whether what holds it up needs nobody; a source that must be mended is the operator's, though its word is that of one that is away."""
+    return line.rule != "source" and (line.reason in TIMED or line.reason == "asleep")
 
 
 def _told(update: Update, lines: Sequence[Line], begins: datetime, ends: datetime, windows: tuple[AnyWindow, ...] | None, days: _Days) -> When:
