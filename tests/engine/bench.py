@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -204,6 +204,10 @@ class Bench:
     def lamp(self) -> Lamp:
         return next(iter(self.lamps.values()))
 
+    @property
+    def radios(self) -> list[RadioName]:
+        return sorted({each.radio for each in self.lamps.values()}) or [ZIGBEE0]
+
     def policy_of(self, device: Device) -> PolicySettings:
         return self.policies.get(device.id, replace(self.settings, mode=self.mode, retries=self.retries)).overridden(device.policy)
 
@@ -241,11 +245,12 @@ class Hub:
         self.store = store = FickleStore(bench.disk, bench.history)
         store.full = bench.full
         self.intake = Intake()
-        self.radio = ScriptedRadio(bench.lamps, self.intake.emit, bench.history)
+        self.radios = {each: ScriptedRadio(bench.lamps, self.intake.emit, bench.history, name=each) for each in bench.radios}
+        self.radio = next(iter(self.radios.values()))
         self.journal = Journal(store, clock)
         self.ledger = Ledger(store, self.journal, clock)
         self.registry = Registry(store, self.journal, clock)
-        self.registry.radios = {ZIGBEE0: RadioStatus(type="scripted", parallel=bench.parallel)}
+        self.registry.radios = {each: RadioStatus(type="scripted", parallel=bench.parallel) for each in self.radios}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
         self.cases = Cases(store=store, ledger=self.ledger, library=self.library, advisories=load_advisories(), most=2)
         self.halt = Halt(store, self.journal, clock)
@@ -279,7 +284,7 @@ class Hub:
             ),
         )
         self.tools = tools
-        radios: Mapping[RadioName, ScriptedRadio] = {ZIGBEE0: self.radio}
+        radios = self.radios
         self.conductor = Conductor(tools=tools, radios=radios)
         self.intake.connect(self.conductor)
         self.consultant = Consultant(
@@ -344,7 +349,7 @@ class Hub:
         self.rollouts = Rollouts(
             book=self.rollout_book, ordering=ordering, ledger=self.ledger, registry=self.registry, controls=controls, clock=clock
         )
-        self.reattach = {ZIGBEE0: asyncio.Event()}
+        self.reattach = {each: asyncio.Event() for each in radios}
         self.desk = Desk(
             store=store,
             journal=self.journal,
@@ -392,11 +397,10 @@ class Hub:
             group.create_task(self.conductor.run())
             group.create_task(self.rollouts.run())
             group.create_task(self.recalls.run())
-            group.create_task(
-                supervise_radio(
-                    self.radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[ZIGBEE0], backoff=Backoff(), pulse=self.pulse
+            for name, radio in self.radios.items():
+                group.create_task(
+                    supervise_radio(radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[name], backoff=Backoff(), pulse=self.pulse)
                 )
-            )
             group.create_task(self._tick())
 
     async def _listen(self, facts: AsyncIterator[Fact]) -> None:
@@ -425,14 +429,18 @@ class Hub:
         except asyncio.CancelledError:
             pass
         finally:
-            self.radio.dead = True
+            self._silence_radios()
             self._life = None
 
     def kill(self) -> None:
         """From now on nothing reaches the disk or the air."""
         self.store.full = True
-        self.radio.dead = True
+        self._silence_radios()
         self.killed.set()
+
+    def _silence_radios(self) -> None:
+        for radio in self.radios.values():
+            radio.dead = True
 
     def kill_when(self, kind: str) -> None:
         """Die at the very commit of the next fact of this kind."""

@@ -54,6 +54,7 @@ class Lamp:
     """
 
     id: DeviceId = LAMP
+    radio: RadioName = ZIGBEE0
     version: int = OLD
     image_type: int = IMAGE_TYPE
     sleepy: bool = False
@@ -81,7 +82,7 @@ class Lamp:
         component = Component(id=self.component, version=self.version, manufacturer_code=MAKER, image_type=self.image_type)
         power: Literal["mains", "battery"] = "battery" if self.sleepy else "mains"
         return Device(
-            id=self.id, radio=ZIGBEE0, model="Lamp 1", manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
+            id=self.id, radio=self.radio, model="Lamp 1", manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
             battery_percent=self.battery if self.sleepy else None,
             components=(component,) if interrogated else (),
         )  # fmt: skip
@@ -112,10 +113,9 @@ _PHASES: Mapping[str | None, Literal["offered", "serving", "held", "activated"]]
 class ScriptedRadio:
     """Implements `ports.Radio`. `history` is shared with the store of the bench: what was committed and what left, in order."""
 
-    name = ZIGBEE0
-
-    def __init__(self, lamps: Mapping[DeviceId, Lamp], emit: Emit, history: list[tuple[str, object]]) -> None:
-        self.lamps = lamps
+    def __init__(self, lamps: Mapping[DeviceId, Lamp], emit: Emit, history: list[tuple[str, object]], *, name: RadioName = ZIGBEE0) -> None:
+        self.name = name
+        self.lamps = {each.id: each for each in lamps.values() if each.radio == name} if len({each.radio for each in lamps.values()}) > 1 else lamps
         self.history = history
         self.orders: list[Order] = []
         self.up = False
@@ -204,7 +204,7 @@ class ScriptedRadio:
         if not self.up:
             raise RadioUnavailable("there is no stick")
         created = datetime(2026, 5, 1, tzinfo=UTC)
-        return RadioBackup(radio=self.name, path=Path("/b/zigbee0.json"), format="x", sha256="ab" * 32, size=1, devices=1, created=created)
+        return RadioBackup(radio=self.name, path=Path(f"/b/{self.name}.json"), format="x", sha256="ab" * 32, size=1, devices=1, created=created)
 
     async def notify(self, device: DeviceId) -> Component:
         if not self.up:

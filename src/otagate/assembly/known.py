@@ -8,6 +8,7 @@ from functools import cached_property
 from otagate import quirks
 from otagate.assembly.pace import Pace
 from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings
+from otagate.config.policies import PolicyBook
 from otagate.engine.cases import Cases
 from otagate.engine.errands import Errands
 from otagate.engine.halt import Halt
@@ -51,7 +52,7 @@ class Known:
         self.watchdog = watchdog_period()
         self.pulse = Pulse(self.clock, every=_BEAT if self.watchdog is None else min(_BEAT, self.watchdog / 4))
         self.reattach = {name: asyncio.Event() for name in (*(RadioName(each.name) for each in settings.radios), THE_CLOUD)}
-        self.policy_of = settings.policy_of
+        self.policy_of = PolicyBook(settings.policy_of)
         self.windows = tuple(each.window() for each in settings.windows)
         self.quirk_of = quirks.load()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -14,8 +14,11 @@ from otagate.config.kinds import AnyDevice, Duration, Glob, LocalPath, Name, One
 from otagate.config.section import Section
 from otagate.config.windows import WindowSettings
 from otagate.model.devices import Device as KnownDevice
-from otagate.model.devices import Mode
+from otagate.model.devices import Mode, PolicyOverride
 from otagate.policy.settings import Channel, PolicySettings
+
+_Seen = tuple[str | None, str | None, tuple[str, ...], str | None, PolicyOverride | None]
+"""What `RuleMatch.fits` and `PolicySettings.overridden` see of a device beside its id, which stays."""
 
 Percent = Annotated[Whole, Field(ge=0, le=100)]
 Payload = Annotated[str, Field(min_length=1, max_length=256)]
@@ -159,6 +162,25 @@ class PolicyRules(Section):
         named = wanted.pop("window")
         ruled = PolicySettings(mode=wanted.pop("default"), windows=tuple(each.window() for each in windows if each.name in named), **wanted)
         return ruled.overridden(device.policy)
+
+
+class PolicyBook:
+    """What policy is told about each device, worked out anew only where the device is another one to the rules.
+
+    The queue asks for it at every look, and a house has hundreds of devices.
+    """
+
+    def __init__(self, rules: Callable[[KnownDevice], PolicySettings]) -> None:
+        self._rules = rules
+        self._told: dict[str, tuple[_Seen, PolicySettings]] = {}
+
+    def __call__(self, device: KnownDevice) -> PolicySettings:
+        """See `policy.guards.PolicyOf`."""
+        seen = (device.model, device.manufacturer, device.groups, device.radio, device.policy)
+        told = self._told.get(device.id)
+        if told is None or told[0] != seen:
+            told = self._told[device.id] = (seen, self._rules(device))
+        return told[1]
 
 
 def _fits(value: str | None, pattern: str) -> bool:

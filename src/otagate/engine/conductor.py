@@ -14,6 +14,7 @@ from otagate.engine.course import Course
 from otagate.engine.drafts import foreign_draft
 from otagate.engine.jobs import Jobs
 from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
+from otagate.engine.roster import Roster
 from otagate.engine.serving import ADOPTED, serve_order
 from otagate.engine.supervise import outcome
 from otagate.engine.tools import Tools
@@ -45,7 +46,7 @@ class Conductor:
         self._tools = tools
         self._radios = radios
         self._questions = {name: asyncio.Semaphore(_QUESTIONS) for name in radios}
-        self._rows: dict[UpdateId, Update] = {}  # every update that has not ended, as last committed
+        self._rows = Roster()
         self._courses: dict[UpdateId, Course] = {}
         self._benched: set[UpdateId] = set()  # adopted, but the air had no slot left: their devices are told to wait
         self._knocked: set[UpdateId] = set()
@@ -83,7 +84,7 @@ class Conductor:
     def scene(self) -> Scene:
         """The queue and the world at this moment, as admission sees them."""
         return Scene(
-            queue=[self._as_knocked(each) for each in self._rows.values() if self._queues(each)],
+            queue=[self._as_knocked(each) for each in self._rows if self._queues(each)],
             running=[course.update for course in self._courses.values() if course.update.state is not State.STAGED],
             air=self._air(),
             now=self._tools.clock.now(),
@@ -112,7 +113,7 @@ class Conductor:
         return any(course.update.state is not State.STAGED for course in self._courses_of(device))
 
     def _courses_of(self, device: DeviceId) -> Iterable[Course]:
-        return (course for course in self._courses.values() if course.update.device == device)
+        return [self._courses[each.id] for each in self._rows.of(device) if each.id in self._courses]
 
     # --- running ----------------------------------------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class Conductor:
         except StoreError as error:  # a full disk: what the rows say can be taken up as it stands
             LOG.warning("restart not recorded", error=str(error))
             left = list(await self._tools.store.updates.unfinished())
-        self._rows = {update.id: update for update in left}
+        self._rows = Roster(left)
         self._tools.curfew.look([(update, self._pauses(update)) for update in left if update.state.running], self._tools.outlook)
         self._jobs.recover(left)
         for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
@@ -179,7 +180,7 @@ class Conductor:
 
     async def _interrupt(self) -> None:
         """The hub stops: what was being fetched is queued again. What devices hold keeps its state, to be adopted."""
-        for update in [each for each in self._rows.values() if each.state is State.FETCHING]:
+        for update in [each for each in self._rows if each.state is State.FETCHING]:
             try:
                 await self._tools.ledger.advance(update.id, [Cause.INTERRUPTED], detail="the hub was stopped")
             except (StoreError, UpdateError) as error:
@@ -200,7 +201,7 @@ class Conductor:
         if update.ended:
             self._forget(update)
         else:
-            self._rows[update.id] = update
+            self._rows.put(update)
         course = self._courses.get(update.id)
         if course is not None:
             course.changed(update)
@@ -231,7 +232,7 @@ class Conductor:
         self.wake()
 
     def _forget(self, update: Update) -> None:
-        self._rows.pop(update.id, None)
+        self._rows.remove(update)
         self._waiting.forget(update.id)
         self._knocked.discard(update.id)
         self._benched.discard(update.id)
@@ -256,7 +257,7 @@ class Conductor:
     async def _look(self) -> None:
         if self._stopping:
             return
-        await self._jobs.settle(list(self._rows.values()))
+        await self._jobs.settle(list(self._rows))
         await heed_windows(self._courses, self._tools)
         asked = await self.activations.look()
         await self._give_up_unapproved()
@@ -273,7 +274,7 @@ class Conductor:
 
     async def _give_up_unapproved(self) -> None:
         now = self._tools.clock.now()
-        for row in [each for each in self._rows.values() if each.state is State.PLANNED and each.expires is not None and each.expires <= now]:
+        for row in [each for each in self._rows if each.state is State.PLANNED and each.expires is not None and each.expires <= now]:
             await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {row.expires:%Y-%m-%d %H:%M} UTC")
 
     def _ask_around(self, admission: Admission) -> None:
@@ -301,8 +302,8 @@ class Conductor:
 
     def _air(self) -> Air:
         tools = self._tools
-        still = (each.id for each in self._rows.values() if each.paused or tools.curfew.holds(each.id))
-        held = {each.id: verdict for each in self._rows.values() if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
+        still = (each.id for each in self._rows if each.paused or tools.curfew.holds(each.id))
+        held = {each.id: verdict for each in self._rows if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
         return replace(tools.outlook.air(still=still), held=held)
 
     def _pauses(self, update: Update) -> bool:
@@ -433,7 +434,7 @@ class Conductor:
 
     def woke(self, device: DeviceId) -> None:
         """A device that slept for sure is awake, and not for long: what waits for it waits for nothing else."""
-        self._knocked |= {each.id for each in self._rows.values() if each.device == device and self._queues(each)}
+        self._knocked |= {each.id for each in self._rows.of(device) if self._queues(each)}
 
     def returned(self, device: DeviceId) -> None:
         """A device announced itself."""
@@ -442,8 +443,7 @@ class Conductor:
     def _bring(self, device: DeviceId, letter: Letter) -> None:
         for course in self._courses_of(device):
             course.mailbox.put(letter)
-        waiting = (*self._waiting.verdicts, *self.activations.verdicts)
-        if any(self._rows[each].device == device for each in waiting if each in self._rows):
+        if any(each.id in self._waiting.verdicts or each.id in self.activations.verdicts for each in self._rows.of(device)):
             self.wake()
 
     def told(self, device: DeviceId, component: Component) -> None:

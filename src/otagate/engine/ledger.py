@@ -8,7 +8,7 @@ from typing import Any
 
 from otagate.engine.journal import Entry, Journal
 from otagate.model.errors import AlreadyUpdating, UnknownImage
-from otagate.model.ids import ComponentId, DeviceId, UpdateId
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advance
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
@@ -72,22 +72,23 @@ class Ledger:
             why = "a newer release took its place"
             changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
             last = await self._store.facts.last_number()
-            unfinished = list(await self._store.updates.unfinished())
-            obstacles = [await self._obstacle(draft, unfinished) for draft in drafts]
+            standing = _Standing(await self._store.updates.unfinished())
+            missing = await self._missing(drafts)
+            obstacles = [_obstacle(draft, standing, missing) for draft in drafts]
             in_vain = {_job(draft): each for draft, each in zip(drafts, obstacles, strict=True) if each is not None and draft.job is not None}
             jobs: dict[str, str] = {}
             for draft, met in zip(drafts, obstacles, strict=True):
-                obstacle = met or in_vain.get(_job(draft)) or await self._obstacle(draft, unfinished)
+                obstacle = met or in_vain.get(_job(draft)) or _obstacle(draft, standing, missing)
                 if obstacle is not None:  # of a job, nothing or all
                     results.append(obstacle)
                     continue
                 number = UpdateId(f"u{last + len(entry.facts) + 1:08d}")
                 job = jobs.setdefault(_job(draft), number) if draft.job is not None else None
-                changed += await self._take_the_place_of(entry, draft, unfinished)
+                changed += await self._take_the_place_of(entry, draft, standing)
                 update = replace(draft, id=number, job=job)
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
-                unfinished.append(update)
+                standing.add(update)
                 changed.append(update)
                 results.append(update)
             if within is not None:
@@ -95,22 +96,21 @@ class Ledger:
         self._changed(*changed)
         return results
 
-    async def _take_the_place_of(self, entry: Entry, draft: Update, unfinished: list[Update]) -> list[Update]:
-        superseded = [each for each in unfinished if _rivals(draft, each) and each.gives_way and not draft.foreign]
+    async def _take_the_place_of(self, entry: Entry, draft: Update, standing: _Standing) -> list[Update]:
+        superseded = [each for each in standing.rivals(draft) if each.gives_way and not draft.foreign]
         for each in superseded:
-            unfinished.remove(each)
+            standing.remove(each)
         return [await self._advance_one(entry, each.id, [Cause.SUPERSEDED], "an order took its place") for each in superseded]
 
-    async def _obstacle(self, draft: Update, unfinished: Sequence[Update]) -> Obstacle | None:
-        for other in unfinished:
-            if _rivals(draft, other) and (other.foreign or not draft.foreign) and (draft.unasked or not other.gives_way):
-                return busy(other)
-        if draft.image is not None and draft.release is None:
+    async def _missing(self, drafts: Iterable[Update]) -> dict[Sha256, UnknownImage]:
+        """The images of drafts that are not stored (any more); each is looked for once."""
+        missing: dict[Sha256, UnknownImage] = {}
+        for image in dict.fromkeys(each.image for each in drafts if each.image is not None and each.release is None):
             try:
-                await self._store.catalogue.get(draft.image)
+                await self._store.catalogue.get(image)
             except UnknownImage as error:
-                return error
-        return None
+                missing[image] = error
+        return missing
 
     async def advance(
         self,
@@ -292,8 +292,30 @@ def _is_held_back(row: Update) -> bool:
     return early and row.hold_activation
 
 
-def _rivals(draft: Update, other: Update) -> bool:
-    return (other.device, other.component) == (draft.device, draft.component)
+class _Standing:
+    """The updates that have not ended, by their component."""
+
+    def __init__(self, unfinished: Iterable[Update]) -> None:
+        self._of: dict[tuple[DeviceId, ComponentId], list[Update]] = {}
+        for update in unfinished:
+            self.add(update)
+
+    def add(self, update: Update) -> None:
+        self._of.setdefault((update.device, update.component), []).append(update)
+
+    def remove(self, update: Update) -> None:
+        self._of[update.device, update.component].remove(update)
+
+    def rivals(self, draft: Update) -> list[Update]:
+        """Those of the component of a draft."""
+        return list(self._of.get((draft.device, draft.component), ()))
+
+
+def _obstacle(draft: Update, standing: _Standing, missing: Mapping[Sha256, UnknownImage]) -> Obstacle | None:
+    for other in standing.rivals(draft):
+        if (other.foreign or not draft.foreign) and (draft.unasked or not other.gives_way):
+            return busy(other)
+    return None if draft.image is None or draft.release is not None else missing.get(draft.image)
 
 
 def _job(draft: Update) -> str:

@@ -11,7 +11,6 @@ from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.updates import Update
 from otagate.policy.admit import Air, RadioAir
 from otagate.policy.guards import House, PolicyOf, Watch
-from otagate.policy.pace import Kin
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, judge_clock
 from otagate.ports import Clock
@@ -53,7 +52,7 @@ class Outlook:
             clock=judge_clock(self._clock.now(), synced=self._synced()),
             interlocks=self.inquiries.interlocks(),
             in_use=self.inquiries.in_use(),
-            kin=Kin.of(self._registry.devices()),
+            kin=self._registry.kin,
         )
 
     def watch(self) -> Watch:
@@ -75,7 +74,7 @@ class Outlook:
         }
         return Air(
             radios=radios,
-            devices={device.id: device for device in registry.devices()},
+            devices=registry.by_id(),
             halted=self._halt.on,
             paused=frozenset(still),
             asleep=frozenset(registry.asleep),

@@ -21,6 +21,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
 from otagate.model.ids import ComponentId, DeviceId, RadioName
 from otagate.model.versions import Version, display_version, version_key
+from otagate.policy.pace import Kin
 from otagate.ports import Clock, RadioChanged, RadioState, Store
 
 _STORE_RETRY = 1.0
@@ -72,6 +73,7 @@ class Registry:
         self._journal = journal
         self._clock = clock
         self._devices: dict[DeviceId, Device] = {}
+        self._kin: Kin | None = None
         self._owed: dict[DeviceId, str | None] = {}  # device → the kind of fact that is owed with its row, if any
         self._owed_radios: dict[RadioName, RadioChanged] = {}
         self._saving = asyncio.Lock()
@@ -84,10 +86,22 @@ class Registry:
     async def load(self) -> None:
         """Read the devices that are known from before."""
         self._devices = {device.id: device for device in await self._store.devices.all()}
+        self._kin = None
 
     def devices(self) -> Sequence[Device]:
         """Every device, by id."""
         return sorted(self._devices.values(), key=lambda device: device.id)
+
+    def by_id(self) -> Mapping[DeviceId, Device]:
+        """Every device as it is now, by id; what is told later does not change it."""
+        return dict(self._devices)
+
+    @property
+    def kin(self) -> Kin:
+        """What devices of each model reached; reckoned anew only when a device has told something else than that it is there."""
+        if self._kin is None:
+            self._kin = Kin.of(self._devices.values())
+        return self._kin
 
     def known(self, device_id: DeviceId) -> Device | None:
         """One device, or None."""
@@ -249,6 +263,7 @@ class Registry:
                         data = {"name": row.name, "model": row.model, "room": row.room, "groups": ", ".join(row.groups) or None}
                         entry.tell("device", row.id, "adopted", actor=actor, data=data)
                 await settle()
+            self._kin = None
             self._devices.update((each.id, reword(_adopted(each, self._devices.get(each.id)))) for each in devices)  # what was heard meanwhile stays
             return outcome
 
@@ -256,6 +271,9 @@ class Registry:
 
     async def _take(self, device: Device, kind: str | None) -> None:
         """Into memory now; to disk now where there is a fact to tell, else with the others when it is time."""
+        before = self._devices.get(device.id)
+        if before is None or before.components is not device.components or _kind(before) != _kind(device):
+            self._kin = None
         self._devices[device.id] = device
         self._owed[device.id] = kind or self._owed.get(device.id)
         now = self._clock.now()
@@ -350,6 +368,10 @@ def _outcome(device: Device, known: Device | None) -> Adopted:
     if known is None:
         return "new"
     return "changed" if _differs(device, known) else "unchanged"
+
+
+def _kind(device: Device) -> tuple[str | None, str | None]:
+    return (device.manufacturer, device.model)
 
 
 def _with_status_of(device: Device, known: Device) -> Device:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from otagate.engine.roster import Roster
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
-from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 
 _TOLD_EVERY = 300.0
@@ -22,7 +22,7 @@ class WaitingList:
     verdicts: Mapping[UpdateId, Verdict] = field(default_factory=dict)
     _told_at: dict[UpdateId, float] = field(default_factory=dict)
 
-    def news(self, rows: Mapping[UpdateId, Update], now: float) -> dict[UpdateId, Verdict]:
+    def news(self, rows: Roster, now: float) -> dict[UpdateId, Verdict]:
         """What belongs on disk: at once where a row says nothing yet, later where it says something else."""
         news: dict[UpdateId, Verdict] = {}
         for update_id, verdict in self.verdicts.items():

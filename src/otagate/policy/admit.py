@@ -96,7 +96,10 @@ Lane = tuple[RadioName, bool]
 
 @dataclass(slots=True, kw_only=True)
 class _Slots:
-    """The slots as they fill while the queue is read; `first_steps` is the lowest step of each job that has not ended."""
+    """The slots as they fill while the queue is read; `first_steps` is the lowest step of each job that has not ended.
+
+    The settings of a device are asked for once, however many rules want them.
+    """
 
     air: Air
     now: datetime
@@ -105,11 +108,15 @@ class _Slots:
     foreign: set[DeviceId]
     first_steps: Mapping[str, int]
     watch: Watch
+    _settings: dict[DeviceId, PolicySettings] = field(default_factory=dict)
 
     def settings(self, update: Update) -> PolicySettings:
         """What holds for the device of an update; for one that is not known, what holds for all."""
-        device = self.air.devices.get(update.device)
-        return PolicySettings() if device is None else self.air.policy_of(device)
+        found = self._settings.get(update.device)
+        if found is None:
+            device = self.air.devices.get(update.device)
+            found = self._settings[update.device] = PolicySettings() if device is None else self.air.policy_of(device)
+        return found
 
     def take(self, update: Update) -> None:
         """It begins."""
