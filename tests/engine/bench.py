@@ -369,6 +369,7 @@ class Hub:
             errands=self.errands,
             radios=radios,
             reattach=self.reattach,
+            notifiers={},
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=clock,
         )
