@@ -78,8 +78,14 @@ function signIn(why) {
       h("button", {}, t("sign-in.go")))));
 }
 
-function told(type, data) {
-  if (type === "update" && data.fact && data.state) say(t("said.state", { name: nameOf(data.device), state: t(`state.${data.state}`) }));
+// Every change of state is said; of the update that is looked at, also each tenth of the way.
+const tenths = new Map();
+function told(type, { fact, state, id, device, progress }) {
+  if (type !== "update" || !state) return;
+  const tenth = Math.floor(progress.percent / 10) * 10;
+  if (fact) say(t("said.state", { name: nameOf(device), state: t(`state.${state}`) }));
+  else if (here().name === "update" && here().id === id && tenth > (tenths.get(id) ?? tenth)) say(t("said.percent", { name: nameOf(device), n: tenth }));
+  if (here().id === id) tenths.set(id, tenth);
 }
 
 async function start() {
@@ -95,4 +101,4 @@ async function start() {
 
 findToken() ? start() : signIn("");
 addEventListener("hashchange", turn);
-setInterval(() => hub.ready && !hub.line.open && draw(), 5000);
+setInterval(() => hub.ready && draw(), 5000); // "2 min ago" is soon wrong

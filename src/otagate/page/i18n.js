@@ -16,7 +16,10 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? (typeof values[name] === "number" ? number(values[name]) : plain(values[name])) : all));
 }
 
-export const has = (key) => key in WORDS;
+export const has = (key) => Object.hasOwn(WORDS, key);
+
+// What stands behind `prefix` in the keys of the catalogue.
+export const keys = (prefix) => Object.keys(WORDS).filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length));
 
 // What moves a cursor, is not seen, or turns a line around is shown as a mark; long text is cut.
 export function plain(value, longest = 400) {

@@ -6,21 +6,26 @@ import { changed } from "./store.js";
 
 const MOST = 30;
 const BREATH = 1000; // between two readings of the same, however fast what it depends on changes
+const RETRY = 10000;
 const kept = new Map();
 
 // `{ data, problem, at }` of `GET /api/v1/<path>`: `data` is null until it was read, `problem` a sentence where it could not be read last, and `at`
 // when it was. `made_of` is anything that turns into text; `every` are milliseconds after which it is read again while a view asks for it. `get` reads
 // in another way than by one call.
-export function reading(path, { made_of = "", every = Infinity, get = read } = {}) {
+export function reading(path, { made_of = "", every = Infinity, breath = BREATH, get = read } = {}) {
   const depends = JSON.stringify(made_of);
-  const found = kept.get(path) || { data: null, problem: "", at: 0, tried: 0, depends: null, busy: false };
+  const found = kept.get(path) || { data: null, problem: "", at: 0, tried: 0, depends: null, busy: false, due: 0 };
   kept.delete(path);
   kept.set(path, found); // the ones asked for last stay
   if (kept.size > MOST) kept.delete(kept.keys().next().value);
   const since = Date.now() - found.tried;
-  if (found.busy || (found.depends === depends && since < every)) return found;
-  if (since < BREATH) setTimeout(changed, BREATH - since);
-  else look(path, found, depends, get);
+  const patience = found.problem ? Math.min(every, RETRY) : every;
+  if (found.busy || (found.depends === depends && since < patience)) return found;
+  if (since >= breath) look(path, found, depends, get);
+  else found.due ||= setTimeout(() => {
+    found.due = 0;
+    changed();
+  }, breath - since);
   return found;
 }
 

@@ -5,6 +5,10 @@
 export const VIEWS = {
   home: { nav: true, load: () => import("./views/home.js") },
   device: { under: "home", load: () => import("./views/device.js") },
+  update: { under: "home", load: () => import("./views/update.js") },
+  plan: { nav: true, load: () => import("./views/plan.js") },
+  rollouts: { nav: true, load: () => import("./views/rollouts.js") },
+  history: { nav: true, load: () => import("./views/history.js") },
 };
 
 export function here() {

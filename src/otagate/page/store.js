@@ -12,13 +12,13 @@ export const hub = {
   ready: false,
   devices: new Map(),
   updates: new Map(),
-  rates: new Map(), // update → [{ at, rate, percent }]
+  rates: new Map(), // update → [{ at, rate }], as long as the page is open
+  moved: new Map(), // update → { sent, at }: since when nothing more was sent
   radios: [],
   sources: [],
   rollouts: [],
   windows: [],
   halt: { halted: false },
-  plan: null,
   line: { open: false, heard: null, since: Date.now() },
   facts: 0, // how many events were told: views that read lists of their own look again when it changes
 };
@@ -54,8 +54,8 @@ export async function open({ signal, refused, told }) {
       if (is_open !== hub.line.open) hub.line.since = Date.now();
       hub.line.open = is_open;
       if (is_open) hub.line.heard = Date.now();
-      if (is_open && !resumed && !first) await load();
-      first = false;
+      if (resumed === false && !first) await load(); // opened anew, and nothing to go on after
+      if (is_open) first = false;
       changed();
     },
   });
@@ -72,8 +72,10 @@ export async function load() {
   ]);
   hub.devices = new Map(devices.map((each) => [each.id, each]));
   hub.updates = new Map([...ended, ...running].map((each) => [each.id, each]));
+  for (const each of running) noteMove(each);
   [hub.radios, hub.sources, hub.rollouts, hub.windows, hub.halt] = rest;
   hub.ready = true;
+  hub.facts += 1;
   hub.line.heard = Date.now();
   changed();
 }
@@ -104,14 +106,19 @@ function put(map, subject, gone) {
 
 function takeUpdate(update, gone) {
   put(hub.updates, update, gone);
-  if (gone) return;
-  const { bytes_per_second: rate, percent } = update.progress;
-  if (rate !== null) {
-    const samples = hub.rates.get(update.id) || [];
-    samples.push({ at: Date.now(), rate, percent });
-    hub.rates.set(update.id, samples.slice(-SAMPLES));
-  }
-  refreshDevice(update.device, update.state);
+  if (gone || FINAL.has(update.state)) {
+    hub.rates.delete(update.id);
+    hub.moved.delete(update.id);
+  } else noteMove(update);
+  if (!gone) refreshDevice(update.device, update.state);
+}
+
+function noteMove({ id, progress: { bytes_sent: sent, bytes_per_second: rate } }) {
+  if (hub.moved.get(id)?.sent !== sent) hub.moved.set(id, { sent, at: Date.now() });
+  if (rate === null) return;
+  const samples = hub.rates.get(id) || [];
+  samples.push({ at: Date.now(), rate });
+  hub.rates.set(id, samples.slice(-SAMPLES));
 }
 
 // An update's event tells nothing of its device: its state there is read once the update moved on.
@@ -139,16 +146,15 @@ export function updates() {
   return [...hub.updates.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
 }
 
+// The update of a device that has not ended, else the last one that has.
 export function updateOf(device) {
   for (const component of device.components) {
     const update = component.update && hub.updates.get(component.update);
     if (update && !FINAL.has(update.state)) return update;
   }
-  return null;
-}
-
-export function lastOf(device) {
-  return updates().find((each) => each.device === device.id) || null;
+  let last = null;
+  for (const each of hub.updates.values()) if (each.device === device.id && (!last || each.id > last.id)) last = each;
+  return last;
 }
 
 export function nameOf(device_id) {

@@ -3,6 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const SHAPES = new Set(["svg", "path", "rect", "circle", "line", "polyline", "g", "text", "title"]);
+const ATTRIBUTES = new Set(["PROGRESS", "OPTION"]); // an option without the attribute has its text for a value
 const PROPERTIES = new Set(["value", "checked", "disabled", "open", "hidden", "indeterminate", "selected"]);
 
 // h("p", { class: "x", onclick: f, key: "k" }, "text", h(...), [more], null): a description, not yet an element.
@@ -104,7 +105,7 @@ function setProp(element, name, value) {
   if (name.startsWith("on")) listen(element, name.slice(2), value);
   else if (name === "share") element.style.setProperty("--share", value ?? null);
   else if (name === "span") ["--from", "--to"].forEach((each, i) => element.style.setProperty(each, value?.[i] ?? null));
-  else if (PROPERTIES.has(name) && element.tagName !== "PROGRESS") element.tagName === "SELECT" && name === "value" ? null : setProperty(element, name, value);
+  else if (PROPERTIES.has(name) && !ATTRIBUTES.has(element.tagName)) element.tagName === "SELECT" && name === "value" ? null : setProperty(element, name, value);
   else if (value === undefined || value === null || value === false) element.removeAttribute(name);
   else element.setAttribute(name, value === true ? "" : value);
 }

@@ -2,7 +2,8 @@
 
 import { ago, duration, plain, rate, t, version } from "../i18n.js";
 import { order } from "../orders.js";
-import { nameOf } from "../store.js";
+import { to } from "../router.js";
+import { FINAL, hub, nameOf } from "../store.js";
 import { deviceLink } from "./device.js";
 import { h } from "./dom.js";
 
@@ -15,28 +16,51 @@ const ACTS = {
   transferring: ["pause", "cancel"],
   staged: ["activate", "cancel"],
   failed: ["retry"],
+  cancelled: ["retry"],
 };
+const SILENT = 60000; // a device asks for blocks every few seconds; one that sleeps, when it wakes
 
-function buttons(update, verbs) {
-  const meant = verbs.map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
-  return meant.map((verb) => h("button", {
+// What a person can do with it now; nothing with what another program began.
+export function actsOf(update, states = ACTS) {
+  const verbs = update.foreign ? [] : (states[update.state] || []).map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
+  return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {
     key: verb,
     type: "button",
     "aria-label": t("act.of", { act: t(`act.${verb}`), name: nameOf(update.device) }),
     onclick: () => order("POST", `updates/${encodeURIComponent(update.id)}/${verb}`),
-  }, t(`act.${verb}`)));
+  }, t(`act.${verb}`))));
+}
+
+// What holds it up and what a person can do about it: { why, help }, null where it moves or has ended.
+export function holdUp(update) {
+  const silence = hub.line.open ? Date.now() - Math.max(hub.moved.get(update.id)?.at ?? Date.now(), hub.line.since) : 0;
+  if (FINAL.has(update.state)) return null;
+  if (update.reason) return { why: update.sentence || t(`reason.${update.reason}`), help: t(`reason.${update.reason}.more`) };
+  if (update.state !== "transferring" || silence < SILENT) return update.sentence ? { why: update.sentence, help: "" } : null;
+  const sleeps = hub.devices.get(update.device)?.power === "battery";
+  return { why: t("stall.silent", { time: duration(silence / 1000) }), help: t(sleeps ? "stall.sleeps" : "stall.awake") };
+}
+
+export function bar(update) {
+  return MOVING.has(update.state) && h("progress", {
+    key: "bar", max: "100", value: update.progress.percent, "aria-label": t("update.progress", { name: nameOf(update.device) }),
+  });
+}
+
+export function pace({ progress: { bytes_per_second, eta_seconds } }) {
+  return [rate(bytes_per_second), eta_seconds === null ? "" : t("update.left", { time: duration(eta_seconds) })].filter(Boolean).join(" · ");
 }
 
 export function updateRow(update) {
-  const { percent, bytes_per_second, eta_seconds } = update.progress;
   const ended = update.finished && ago(update.finished);
-  const speed = [rate(bytes_per_second), eta_seconds === null ? "" : t("update.left", { time: duration(eta_seconds) })].filter(Boolean).join(" · ");
-  const verbs = ACTS[update.state] || [];
+  const speed = pace(update);
+  const verbs = update.state === "cancelled" ? {} : ACTS; // in a list, who cancelled it is not asked again
   return h("li", { key: update.id },
-    deviceLink(update.device),
-    ` ${version(update.from_version)} → ${version(update.to_version)} · ${t(`state.${update.state}`)}${ended ? `, ${ended}` : ""}`,
-    h("p", { class: update.error ? "bad" : "dim" }, plain(update.error?.detail || update.sentence || t(`state.${update.state}.more`))),
-    MOVING.has(update.state) && h("progress", { max: "100", value: percent, "aria-label": t("update.progress", { name: nameOf(update.device) }) }),
+    deviceLink(update.device), ` ${version(update.from_version)} → ${version(update.to_version)} · `,
+    h("a", { href: to("update", update.id), "aria-label": t("update.see", { state: t(`state.${update.state}`), name: nameOf(update.device) }) },
+      t(`state.${update.state}`)), ended ? `, ${ended}` : "",
+    h("p", { class: update.error ? "bad" : "dim" }, plain(update.error?.detail || holdUp(update)?.why || t(`state.${update.state}.more`))),
+    bar(update),
     speed && h("p", { class: "dim" }, speed),
-    verbs.length > 0 && h("div", { class: "acts" }, buttons(update, verbs)));
+    actsOf(update, verbs));
 }

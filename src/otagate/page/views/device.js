@@ -5,6 +5,7 @@ import { power } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { icon, kindOf } from "../parts/icons.js";
 import { askToUpdate } from "../parts/order.js";
+import { planOf } from "../parts/plan.js";
 import { updateRow } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { hub, nameOf, updates } from "../store.js";
@@ -15,15 +16,15 @@ export function view(id) {
   const found = hub.devices.get(id);
   const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
   if (!found) return { title: t("device.gone"), content: [back] };
-  const { offers, history } = look(found);
-  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), releases(id, offers), past(id, history.data?.items || [])] };
+  const { plan, offers, history } = look(found);
+  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), next(plan), releases(id, offers), past(id, history.data?.items || [])] };
 }
 
 // What the store does not keep, read again once what it depends on has changed.
 function look(found) {
   const options = { made_of: [found.components, found.pin, found.skipped, found.policy, found.update_status] };
   const path = encodeURIComponent(found.id);
-  return { offers: reading(`devices/${path}/releases`, options), history: reading(`updates?limit=${HISTORY}&device=${path}`, options) };
+  return { plan: reading(`devices/${path}/plan`, options), offers: reading(`devices/${path}/releases`, options), history: reading(`updates?limit=${HISTORY}&device=${path}`, options) };
 }
 
 function about(found) {
@@ -41,13 +42,20 @@ function about(found) {
 }
 
 function firmware(found) {
-  const order = () => askToUpdate(nameOf(found.id), { devices: [found.id] });
+  const order = () => askToUpdate({ devices: [found.id] });
   return h("section", { key: "firmware" }, h("h2", {}, t("device.components")),
     h("ul", {}, found.components.map((each) => h("li", { key: each.id },
       h("span", { class: "name" }, `${version(each.version)} `), h("span", { class: "dim" }, raw(each.version)),
       h("p", { class: "dim" }, t("device.component", { id: each.id }),
         each.available ? ` · ${t("latest")} ${version(each.available.version)}` : "")))),
     h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
+}
+
+function next({ data, problem }) {
+  return h("section", { key: "next" }, h("h2", {}, t("device.next")),
+    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
+    !data ? !problem && h("p", { class: "dim" }, t("loading")) : h("ul", {}, data.components.map((each) => h("li", { key: each.component },
+      data.components.length > 1 && h("p", { class: "dim" }, t("device.component", { id: each.component })), planOf(each)))));
 }
 
 function releases(id, { data, problem }) {
@@ -66,7 +74,7 @@ function release(id, { component, release: one, verdict }) {
     h("p", { class: verdict.decision === "refuse" ? "bad" : "" }, `${t(`verdict.${verdict.decision}`)}: ${plain(verdict.sentence)}`),
     one.changelog && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(one.changelog, 8000))),
     verdict.decision !== "refuse" && one.version !== null && h("div", { class: "acts" },
-      h("button", { type: "button", onclick: () => askToUpdate(nameOf(id), wanted) }, t("release.take", { version: version(one.version) }))));
+      h("button", { type: "button", onclick: () => askToUpdate(wanted) }, t("release.take", { version: version(one.version) }))));
 }
 
 function past(id, read) {

@@ -1,17 +1,14 @@
 // The first screen: what the hub is doing, who needs a person, what runs, and every device.
 
-import { ago, duration, plain, raw, t, version } from "../i18n.js";
+import { duration, plain, t } from "../i18n.js";
 import { halt, order } from "../orders.js";
-import { deviceLink, power } from "../parts/device.js";
+import { deviceList } from "../parts/device_list.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
-import { icon, kindOf } from "../parts/icons.js";
 import { updateRow } from "../parts/update.js";
-import { filter, here } from "../router.js";
-import { changed, FINAL, hub, updates } from "../store.js";
+import { FINAL, hub, updates } from "../store.js";
 
 const DAY = 86400000;
-const STATUSES = ["available", "updating", "waiting", "updated", "failed", "none"];
 const WRONG_RADIO = new Set(["retrying", "wrong_network", "in_use"]);
 
 export function view() {
@@ -77,41 +74,4 @@ function haltButton() {
 
 function part(title, rows, empty) {
   return h("section", { key: title }, h("h2", {}, title), rows.length ? h("ul", {}, rows) : h("p", { class: "dim" }, empty));
-}
-
-function deviceList() {
-  const { q = "", status = "" } = here().query;
-  const wanted = q.trim().toLowerCase();
-  const all = [...hub.devices.values()];
-  const found = all.filter((each) => (!status || each.update_status === status) && says(each).includes(wanted));
-  const by = (name) => (event) => {
-    filter({ [name]: event.target.value });
-    changed();
-  };
-  return h("section", { key: "devices" }, h("h2", {}, t("overview.devices")),
-    h("div", { class: "filters", role: "search" },
-      h("input", { type: "search", "aria-label": t("devices.search"), placeholder: t("devices.search"), value: q, oninput: by("q") }),
-      h("select", { "aria-label": t("devices.status"), value: status, onchange: by("status") },
-        h("option", { value: "" }, t("devices.all")), STATUSES.map((each) => h("option", { key: each, value: each }, t(`status.${each}`))))),
-    h("p", { class: "dim", role: "status" }, q || status ? t("devices.found", { n: found.length, all: all.length }) : ""),
-    found.length ? h("ul", {}, found.map(deviceRow)) : h("p", { class: "dim" }, t(all.length ? "devices.none" : "devices.empty")));
-}
-
-function says(device) {
-  return [device.name, device.id, device.manufacturer, device.model, device.room, ...device.groups].filter(Boolean).join("\n").toLowerCase();
-}
-
-function deviceRow(device) {
-  const component = device.components[0];
-  const told = [
-    component && `${version(component.version)} ${raw(component.version)}`,
-    component?.available && `${t("latest")} ${version(component.available.version)}`,
-    power(device),
-    t(device.online ? "online" : "offline"),
-    t("seen", { time: ago(device.last_seen) }),
-  ];
-  return h("li", { key: device.id }, icon(kindOf(device)),
-    deviceLink(device.id),
-    h("span", { class: `chip ${device.update_status}` }, t(`status.${device.update_status}`)),
-    h("p", { class: "dim" }, told.filter(Boolean).join(" · ")));
 }

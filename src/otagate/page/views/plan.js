@@ -1,0 +1,106 @@
+// What happens next: the hours to come as a picture, the openings of windows, and for every device what would become of it and why or why not.
+
+import { read } from "../api.js";
+import { duration, plain, t, version, when } from "../i18n.js";
+import { deviceLink } from "../parts/device.js";
+import { h } from "../parts/dom.js";
+import { askToUpdate } from "../parts/order.js";
+import { planOf } from "../parts/plan.js";
+import { timeline } from "../parts/timeline.js";
+import { reading } from "../readings.js";
+import { to } from "../router.js";
+import { hub, nameOf } from "../store.js";
+
+const FRESH = 60000; // it is a forecast, and becomes another one as time passes
+const LANES = 30;
+const OPENINGS = 7;
+const GROUPS = ["runs", "begins", "waits", "asks", "stopped"];
+
+export function view() {
+  const found = reading("plan?limit=500", { made_of: hub.facts, every: FRESH, breath: 5000, get: whole });
+  const notice = found.problem && h("p", { key: "bad", class: "alert", role: "alert" }, plain(found.problem), found.at ? ` ${t("stale", { time: when(found.at) })}` : "");
+  if (!found.data) return { title: t("nav.plan"), content: [notice || h("p", { class: "dim" }, t("plan.reading"))] };
+  const { items, openings } = found.data;
+  const rows = items.flatMap(({ device, components }) => components.map((plan) => ({ device, plan })));
+  const groups = GROUPS.map((outcome) => [outcome, rows.filter(({ plan }) => plan.outcome === outcome)]).filter(([, some]) => some.length);
+  const now = Date.now();
+  const running = updateLanes(rows, now);
+  const lanes = [...windowLanes(openings, Math.max(...running.map((lane) => lane.spans[0][1]))), ...running];
+  return { title: summary(groups), content: [
+    notice,
+    lanes.length > 0 && h("section", { key: "picture" }, h("h2", {}, t("plan.picture")), timeline(lanes, now)),
+    windows(openings),
+    groups.map(group),
+    !groups.length && h("p", { key: "none" }, t(items.length ? "plan.none" : "sum.empty")),
+    h("p", { key: "rest", class: "dim" }, t("plan.rest", { n: rows.length - groups.reduce((sum, [, some]) => sum + some.length, 0) })),
+  ] };
+}
+
+// The first page tells the openings, every page its devices.
+async function whole(path) {
+  const first = await read(`${path}&openings=${OPENINGS}`);
+  let cursor = first.next_cursor;
+  while (cursor) {
+    const page = await read(`${path}&cursor=${encodeURIComponent(cursor)}`);
+    first.items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return first;
+}
+
+function summary(groups) {
+  const counts = Object.fromEntries(groups.map(([outcome, some]) => [outcome, some.length]));
+  const told = GROUPS.filter((each) => counts[each]).map((each) => t(`plan.sum.${each}`, { n: counts[each] }));
+  return told.join(", ") || t("plan.quiet");
+}
+
+// The next opening of each window, and those after it that are still needed: the others stand below in words.
+function windowLanes(openings, until) {
+  const lanes = new Map();
+  for (const { window, begins, ends } of openings) {
+    if (!lanes.has(window)) lanes.set(window, { key: `window ${window}`, name: t("plan.window", { name: window }), kind: "window", spans: [] });
+    else if (Date.parse(begins) > until) continue;
+    lanes.get(window).spans.push([Date.parse(begins), Date.parse(ends)]);
+  }
+  return [...lanes.values()];
+}
+
+function updateLanes(rows, now) {
+  const timed = rows.filter(({ plan }) => plan.when?.begins && ["runs", "begins", "waits"].includes(plan.outcome));
+  const lanes = timed.map(({ device, plan }) => {
+    const from = Math.max(now, Date.parse(plan.when.begins));
+    const until = plan.when.ends ? Date.parse(plan.when.ends) : from + 60000 * (plan.minutes?.value ?? 5);
+    return { key: `${device} ${plan.component}`, name: nameOf(device), kind: "update", spans: [[from, Math.max(until, from + 60000)]] };
+  });
+  return lanes.sort((a, b) => a.spans[0][0] - b.spans[0][0]).slice(0, LANES);
+}
+
+function windows(openings) {
+  return h("section", { key: "windows" }, h("h2", {}, t("plan.windows")),
+    openings.length ? h("ul", {}, openings.map(opening)) : h("p", { class: "dim" }, t("plan.nowindows")));
+}
+
+function opening({ window, begins, ends, at_end, turns, airtime_seconds }) {
+  const names = [...new Set(turns.map((each) => each.device))];
+  return h("li", { key: `${window} ${begins}` },
+    h("span", { class: "name" }, t("plan.opening", { name: window, from: when(begins), to: when(ends) })),
+    h("p", { class: "dim" }, [t("plan.turns", { n: turns.length }), turns.length && t("plan.airtime", { time: duration(airtime_seconds) }), t(`plan.end.${at_end}`)].filter(Boolean).join(" · ")),
+    names.length > 0 && h("details", {}, h("summary", {}, t("plan.who")), h("ol", { class: "lines" }, turns.slice(0, LANES).map((turn) =>
+      h("li", { key: `${turn.device} ${turn.component}` }, when(turn.begins), " ", deviceLink(turn.device))),
+    turns.length > LANES && h("li", {}, t("more", { n: turns.length - LANES })))));
+}
+
+function group([outcome, some]) {
+  return h("section", { key: outcome }, h("h2", {}, t(`plan.group.${outcome}`)), h("ul", {}, some.map(({ device, plan }) => row(device, plan))));
+}
+
+function row(device, plan) {
+  const target = plan.steps.at(-1)?.to_version ?? plan.release?.version ?? null;
+  const order = () => askToUpdate({ devices: [device], component: plan.component });
+  const what = plan.reason ? t(`reason.${plan.reason}`) : t(`outcome.${plan.outcome}`);
+  return h("li", { key: `${device} ${plan.component}` },
+    h("div", { class: "head" }, h("span", {}, deviceLink(device), target !== null && ` ${version(plan.from_version)} → ${version(target)}`),
+      plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
+    planOf(plan),
+    plan.outcome === "asks" && h("div", { class: "acts" }, h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
+}

@@ -1,0 +1,87 @@
+// One update: how far it is and how fast, what holds it up and what helps, what was ordered, and everything that happened to it.
+
+import { ago, list, number, plain, raw, size, t, version, when } from "../i18n.js";
+import { curve } from "../parts/curve.js";
+import { deviceLink } from "../parts/device.js";
+import { h } from "../parts/dom.js";
+import { facts, kind, time } from "../parts/facts.js";
+import { actsOf, bar, holdUp, pace } from "../parts/update.js";
+import { reading } from "../readings.js";
+import { to } from "../router.js";
+import { FINAL, hub, nameOf, updates } from "../store.js";
+
+export function view(id) {
+  const path = `updates/${encodeURIComponent(id)}`;
+  const known = hub.updates.get(id);
+  const older = known ? { data: known, problem: "" } : reading(path);
+  const update = older.data;
+  if (!update) return { title: older.problem ? t("update.gone") : t("loading"), content: older.problem && h("p", { class: "bad" }, plain(older.problem)) };
+  const log = reading(`${path}/log?limit=500`, { made_of: [update.state, update.reason] });
+  return { title: t("update.title", { name: nameOf(update.device) }), content: [
+    h("p", { key: "device", class: "dim" }, deviceLink(update.device), ` ${version(update.from_version)} → ${version(update.to_version)}`),
+    now(update), ordered(update), together(update), happened(log),
+  ] };
+}
+
+function now(update) {
+  const { bytes_sent, bytes_total, percent } = update.progress;
+  const held = holdUp(update);
+  const moves = !FINAL.has(update.state) && update.state !== "planned" && update.state !== "queued";
+  const told = [bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)];
+  const newer = !FINAL.has(update.state) ? null : updates().find((each) => each.device === update.device && each.component === update.component && each.id > update.id);
+  return h("section", { key: "now", class: "card stack" },
+    h("p", { class: update.error ? "bad big" : "big" }, t(`state.${update.state}`), moves && bytes_total ? ` · ${t("percent", { n: number(percent) })}` : "",
+      update.finished ? `, ${ago(update.finished)}` : ""),
+    h("p", {}, plain(update.error?.detail || held?.why || t(`state.${update.state}.more`), 1000)),
+    held?.help && h("p", { key: "help", class: "help" }, t("help", { what: held.help })),
+    update.error?.title && h("p", { key: "error", class: "dim" }, plain(update.error.title)),
+    bar(update),
+    moves && h("p", { key: "told", class: "dim" }, told.filter(Boolean).join(" · ")),
+    update.state === "transferring" && curve(hub.rates.get(update.id) || []),
+    update.foreign && h("p", { key: "foreign", class: "dim" }, t("update.foreign")),
+    newer && h("p", { key: "newer" }, h("a", { href: to("update", newer.id) }, t("update.newer", { state: t(`state.${newer.state}`) }))),
+    !newer && actsOf(update));
+}
+
+function ordered(update) {
+  const overruled = update.force ? t("update.force") : list(update.override.map((each) => t(`reason.${each}`)));
+  return h("section", { key: "ordered" }, h("h2", {}, t("update.facts")), h("div", { class: "card" }, facts([
+    [t("update.when"), h("span", {}, time(update.created), ` ${t("update.by", { actor: update.actor })}`)],
+    [t("update.started"), update.started && time(update.started)],
+    [t("update.finished"), update.finished && time(update.finished)],
+    [t("update.versions"), [update.from_version, update.to_version].map(raw).filter(Boolean).join(" → ")],
+    [t("update.component"), update.component],
+    [t("update.source"), update.source],
+    [t("update.attempts"), update.attempts > 1 ? update.attempts : ""],
+    [t("update.approved"), update.approved_by],
+    [t("update.overruled"), overruled],
+    [t("update.because"), update.because],
+    [t("update.expires"), update.state === "planned" && when(update.expires)],
+    [t("update.not-before"), update.state === "queued" && when(update.not_before)],
+    [t("update.activate"), activation(update)],
+    [t("update.rollout"), update.rollout && h("a", { href: to("rollouts", update.rollout) }, plain(rolloutName(update.rollout)), update.wave ? `, ${t("rollout.wave", { n: update.wave })}` : "")],
+    [t("update.image"), update.image],
+  ])));
+}
+
+function activation({ activate }) {
+  return activate === "now" ? "" : ["held", "window"].includes(activate) ? t(`activate.${activate}`) : when(activate);
+}
+
+const rolloutName = (id) => hub.rollouts.find((each) => each.id === id)?.name || id;
+
+// The other steps of its job: updates that belong together run one after the other.
+function together({ id, job, steps }) {
+  const rows = steps > 1 ? updates().filter((each) => each.job === job).sort((a, b) => a.step - b.step) : [];
+  return rows.length > 1 && h("section", { key: "job" }, h("h2", {}, t("update.job")), h("ol", { class: "lines" }, rows.map((each) =>
+    h("li", { key: each.id }, each.id === id ? h("strong", {}, t("update.this")) : h("a", { href: to("update", each.id) }, t("update.step", { n: each.step })),
+      ` ${version(each.from_version)} → ${version(each.to_version)} · ${t(`state.${each.state}`)}`))));
+}
+
+function happened({ data, problem }) {
+  return h("section", { key: "log" }, h("h2", {}, t("update.log")),
+    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
+    !data ? !problem && h("p", { class: "dim" }, t("loading")) : !data.items.length ? h("p", { class: "dim" }, t("update.log.none")) : h("ol", { class: "lines" }, data.items.map((each) =>
+      h("li", { key: each.number }, time(each.at), " ", h("strong", {}, kind(each.kind)), each.actor === "otagate" ? "" : ` ${t("update.by", { actor: each.actor })}`,
+        each.data.detail && h("p", { class: "dim" }, plain(each.data.detail))))));
+}
