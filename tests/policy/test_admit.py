@@ -10,6 +10,7 @@ from otagate.model.devices import Device, ZwaveNode
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.model.verdicts import Verdict
 from otagate.policy.admit import AWAKE_FOR, Admission, Air, RadioAir, admit
 from tests.policy.cases import NOW, RADIO, device, device_id, update
 
@@ -49,6 +50,7 @@ HELD: list[Any] = [
     pytest.param("halted", ONE, {"halted": True}, id="halted"),
     pytest.param("paused", ONE, {"paused": frozenset(ids(1))}, id="paused"),
     pytest.param("source_unreachable", ONE, {"trouble_of": lambda each: f"it does not know {each.id}"}, id="source to be mended"),
+    pytest.param("wave", ONE, {"held": {ONE.id: Verdict(decision="hold", reason="wave", sentence="Not yet.")}}, id="held by its rollout"),
     pytest.param("scheduled", update(1, not_before=NOW + SECOND), {}, id="scheduled"),
     pytest.param("backoff", update(1, not_before=NOW + SECOND, started=NOW - SECOND), {}, id="backoff"),
     pytest.param("offline", update(1, radio=RadioName("gone")), {}, id="radio unknown"),
@@ -70,6 +72,7 @@ HELD: list[Any] = [
 ADMITTED: list[Any] = [
     pytest.param(on_air(1, State.OFFERING), {"trouble_of": lambda each: "it is not needed any more"}, id="begun before its source was in trouble"),
     pytest.param(ONE, {"halted": False, "paused": frozenset(ids(2))}, id="another is paused"),
+    pytest.param(ONE, {"held": {UpdateId("u002"): Verdict(decision="hold", reason="wave", sentence="Not yet.")}}, id="another is held"),
     pytest.param(update(1, not_before=NOW), {}, id="scheduled for now"),
     pytest.param(update(1, not_before=NOW, started=NOW - SECOND), {}, id="backoff over"),
     pytest.param(ONE, {"changed": {1: {"last_seen": NOW - AWAKE_FOR}}, "sleepy": (1,)}, id="just awake"),

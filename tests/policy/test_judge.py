@@ -108,6 +108,8 @@ TABLE: list[Any] = [
     row("refuse", "quarantined", order={"casebook": FAILED_TWICE} | ALL_RIGHTS),
     row("allow", None, order={"casebook": FAILED_TWICE, "override": ("quarantined",)} | OPERATOR),
     row("allow", None, order={"casebook": FAILED_TWICE}, release={"sha256": DIGEST_B}, settings=AUTOMATIC),
+    # bytes that are not those of before
+    row("refuse", "quarantined", release={"alarm": "It is another file now."}, order={"override": ("quarantined",)} | ALL_RIGHTS),
     # silicon
     row(
         "refuse",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from otagate.model.ids import DeviceId
-from otagate.policy.match import concerns, match
+from otagate.policy.match import concerns, match, wants_hardware
 from tests.policy.cases import IEEE, component, device, release
 
 Changes = dict[str, Any]
@@ -115,3 +115,19 @@ def test_long_names_do_not_make_long_sentences() -> None:
 )
 def test_a_release_concerns_a_component_by_its_first_keys_alone(of_release: Changes, answer: bool) -> None:
     assert concerns(device(), component(), release(**of_release)) is answer
+
+
+@pytest.mark.parametrize(
+    ("of_component", "of_release", "wanted"),
+    [
+        ({}, {"hardware_min": 1}, True),
+        ({}, {"hardware_max": 1}, True),
+        ({"hardware_version": 3}, {"hardware_min": 1}, False),
+        ({}, {}, False),
+        ({}, {"hardware_min": 1, "image_type": 1}, False),
+        ({"version": 20}, {"hardware_min": 1}, False),
+    ],
+)
+def test_a_device_is_asked_for_its_hardware_only_where_that_decides(of_component: Changes, of_release: Changes, wanted: bool) -> None:
+    asked = wants_hardware(device(), component(**{"hardware_version": None} | of_component), [release(**of_release)])
+    assert asked is wanted

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from otagate.model.releases import Release
+from otagate.policy.catalogue import is_of, merge
+from tests.policy.cases import DIGEST_A, DIGEST_B, release
+
+STORED = release(source="index", file_name="lamp.ota", inner_format="telink")
+OFFER = release(source="index", sha256=None, size=0, location="https://x/y", file_name=None)
+
+
+@pytest.mark.parametrize(
+    ("offer", "same"),
+    [
+        (OFFER, True),
+        (release(source="other"), True),  # the same bytes, whoever has them
+        (release(source="index", sha256=DIGEST_B), False),
+        (release(source="other", sha256=None), False),
+        (release(source="index", sha256=None, file_version=21), False),
+        (release(source="index", sha256=None, image_type=1), False),
+    ],
+)
+def test_a_stored_image_is_the_file_of_an_offer_by_its_bytes_or_else_by_its_kind(offer: Release, same: bool) -> None:
+    assert is_of(STORED, offer) is same
+
+
+def test_an_offer_whose_file_is_here_is_offered_once_with_all_that_is_known_of_it() -> None:
+    (merged,) = merge([OFFER], [STORED])
+    assert (merged.location, merged.sha256, merged.size, merged.inner_format, merged.file_name) == (
+        "https://x/y", DIGEST_A, 1000, "telink", "lamp.ota",
+    )  # fmt: skip
+
+
+def test_what_is_stored_and_offered_by_nobody_is_offered_as_it_is() -> None:
+    other = release(source="index", file_version=9, sha256=DIGEST_B)
+    assert merge([OFFER], [STORED, other])[1:] == [other]
+    assert merge([release(source="elsewhere")], [STORED]) == [release(source="elsewhere")]
+    assert merge([], [STORED]) == [STORED]
