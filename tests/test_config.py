@@ -23,7 +23,10 @@ from otagate.radios.stacks import STACKS
 STICK = "/dev/serial/by-id/usb-stick"
 SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ikea, sonoff, iotaap, tuya-illume, tuya-thing"
 SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, windows, interlocks, notify, mqtt, logging"
-POLICY = "default, channel, cooldown, battery_floor, retries, window, approval_expires, spare_in_use, interlocks, alive_for, silent_for"
+POLICY = (
+    "default, channel, cooldown, battery_floor, lqi_floor, rssi_floor, load_limit, retries, window, approval_expires, spare_in_use, interlocks,"
+    " alive_for, silent_for"
+)
 UNKNOWN_USE = f"unknown key (do you mean window?): known here are {POLICY}"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"
 ADDRESS = "is no address: write host:port as in 127.0.0.1:8377 or [::1]:8377, or unix:/run/otagate/otagate.sock"

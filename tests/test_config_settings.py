@@ -62,6 +62,9 @@ policy:
   channel: beta
   cooldown: 0d
   battery_floor: 30
+  lqi_floor: 40
+  rssi_floor: -90
+  load_limit: 60
   window: night
   spare_in_use: true
   interlocks: fire
@@ -70,7 +73,7 @@ policy:
     - match: {model: "LCT0*", manufacturer: "signify*"}
       use: {default: never, spare_in_use: false}
     - match: {radio: zigbee1}
-      use: {retries: 7, battery_floor: 0, cooldown: 1d, channel: stable, window: [once, night]}
+      use: {retries: 7, battery_floor: 0, lqi_floor: 0, rssi_floor: -127, load_limit: 100, cooldown: 1d, channel: stable, window: [once, night]}
     - match: {device: zigbee-000d6f000a9069e7}
       use: {default: ask, retries: 1}
     - match: {group: "Hall*", radio: zigbee0}
@@ -97,13 +100,26 @@ GENERAL = PolicySettings(
     channel="beta",
     cooldown=timedelta(0),
     battery_floor=30,
+    lqi_floor=40,
+    rssi_floor=-90,
+    load_limit=60,
     windows=(NIGHT,),
     spare_in_use=True,
     interlocks=("fire",),
     approval_expires=timedelta(days=7),
 )
 NEVER = replace(GENERAL, mode="never", spare_in_use=False)
-SECOND_RADIO = replace(GENERAL, retries=7, battery_floor=0, cooldown=timedelta(days=1), channel="stable", windows=(NIGHT, ONCE))
+SECOND_RADIO = replace(
+    GENERAL,
+    retries=7,
+    battery_floor=0,
+    lqi_floor=0,
+    rssi_floor=-127,
+    load_limit=100,
+    cooldown=timedelta(days=1),
+    channel="stable",
+    windows=(NIGHT, ONCE),
+)
 
 
 def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
         "last_seen": "2026-05-01T12:00:00Z",
         "last_checked": "2026-05-01T12:00:00Z",
         "battery_percent": None,
+        "link": None,
         "update_status": "available",
         "components": [
             {

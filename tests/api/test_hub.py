@@ -21,6 +21,7 @@ async def test_radios_are_listed(hall: Hall) -> None:
             "devices": 2,
             "transfers": 0,
             "parallel": 2,
+            "load": None,
             "error": None,
         }
     ]

@@ -12,9 +12,11 @@ from otagate.engine.views import OrderRequest
 from otagate.model.errors import SourceUnavailable
 from otagate.model.ids import DeviceId, zigbee_device_id
 from otagate.model.lifecycle import State
+from otagate.model.links import Link, Load
 from otagate.policy.settings import PolicySettings
+from otagate.ports import DeviceSeen, RadioLoaded
 from tests.engine.bench import Bench, Hub
-from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.engine.radio import LAMP, NEW, OLD, ZIGBEE0, Lamp
 from tests.virtual_time import instantly
 
 AT_ONCE = PolicySettings(cooldown=timedelta(0))
@@ -210,3 +212,72 @@ async def test_a_device_known_by_two_ids_is_updated_by_one_of_them_at_a_time() -
         assert (await hub.desk.update(second)).update.reason == "in_use"
         await hub.pass_time(hours=1)
         assert [(await hub.desk.update(each)).update.state for each in (first, second)] == [State.SUCCEEDED, State.SUCCEEDED]
+
+
+# --- links and loads -------------------------------------------------------------------------------------------------------------------------
+
+
+@instantly
+async def test_a_device_that_is_heard_badly_waits_and_goes_when_it_is_heard_better() -> None:
+    bench = Bench(settings=replace(AT_ONCE, lqi_floor=60))
+    async with bench.hub() as hub:
+        await settled(hub)
+        hub.radio.emit(DeviceSeen(device=LAMP, link=Link(heard=hub.clock.now(), lqi=40)))
+        await hub.pass_time(seconds=1)
+        update = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        await hub.pass_time(minutes=30)
+        view = await hub.desk.update(update.id)
+        assert (view.update.state, view.update.reason) == (State.QUEUED, "link_weak")
+        assert view.sentence == "It was heard 30 min ago with a link quality of 40 of 255, and no update begins below 60."
+        link = (await hub.desk.device(LAMP)).link
+        assert link is not None
+        assert link.lqi == 40
+        hub.radio.emit(DeviceSeen(device=LAMP, link=Link(heard=hub.clock.now(), lqi=60)))
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_a_weak_link_is_overruled_by_its_word_and_the_reason_is_on_record() -> None:
+    bench = Bench(settings=replace(AT_ONCE, lqi_floor=60))
+    async with bench.hub() as hub:
+        await settled(hub)
+        hub.radio.emit(DeviceSeen(device=LAMP, link=Link(heard=hub.clock.now(), lqi=40)))
+        await hub.pass_time(seconds=1)
+        order = OrderRequest(devices=(LAMP,), override=("link_weak",), because="the ladder stands beside it")
+        update = (await hub.desk.order(order, actor="anna")).updates[0].update
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+    (made,) = await bench.facts("created")
+    assert (made.data["override"], made.data["because"]) == ("link_weak", "the ladder stands beside it")
+
+
+@instantly
+async def test_new_updates_wait_for_a_radio_that_has_enough_to_do_and_running_ones_do_not() -> None:
+    other = zigbee_device_id(2)
+    bench = Bench(lamps={LAMP: Lamp(seconds=600.0), other: Lamp(id=other)}, settings=AT_ONCE)
+    async with bench.hub() as hub:
+        await settled(hub)
+        running = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        await hub.until(lambda: hub.state(running.id) is State.TRANSFERRING)
+        hub.radio.emit(RadioLoaded(radio=ZIGBEE0, load=Load(measured=hub.clock.now(), seconds=180, used=80)))
+        await hub.pass_time(seconds=1)
+        waiting = (await hub.desk.order(OrderRequest(devices=(other,)), actor="anna")).updates[0].update
+        assert (await hub.until_ended(running.id)).state is State.SUCCEEDED
+        view = await hub.desk.update(waiting.id)
+        assert (view.update.state, view.update.reason) == (State.QUEUED, "load")
+        (radio,) = hub.desk.radios()
+        assert radio.load is not None
+        assert radio.load.used == 80
+        hub.radio.emit(RadioLoaded(radio=ZIGBEE0, load=Load(measured=hub.clock.now(), seconds=180, used=5)))
+        assert (await hub.until_ended(waiting.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_what_a_radio_had_to_do_before_it_was_lost_holds_nobody_back_when_it_is_there_again() -> None:
+    bench = Bench(settings=AT_ONCE)
+    async with bench.hub() as hub:
+        await settled(hub)
+        hub.radio.emit(RadioLoaded(radio=ZIGBEE0, load=Load(measured=hub.clock.now(), seconds=180, refused=100)))
+        hub.radio.drop()
+        await hub.pass_time(minutes=10)
+        update = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED

@@ -106,5 +106,8 @@ async def test_a_device_at_the_end_of_a_source_route_gets_blocks_that_fit_their_
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), image)
+        link = (await run.desk.device(device_id(IEEE))).link
+        assert link is not None, "every stack tells how well a device is heard"
+        assert link.lqi == 95
         assert run.device().counters.downloads_completed == 1
         assert run.device().counters.timeouts <= 3, "a block that does not fit was sent again and again"

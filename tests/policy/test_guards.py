@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otagate.model.devices import ZwaveNode
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.links import Link, Load
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
-from otagate.policy.admit import Admission, Air, RadioAir, admit
+from otagate.policy.admit import Admission, Air, RadioAir, admit, explain
 from otagate.policy.guards import House, Watch, stands_still
 from otagate.policy.pace import AROUND, QUICK, SLOW, expected, learned
 from otagate.policy.settings import PolicySettings
@@ -40,12 +42,33 @@ BATTERY = {"power": "battery", "battery_percent": 100}
 SERVICE = release(location="x", released=NOW - timedelta(days=3))
 
 
-def ask(mine: Update, *, settings: dict[str, Any] | None = None, of: dict[str, Any] | None = None, now: datetime = NOW, **house: Any) -> Admission:
+def ask(
+    mine: Update,
+    *,
+    settings: dict[str, Any] | None = None,
+    of: dict[str, Any] | None = None,
+    now: datetime = NOW,
+    load: Load | None = None,
+    **house: Any,
+) -> Admission:
     """Ask about one update of a device that could begin if nothing stood guard."""
     found = device(**{"id": mine.device, **(of or {})})
     wanted = PolicySettings(**(settings or {}))
-    air = Air(radios={RADIO: RadioAir()}, devices={found.id: found}, policy_of=lambda _: wanted, house=House(**house))
+    air = Air(radios={RADIO: RadioAir(load=load)}, devices={found.id: found}, policy_of=lambda _: wanted, house=House(**house))
     return admit([mine], [], air=air, now=now)
+
+
+def heard(*, of: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, age: timedelta = timedelta(0), **link: Any) -> dict[str, Any]:
+    """A world in which the device was heard so."""
+    return {"links": {device_id(1): Link(heard=NOW - age, **link)}, "of": of, "settings": settings}
+
+
+def loaded(*, settings: dict[str, Any] | None = None, **load: Any) -> dict[str, Any]:
+    """A world in which its radio has so much to do."""
+    return {"load": Load(measured=NOW, seconds=180, **load), "settings": settings}
+
+
+LONG_RANGE = {"node": ZwaveNode(long_range=True)}
 
 
 def row(reason: str | None, *, name: str, world: dict[str, Any] | None = None, **changes: Any) -> Any:
@@ -103,6 +126,29 @@ TABLE = [
     row(None, name="battery unknown, ordered", world=UNKNOWN),
     row(None, name="battery unknown, approved", actor="policy", approved_by="anna", world=UNKNOWN),
     row(None, name="battery unknown, no floor", actor="policy", world={**UNKNOWN, "settings": {"battery_floor": 0}}),
+    row("link_weak", name="heard badly", world=heard(lqi=19)),
+    row(None, name="heard just well enough", world=heard(lqi=20)),
+    row(None, name="nobody knows how well it is heard"),
+    row(None, name="heard badly, overruled", world=heard(lqi=19), override=("link_weak",), because="x"),
+    row("link_weak", name="heard badly, another guard overruled", world=heard(lqi=19), override=("load",), because="x"),
+    row(None, name="heard badly, forced", world=heard(lqi=19), force=True),
+    row(None, name="a floor of nought", world=heard(lqi=0, settings={"lqi_floor": 0})),
+    row("link_weak", name="a link floor of its own", world=heard(lqi=99, settings={"lqi_floor": 100})),
+    row("link_weak", name="heard badly this morning", world=heard(lqi=19, age=24 * HOUR)),
+    row(None, name="heard badly the day before", world=heard(lqi=19, age=25 * HOUR)),
+    row("link_weak", name="heard badly, in the future of a clock that went back", world=heard(lqi=19, age=-HOUR)),
+    row("link_weak", name="a weak signal, no link quality", world=heard(rssi=-95)),
+    row(None, name="a signal just strong enough", world=heard(rssi=-94)),
+    row(None, name="a weak signal of a good link quality", world=heard(lqi=200, rssi=-95)),
+    row(None, name="a weak signal of Long Range", world=heard(rssi=-106, of=LONG_RANGE)),
+    row("link_weak", name="too weak a signal of Long Range", world=heard(rssi=-107, of=LONG_RANGE)),
+    row(None, name="heard, nobody knows how", world=heard()),
+    row("load", name="the air is in use", world=loaded(used=51)),
+    row("load", name="the radio refuses", world=loaded(refused=51)),
+    row(None, name="as much to do as it may have", world=loaded(used=50, refused=50)),
+    row(None, name="much to do, overruled", world=loaded(used=51), override=("load",), because="x"),
+    row("load", name="much to do, another guard overruled", world=loaded(used=51), override=("link_weak",), because="x"),
+    row(None, name="all to do, and no limit", world=loaded(used=100, refused=100, settings={"load_limit": 100})),
     row("interlock", name="interlock not asked", world=ASKED),
     row("interlock", name="interlock says no", world={**ASKED, "interlocks": {"fire": None, "frost": "it freezes"}}),
     row(None, name="interlocks say yes", world={**ASKED, "interlocks": {"fire": None, "frost": None}}),
@@ -131,7 +177,7 @@ def test_the_decision_table(reason: str | None, mine: Update, world: dict[str, A
 def test_every_guard_of_the_queue_has_a_case_in_and_a_case_that_overrules_it() -> None:
     held = {each.values[0] for each in TABLE}
     overruled = {guard for each in TABLE for guard in each.values[1].override if each.values[0] is None}  # type: ignore[union-attr]
-    of_releases = {"pinned", "skipped", "awaiting_approval", "link_weak", "battery_unknown", "quarantined"}
+    of_releases = {"pinned", "skipped", "awaiting_approval", "battery_unknown", "quarantined"}
     assert set(get_args(Guard)) - of_releases <= held & overruled
     assert "battery_unknown" in held
 
@@ -157,6 +203,30 @@ def test_a_cooldown_says_on_which_date_it_ends() -> None:
 
 def test_a_low_battery_says_how_low_and_what_is_wanted() -> None:
     assert sentence(update(1), **BELOW) == "Its battery is at 69 %, and no update begins below 70 %."
+
+
+def test_a_weak_link_says_how_it_was_heard_and_when_and_what_is_wanted() -> None:
+    told = "It was heard 5 min ago with a link quality of 19 of 255, and no update begins below 20."
+    assert sentence(update(1), **heard(lqi=19, age=timedelta(minutes=5))) == told
+    assert sentence(update(1), **heard(rssi=-95)) == "It was heard just now with a signal of -95 dBm, and no update begins below -94."
+
+
+def test_a_loaded_radio_says_with_what_and_since_when() -> None:
+    told = "In the last 3 min other traffic used 70 % of the time on the air of its radio, and no update begins above 50 %."
+    assert sentence(update(1), **loaded(used=70, refused=60)) == told
+    told = "In the last 3 min its radio refused 70 % of what it was given to send, and no update begins above 50 %."
+    assert sentence(update(1), **loaded(used=60, refused=70)) == told
+
+
+def test_an_explanation_tells_how_a_device_was_heard_also_where_that_is_good_enough() -> None:
+    found = device(id=device_id(1))
+    air = Air(
+        radios={RADIO: RadioAir(load=Load(measured=NOW, seconds=180, used=3))}, devices={found.id: found}, house=House(links=heard(lqi=99)["links"])
+    )
+    (lines,) = explain([update(1)], [], [], air=air, now=NOW)
+    said = {line.rule: (line.outcome, dict(line.facts)) for line in lines}
+    assert said["link"] == ("pass", {"lqi": 99, "rssi": None, "repeaters": None, "heard": NOW.isoformat(timespec="seconds")})
+    assert said["load"] == ("pass", {"used": 3, "refused": 0, "seconds": 180, "measured": NOW.isoformat(timespec="seconds")})
 
 
 def test_only_those_are_asked_whose_answer_is_all_that_is_missing() -> None:

@@ -16,6 +16,7 @@ from otagate.engine.timers import SystemClock
 from otagate.model.errors import DeviceUnreachable
 from otagate.model.ids import DeviceId
 from otagate.model.quirks import PLAIN, Quirk
+from otagate.radios.meter import Meter
 from otagate.radios.peers import Peer
 from otagate.radios.sender import Sender
 from otagate.radios.silence import OURS
@@ -82,6 +83,7 @@ class _Bench:
     app: _App
     left: list[Peer]
     broke: list[Exception]
+    meter: Meter
 
     async def until(self, reached: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):
@@ -93,8 +95,9 @@ class _Bench:
 async def _bench(*, fast: bool = True) -> AsyncIterator[_Bench]:
     left: list[Peer] = []
     broke: list[Exception] = []
-    sender = Sender(SystemClock(), stack=STACK, left=left.append, fast_path_broke=broke.append)
-    bench = _Bench(sender, _Fast(), _App(), left, broke)
+    meter = Meter()
+    sender = Sender(SystemClock(), stack=STACK, meter=meter, left=left.append, fast_path_broke=broke.append)
+    bench = _Bench(sender, _Fast(), _App(), left, broke, meter)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(sender.run(bench.app, bench.fast if fast else None))  # type: ignore[arg-type]
         yield bench
@@ -205,7 +208,7 @@ async def test_whatever_a_library_raises_the_sender_goes_on(error: Exception) ->
 
 @pytest.mark.asyncio
 async def test_what_was_queued_before_the_radio_was_up_is_sent_when_it_is_and_forgotten_when_it_goes() -> None:
-    sender = Sender(SystemClock(), stack=STACK, left=lambda _: None, fast_path_broke=lambda _: None)
+    sender = Sender(SystemClock(), stack=STACK, meter=Meter(), left=lambda _: None, fast_path_broke=lambda _: None)
     kept, gone, fast = _peer(1), _peer(2), _Fast()
     sender.reply(gone, 1, BLOCK)
     sender.forget()
@@ -219,3 +222,14 @@ async def test_what_was_queued_before_the_radio_was_up_is_sent_when_it_is_and_fo
                 await asyncio.sleep(0)
         running.cancel()
     assert fast.sent == [(1, BLOCK, False)]
+
+
+@pytest.mark.asyncio
+async def test_what_the_coordinator_has_no_buffer_for_counts_against_it() -> None:
+    async with _bench() as it:
+        it.fast.does = {number: [Busy()] * 10 for number in range(1, 6)}
+        for number in range(1, 6):
+            it.sender.reply(_peer(number), 1, BLOCK)
+        it.sender.reply(_peer(6), 1, BLOCK)
+        await it.until(lambda: not any(it.fast.does.values()))
+        assert it.meter.load(SystemClock().monotonic(), SystemClock().now()).refused == 98

@@ -11,8 +11,10 @@ import pytest
 import zigpy.types as t
 
 from otagate.model.ids import RadioName
+from otagate.model.links import Link
 from otagate.model.quirks import PLAIN, Quirk
-from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, RadioEvent, TransferProgressed
+from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferProgressed
+from otagate.radios.meter import Meter
 from otagate.radios.peers import device_id_of
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
@@ -59,13 +61,14 @@ class Newcomer:
         self.endpoints: dict[int, object] = {}
         self.model: str | None = None
         self.manufacturer: str | None = None
-        self.last_seen, self.lqi = None, None
+        self.last_seen, self.lqi, self.rssi = None, None, None
 
 
-def a_board(told: list[RadioEvent], quirk: Quirk = PLAIN) -> Switchboard:
+def a_board(told: list[RadioEvent], quirk: Quirk = PLAIN, *, meter: Meter | None = None) -> Switchboard:
     return Switchboard(
         RadioName("zigbee0"),
         sender=cast("Sender", Unsent()),
+        meter=meter or Meter(),
         emit=told.append,
         clock=StillClock(),
         quirk_of=lambda _code, _model: quirk,
@@ -102,7 +105,13 @@ async def test_a_session_knows_the_oddities_of_its_device_by_maker_and_model_onc
         return Quirk(notify=False)
 
     board = Switchboard(
-        RadioName("zigbee0"), sender=cast("Sender", Unsent()), emit=lambda _: None, clock=StillClock(), quirk_of=quirk_of, patience=Patience()
+        RadioName("zigbee0"),
+        sender=cast("Sender", Unsent()),
+        meter=Meter(),
+        emit=lambda _: None,
+        clock=StillClock(),
+        quirk_of=quirk_of,
+        patience=Patience(),
     )
     device = Newcomer()
     peer = board.adopt(device)
@@ -133,3 +142,34 @@ async def test_how_far_a_device_had_come_is_told_before_its_return() -> None:
     news = [each for each in told if isinstance(each, (TransferProgressed, DeviceReturned))]
     assert isinstance(news[-1], DeviceReturned)
     assert news[-2] == TransferProgressed(update=LAMP, offset=len(IMAGE))
+
+
+@pytest.mark.asyncio
+async def test_how_well_a_device_is_heard_is_told_with_it_as_soon_as_that_is_known() -> None:
+    told: list[RadioEvent] = []
+    board = a_board(told)
+    device = Newcomer()
+    board.serve()
+    board.adopt(device)
+    report = b"\x18\x01\x0a\x00\x00\x10\x01"
+    board.message(device, 0x0104, 0x0006, 1, report)  # zigpy takes note of a frame only after us
+    device.lqi, device.rssi = 91, -70
+    for _ in range(3):
+        board.message(device, 0x0104, 0x0006, 1, report)
+    seen = [each for each in told if isinstance(each, DeviceSeen)]
+    assert [each.link for each in seen] == [None, Link(heard=StillClock().now(), lqi=91, rssi=-70)]
+
+
+@pytest.mark.asyncio
+async def test_only_what_belongs_to_no_update_counts_as_a_load() -> None:
+    meter = Meter()
+    board = a_board([], meter=meter)
+    device = Newcomer()
+    board.serve()
+    board.adopt(device)
+    for _ in range(3_000):
+        assert board.take(0x1234, 1, 1, 200, ask(0, 50))
+    assert meter.load(StillClock().monotonic(), StillClock().now()).used == 0
+    for _ in range(3_000):
+        board.message(device, 0x0104, 0x0006, 1, b"\x18\x01\x0a\x00\x00\x10\x01")
+    assert meter.load(StillClock().monotonic(), StillClock().now()).used == 19

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from otagate.model.devices import Device
 from otagate.model.errors import DeviceRefused, DeviceUnreachable, RadioUnavailable
 from otagate.model.ids import RadioName
+from otagate.model.links import Link
 from otagate.radios import zwave_nodes as nodes
 from otagate.radios.zwave_line import CommandRefused
 from tests.radios.zwave_driver import BATTERY, FIRMWARE_UPDATE, METADATA, VERSION, Answers, network, node, node_state, value
@@ -232,3 +234,25 @@ def test_the_driver_knows_who_sleeps_and_who_is_dead() -> None:
 
 def test_the_command_class_is_the_specifications() -> None:
     assert FIRMWARE_UPDATE == 0x7A
+
+
+HEARD = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ROUTE = {"rssi": -60, "repeaters": [3, 4], "repeaterRSSI": [-88, -71], "protocolDataRate": 3}
+
+
+@pytest.mark.parametrize(
+    ("statistics", "link"),
+    [
+        ({"rssi": -70, "lwr": ROUTE}, Link(heard=HEARD, rssi=-88, repeaters=2)),
+        ({"rssi": -70, "lwr": ROUTE | {"rssi": 127, "repeaterRSSI": [127, 126]}}, Link(heard=HEARD, rssi=-70, repeaters=2)),
+        ({"rssi": -70.6}, Link(heard=HEARD, rssi=-71)),
+        ({"rssi": -70, "lastSeen": "2026-05-01T11:00:00.000Z"}, Link(heard=HEARD - timedelta(hours=1), rssi=-70)),
+        ({"rssi": -70, "lastSeen": "2030-05-01T11:00:00.000Z"}, Link(heard=HEARD, rssi=-70)),
+        ({"rssi": -70, "lastSeen": "yesterday"}, Link(heard=HEARD, rssi=-70)),
+        ({"rssi": 125, "lwr": "none"}, None),
+        ({"rssi": True, "lwr": {"rssi": "-60", "repeaters": 7}}, None),
+        ({}, None),
+    ],
+)
+def test_a_link_is_as_strong_as_the_weakest_hop_that_is_known(statistics: dict[str, Any], link: Link | None) -> None:
+    assert nodes.link_of(statistics, HEARD) == link

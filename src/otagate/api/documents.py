@@ -91,6 +91,24 @@ class ZwaveNode(Document):
     status: str | None
 
 
+class Link(Document):
+    """How well a device was heard last: the link quality of the last hop, the signal of the weakest known one, and the repeaters on the way."""
+
+    lqi: int | None = Field(description="0 to 255")
+    rssi: int | None = Field(description="in dBm")
+    repeaters: int | None
+    heard: datetime
+
+
+class Load(Document):
+    """What a radio had to do in the last `seconds`, in percent: of the time on its air, by other traffic than updates; and of what it refused."""
+
+    used: int
+    refused: int
+    seconds: int
+    measured: datetime
+
+
 class Device(Document):
     """One device with its components."""
 
@@ -110,6 +128,7 @@ class Device(Document):
     last_seen: datetime | None
     last_checked: datetime | None
     battery_percent: int | None
+    link: Link | None = Field(description="null until it was heard since the hub began, or where its radio does not tell")
     update_status: views.UpdateStatus
     components: tuple[Component, ...]
     node: ZwaveNode | None = None
@@ -330,6 +349,7 @@ class Radio(Document):
     devices: int
     transfers: int
     parallel: int
+    load: Load | None = Field(default=None, description="null while it is not up, or where it does not tell")
     error: Problem | None = Field(default=None, description="why it is not up, once it was tried")
 
 

@@ -8,7 +8,7 @@ from otagate.api import documents
 from otagate.api.problems import problem_of, problem_of_failure
 from otagate.config.kinds import format_duration
 from otagate.engine import views
-from otagate.model import devices, facts, images
+from otagate.model import devices, facts, images, links
 from otagate.model import releases as offered
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
@@ -75,10 +75,19 @@ def device_document(view: views.DeviceView) -> documents.Device:
         last_seen=device.last_seen,
         last_checked=device.last_checked,
         battery_percent=device.battery_percent,
+        link=None if view.link is None else _link(view.link),
         update_status=view.update_status,
         components=tuple(_component(each) for each in view.components),
         node=None if device.node is None else _node(device.node),
     )
+
+
+def _link(link: links.Link) -> documents.Link:
+    return documents.Link(lqi=link.lqi, rssi=link.rssi, repeaters=link.repeaters, heard=link.heard)
+
+
+def _load(load: links.Load) -> documents.Load:
+    return documents.Load(used=load.used, refused=load.refused, seconds=load.seconds, measured=load.measured)
 
 
 def _override(policy: devices.PolicyOverride) -> documents.PolicyOverride:
@@ -299,6 +308,7 @@ def radio_document(view: views.RadioView) -> documents.Radio:
         devices=view.devices,
         transfers=view.transfers,
         parallel=view.parallel,
+        load=None if view.load is None else _load(view.load),
         error=None if view.error is None else problem_of(view.error),
     )
 

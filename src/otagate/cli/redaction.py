@@ -32,7 +32,10 @@ def fields(names: str, **nested: Shape) -> Mapping[str, Shape]:
     return {**dict.fromkeys(names.split(), "text"), **nested}
 
 
-_RULES = "default channel cooldown battery_floor retries window approval_expires spare_in_use interlocks alive_for silent_for quarantine_after"
+_RULES = (
+    "default channel cooldown battery_floor lqi_floor rssi_floor load_limit retries window approval_expires spare_in_use interlocks alive_for"
+    " silent_for quarantine_after"
+)
 CONFIGURATION: Final = fields(
     "state_dir",
     api=fields("listen", tokens=fields("scopes")),

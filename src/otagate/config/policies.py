@@ -21,6 +21,8 @@ _Seen = tuple[str | None, str | None, tuple[str, ...], str | None, PolicyOverrid
 """What `RuleMatch.fits` and `PolicySettings.overridden` see of a device beside its id, which stays."""
 
 Percent = Annotated[Whole, Field(ge=0, le=100)]
+Lqi = Annotated[Whole, Field(ge=0, le=255)]
+Decibels = Annotated[Whole, Field(ge=-127, le=0)]
 Payload = Annotated[str, Field(min_length=1, max_length=256)]
 Names = Annotated[tuple[Name, ...], OneOrMore, Field(max_length=16)]
 
@@ -92,6 +94,12 @@ class RuleUse(Section):
     """How old a release must be before it is taken by itself."""
     battery_floor: Percent | None = None
     """The charge in percent below which a battery is left alone."""
+    lqi_floor: Lqi | None = None
+    """The link quality below which a device is left alone."""
+    rssi_floor: Decibels | None = None
+    """The strength of the signal in dBm below which a device is left alone whose link quality nobody knows."""
+    load_limit: Percent | None = None
+    """The load of its radio in percent above which no update begins."""
     retries: Annotated[Whole, Field(ge=0, le=20)] | None = None
     """Attempts without progress before an update has failed."""
     window: Names | None = None
@@ -134,6 +142,12 @@ class PolicyRules(Section):
     """How old a release of a service must be before it is taken by itself; what somebody orders, uploads or puts in a folder is not held back."""
     battery_floor: Percent = 70
     """The charge in percent below which a battery is left alone. One whose charge nobody knows waits until an operator orders or approves it."""
+    lqi_floor: Lqi = 20
+    """The link quality (0 to 255) of its last frames below which a device is left alone until it is heard better; 0 is never."""
+    rssi_floor: Decibels = -94
+    """The same in dBm, for Z-Wave nodes; those of Long Range may be 12 dB weaker. -127 is never."""
+    load_limit: Percent = 50
+    """So much of a radio's air, in percent, other traffic may use, or of its frames it may refuse, before new updates wait; 100 is never."""
     retries: Annotated[Whole, Field(ge=0, le=20)] = 3
     """Attempts without progress before an update has failed. A device that heeds no notification is served for two weeks when it asks by itself."""
     window: Names = ()

@@ -24,6 +24,7 @@ from otagate.ports import (
     Knocked,
     RadioChanged,
     RadioEvent,
+    RadioLoaded,
     TransferAdvanced,
     TransferProgressed,
 )
@@ -84,7 +85,8 @@ class _Readers:
             case DeviceFound(device=device):
                 await self._registry.found(device)
                 self._interrogator.heard(device.id)
-            case DeviceSeen(device=device_id):
+            case DeviceSeen(device=device_id, link=link):
+                self._registry.linked(device_id, link)
                 await self._heard(device_id)
             case DeviceReturned(device=device_id):
                 await self._heard(device_id)
@@ -96,11 +98,13 @@ class _Readers:
             case Knocked():
                 await self._knocked(event)
             case _:
-                await self._of_controllers(event)
+                await self._of_the_rest(event)
 
-    async def _of_controllers(self, event: RadioEvent) -> None:
-        """What a radio tells whose driver keeps the devices: it knows who sleeps and who is silent, and serves other programs too."""
+    async def _of_the_rest(self, event: RadioEvent) -> None:
+        """What is told seldom, some of it only by a radio whose driver keeps the devices: who sleeps, who is silent, what other programs do."""
         match event:
+            case RadioLoaded(radio=radio, load=load):
+                self._registry.loaded(radio, load)
             case DeviceSlept(device=device_id):
                 self._registry.slept(device_id)
             case DeviceSilent(device=device_id):

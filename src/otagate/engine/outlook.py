@@ -53,6 +53,7 @@ class Outlook:
             interlocks=self.inquiries.interlocks(),
             in_use=self.inquiries.in_use(),
             kin=self._registry.kin,
+            links=self._registry.links,
         )
 
     def watch(self) -> Watch:
@@ -69,6 +70,7 @@ class Outlook:
                 slow=status.slow,
                 reason="in_use" if status.state == "in_use" else "offline",
                 sentence=f"Radio {name} is {status.state}: {status.sentence}",
+                load=status.load,
             )
             for name, status in registry.radios.items()
         }

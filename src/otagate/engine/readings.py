@@ -108,7 +108,7 @@ class Readings:
             components.append(ComponentView(component=component, available=available, update=running.id if running else None))
             statuses.append(_status(latest, component.version, available.file_version if available else None))
         shown: UpdateStatus = min(statuses, key=_RANK.index, default="none")
-        return DeviceView(device=device, update_status=shown, components=tuple(components))
+        return DeviceView(device=device, update_status=shown, components=tuple(components), link=self._registry.links.get(device.id))
 
     async def device(self, device_id: DeviceId) -> DeviceView:
         """One device; raises UnknownDevice."""
@@ -227,6 +227,7 @@ class Readings:
                 transfers=sum(course.update.radio == name and course.update.state is State.TRANSFERRING for course in courses),
                 parallel=status.parallel,
                 error=status.trouble,
+                load=status.load,
             )
             for name, status in self._registry.radios.items()
             if name != THE_CLOUD

@@ -20,6 +20,7 @@ from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
 from otagate.model.ids import ComponentId, DeviceId, RadioName
+from otagate.model.links import Link, Load
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.pace import Kin
 from otagate.ports import Clock, RadioChanged, RadioState, Store
@@ -47,7 +48,8 @@ Adopted = Literal["new", "changed", "unchanged"]
 class RadioStatus:
     """A radio as it stands: its type and limits (see `policy.admit`) from the configuration, its state from itself.
 
-    `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub.
+    `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub. `load` is what it had to do
+    in the last minutes, while it is up.
     """
 
     type: str
@@ -57,6 +59,7 @@ class RadioStatus:
     sentence: str = "not started yet"
     tried: bool = False
     told: tuple[str, str] = ("", "")
+    load: Load | None = None
 
     @property
     def trouble(self) -> RadioError | None:
@@ -81,6 +84,8 @@ class Registry:
         self._owing = asyncio.Event()
         self.asleep: set[DeviceId] = set()
         """Sleeping devices of which their radio knows that nothing reaches them now."""
+        self.links: dict[DeviceId, Link] = {}
+        """How well devices were heard last. Nothing of it is kept: after a restart they are heard again."""
         self.radios: dict[RadioName, RadioStatus] = {}
 
     async def load(self) -> None:
@@ -145,12 +150,22 @@ class Registry:
         """Take a radio's state. One that is tried again and again tells the journal so once, not at every try. Raises UnknownRadio."""
         status = self.radio(event.radio)
         status.state, status.sentence = event.state, event.sentence
+        status.load = status.load if event.state == "up" else None
         again = event.state == "starting" and status.told[0] == "retrying"
         status.tried = status.tried or event.state != "starting"
         if not again and status.told != (event.state, event.sentence):
             status.told = (event.state, event.sentence)
             self._owed_radios[event.radio] = event
             await self.save()
+
+    def loaded(self, name: RadioName, load: Load) -> None:
+        """Take how much a radio has to do. Raises UnknownRadio."""
+        self.radio(name).load = load
+
+    def linked(self, device_id: DeviceId, link: Link | None) -> None:
+        """Take how well a device was heard, where its radio knows; that may be during its interview, before it is found."""
+        if link is not None:
+            self.links[device_id] = link
 
     async def found(self, device: Device) -> bool:
         """Take what an interview told; what was asked, heard or ordered stays, for to be known is not to be heard. True where the device is new."""

@@ -11,6 +11,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import OtagateError
 from otagate.model.facts import Fact, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
+from otagate.model.links import Link, Load
 from otagate.model.releases import Release
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Update
@@ -108,11 +109,12 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
-    """A device as shown."""
+    """A device as shown; `link` is how well it was heard last."""
 
     device: Device
     update_status: UpdateStatus
     components: tuple[ComponentView, ...]
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +273,7 @@ class RadioView:
     transfers: int
     parallel: int
     error: OtagateError | None = None
+    load: Load | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

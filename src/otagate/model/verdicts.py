@@ -14,6 +14,7 @@ Guard = Literal[
     "battery_low",
     "battery_unknown",
     "link_weak",
+    "load",
     "pinned",
     "skipped",
     "cooldown",

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from otagate.model.devices import Device
+from otagate.model.facts import Scalar
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.links import Load
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.policy import guards
@@ -32,7 +34,7 @@ ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
 class RadioAir:
     """What a radio can bear: transfers at once to mains devices (`parallel`) and to slow ones (`slow`).
 
-    Where it is not `up`, `reason` is the word to wait with and `sentence` says why.
+    Where it is not `up`, `reason` is the word to wait with and `sentence` says why. `load` is what it has to do beside transfers.
     """
 
     up: bool = True
@@ -40,6 +42,7 @@ class RadioAir:
     slow: int = 8
     reason: str = "offline"
     sentence: str = "The radio is not up."
+    load: Load | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +294,16 @@ def _battery(update: Update, slots: _Slots) -> Verdict | None:
     return None if device is None else guards.battery(update, device, slots.settings(update))
 
 
+def _link(update: Update, slots: _Slots) -> Verdict | None:
+    device = slots.air.devices.get(update.device)
+    return None if device is None else guards.weak(update, device, slots.settings(update), slots.watch)
+
+
+def _load(update: Update, slots: _Slots) -> Verdict | None:
+    radio = slots.air.radios.get(update.radio)
+    return None if radio is None or radio.load is None else guards.loaded(update, radio.load, slots.settings(update))
+
+
 def _ends_in_time(update: Update, slots: _Slots) -> Verdict | None:
     device = slots.air.devices.get(update.device)
     return None if device is None else guards.too_late(update, device, slots.settings(update), slots.watch)
@@ -306,6 +319,18 @@ def _interlocks(update: Update, slots: _Slots) -> Verdict | None:
 def _lit(update: Update, slots: _Slots) -> Verdict | None:
     device = slots.air.devices.get(update.device)
     return None if device is None else guards.lit(update, device, slots.settings(update), slots.watch)
+
+
+def _heard(case: tuple[Update, _Slots]) -> dict[str, Scalar]:
+    update, slots = case
+    link = slots.watch.house.links.get(update.device)
+    return {} if link is None else guards.link_facts(link)
+
+
+def _busy(case: tuple[Update, _Slots]) -> dict[str, Scalar]:
+    update, slots = case
+    radio = slots.air.radios.get(update.radio)
+    return {} if radio is None or radio.load is None else guards.load_facts(radio.load)
 
 
 def _on(rule: Callable[[Update, _Slots], Verdict | None]) -> Callable[[tuple[Update, _Slots]], Verdict | None]:
@@ -326,6 +351,8 @@ _RULES: tuple[Rule[tuple[Update, _Slots]], ...] = (
     Rule(name="radio", judge=_on(_radio), passes="Its radio is up."),
     Rule(name="device", judge=_on(_device), passes="The device can be reached."),
     Rule(name="battery", judge=_on(_battery), passes="Its battery bears it, or it has none, or the order overrules that."),
+    Rule(name="link", judge=_on(_link), passes="It is heard well enough, or nobody knows how well, or the order overrules that.", uses=_heard),
+    Rule(name="load", judge=_on(_load), passes="Its radio has time for it, or the order overrules that.", uses=_busy),
     Rule(name="ends_in_time", judge=_on(_ends_in_time), passes="It is likely to end before its window closes, or need not."),
     Rule(name="slot", judge=_on(_slot), passes="Its radio has a slot for it."),
     Rule(name="interlocks", judge=_on(_interlocks), passes="Nobody who is asked says no."),

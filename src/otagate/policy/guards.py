@@ -12,11 +12,18 @@ from datetime import datetime, timedelta
 from otagate.model.devices import Device
 from otagate.model.facts import Scalar
 from otagate.model.ids import DeviceId
+from otagate.model.links import Link, Load
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.policy.pace import STRANGERS, Kin, expected
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, Hours, Opening, hours
+
+LINK_TELLS = timedelta(hours=24)
+"""So long it counts how a device was heard: then an attempt tells more than waiting does."""
+
+LONG_RANGE_GAIN = 12
+"""Decibels: so much weaker a Z-Wave Long Range receiver still hears (sensitivity of about -110 dBm, where a mesh of 100 kbit/s has -98)."""
 
 PolicyOf = Callable[[Device], PolicySettings]
 """The settings that the configuration's rules give to a device."""
@@ -28,6 +35,7 @@ class House:
 
     `windows` are all that there are, for orders that wait for one; `clock` says why this clock opens none. `interlocks` (by name) and `in_use` hold
     the answers that are fresh: who says no with a sentence, who says yes with None, and which device is on. `kin`: what devices of a model reached.
+    `links`: how well devices were heard last.
     """
 
     windows: tuple[AnyWindow, ...] = ()
@@ -35,6 +43,7 @@ class House:
     interlocks: Mapping[str, str | None] = field(default_factory=dict)
     in_use: Mapping[DeviceId, bool] = field(default_factory=dict)
     kin: Kin = STRANGERS
+    links: Mapping[DeviceId, Link] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,6 +142,47 @@ def battery(update: Update, device: Device, settings: PolicySettings) -> Verdict
     return _hold("battery_low", sentence, percent=percent, floor=settings.battery_floor)
 
 
+def weak(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold it (`link_weak`) while its device is heard badly; what was heard long ago, or never, tells nothing."""
+    link = watch.house.links.get(device.id)
+    if link is None or update.overrules("link_weak") or abs(watch.now - link.heard) > LINK_TELLS:
+        return None
+    long_range = device.node is not None and device.node.long_range
+    floor = settings.rssi_floor - (LONG_RANGE_GAIN if long_range else 0)
+    if link.lqi is not None:
+        found, least, what = link.lqi, settings.lqi_floor, "link quality of {} of 255"
+    elif link.rssi is not None:
+        found, least, what = link.rssi, floor, "signal of {} dBm"
+    else:
+        return None
+    if found >= least:
+        return None
+    sentence = f"It was heard {_ago(watch.now - link.heard)} with a {what.format(found)}, and no update begins below {least}."
+    return _hold("link_weak", sentence, **link_facts(link), floor=least)
+
+
+def link_facts(link: Link) -> dict[str, Scalar]:
+    """How a device was heard, for an explanation."""
+    return {"lqi": link.lqi, "rssi": link.rssi, "repeaters": link.repeaters, "heard": link.heard.isoformat(timespec="seconds")}
+
+
+def loaded(update: Update, load: Load, settings: PolicySettings) -> Verdict | None:
+    """Hold it (`load`) while its radio has enough to do with other things, or is in trouble."""
+    if update.overrules("load") or max(load.used, load.refused) <= settings.load_limit:
+        return None
+    if load.refused >= load.used:
+        what = f"its radio refused {load.refused} % of what it was given to send"
+    else:
+        what = f"other traffic used {load.used} % of the time on the air of its radio"
+    sentence = f"In the last {_plain(timedelta(seconds=load.seconds))} {what}, and no update begins above {settings.load_limit} %."
+    return _hold("load", sentence, **load_facts(load), limit=settings.load_limit)
+
+
+def load_facts(load: Load) -> dict[str, Scalar]:
+    """What a radio had to do, for an explanation."""
+    return {"used": load.used, "refused": load.refused, "seconds": load.seconds, "measured": load.measured.isoformat(timespec="seconds")}
+
+
 def interlocked(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
     """Hold it (`interlock`) until everybody who is asked says yes."""
     if update.overrules("interlock"):
@@ -177,6 +227,10 @@ def _opens(opening: Opening | None) -> str:
 
 def _facts(opening: Opening | None) -> dict[str, Scalar]:
     return {} if opening is None else {"opens": opening.begins.isoformat(timespec="seconds"), "window": opening.window}
+
+
+def _ago(length: timedelta) -> str:
+    return "just now" if abs(length) < timedelta(minutes=1) else f"{_plain(length)} ago"
 
 
 def _plain(length: timedelta) -> str:

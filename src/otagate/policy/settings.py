@@ -15,10 +15,11 @@ from otagate.policy.window import AnyWindow
 class PolicySettings:
     """How releases are taken without an order: `automatic`, after being `ask`ed, or `never`; `retries` counts attempts without progress.
 
-    `cooldown`: how old a release of a service must be before it is taken by itself. `battery_floor` in percent. `windows`: when updates may use the
-    air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is made to be approved; None makes none.
-    `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by name. `alive_for`: so long a device
-    must be alive with its new version; `silent_for`: so long it may be silent meanwhile.
+    `cooldown`: how old a release of a service must be before it is taken by itself. `battery_floor` in percent. `lqi_floor` is the link quality (0 to
+    255), and `rssi_floor` the dBm where that is not known, below which nothing begins; `load_limit` the percent of a radio's load above which nothing
+    does. `windows`: when updates may use the air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is
+    made to be approved; None makes none. `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by
+    name. `alive_for`: so long a device must be alive with its new version; `silent_for`: so long it may be silent meanwhile.
     """
 
     mode: Mode = "ask"
@@ -26,6 +27,9 @@ class PolicySettings:
     channel: Channel = "stable"
     cooldown: timedelta = timedelta(days=14)
     battery_floor: int = 70
+    lqi_floor: int = 20
+    rssi_floor: int = -94
+    load_limit: int = 50
     windows: tuple[AnyWindow, ...] = ()
     approval_expires: timedelta | None = None
     spare_in_use: bool = False

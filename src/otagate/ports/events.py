@@ -9,6 +9,7 @@ from typing import Literal
 from otagate.model.devices import Component, Device
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import Cause
+from otagate.model.links import Link, Load
 from otagate.model.versions import Version
 
 RadioState = Literal["starting", "up", "retrying", "wrong_network", "in_use", "disabled"]
@@ -24,6 +25,14 @@ class RadioChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RadioLoaded:
+    """How much a radio had to do in the last minutes; told when it is other than before."""
+
+    radio: RadioName
+    load: Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFound:
     """A device is known to the radio: identity as far as the interview told it. Components may be empty until it is interrogated."""
 
@@ -32,9 +41,10 @@ class DeviceFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSeen:
-    """A device was heard; sent at most about once a minute per device."""
+    """A device was heard, and how well where that is known; sent at most about once a minute per device."""
 
     device: DeviceId
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,7 @@ class ForeignTransfer:
 
 RadioEvent = (
     RadioChanged
+    | RadioLoaded
     | DeviceFound
     | DeviceSeen
     | DeviceSlept

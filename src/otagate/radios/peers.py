@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceRefused, DeviceUnreachable
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
+from otagate.radios.meter import Readings
 from otagate.sessions.ota_frames import CLUSTER
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Peer:
 
     `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `detour_until`: replies go by zigpy's way, which
     mends routes. `overdue`: the next page block waits for the one before to leave. `found`: the engine knows it;
-    `early`: what it told before that.
+    `early`: what it told before that. `readings`: how well its last frames came in, and `linked`: that was told.
     """
 
     device: ZigbeeDevice
@@ -49,6 +50,8 @@ class Peer:
     found: bool = False
     asked: list[asyncio.Future[Component]] = field(default_factory=list)
     early: dict[str, Component] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
+    linked: bool = False
 
 
 def device_id_of(device: ZigbeeDevice) -> DeviceId:

@@ -15,6 +15,7 @@ import structlog
 from otagate.model.errors import DeviceUnreachable, RadioError
 from otagate.ports import Clock
 from otagate.radios.library import failing, in_our_words
+from otagate.radios.meter import Meter
 from otagate.radios.outbox import Outbox, Outgoing
 from otagate.radios.peers import Peer
 from otagate.radios.silence import OURS
@@ -34,9 +35,18 @@ _ZHA = 0x0104
 class Sender:
     """Sends for as long as `run` runs; what is queued before waits."""
 
-    def __init__(self, clock: Clock, *, stack: Stack, left: Callable[[Peer], None], fast_path_broke: Callable[[FastPathUnavailable], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        stack: Stack,
+        meter: Meter,
+        left: Callable[[Peer], None],
+        fast_path_broke: Callable[[FastPathUnavailable], None],
+    ) -> None:
         """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
         self._clock = clock
+        self._meter = meter
         self._left = left
         self._fast_path_broke = fast_path_broke
         self._outbox: Outbox[Peer] = Outbox(room=stack.room)
@@ -122,8 +132,11 @@ class Sender:
         nwk, ended = int(item.peer.device.nwk), partial(self._ended, ticket, item)
         try:
             await fast.send(nwk=nwk, endpoint=item.endpoint, frame=item.frame, ack=not _is_block(item.frame), ended=ended)
+            self._meter.given(self._clock.monotonic())
         except Busy:
-            self._outbox.postpone(ticket, item, until=self._clock.monotonic() + _BUSY_PAUSE)
+            now = self._clock.monotonic()
+            self._meter.given(now, refused=1)
+            self._outbox.postpone(ticket, item, until=now + _BUSY_PAUSE)
         except DeviceUnreachable as error:
             LOG.debug("frame not sent", device=item.peer.id, error=str(error))
             self._outbox.settled(ticket, delivered=False)

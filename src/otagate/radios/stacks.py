@@ -85,6 +85,8 @@ class Stack:
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
     `room` is how many frames of ours it may have under way; what the library wants for itself comes on top. `too_long` are the statuses of a frame
     that does not fit, as the library tells them: by default those of APS and MAC themselves (ASDU too long, frame too long).
+    `counters` is the group of zigpy's counters that the library keeps of the coordinator's own: of what it `sent`, and what it could not send because
+    the channel was not clear or no buffer was free (`refused`).
     """
 
     module: str
@@ -98,6 +100,9 @@ class Stack:
     room: int = 6
     too_long: frozenset[int] = frozenset({0xA0, 0xE5})
     config: dict[str, Any] | None = None
+    counters: str | None = None
+    sent: str = ""
+    refused: tuple[str, ...] = ()
 
 
 STACKS: dict[str, Stack] = {
@@ -118,6 +123,9 @@ STACKS: dict[str, Stack] = {
         room=8,
         too_long=frozenset({0x38}),  # bellows speaks sl_status, whatever the coordinator does
         config={"use_thread": False},
+        counters="ezsp_counters",  # read with each beat of its watchdog
+        sent="MAC_TX_UNICAST_SUCCESS",
+        refused=("PHY_CCA_FAIL_COUNT", "PHY_TO_MAC_QUEUE_LIMIT_REACHED"),
     ),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),
     "xbee": Stack(module="zigpy_xbee.zigbee.application", extra="xbee"),

@@ -15,6 +15,7 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
 from otagate.model.orders import Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
+from otagate.radios.meter import Meter
 from otagate.radios.peers import Peer, clean, describe, device_id_of, ota_endpoints
 from otagate.radios.sender import Sender
 from otagate.sessions import ota_frames as ota
@@ -34,9 +35,10 @@ _DEVICE_ANNCE = 0x0013
 class Switchboard:
     """The devices of one radio and their sessions."""
 
-    def __init__(self, radio: RadioName, *, sender: Sender, emit: Emit, clock: Clock, quirk_of: QuirkOf, patience: Patience) -> None:
+    def __init__(self, radio: RadioName, *, sender: Sender, meter: Meter, emit: Emit, clock: Clock, quirk_of: QuirkOf, patience: Patience) -> None:
         self._radio = radio
         self._sender = sender
+        self._meter = meter
         self._emit = emit
         self._clock = clock
         self._quirk_of = quirk_of
@@ -88,7 +90,7 @@ class Switchboard:
         if old is None:
             self._reopen(peer)
         else:
-            peer.asked, peer.endpoint, peer.early = old.asked, old.endpoint, old.early
+            peer.asked, peer.endpoint, peer.early, peer.readings = old.asked, old.endpoint, old.early, old.readings
             if old.timer is not None:
                 old.timer.cancel()
             self._schedule(peer)
@@ -174,6 +176,7 @@ class Switchboard:
             peer.fed = now
             peer.device.last_seen = self._clock.now()
             peer.device.lqi = lqi
+            peer.readings.take(lqi)
             self._tell_seen(peer, now)
         self._receive(peer, source_endpoint, frame, now)
         return True
@@ -184,8 +187,11 @@ class Switchboard:
         if peer is None:
             return
         now = self._clock.monotonic()
+        peer.readings.take(device.lqi, device.rssi)  # of the frame before this one: zigpy takes note only after us
         self._tell_seen(peer, now)
-        if cluster == ota.CLUSTER and endpoint:
+        if cluster != ota.CLUSTER:
+            self._meter.heard(len(frame), now)
+        elif endpoint:
             if ota.is_request(frame):
                 self._receive(peer, endpoint, frame, now)
                 return
@@ -209,9 +215,14 @@ class Switchboard:
             self._tell_progress(peer, now)
 
     def _tell_seen(self, peer: Peer, now: float) -> None:
-        if now - peer.told >= _SEEN_EVERY:
-            peer.told = now
-            self._emit(DeviceSeen(device=peer.id))
+        lately = now - peer.told < _SEEN_EVERY
+        if lately and peer.linked:
+            return
+        link = peer.readings.link(self._clock.now())
+        if lately and link is None:
+            return
+        peer.told, peer.linked = now, link is not None
+        self._emit(DeviceSeen(device=peer.id, link=link))
 
     def _tell_progress(self, peer: Peer, now: float) -> None:
         peer.progress_due = now + _PROGRESS_EVERY

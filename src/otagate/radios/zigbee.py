@@ -16,9 +16,10 @@ import structlog
 from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, RadioName, UpdateId
+from otagate.model.links import Load
 from otagate.model.orders import Order
 from otagate.model.quirks import QuirkOf
-from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioState
+from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioLoaded, RadioState
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
 from otagate.radios.backup import back_up
@@ -26,6 +27,7 @@ from otagate.radios.connection import Connection
 from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
+from otagate.radios.meter import Meter, is_news
 from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch
 from otagate.radios.questions import Questions
 from otagate.radios.sender import Sender
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger("otagate.radio")
 
 _ASK_BOUND = 20.0
+_MEASURE_EVERY = 15.0
 
 
 class ZigbeeRadio:
@@ -54,9 +57,11 @@ class ZigbeeRadio:
         self._files = StateFiles.of(state_dir, settings.name)
         self._copying = asyncio.Lock()
         self._connection = Connection(settings, self._files, clock)
-        self._sender = Sender(clock, stack=stacks.STACKS[settings.type], left=self._reply_left, fast_path_broke=self._fast_path_broke)
+        self._stack = stacks.STACKS[settings.type]
+        self._meter = Meter()
+        self._sender = Sender(clock, stack=self._stack, meter=self._meter, left=self._reply_left, fast_path_broke=self._fast_path_broke)
         self._switchboard = Switchboard(
-            settings.name, sender=self._sender, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
+            settings.name, sender=self._sender, meter=self._meter, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
         )
         self._app: ControllerApplication | None = None
         self._fast: stacks.FastPath | None = None
@@ -94,6 +99,7 @@ class ZigbeeRadio:
             self._interviews.part()
             self._switchboard.part()
             self._sender.forget()
+            self._meter.forget()
             await self._connection.close()
 
     async def _serve(self, app: ControllerApplication) -> None:
@@ -103,6 +109,7 @@ class ZigbeeRadio:
         self._attach(app)
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._sender.run(app, self._fast))
+            measuring = group.create_task(self._measure(app))
             try:
                 self._tell("up", self._sentence(app))
                 self._switchboard.serve()
@@ -110,6 +117,22 @@ class ZigbeeRadio:
                 await self._connection.until_lost()
             finally:
                 sending.cancel()
+                measuring.cancel()
+
+    async def _measure(self, app: ControllerApplication) -> None:
+        """Tell how much the radio has to do, for ever."""
+        told: Load | None = None
+        stack = self._stack
+        while True:
+            now = self._clock.monotonic()
+            if stack.counters is not None:
+                counters = {str(name): int(counter.value) for name, counter in app.state.counters[stack.counters].items()}
+                self._meter.counted(counters, now, given=stack.sent, refused=stack.refused)
+            load = self._meter.load(now, self._clock.now())
+            if is_news(load, told):
+                told = load
+                self._emit(RadioLoaded(radio=self.name, load=load))
+            await asyncio.sleep(_MEASURE_EVERY)
 
     def _sentence(self, app: ControllerApplication) -> str:
         network = app.state.network_info

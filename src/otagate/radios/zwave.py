@@ -17,6 +17,7 @@ from zwave_js_server.model.node import Node
 from otagate.model.devices import Component, Device
 from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, RadioName, UpdateId, node_id_of, zwave_component_id, zwave_device_id
+from otagate.model.links import Link, Load
 from otagate.model.orders import Order
 from otagate.ports import (
     Clock,
@@ -30,9 +31,11 @@ from otagate.ports import (
     Emit,
     RadioBackup,
     RadioChanged,
+    RadioLoaded,
     RadioState,
 )
 from otagate.radios import zwave_nodes as nodes
+from otagate.radios.meter import Meter, is_news
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
 from otagate.sessions import zwave_words as words
@@ -43,6 +46,8 @@ LOG = structlog.get_logger("otagate.radio")
 _TICK = 1.0
 _TELL_SEEN_EVERY = 60.0
 _ASK_WITHIN = 20.0
+_REFUSED = ("messagesDroppedTX", "NAK", "CAN", "timeoutACK", "timeoutCallback")
+"""What the driver counts of the serial line that speaks of a controller in trouble (its `ControllerStatistics`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,9 @@ class ZwaveRadio:
         self._sleepy: set[DeviceId] = set()
         self._seen: dict[DeviceId, float] = {}
         self._resting: dict[DeviceId, float] = {}
+        self._links: dict[DeviceId, Link] = {}
+        self._meter = Meter()
+        self._load: Load | None = None
         self._restarted = asyncio.Event()
 
     @property
@@ -102,7 +110,11 @@ class ZwaveRadio:
         self._restarted.clear()
         self._line = line
         self._resting.clear()
+        self._links.clear()
+        self._meter.forget()
+        self._load = None
         for node in line.controller.nodes.values():
+            self._linked(self._device_id(node.node_id), _mapping(node.data.get("statistics")))
             self._describe(node)
         self._tell("up", self._sentence(line))
         self._transfers.connect(line, group)
@@ -117,6 +129,7 @@ class ZwaveRadio:
         while True:
             await asyncio.sleep(_TICK / self._settings.pace)
             self._transfers.tick()
+            self._tell_load()
 
     def _tell(self, state: RadioState, sentence: str) -> None:
         self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
@@ -237,8 +250,12 @@ class ZwaveRadio:
             return
         kind, number = event.get("event"), event.get("nodeId")
         match event.get("source"):
+            case "node" if kind == "statistics updated" and isinstance(number, int):
+                self._counted(self._device_id(number), _mapping(event.get("statistics")))
             case "node" if isinstance(number, int):
                 self._of_node(str(kind), number, event)
+            case "controller" if kind == "statistics updated":
+                self._measured(_mapping(event.get("statistics")))
             case "controller":
                 self._of_controller(str(kind), event)
             case "driver" if kind == "driver ready":
@@ -296,7 +313,30 @@ class ZwaveRadio:
         now = self._clock.monotonic()
         if now - self._seen.get(device, float("-inf")) >= _TELL_SEEN_EVERY:
             self._seen[device] = now
-            self._emit(DeviceSeen(device=device))
+            self._emit(DeviceSeen(device=device, link=self._links.get(device)))
+
+    def _linked(self, device: DeviceId, statistics: Mapping[str, Any]) -> bool:
+        """Take how well a node is heard, where the driver says so; whether it was heard since the last time."""
+        before, link = self._links.get(device), nodes.link_of(statistics, self._clock.now())
+        if link is not None:
+            self._links[device] = link
+        return link is not None and (before is None or link.heard > before.heard)
+
+    def _counted(self, device: DeviceId, statistics: Mapping[str, Any]) -> None:
+        if self._linked(device, statistics):
+            self._seen_now(device)
+
+    def _measured(self, statistics: Mapping[str, Any]) -> None:
+        """The driver's counts of the serial line: what the controller did not take or did not end."""
+        counters = {name: value for name, value in statistics.items() if isinstance(value, int)}
+        now = self._clock.monotonic()
+        self._meter.counted(counters, now, given="messagesTX", refused=_REFUSED)
+
+    def _tell_load(self) -> None:
+        load = self._meter.load(self._clock.monotonic(), self._clock.now())
+        if is_news(load, self._load):
+            self._load = load
+            self._emit(RadioLoaded(radio=self.name, load=load))
 
 
 def _mapping(told: object) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from zwave_js_server.const import CommandClass, NodeStatus, RFRegion, SecurityClass
@@ -13,6 +14,7 @@ from zwave_js_server.model.node import Node
 from otagate.model.devices import Component, Device, Listening, ZwaveNode
 from otagate.model.errors import DeviceRefused, DeviceUnreachable, RadioUnavailable
 from otagate.model.ids import DeviceId, RadioName, zwave_component_id, zwave_device_id
+from otagate.model.links import Link
 from otagate.model.versions import parse_dotted_version
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 
@@ -70,6 +72,31 @@ def describe(node: Node, controller: Controller, radio: RadioName, region: str |
             status=_status(node),
         ),
     )
+
+
+def link_of(statistics: Mapping[str, Any], now: datetime) -> Link | None:
+    """How well a node is heard, by the driver's statistics: on the weakest hop of its last working route, else as the controller hears its frames."""
+    route = statistics.get("lwr")
+    route = route if isinstance(route, Mapping) else {}
+    repeaters, on_the_way = route.get("repeaters"), route.get("repeaterRSSI")
+    hops = [route.get("rssi"), *(on_the_way if isinstance(on_the_way, list) else [])]
+    told = [each for each in hops if _is_strength(each)] or [each for each in [statistics.get("rssi")] if _is_strength(each)]
+    count = len(repeaters) if isinstance(repeaters, list) else None
+    heard = _instant(statistics.get("lastSeen")) or now
+    return Link(heard=min(heard, now), rssi=round(min(told)), repeaters=count) if told else None
+
+
+def _instant(told: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found
+
+
+def _is_strength(told: object) -> bool:
+    """In dBm; 125 to 127 stand for what was not measured (SDK: no signal, saturated, not available)."""
+    return isinstance(told, (int, float)) and not isinstance(told, bool) and -128 < told < 0
 
 
 def region_of(controller: Controller) -> str | None:
