@@ -61,6 +61,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/report/key"): "read",
     ("GET", "/api/v1/windows"): "read",
     ("GET", "/api/v1/settings"): "read",
+    ("GET", "/api/v1/caller"): "read",
     ("GET", "/api/v1/halt"): "read",
     ("POST", "/api/v1/halt"): "operate",
     ("DELETE", "/api/v1/halt"): "operate",

@@ -78,6 +78,12 @@ async def test_without_the_token_nothing_is_told_or_done(hall: Hall, route: Rout
 
 
 @pytest.mark.asyncio
+async def test_whoever_asks_is_told_who_they_are_and_what_they_may_do(open_hall: Open, tmp_path: Path) -> None:
+    hall = await with_scopes(open_hall, tmp_path, "read", "operate")
+    assert await hall.json("GET", "/api/v1/caller") == {"actor": "token:panel", "scopes": ["operate", "read"]}
+
+
+@pytest.mark.asyncio
 async def test_over_the_unix_socket_everything_is_allowed_and_the_user_is_who_did_it(open_hall: Open, tmp_path: Path) -> None:
     hall = await open_hall(listen=("127.0.0.1:0", f"unix:{tmp_path}/hub.sock"))
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "hub.sock"))) as client:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.api.conftest import Hall, opener
+from tests.api.conftest import Hall, Open, opener
 
 playwright = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
 
@@ -53,6 +53,12 @@ async def tab(browser: Any) -> AsyncIterator[Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+async def open_hall(tmp_path: Path) -> AsyncIterator[Open]:
     async with opener(tmp_path) as build:
-        yield await build()
+        yield build
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hall(open_hall: Open) -> Hall:
+    made: Hall = await open_hall()
+    return made

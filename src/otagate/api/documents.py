@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from otagate.api.auth import Scope
 from otagate.api.problems import Problem
 from otagate.engine import views
 from otagate.model import devices as nouns
@@ -452,6 +453,13 @@ class Halt(Document):
     since: datetime | None
     actor: str | None
     because: str | None
+
+
+class Caller(Document):
+    """Who asks, as the journal would keep it, and what they may do: `admin` holds every scope."""
+
+    actor: str
+    scopes: tuple[Scope, ...]
 
 
 class Settings(Document):

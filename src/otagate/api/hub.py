@@ -32,6 +32,11 @@ async def show_settings(call: Call) -> documents.Settings:
     return documents.Settings(settings=call.hub.settings.effective)
 
 
+async def show_caller(call: Call) -> documents.Caller:
+    """Who asks, and what they may do here."""
+    return documents.Caller(actor=call.actor, scopes=tuple(sorted(call.caller.scopes)))
+
+
 async def show_halt(call: Call) -> documents.Halt:
     """Whether everything is halted, and by whom."""
     return rendering.halt_document(call.desk.halted())
@@ -51,6 +56,7 @@ ROUTES = (
     Route(method="GET", path="/api/v1/journal", run=list_facts, answers={200: documents.Page[documents.Fact]}),
     Route(method="GET", path="/api/v1/windows", run=list_windows, answers={200: documents.Page[documents.Window]}),
     Route(method="GET", path="/api/v1/settings", run=show_settings, answers={200: documents.Settings}),
+    Route(method="GET", path="/api/v1/caller", run=show_caller, answers={200: documents.Caller}),
     Route(method="GET", path=HALT, run=show_halt, answers={200: documents.Halt}),
     Route(method="POST", path=HALT, run=halt, answers={200: documents.Halt}, scope="operate", problems=("store-unavailable",)),
     Route(method="DELETE", path=HALT, run=lift_halt, answers={204: None}, scope="operate", problems=("store-unavailable",)),

@@ -54,8 +54,8 @@ export async function read(path) {
   return (await send("GET", `/api/v1/${path}`)).json();
 }
 
-export async function act(method, path, body, headers) {
-  const response = await send(method, `/api/v1/${path}`, { body, headers });
+export async function act(method, path, body, { headers, form } = {}) {
+  const response = await send(method, `/api/v1/${path}`, { body, headers, form });
   return response.status === 204 ? null : response.json();
 }
 

@@ -60,6 +60,7 @@ async function turn() {
   await load(name);
   if (here().name !== name) return; // gone elsewhere meanwhile
   draw();
+  app.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   app.querySelector("h1").focus();
   scrollTo(0, 0);
 }

@@ -9,6 +9,10 @@ export const VIEWS = {
   plan: { nav: true, load: () => import("./views/plan.js") },
   rollouts: { nav: true, load: () => import("./views/rollouts.js") },
   history: { nav: true, load: () => import("./views/history.js") },
+  images: { nav: true, load: () => import("./views/images.js") },
+  radios: { nav: true, load: () => import("./views/radios.js") },
+  sources: { nav: true, load: () => import("./views/sources.js") },
+  settings: { nav: true, load: () => import("./views/settings.js") },
 };
 
 export function here() {

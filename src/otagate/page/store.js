@@ -19,7 +19,9 @@ export const hub = {
   rollouts: [],
   windows: [],
   halt: { halted: false },
+  caller: { actor: "", scopes: [] },
   line: { open: false, heard: null, since: Date.now() },
+  images: 0, // how often one came or went: their list is read by the view that shows it
   facts: 0, // how many events were told: views that read lists of their own look again when it changes
 };
 
@@ -69,13 +71,15 @@ export async function load() {
     read(`updates?limit=${RECENT}&state=${[...FINAL]}`).then((page) => page.items),
     ...["radios", "sources", "rollouts", "windows"].map((noun) => read(noun).then((page) => page.items)),
     read("halt"),
+    read("caller"),
   ]);
   hub.devices = new Map(devices.map((each) => [each.id, each]));
   hub.updates = new Map([...ended, ...running].map((each) => [each.id, each]));
   for (const each of running) noteMove(each);
-  [hub.radios, hub.sources, hub.rollouts, hub.windows, hub.halt] = rest;
+  [hub.radios, hub.sources, hub.rollouts, hub.windows, hub.halt, hub.caller] = rest;
   hub.ready = true;
   hub.facts += 1;
+  hub.images += 1;
   hub.line.heard = Date.now();
   changed();
 }
@@ -95,6 +99,7 @@ function take(type, data, id) {
   else if (type === "radio") hub.radios = replaced(hub.radios, subject, "name", gone);
   else if (type === "source") hub.sources = replaced(hub.sources, subject, "name", gone);
   else if (type === "rollout") hub.rollouts = replaced(hub.rollouts, subject, "id", gone);
+  else if (type === "image") hub.images += 1;
   else if (type === "hub") fact?.kind === "forgotten" ? load() : reload("halt");
   changed();
 }
@@ -141,6 +146,9 @@ function replaced(list, subject, key, gone) {
 }
 
 // --- what views ask ---------------------------------------------------------------------------------------------------------------------------
+
+// Whether the token that this page holds may do what wants this scope.
+export const may = (scope) => hub.caller.scopes.includes(scope) || hub.caller.scopes.includes("admin");
 
 export function updates() {
   return [...hub.updates.values()].sort((a, b) => (a.id < b.id ? 1 : -1));

@@ -62,7 +62,7 @@ async function send(wish, dry_run, key) {
   const all = { updates: [], refused: [], plans: [] };
   for (let i = 0; i < wish.devices.length; i += MOST) {
     const headers = key ? { "Idempotency-Key": `${key}-${i}` } : {};
-    const part = await act("POST", "updates", { ...wish, devices: wish.devices.slice(i, i + MOST), dry_run }, headers);
+    const part = await act("POST", "updates", { ...wish, devices: wish.devices.slice(i, i + MOST), dry_run }, { headers });
     for (const each of Object.keys(all)) all[each].push(...(part[each] || []));
   }
   return all;

@@ -3,6 +3,7 @@
 import { ago, plain, raw, size, t, version } from "../i18n.js";
 import { power } from "../parts/device.js";
 import { h } from "../parts/dom.js";
+import { facts } from "../parts/facts.js";
 import { icon, kindOf } from "../parts/icons.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
@@ -28,7 +29,7 @@ function look(found) {
 }
 
 function about(found) {
-  const facts = [
+  return h("div", { key: "about", class: "card" }, icon(kindOf(found)), facts([
     [t("device.status"), t(`status.${found.update_status}`)],
     [t("device.model"), [found.manufacturer, found.model].filter(Boolean).join(" ")],
     [t("device.room"), found.room],
@@ -36,9 +37,7 @@ function about(found) {
     [t("device.link"), `${t(found.online ? "online" : "offline")} · ${t("seen", { time: ago(found.last_seen) })}`],
     [t("device.radio"), found.radio],
     [t("device.id"), found.id],
-  ];
-  return h("div", { key: "about", class: "card" }, icon(kindOf(found)),
-    h("dl", {}, facts.filter(([, value]) => value).map(([name, value]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, plain(value))))));
+  ]));
 }
 
 function firmware(found) {
