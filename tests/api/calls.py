@@ -36,6 +36,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("POST", "/api/v1/updates"): "operate",
     ("GET", "/api/v1/updates"): "read",
     ("GET", "/api/v1/updates/{}"): "read",
+    ("PATCH", "/api/v1/updates/{}"): "operate",
     ("GET", "/api/v1/updates/{}/log"): "read",
     **{("POST", f"/api/v1/updates/{{}}/{verb}"): scope for verb, scope in ACTS.items()},
     ("POST", "/api/v1/rollouts"): "operate",

@@ -66,7 +66,7 @@ from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
-from otagate.model.updates import Failure, Update
+from otagate.model.updates import Failure, Priority, Update
 from otagate.model.verdicts import Verdict
 from otagate.policy.cost import cost_of
 from otagate.policy.forecast import When
@@ -416,6 +416,9 @@ class Counterfoil:
         new = update(len(self.jobs) + 1, old.device)
         self.jobs[new.id] = new
         return view(new)
+
+    async def prioritize(self, update_id: UpdateId, priority: Priority, *, actor: str) -> UpdateView:
+        return await self._act("prioritize", update_id, actor, priority=priority)
 
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         return await self._act("approve", update_id, actor, state=State.QUEUED)

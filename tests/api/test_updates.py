@@ -65,6 +65,7 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "step": 1,
         "steps": 1,
         "foreign": False,
+        "priority": "normal",
         "rollout": None,
         "wave": None,
     }
@@ -307,3 +308,16 @@ async def test_a_whole_number_may_be_written_with_a_point(hall: Hall) -> None:
 async def test_a_time_is_written_as_rfc_3339_writes_it(hall: Hall, when: str) -> None:
     document = await hall.problem("POST", PATH, status=422, slug="invalid-request", json={"devices": [LAMP], "when": when})
     assert "2026-05-01T03:00:00+02:00" in document["detail"]
+
+
+async def test_an_order_says_who_goes_first(hall: Hall) -> None:
+    await hall.json("POST", PATH, status=202, json={"devices": [LAMP], "priority": "high"})
+    assert hall.desk.orders == [("order", OrderRequest(devices=(LAMP,), priority="high"), "token:admin")]
+
+
+async def test_the_priority_of_an_update_is_changed_and_nothing_else_of_it(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+    assert (await hall.json("PATCH", f"{PATH}/u0001", json={"priority": "low"}))["priority"] == "low"
+    assert hall.desk.orders == [("prioritize", "u0001", "token:admin")]
+    for body in ({}, {"priority": "urgent"}, {"priority": None}, {"priority": "low", "state": "succeeded"}):
+        await hall.problem("PATCH", f"{PATH}/u0001", status=422, slug="invalid-request", json=body)

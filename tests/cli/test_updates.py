@@ -191,3 +191,12 @@ async def test_an_order_overrules_single_guards_holds_the_image_and_has_its_key(
 async def test_an_order_of_more_devices_than_one_call_takes_has_a_key_for_each_part(hall: Hall) -> None:
     await at(hall, "update", *(f"zigbee-{number:016x}" for number in range(1_100)), "--key", "k")
     assert [each.key for each in hall.desk.keys if each is not None] == ["k", "k.500", "k.1000"]
+
+
+async def test_an_order_has_a_priority_which_can_be_changed_later(hall: Hall) -> None:
+    assert (await at(hall, "update", LAMP, "--priority", "high")).code == 0
+    ((_, order, _),) = hall.desk.orders
+    assert order.priority == "high"
+    hall.desk.jobs["u0001"] = update(1)
+    assert (await at(hall, "prioritize", "u0001", "low", "--json")).document["priority"] == "low"
+    assert (await at(hall, "prioritize", "u0001", "urgent")).code == 2

@@ -120,6 +120,23 @@ def test_of_two_created_at_one_moment_the_ids_decide() -> None:
     assert ask([update(3), update(2), update(1)]).admitted == ids(1, 2)
 
 
+def test_of_those_that_could_begin_the_priority_decides_who_does() -> None:
+    queue = [update(1, priority="low"), update(2), update(3, created=NOW + SECOND, priority="high"), update(4, created=NOW + SECOND)]
+    assert ask(queue, now=NOW + SECOND).admitted == ids(3, 2)
+    assert ask(queue, now=NOW + SECOND, radio=RadioAir(parallel=9)).admitted == ids(3, 2, 4, 1)
+
+
+def test_nobody_starves_behind_a_priority() -> None:
+    waits = [update(1, priority="low"), update(2)]
+    later = [update(n, created=NOW + timedelta(hours=49), priority="high") for n in range(3, 99)]
+    assert ask([*later, *waits], now=NOW + timedelta(hours=49)).admitted == ids(2, 1)
+
+
+def test_a_priority_takes_no_slot_of_the_other_lane() -> None:
+    queue = [update(1, priority="low"), *(update(n, priority="high") for n in range(2, 8))]
+    assert ids(1)[0] in ask(queue, sleepy=range(2, 8)).admitted
+
+
 def test_who_cannot_start_does_not_hold_up_who_can() -> None:
     queue = [update(n, created=NOW + n * SECOND) for n in range(1, 5)]
     assert ask(queue, changed={1: {"online": False}, 2: {"online": False}}).admitted == ids(3, 4)

@@ -39,7 +39,7 @@ from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 from otagate.ports import RadioBackup
 from otagate.reports.forms import Form
 from otagate.reports.report import Month
@@ -181,6 +181,9 @@ class Orders(Protocol):
 
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """A new update from one that ended; raises AlreadyUpdating, NotInState, UnknownUpdate."""
+
+    async def prioritize(self, update_id: UpdateId, priority: Priority, *, actor: str) -> UpdateView:
+        """Let it go before others, or behind them."""
 
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate."""

@@ -14,6 +14,7 @@ from otagate.engine import views
 from otagate.model import devices as nouns
 from otagate.model import facts
 from otagate.model.lifecycle import State
+from otagate.model.updates import Priority
 from otagate.model.verdicts import Decision, Guard
 from otagate.model.versions import Version
 from otagate.ports import RadioState
@@ -193,6 +194,7 @@ class Update(Document):
     rollout: str | None
     wave: int | None = Field(description="the number of its wave there, from 1")
     foreign: bool = Field(description="another program began it; it is watched, and cannot be cancelled here")
+    priority: Priority = Field(description="who goes first of those that could begin; it counts as a day of waiting, so nobody waits for ever")
 
 
 class Activation(Document):

@@ -154,6 +154,7 @@ def update_document(view: views.UpdateView) -> documents.Update:
         rollout=update.rollout,
         wave=None if update.rollout is None else update.wave + 1,
         foreign=update.foreign,
+        priority=update.priority,
     )
 
 

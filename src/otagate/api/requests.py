@@ -17,6 +17,7 @@ from otagate.model.facts import Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
+from otagate.model.updates import Priority
 from otagate.model.verdicts import Guard
 from otagate.model.versions import MAX_FILE_VERSION, parse_version
 from otagate.sources.records import RecordQuery
@@ -224,7 +225,7 @@ class OrderBody(Body):
     `override` overrules guards one by one, and needs `because`; `force` overrules them all. `activate` says when the device uses the image
     that was brought to it: `now`; `held`, when the update is activated; `window`, in the device's window, whenever it was brought; or at a time. A
     device that cannot wait with an image is refused `held`, and for the others brought it only then. `hold_activation` is the same as `held`.
-    `rollback` goes back to the last good image before the one that runs.
+    `rollback` goes back to the last good image before the one that runs. `priority` says who goes first of those that could begin.
     """
 
     model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
@@ -240,6 +241,7 @@ class OrderBody(Body):
     because: Sentence | None = None
     activate: Activate = "now"
     hold_activation: bool = False
+    priority: Priority = "normal"
     rollback: bool = False
     dry_run: bool = False
 
@@ -269,9 +271,16 @@ class OrderBody(Body):
             override=tuple(dict.fromkeys(self.override)),
             because=self.because,
             activate="held" if self.hold_activation else self.activate,
+            priority=self.priority,
             rollback=self.rollback,
             dry_run=self.dry_run,
         )
+
+
+class UpdateBody(Body):
+    """What an operator changes about an update that has not ended."""
+
+    priority: Priority
 
 
 def _one_of(schema: dict[str, Any]) -> None:

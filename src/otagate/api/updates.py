@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from otagate.api import documents, paging, plan_documents, rendering
 from otagate.api.auth import Scope
-from otagate.api.requests import ActivationBody, LogFilters, OrderBody, UpdateFilters
+from otagate.api.requests import ActivationBody, LogFilters, OrderBody, UpdateBody, UpdateFilters
 from otagate.api.router import Call, Header, Reply, Route
 from otagate.engine.views import OrderKey
 from otagate.model.ids import DeviceId, UpdateId
@@ -76,6 +76,11 @@ async def show_log(call: Call, update_id: str, query: LogFilters) -> documents.P
     return documents.Page[documents.Fact](items=items, next_cursor=paging.LOG.write(page.last))
 
 
+async def amend_update(call: Call, update_id: str, body: UpdateBody) -> documents.Update:
+    """Let an update go before others, or behind them; what has begun goes on as it is."""
+    return rendering.update_document(await call.desk.prioritize(UpdateId(update_id), body.priority, actor=call.actor))
+
+
 async def cancel_update(call: Call, update_id: str) -> documents.Update:
     """Cancel an update. The device may have gone too far; then this answers `not-cancellable`."""
     return rendering.update_document(await call.desk.cancel(UpdateId(update_id), actor=call.actor))
@@ -143,6 +148,14 @@ ROUTES = (
     Route(method="GET", path=PATH, run=list_updates, answers={200: documents.Page[documents.Update]}),
     Route(method="GET", path=f"{PATH}/{{update_id}}", run=show_update, answers={200: documents.Update}, problems=("unknown-update",)),
     Route(method="GET", path=f"{PATH}/{{update_id}}/log", run=show_log, answers={200: documents.Page[documents.Fact]}, problems=("unknown-update",)),
+    Route(
+        method="PATCH",
+        path=f"{PATH}/{{update_id}}",
+        run=amend_update,
+        answers={200: documents.Update},
+        scope="operate",
+        problems=("unknown-update", "wrong-state", "store-unavailable"),
+    ),
     _act("cancel", cancel_update, problems=("not-cancellable",)),
     _act("pause", pause_update),
     _act("resume", resume_update),

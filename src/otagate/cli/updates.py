@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -12,6 +13,15 @@ from otagate.cli.session import Session, command, refusals
 from otagate.cli.stops import Exit, Stop, exit_of, worst
 
 ORDER_LIMIT = 500
+
+
+class PriorityWord(enum.Enum):
+    """Who goes first of those that could begin."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
 
 app = typer.Typer()
 
@@ -31,6 +41,7 @@ Override = Annotated[
     list[str] | None,
     typer.Option("--override", metavar="GUARD", help="Overrule one guard, by the word that it waits with: pinned, battery_low …", show_default=False),
 ]
+Priority = Annotated[PriorityWord, typer.Option("--priority", help="Who goes first of those that could begin: low, normal or high.")]
 Because = Annotated[str | None, typer.Option(help="Why guards are overruled.")]
 
 
@@ -69,13 +80,15 @@ async def update(
     because: Because = None,
     hold: Annotated[bool, typer.Option("--hold", help="The same as --activate held.")] = False,
     activate: ActivateOption = "now",
+    priority: Priority = PriorityWord.NORMAL,
     key: Annotated[str | None, typer.Option(help="Sent again under the same key within a day, the order is not made again.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
 ) -> Exit:
     """Update devices."""
-    wishes = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
-    body = _body(**wishes, override=override, because=because, when=when, activate="held" if hold else activate, dry_run=dry_run)
+    wishes: dict[str, Any] = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
+    wishes |= {"when": when, "activate": "held" if hold else activate, "priority": priority.value}
+    body = _body(**wishes, override=override, because=because, dry_run=dry_run)
     answer = await _order(session, ids, body, key=key)
     if dry_run or not wait:
         return worst(_told(session, answer))
@@ -170,6 +183,19 @@ async def pause(session: Session, update_id: UpdateIdArgument) -> Exit:
 async def resume(session: Session, update_id: UpdateIdArgument) -> Exit:
     """Let a paused update go on."""
     return await _act(session, update_id, "resume")
+
+
+@command(app)
+async def prioritize(
+    session: Session,
+    update_id: UpdateIdArgument,
+    priority: Annotated[PriorityWord, typer.Argument(help="low, normal or high.")],
+) -> Exit:
+    """Let an update go before others, or behind them."""
+    answer = await session.client.patch("updates", update_id, body={"priority": priority.value})
+    session.tell(answer)
+    session.say(tables.updates(session.console, [answer]))
+    return Exit.DONE
 
 
 @command(app)

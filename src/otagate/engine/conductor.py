@@ -205,7 +205,7 @@ class Conductor:
         course = self._courses.get(update.id)
         if course is not None:
             course.changed(update)
-        if before is None or (before.state, before.paused) != (update.state, update.paused):
+        if before is None or (before.state, before.paused, before.priority) != (update.state, update.paused, update.priority):
             self.wake()
 
     def _halted(self, on: bool) -> None:

@@ -12,7 +12,7 @@ from otagate.model.errors import CannotPause, IllegalTransition, NotCancellable,
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import PAUSABLE, Cause, State
 from otagate.model.orders import Pause, Resume, Withdraw
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 
 _ELSEWHERE = frozenset({State.OFFERING, State.TRANSFERRING, State.STAGED})
 """Where a radio may have to be asked before an update is cancelled."""
@@ -111,6 +111,14 @@ class Controls:
             found = await self._updates.get(update_id)
             raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None
 
+    async def prioritize(self, update_id: UpdateId, priority: Priority, actor: str) -> Update:
+        """Let an update go before others, or behind them, where they wait for the same. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        known = await self._updates.get(update_id)
+        if known.priority == priority and not known.ended:
+            return known
+        detail = f"its priority is {priority}, and was {known.priority}"
+        return await self._ledger.amend(update_id, "prioritized", check=_require_going, actor=actor, detail=detail, priority=priority)
+
     async def pause(self, update_id: UpdateId, actor: str) -> Update:
         """Hold an update where it is; one that is held stays so. Raises CannotPause, NotInState, UnknownUpdate, StoreUnavailable."""
         known = await self._updates.get(update_id)
@@ -128,6 +136,11 @@ class Controls:
         if not self._conductor.stands_still(update_id):
             self._conductor.command(changed, Resume(update=update_id))
         return changed
+
+
+def _require_going(update: Update) -> None:
+    if update.ended:
+        raise NotInState(f"update {update.id} has ended: it is {update.state}")
 
 
 def _require_pausable(update: Update) -> None:

@@ -59,7 +59,7 @@ from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 from otagate.policy.activation import wish_of
 from otagate.ports import Clock, Radio, RadioBackup, Store
 from otagate.reports.forms import Form
@@ -257,6 +257,10 @@ class Desk:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
         return await self._do(self._controls.resume(update_id, actor), "resume")
 
+    async def prioritize(self, update_id: UpdateId, priority: Priority, *, actor: str) -> UpdateView:
+        """Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        return await self._do(self._controls.prioritize(update_id, priority, actor), "prioritize")
+
     async def approve(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         """Raises NotInState, UnknownUpdate, StoreUnavailable."""
         return await self._do(self._controls.approve(update_id, actor), "approve")
@@ -287,6 +291,7 @@ class Desk:
             override=update.override,
             because=update.because,
             activate=wish_of(update),
+            priority=update.priority,
             rollout=self._rollouts.going(update),
             wave=update.wave,
         )

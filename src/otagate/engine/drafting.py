@@ -116,6 +116,7 @@ class Drafting:
                 not_before=not_before,
                 staging=staging,
                 in_window=request.when == "window",
+                priority=request.priority,
             )
             loop = judge_loop(made.completed_transfers)
             if not loop.allowed:

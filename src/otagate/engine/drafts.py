@@ -10,7 +10,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.ids import ComponentId, RadioName, UpdateId, zwave_component_id
 from otagate.model.lifecycle import State
 from otagate.model.releases import Release
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version, version_key
 from otagate.policy.activation import Staging
@@ -96,6 +96,7 @@ def draft(
     staging: Staging | None = None,
     in_window: bool = False,
     asks_for: timedelta | None = None,
+    priority: Priority = "normal",
 ) -> Update:
     """An update for the ledger, which gives it its id. An order with `force` begins the count of the loop breaker anew.
 
@@ -131,4 +132,5 @@ def draft(
         in_window=in_window or staging.in_window,
         expires=None if asks_for is None else now + asks_for,
         actor=actor,
+        priority=priority,
     )

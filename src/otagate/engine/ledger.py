@@ -282,6 +282,8 @@ class Ledger:
             "detail": detail,
             "error": update.error.code if update.error else None,
         }
+        if kind == "created" and update.priority != "normal":
+            data |= {"priority": update.priority}
         if kind == "created" and (update.force or update.override):
             data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)

@@ -14,7 +14,7 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.links import Link, Load
 from otagate.model.releases import Release
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.policy.activation import Wish
 from otagate.policy.notices import Severity
@@ -165,6 +165,7 @@ class OrderRequest:
     because: str | None = None
     activate: Wish = "now"
     rollback: bool = False
+    priority: Priority = "normal"
     dry_run: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
@@ -11,6 +12,9 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import RolloutId
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version
+
+Priority = Literal["low", "normal", "high"]
+"""Who goes first of those that could begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class Update:
     in_window: bool = False
     expires: datetime | None = None
     approved_by: str | None = None
+    priority: Priority = "normal"
 
     @property
     def unasked(self) -> bool:

@@ -1,8 +1,8 @@
 """Who may use the air now: which queued updates start, and for what the others wait.
 
 Two lanes per radio: mains devices share the slots that the air can bear; slow ones (those that sleep, Z-Wave nodes that listen now and then or
-speak Long Range) use a lane of their own and never keep the others waiting. Within a lane it is first come, first served; who cannot start does
-not hold up who can.
+speak Long Range) use a lane of their own and never keep the others waiting. Within a lane it is first come, first served, where a priority counts
+as so much time of waiting; who cannot start does not hold up who can.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from otagate.model.facts import Scalar
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.links import Load
-from otagate.model.updates import Update
+from otagate.model.updates import Priority, Update
 from otagate.model.verdicts import Verdict
 from otagate.policy import guards
 from otagate.policy.guards import House, PolicyOf, Watch
@@ -28,6 +28,10 @@ AWAKE_FOR = timedelta(minutes=5)
 
 ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
 """The states that take a slot: a staged, activating or confirming device sends next to nothing."""
+
+
+_HEAD_START: Mapping[Priority, timedelta] = {"high": timedelta(hours=24), "normal": timedelta(0), "low": -timedelta(hours=24)}
+"""What a priority is worth, in time of waiting: what waits for longer than that is passed by nobody who comes later, so nobody starves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +165,7 @@ def with_asked(admission: Admission, watch: Watch) -> Admission:
 
 def in_order(queue: Iterable[Update]) -> list[Update]:
     """A queue in the order in which it is asked who may start."""
-    return sorted(queue, key=lambda each: (each.created, each.id))
+    return sorted(queue, key=lambda each: (each.created - _HEAD_START[each.priority], each.id))
 
 
 def explain(queue: Sequence[Update], running: Sequence[Update], drafts: Sequence[Update], *, air: Air, now: datetime) -> list[tuple[Line, ...]]:
