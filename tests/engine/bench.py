@@ -367,6 +367,7 @@ class Hub:
             reporter=self.reporter,
             foresight=Foresight(store=store, registry=self.registry, consultant=self.consultant, conductor=self.conductor),
             errands=self.errands,
+            notifiers={},
             radios=radios,
             reattach=self.reattach,
             notifiers={},
