@@ -370,7 +370,6 @@ class Hub:
             notifiers={},
             radios=radios,
             reattach=self.reattach,
-            notifiers={},
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=clock,
         )
