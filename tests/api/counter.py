@@ -64,6 +64,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
+from otagate.model.links import Link, Load
 from otagate.model.releases import Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
 from otagate.model.updates import Failure, Priority, Update
@@ -170,6 +171,8 @@ class Counterfoil:
         self.campaigns: dict[RolloutId, RolloutView] = {}
         self.facts: list[Fact] = []
         self.halt_view: HaltView | None = None
+        self.links: dict[DeviceId, Link] = {}
+        self.load: Load | None = None
         self.source_views = [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
         self.replay = False
         self.keys: list[OrderKey | None] = []
@@ -229,7 +232,7 @@ class Counterfoil:
     def _device_view(self, of: Device) -> DeviceView:
         running = next((each.id for each in self.jobs.values() if each.device == of.id and not each.ended), None)
         components = tuple(ComponentView(component=each, available=release(), update=running) for each in of.components)
-        return DeviceView(device=of, update_status="updating" if running else "available", components=components)
+        return DeviceView(device=of, update_status="updating" if running else "available", components=components, link=self.links.get(of.id))
 
     async def device(self, device_id: DeviceId) -> DeviceView:
         if device_id not in self.known:
@@ -513,7 +516,9 @@ class Counterfoil:
 
     def radios(self) -> Sequence[RadioView]:
         state = "up" if self.ready else "in_use"
-        return [RadioView(name="zigbee0", type="ezsp", state=state, sentence="ready for 2 devices", devices=2, transfers=0, parallel=2)]
+        return [
+            RadioView(name="zigbee0", type="ezsp", state=state, sentence="ready for 2 devices", devices=2, transfers=0, parallel=2, load=self.load)
+        ]
 
     async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
         self._note("permit_join", (radio, seconds), actor)

@@ -16,8 +16,13 @@ from tests.page.house import HALL
 VIEWS = re.findall(r"^  (\w+): \{.*load:", (FOLDER / "router.js").read_text(), re.MULTILINE)
 """Every view that the router knows."""
 
-_OF = {"device": HALL, "update": "u0002", "rollout": "r000001"}
+_OF = {"device": HALL, "update": "u0002"}
 """Of what a view shows one, and which one the tests look at."""
+
+EVERYWHERE = (*VIEWS, "rollouts/r000001")
+"""Every view, and those that show one thing of a list."""
+
+_READING = re.compile("Reading what the hub knows|Asking the hub what it would do")
 
 _RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -42,9 +47,9 @@ async def sign_in(page: Any, hall: Hall, to: str = "/") -> None:
 
 async def go(page: Any, name: str) -> None:
     """Go to a view, and wait until it shows what it reads."""
-    await page.evaluate("to => { document.activeElement.blur(); location.hash = to; }", f"#/{name}/{_OF.get(name, '')}")
+    await page.evaluate("to => { document.activeElement.blur(); location.hash = to; }", f"#/{name}" + (f"/{_OF[name]}" if name in _OF else ""))
     await page.locator("h1:focus").wait_for()
-    await page.get_by_text("Reading what the hub knows").wait_for(state="detached")
+    await page.locator("main").filter(has_not_text=_READING).wait_for()
 
 
 async def violations(page: Any, *, contrast_only: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ from otagate.model.errors import SourceUnavailable
 from otagate.model.ids import ComponentId, DeviceId, Sha256
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
+from otagate.model.links import Link, Load
 from otagate.model.updates import Update
 from otagate.sources.effects import Left, Limit
 from otagate.sources.source import Skipped
@@ -27,6 +28,8 @@ def furnish(desk: Counterfoil) -> None:
     """Put devices, updates in most states, a rollout, images and sources into the counter."""
     desk.known = {each.id: each for each in map(_device, IDS, NAMES)}
     desk.known[WINDOW] = replace(desk.known[WINDOW], power="battery", battery_percent=81, room="Study")
+    desk.links = {DeviceId(each): Link(heard=NOON, lqi=lqi, rssi=lqi // 4 - 100) for each, lqi in zip(IDS, (212, 140, 31, 96, 255, 18), strict=True)}
+    desk.load = Load(measured=NOON, seconds=300, used=4, refused=1)
     for each in _updates():
         desk.jobs[each.id] = each
     view = rollout(1, IDS[:2])

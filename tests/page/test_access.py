@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Hall
-from tests.page.browsing import VIEWS, axe, go, sign_in, violations
+from tests.page.browsing import EVERYWHERE, axe, go, sign_in, violations
 from tests.page.house import furnish
 
 PHONE = {"width": 390, "height": 800}
@@ -26,7 +26,7 @@ async def test_nobody_is_shut_out_of_any_view(hall: Hall, browser: Any, scheme: 
     await page.get_by_label("Token").wait_for()
     found = {"sign in": await violations(page, contrast_only=contrast_only)}
     await sign_in(page, hall)
-    for name in VIEWS:
+    for name in EVERYWHERE:
         await go(page, name)
         found[name] = await violations(page, contrast_only=contrast_only)
     await go(page, "home")

@@ -90,6 +90,16 @@ async def test_a_radio_that_is_in_use_says_what_helps_and_is_tried_again_at_a_wo
 
 
 @pytest.mark.asyncio
+async def test_devices_stand_under_their_radio_the_weakest_link_first(hall: Hall, browser: Any) -> None:
+    furnish(hall.desk)
+    page = await opened(hall, browser, "radios")
+    await page.get_by_text("4 % of the air in the last 5 min").wait_for()
+    rows = await page.get_by_role("listitem").all_inner_texts()
+    assert [each.split("\n")[0] for each in rows] == ["Porch switch", "Desk socket", "Window sensor", "Kitchen lamp", "Hall lamp", "Old dimmer"]
+    assert "link quality 18 of 255 · -96 dBm" in rows[0]
+
+
+@pytest.mark.asyncio
 async def test_a_network_is_copied_after_a_question_and_the_page_says_where_the_copy_lies(hall: Hall, browser: Any) -> None:
     page = await opened(hall, browser, "radios")
     await page.get_by_role("button", name="Back up the network: zigbee0").click()

@@ -1,7 +1,7 @@
 // One device: what it runs, what every source offers for it and whether that would be taken, and what was updated.
 
 import { ago, plain, raw, size, t, version } from "../i18n.js";
-import { power } from "../parts/device.js";
+import { heardHow, power } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { facts } from "../parts/facts.js";
 import { icon, kindOf } from "../parts/icons.js";
@@ -35,6 +35,7 @@ function about(found) {
     [t("device.room"), found.room],
     [t("device.power"), power(found)],
     [t("device.link"), `${t(found.online ? "online" : "offline")} · ${t("seen", { time: ago(found.last_seen) })}`],
+    [t("device.heard"), heardHow(found.link)],
     [t("device.radio"), found.radio],
     [t("device.id"), found.id],
   ]));

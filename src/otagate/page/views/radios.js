@@ -1,16 +1,17 @@
 // The radios: how each fares and what helps, how busy it is, who is heard badly through it, and a copy of its network.
 
 import { act } from "../api.js";
-import { number, plain, rate, size, t } from "../i18n.js";
+import { duration, number, plain, rate, size, t } from "../i18n.js";
 import { order } from "../orders.js";
-import { deviceLink } from "../parts/device.js";
+import { deviceLink, heardHow } from "../parts/device.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { facts } from "../parts/facts.js";
 import { FINAL, hub, may, nameOf } from "../store.js";
 
 const BEST = 255; // of a link's quality (IEEE 802.15.4, LQI)
-const WEAK = 60;
+const FAINT = -100; // dBm: what a receiver hardly hears, and what is as good as it gets
+const LOUD = -40;
 const SHOWN = 8;
 const AGAIN = new Set(["retrying", "wrong_network", "in_use"]);
 
@@ -32,10 +33,11 @@ function radio(each) {
       state !== "up" && state !== "starting" && h("p", {}, t("help", { what: t(`radio.help.${state}`) })),
       facts([
         [t("radio.type"), each.type],
-        [t("radio.channel"), each.channel ?? null],
         [t("radio.devices"), number(each.devices)],
         [t("radio.transfers"), t("radio.transfers.of", { n: each.transfers, most: each.parallel })],
         [t("radio.rate"), speed > 0 && rate(speed)],
+        [t("radio.load"), each.load && t("radio.load.of", { n: each.load.used, time: duration(each.load.seconds) })],
+        [t("radio.refused"), each.load && each.load.refused > 0 && t("percent", { n: each.load.refused })],
       ]),
       may("admin") && h("div", { class: "acts" },
         AGAIN.has(state) && h("button", { key: "again", ...label("act.retry"), onclick: () => order("POST", `${path}/reattach`) }, t("act.retry")),
@@ -46,19 +48,24 @@ function radio(each) {
 // --- who is heard how well --------------------------------------------------------------------------------------------------------------------
 
 function links(name) {
-  const heard = [...hub.devices.values()].filter((each) => each.radio === name && (each.link_quality ?? null) !== null);
+  const heard = [...hub.devices.values()].filter((each) => each.radio === name && strength(each.link) !== null);
   if (!heard.length) return null;
-  const weakest = heard.sort((a, b) => a.link_quality - b.link_quality || (a.id < b.id ? -1 : 1));
-  return h("div", { key: "links" }, h("h3", {}, t("links")), h("p", { class: "dim" }, t("links.more")),
+  const weakest = heard.sort((a, b) => strength(a.link) - strength(b.link) || (a.id < b.id ? -1 : 1));
+  return h("div", { key: "links", class: "links" }, h("h3", {}, t("links")), h("p", { class: "dim" }, t("links.more")),
     h("ul", {}, weakest.slice(0, SHOWN).map(link)),
-    weakest.length > SHOWN && h("details", {}, h("summary", {}, t("links.rest", { n: weakest.length - SHOWN })), h("ul", {}, weakest.slice(SHOWN).map(link))));
+    weakest.length > SHOWN && h("details", {}, h("summary", {}, t("more", { n: weakest.length - SHOWN })), h("ul", {}, weakest.slice(SHOWN).map(link))));
+}
+
+// From 0 to 1: by the quality of the last hop, or by the signal where only that is known.
+function strength(heard) {
+  if (heard?.lqi !== null && heard?.lqi !== undefined) return heard.lqi / BEST;
+  if (heard?.rssi === null || heard?.rssi === undefined) return null;
+  return Math.min(1, Math.max(0, (heard.rssi - FAINT) / (LOUD - FAINT)));
 }
 
 function link(device) {
-  const { id, link_quality: quality } = device;
-  return h("li", { key: id, class: "link" }, deviceLink(id),
-    h("span", { class: quality < WEAK ? "bad" : "dim" }, t(quality < WEAK ? "link.weak" : "link.good", { n: quality, most: BEST })),
-    h("meter", { min: "0", max: String(BEST), low: String(WEAK), optimum: String(BEST), value: String(quality), "aria-label": t("link.of", { name: nameOf(id) }) }));
+  return h("li", { key: device.id, class: "link" }, deviceLink(device.id), h("span", { class: "dim" }, heardHow(device.link)),
+    h("meter", { min: "0", max: "1", low: "0.25", optimum: "1", value: String(strength(device.link)), "aria-label": t("link.of", { name: nameOf(device.id) }) }));
 }
 
 // --- a copy of the network --------------------------------------------------------------------------------------------------------------------
