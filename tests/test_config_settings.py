@@ -48,7 +48,7 @@ api:
     - {name: screen, file: screen.token, scopes: read}
   hosts: hub.example.org
 radios:
-  - {name: zigbee0, type: znp, path: /dev/ttyUSB0, network: form, channel: 15, parallel: 16, baudrate: 115200, flow_control: none}
+  - {name: zigbee0, type: znp, path: /dev/ttyUSB0, network: form, channel: 15, parallel: 16, air_share: 50, baudrate: 115200, flow_control: none}
   - {name: zigbee1, type: ezsp, path: "socket://192.168.1.7:6638"}
 sources:
   - {type: directory, path: images}
@@ -142,6 +142,7 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
         "network": "form",
         "channel": 15,
         "parallel": 16,
+        "air_share": 50,
         "baudrate": 115200,
         "flow_control": "none",
     }

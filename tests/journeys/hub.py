@@ -45,7 +45,7 @@ def hub_settings(state_dir: Path, path: str, *, policy: dict[str, Any] | None = 
             "state_dir": state_dir,
             "policy": policy or {},
             "api": {"listen": ["127.0.0.1:0"]},
-            "radios": [{"name": RADIO, "type": "znp", "path": path} | radio],
+            "radios": [{"name": RADIO, "type": "znp", "path": path, "air_share": 100} | radio],
         }
     )
 

@@ -27,7 +27,9 @@ ENDED_WITHIN = 200.0
 
 
 def _radio(path: str, stack: str) -> dict[str, str]:
-    return {"name": "zwave0", "type": stack, "url": path} if stack == "zwave-js" else {"name": "zigbee0", "type": stack, "path": path}
+    return (
+        {"name": "zwave0", "type": stack, "url": path} if stack == "zwave-js" else {"name": "zigbee0", "type": stack, "path": path, "air_share": 100}
+    )
 
 
 class Daemon:

@@ -16,6 +16,7 @@ from otagate.engine.timers import SystemClock
 from otagate.model.errors import DeviceUnreachable
 from otagate.model.ids import DeviceId
 from otagate.model.quirks import PLAIN, Quirk
+from otagate.policy.airtime import AirBudget, block_seconds
 from otagate.radios.meter import Meter
 from otagate.radios.peers import Peer
 from otagate.radios.sender import Sender
@@ -72,8 +73,21 @@ class _Session:
         return True
 
 
-def _peer(nwk: int, *, sleepy: bool = False) -> Peer:
-    return Peer(device=SimpleNamespace(nwk=nwk, endpoints={1: None, 10: None}), id=DeviceId(f"zigbee-{nwk:016x}"), session=_Session(sleepy))  # type: ignore[arg-type]
+def _peer(nwk: int, *, sleepy: bool = False, relays: list[int] | None = None) -> Peer:
+    device: Any = SimpleNamespace(nwk=nwk, endpoints={1: None, 10: None}, relays=relays)
+    return Peer(device=device, id=DeviceId(f"zigbee-{nwk:016x}"), session=_Session(sleepy))  # type: ignore[arg-type]
+
+
+class _Account(AirBudget):
+    """Keeps what it is charged."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5)
+        self.charged: list[float] = []
+
+    def spend(self, seconds: float, now: float) -> None:
+        self.charged.append(seconds)
+        super().spend(seconds, now)
 
 
 @dataclass
@@ -92,11 +106,11 @@ class _Bench:
 
 
 @asynccontextmanager
-async def _bench(*, fast: bool = True) -> AsyncIterator[_Bench]:
+async def _bench(*, fast: bool = True, budget: AirBudget | None = None) -> AsyncIterator[_Bench]:
     left: list[Peer] = []
     broke: list[Exception] = []
     meter = Meter()
-    sender = Sender(SystemClock(), stack=STACK, meter=meter, left=left.append, fast_path_broke=broke.append)
+    sender = Sender(SystemClock(), stack=STACK, meter=meter, left=left.append, fast_path_broke=broke.append, budget=budget)
     bench = _Bench(sender, _Fast(), _App(), left, broke, meter)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(sender.run(bench.app, bench.fast if fast else None))  # type: ignore[arg-type]
@@ -113,6 +127,17 @@ async def test_a_block_goes_fast_and_without_acknowledgement_and_other_replies_w
         await it.until(lambda: len(it.left) == 2)
     assert it.fast.sent == [(1, BLOCK, False), (2, OFFER, True)]
     assert it.app.sent == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("relays", "hops"), [(None, 1), ([], 1), ([7, 9], 3)])
+async def test_a_block_is_charged_to_the_channel_by_its_length_and_its_hops(relays: list[int] | None, hops: int) -> None:
+    budget = _Account()
+    async with _bench(budget=budget) as it:
+        it.sender.reply(_peer(1, relays=relays), 1, BLOCK)
+        it.sender.reply(_peer(2), 1, OFFER)
+        await it.until(lambda: len(it.left) == 2)
+    assert budget.charged == [block_seconds(len(BLOCK), hops)]
 
 
 @pytest.mark.asyncio

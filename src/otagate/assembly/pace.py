@@ -15,7 +15,7 @@ from otagate.sessions.zwave_patience import Patience as ZwavePatience
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How patient the hub is; simulated hardware that lives faster is given less time. In seconds: `listen` is for a coordinator on TCP,
-    `interview` is until an interview that failed is held again.
+    `interview` is until an interview that failed is held again. The `air` is so much faster than a real one.
     """
 
     patience: Patience = field(default_factory=Patience)
@@ -26,6 +26,7 @@ class Pace:
     backoff: Backoff = field(default_factory=Backoff)
     listen: float = 3.0
     interview: float = FIRST_PAUSE
+    air: float = 1.0
 
     @classmethod
     def scaled(cls, factor: float) -> Pace:
@@ -39,4 +40,5 @@ class Pace:
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
             listen=3.0 / factor,
             interview=FIRST_PAUSE / factor,
+            air=factor,
         )

@@ -27,6 +27,7 @@ from otagate.mqtt.interlocks import TopicInterlock
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
 from otagate.net.notices import Ntfy, Webhook
+from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Courier, Interlock, Radio
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import CloudRadio
@@ -132,6 +133,8 @@ class Reach(Known):
             baudrate=each.baudrate,
             flow_control=each.flow_control,
             channel=each.channel,
+            air_share=AIR_SHARE if each.air_share is None else each.air_share / 100,
+            air_pace=self.pace.air,
             listen_seconds=self.pace.listen,
             interview_pause=self.pace.interview,
         )

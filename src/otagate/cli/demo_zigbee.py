@@ -115,7 +115,7 @@ async def zigbee_side(stack: Stack, home: Path, *, seed: int = 1) -> AsyncIterat
         hardware = f"A simulated {COORDINATORS[stack]} coordinator on {rig.path}, {len(CAST)} simulated devices"
         yield ZigbeeSide(
             told=f"{hardware}; air and devices run {SPEED:.0f} x real time; one image comes from an index.",
-            radio={"name": RADIO, "type": stack, "path": rig.path, "network": "form", "channel": 15, "parallel": 3},
+            radio={"name": RADIO, "type": stack, "path": rig.path, "network": "form", "channel": 15, "parallel": 3, "air_share": 100},
             sources=({"type": "directory", "path": str(folder)}, {"type": "z2m-index", "url": f"{url}/index.json"}),
             rig=rig,
         )

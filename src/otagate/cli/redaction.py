@@ -39,7 +39,7 @@ _RULES = (
 CONFIGURATION: Final = fields(
     "state_dir",
     api=fields("listen", tokens=fields("scopes")),
-    radios=fields("name type path url region network baudrate flow_control parallel channel"),
+    radios=fields("name type path url region network baudrate flow_control parallel air_share channel"),
     sources=fields("name type url path refresh api api_url ota_url"),
     http=fields("allow_private"),
     store=fields("keep_facts copy_every keep_copies"),

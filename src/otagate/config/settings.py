@@ -80,7 +80,10 @@ class RadioSettings(Section):
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"type": {"const": "zwave-js"}}, "required": ["type"]},
-            "then": {"required": ["url"], "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel")}},
+            "then": {
+                "required": ["url"],
+                "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel", "air_share")},
+            },
             "else": {"required": ["path"], "properties": {key: {"type": "null"} for key in ("url", "region")}},
         }
     )
@@ -103,6 +106,8 @@ class RadioSettings(Section):
     """Where the default of the stick's library is wrong."""
     parallel: Annotated[Whole, Field(ge=1, le=16)] = 2
     """Transfers at once on this radio; 1 without being given for zwave-js."""
+    air_share: Annotated[Whole, Field(ge=10, le=100)] | None = None
+    """How much of a Zigbee channel firmware may hold, in percent: 66 without being given, 100 is all of it."""
     channel: Annotated[Whole, Field(ge=11, le=26)] | None = None
     """The Zigbee channel of a network that is formed."""
 
@@ -119,7 +124,7 @@ class RadioSettings(Section):
             raise PydanticCustomError("missing", "Field required")
         return value
 
-    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "network")
+    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "air_share", "network")
     @classmethod
     def _meant_for_its_type(cls, value: Any, info: ValidationInfo) -> Any:
         of_zwave = info.data.get("type") == ZWAVE_JS

@@ -1,7 +1,6 @@
 """What an update costs beside time: the air that everybody shares, and the charge of a battery. Models of the frames, and so estimates.
 
-Zigbee, as IEEE 802.15.4 sends it at 2.4 GHz: 32 microseconds a byte, and about 2.2 ms around every frame for waiting, preamble and
-acknowledgement. Z-Wave at 100 kbit/s: a fragment is asked for and sent, and both are acknowledged (ITU-T G.9959).
+Zigbee: see `airtime`. Z-Wave at 100 kbit/s: a fragment is asked for and sent, and both are acknowledged (ITU-T G.9959).
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from otagate.model.devices import Device
 from otagate.model.ids import ComponentId
+from otagate.policy.airtime import block_seconds
 from otagate.policy.pace import STRANGERS, Figure, Kin, rate_of
 
 HOPS = 2
@@ -18,10 +18,11 @@ HOPS = 2
 _BLOCK = 50
 """Bytes of an image block, as most clients ask for them."""
 
-_ZIGBEE_BYTE = 32e-6
-_ZIGBEE_FRAME = 2.176e-3
-_REQUEST, _RESPONSE, _POLL = 62, 62, 18
-"""Bytes of a block request, of a response without its data, and of the poll of a device that sleeps."""
+_HEAD = 17
+"""Bytes of a block response beside its data."""
+
+_POLL = 2.176e-3 + 18 * 32e-6
+"""Seconds on the air of the poll of a device that sleeps, 18 bytes."""
 
 _FRAGMENT, _FRAGMENT_SECURE, _FRAGMENT_LONG = 40, 28, 128
 _FRAGMENT_AIR, _FRAGMENT_LONG_AIR = 21e-3, 25e-3
@@ -69,9 +70,7 @@ def airtime(size: int, device: Device) -> float | None:
     if device.protocol == "zwave":
         return _zwave_airtime(size, device)
     blocks = -(-size // _BLOCK)
-    frames = HOPS * (2 * _ZIGBEE_FRAME + (_REQUEST + _RESPONSE + _BLOCK) * _ZIGBEE_BYTE)
-    poll = _ZIGBEE_FRAME + _POLL * _ZIGBEE_BYTE if device.sleepy else 0.0
-    return blocks * (frames + poll)
+    return blocks * (block_seconds(_HEAD + _BLOCK, HOPS) + (_POLL if device.sleepy else 0.0))
 
 
 def _zwave_airtime(size: int, device: Device) -> float:

@@ -11,6 +11,7 @@ import structlog
 
 from otagate.model.errors import RadioInUse, RadioUnavailable
 from otagate.model.ids import RadioName
+from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Clock
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles, check_network, form_where_empty
@@ -32,7 +33,9 @@ _CLOSE_BOUND = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZigbeeSettings:
-    """How to reach one coordinator; the words are those of the configuration."""
+    """How to reach one coordinator; the words are those of the configuration. `air_share` lies between 0 and 1, 1 is the whole channel; `air_pace`:
+    its frames take so much less time than real ones.
+    """
 
     name: RadioName
     type: str
@@ -41,6 +44,8 @@ class ZigbeeSettings:
     baudrate: int | None = None
     flow_control: str | None = None
     channel: int | None = None
+    air_share: float = AIR_SHARE
+    air_pace: float = 1.0
     listen_seconds: float = LISTEN_SECONDS
     interview_pause: float = FIRST_PAUSE
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import median_low
 
 from otagate.model.links import Link, Load
+from otagate.policy.airtime import frame_seconds
 
 SECONDS = 180
 """So far back a load is measured."""
@@ -18,11 +19,6 @@ _SHORTEST = 60.0
 """Seconds over which a load is spread at least: what comes up speaks more at first."""
 _FEWEST = 40
 """Frames that must have been given to the radio before refusals of some mean anything."""
-
-_AROUND = 45
-"""Octets around the application's own in a secured frame of Zigbee: PHY, MAC, NWK and APS."""
-_BYTE, _FRAME = 32e-6, 2.176e-3
-"""Seconds of an octet at 250 kbit/s, and of waiting, preamble and acknowledgement (IEEE 802.15.4, 2.4 GHz)."""
 
 READINGS = 5
 """So many of the newest readings of a link make one."""
@@ -45,7 +41,7 @@ class Meter:
 
     def heard(self, octets: int, now: float) -> None:
         """A frame with so many octets of its application, which belongs to no update."""
-        self._slice(now).air += _FRAME + (_AROUND + octets) * _BYTE
+        self._slice(now).air += frame_seconds(octets)
 
     def given(self, now: float, *, frames: int = 1, refused: int = 0) -> None:
         """So many frames were given to the radio, of which it refused some."""

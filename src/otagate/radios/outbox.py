@@ -11,6 +11,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from otagate.policy.airtime import AirBudget
+
 Peer = TypeVar("Peer", bound=Hashable)
 
 PER_DEVICE = 2
@@ -23,13 +25,17 @@ _TRIES = 10
 
 @dataclass(slots=True, eq=False)
 class Outgoing(Generic[Peer]):
-    """One frame for one endpoint of a device. `unasked`: no answer to a request. `patient`: the receiver sleeps."""
+    """One frame for one endpoint of a device. `unasked`: no answer to a request. `patient`: the receiver sleeps.
+
+    `airtime`: seconds for which it holds the channel, of what firmware may have of it; 0 for what is too rare to count.
+    """
 
     peer: Peer
     endpoint: int
     frame: bytes
     unasked: bool
     patient: bool
+    airtime: float = 0.0
     tries: int = 0
 
 
@@ -46,9 +52,10 @@ class _Flight(Generic[Peer]):
 class Outbox(Generic[Peer]):
     """At most one waiting reply a device: a newer one takes the place of an older one, because the device has asked again since."""
 
-    def __init__(self, *, room: int) -> None:
-        """`room` is how many frames the coordinator may have under way."""
+    def __init__(self, *, room: int, budget: AirBudget | None = None) -> None:
+        """`room` is how many frames the coordinator may have under way; `budget` what blocks may have of the channel, without one all of it."""
         self._room = room
+        self._budget = budget or AirBudget()
         self._waiting: dict[tuple[Peer, int], Outgoing[Peer]] = {}
         self._flights: dict[int, _Flight[Peer]] = {}
         self._proven: set[Peer] = set()
@@ -59,9 +66,9 @@ class Outbox(Generic[Peer]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def reply(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False) -> None:
+    def reply(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False, airtime: float = 0.0) -> None:
         """Queue an answer in its device's place in the queue."""
-        self._put((peer, -1), Outgoing(peer, endpoint, frame, unasked=False, patient=patient))
+        self._put((peer, -1), Outgoing(peer, endpoint, frame, unasked=False, patient=patient, airtime=airtime))
 
     def announce(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False) -> None:
         """Queue something unasked; of each command only the newest waits."""
@@ -97,10 +104,14 @@ class Outbox(Generic[Peer]):
                 del self._waiting[key]
                 ticket = next(self._tickets)
                 self._flights[ticket] = _Flight(item.peer, now, item.patient)
+                if item.airtime:
+                    self._budget.spend(item.airtime, now)
                 return ticket, item
         return None
 
     def _may_leave(self, item: Outgoing[Peer], now: float) -> bool:
+        if item.airtime and now < self._budget.open_at:
+            return False
         if self._held_until and now < self._held_until.get(item.peer, now):
             return False
         flights = [each for each in self._flights.values() if each.peer is item.peer]
@@ -142,4 +153,5 @@ class Outbox(Generic[Peer]):
         if not self._waiting:
             return None
         self._held_until = {peer: until for peer, until in self._held_until.items() if until > now}
-        return min([now + 1.0, *self._held_until.values()])
+        opens = [self._budget.open_at] if self._budget.open_at > now else []
+        return min([now + 1.0, *opens, *self._held_until.values()])

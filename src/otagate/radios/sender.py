@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from otagate.model.errors import DeviceUnreachable, RadioError
+from otagate.policy.airtime import AirBudget, block_seconds
 from otagate.ports import Clock
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.meter import Meter
@@ -43,13 +44,14 @@ class Sender:
         meter: Meter,
         left: Callable[[Peer], None],
         fast_path_broke: Callable[[FastPathUnavailable], None],
+        budget: AirBudget | None = None,
     ) -> None:
-        """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up."""
+        """`left` is told when a reply has left, `fast_path_broke` when the fast path is given up; `budget` as in `Outbox`."""
         self._clock = clock
         self._meter = meter
         self._left = left
         self._fast_path_broke = fast_path_broke
-        self._outbox: Outbox[Peer] = Outbox(room=stack.room)
+        self._outbox: Outbox[Peer] = Outbox(room=stack.room, budget=budget)
         self._too_long = stack.too_long
         self._work = asyncio.Event()
         self._app: ControllerApplication | None = None
@@ -58,7 +60,8 @@ class Sender:
 
     def reply(self, peer: Peer, endpoint: int, frame: bytes) -> None:
         """Answer a request of the device; a newer answer takes the place of one that still waits."""
-        self._outbox.reply(peer, endpoint, frame, patient=peer.session.sleepy)
+        airtime = block_seconds(len(frame), 1 + len(peer.device.relays or ())) if _is_block(frame) else 0.0
+        self._outbox.reply(peer, endpoint, frame, patient=peer.session.sleepy, airtime=airtime)
         self._work.set()
 
     def announce(self, peer: Peer, frame: bytes) -> None:
@@ -155,7 +158,7 @@ class Sender:
 
     def _again(self, item: Outgoing[Peer]) -> None:
         if not item.unasked and not self._outbox.waits_for(item.peer):
-            self._outbox.reply(item.peer, item.endpoint, item.frame)
+            self._outbox.reply(item.peer, item.endpoint, item.frame, airtime=item.airtime)
 
     # --- the slow way -----------------------------------------------------------------------------------------------------------------
 

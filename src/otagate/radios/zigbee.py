@@ -19,6 +19,7 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.links import Load
 from otagate.model.orders import Order
 from otagate.model.quirks import QuirkOf
+from otagate.policy.airtime import AirBudget
 from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioLoaded, RadioState
 from otagate.radios import stacks
 from otagate.radios.attach import StateFiles
@@ -59,7 +60,14 @@ class ZigbeeRadio:
         self._connection = Connection(settings, self._files, clock)
         self._stack = stacks.STACKS[settings.type]
         self._meter = Meter()
-        self._sender = Sender(clock, stack=self._stack, meter=self._meter, left=self._reply_left, fast_path_broke=self._fast_path_broke)
+        self._sender = Sender(
+            clock,
+            stack=self._stack,
+            meter=self._meter,
+            left=self._reply_left,
+            fast_path_broke=self._fast_path_broke,
+            budget=AirBudget(settings.air_share, pace=settings.air_pace),
+        )
         self._switchboard = Switchboard(
             settings.name, sender=self._sender, meter=self._meter, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
         )

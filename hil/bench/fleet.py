@@ -1,0 +1,244 @@
+"""`python -m hil.bench.fleet`: fifty devices on one channel while lamps are switched, in virtual time.
+
+The sessions, the outbox and the air budget are the hub's own; channel, serial line and devices are models of them. Frames wait for the channel in the
+order in which they come to it, nothing is lost, and a device asks for its next block two milliseconds after the one before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import json
+import random
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from statistics import quantiles
+
+from otagate.model.ids import UpdateId, zigbee_component_id, zigbee_device_id
+from otagate.model.orders import Serve
+from otagate.policy.airtime import AirBudget, block_seconds, frame_seconds
+from otagate.radios.outbox import Outbox
+from otagate.sessions.effects import Reply
+from otagate.sessions.ota_transfer import Patience
+from otagate.sessions.zigbee import OtaServer
+
+DEVICES = 50
+IMAGE = 256 * 1024
+HOPS = (1,) * 8 + (2,) * 7 + (3,) * 4 + (4,)
+"""Of twenty devices."""
+
+BLOCK = 63
+BAUD = 460_800
+PARALLEL = 2
+SWITCHED = 2.0
+"""Lamps that are switched in a second, on average."""
+
+_REQUEST = struct.Struct("<BBBBHHIIB")
+_MANUFACTURER, _TYPE, _VERSION = 0x1189, 0x0083, 20
+_HEAD = 17
+_RELAYS = 0.001
+_THINKS = 0.002
+_UART_IN, _UART_OUT = 46, 29
+"""Bytes on the serial line around a request, and around a response beside its data."""
+
+_SWITCH = 3
+_IDLE = 3_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What came of it: seconds until the last device had its image, the share of the channel that frames held, how long a switched lamp waits."""
+
+    seconds: float
+    air: float
+    efficiency: float
+    p50: float
+    p99: float
+    idle_p99: float
+
+    def document(self) -> dict[str, float]:
+        """Hours, shares and milliseconds."""
+        return {
+            "hours": round(self.seconds / 3_600, 2),
+            "air": round(self.air, 3),
+            "efficiency": round(self.efficiency, 3),
+            "on_off_p50_ms": round(self.p50 * 1_000, 1),
+            "on_off_p99_ms": round(self.p99 * 1_000, 1),
+            "on_off_p99_idle_ms": round(self.idle_p99 * 1_000, 1),
+        }
+
+
+class World:
+    """Time, one channel, one serial line: each is booked in the order in which it is wanted."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.busy = 0.0
+        self._free_at = 0.0
+        self._line_free_at = 0.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._ticket = itertools.count()
+
+    def at(self, moment: float, does: Callable[[], None]) -> None:
+        """Have something happen."""
+        heapq.heappush(self._events, (moment, next(self._ticket), does))
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Until it is over."""
+        while self._events and not until():
+            self.now, _, does = heapq.heappop(self._events)
+            does()
+
+    def carry(self, length: int, hops: int, arrives: Callable[[], None]) -> None:
+        """A ZCL frame of so many bytes, hop by hop."""
+        seconds = frame_seconds(length)
+        self.busy += seconds
+        self._free_at = max(self._free_at, self.now) + seconds
+        if hops == 1:
+            self.at(self._free_at, arrives)
+        else:
+            self.at(self._free_at + _RELAYS, lambda: self.carry(length, hops - 1, arrives))
+
+    def out(self, octets: int, then: Callable[[], None]) -> None:
+        """To the coordinator."""
+        self._line_free_at = max(self._line_free_at, self.now) + octets * 10 / BAUD
+        self.at(self._line_free_at, then)
+
+
+@dataclass(eq=False)
+class Lamp:
+    """One device that downloads; the hub's session for it."""
+
+    number: int
+    hops: int
+    image: bytes
+    server: OtaServer = field(init=False)
+    received: int = 0
+
+    def __post_init__(self) -> None:
+        self.server = OtaServer(tokens=itertools.count(1), patience=Patience())
+        order = Serve(
+            update=UpdateId(f"u{self.number}"),
+            device=zigbee_device_id(self.number),
+            component=zigbee_component_id(_TYPE),
+            manufacturer_code=_MANUFACTURER,
+            image_type=_TYPE,
+            file_version=_VERSION,
+            image=memoryview(self.image),
+            from_version=None,
+            adopted="transferring",
+        )
+        self.server.command(order, 0.0)
+
+    def request(self) -> bytes:
+        """For its next block."""
+        return _REQUEST.pack(0x01, self.received // BLOCK & 0xFF, 0x03, 0, _MANUFACTURER, _TYPE, _VERSION, self.received, BLOCK)
+
+
+class Hub:
+    """Two transfers at once; what leaves is the outbox's to say."""
+
+    def __init__(self, world: World, lamps: list[Lamp], share: float) -> None:
+        self._world = world
+        self._outbox: Outbox[Lamp] = Outbox(room=16, budget=AirBudget(share))
+        self._waiting = iter(lamps)
+        self._looks = float("inf")
+        self.done = 0
+        for _ in range(PARALLEL):
+            self._begin()
+
+    def _begin(self) -> None:
+        lamp = next(self._waiting, None)
+        if lamp is not None:
+            self._ask(lamp)
+
+    def _ask(self, lamp: Lamp) -> None:
+        world, frame = self._world, lamp.request()
+        world.carry(len(frame), lamp.hops, lambda: world.at(world.now + _UART_IN * 10 / BAUD, lambda: self._hear(lamp, frame)))
+
+    def _hear(self, lamp: Lamp, frame: bytes) -> None:
+        for effect in lamp.server.receive(frame, self._world.now):
+            if isinstance(effect, Reply):
+                self._outbox.reply(lamp, 1, bytes(effect.frame), airtime=block_seconds(len(effect.frame), lamp.hops))
+        self._pump()
+
+    def _pump(self) -> None:
+        world = self._world
+        while due := self._outbox.take(world.now):
+            ticket, item = due
+            world.out(_UART_OUT + len(item.frame), lambda t=ticket, i=item: self._send(t, i.peer, len(i.frame)))  # type: ignore[misc]
+        look = self._outbox.next_look(world.now)
+        if look is not None:
+            world.at(max(look, world.now + 0.001), self._pump)
+
+    def _send(self, ticket: int, lamp: Lamp, length: int) -> None:
+        self._outbox.settled(ticket, delivered=True)
+        self._world.carry(length, lamp.hops, lambda: self._deliver(lamp, length - _HEAD))
+
+    def _deliver(self, lamp: Lamp, octets: int) -> None:
+        lamp.received += octets
+        if lamp.received < len(lamp.image):
+            self._world.at(self._world.now + _THINKS, lambda: self._ask(lamp))
+            return
+        self.done += 1
+        self._begin()
+
+
+def _switch(world: World, dice: random.Random, waits: list[float]) -> None:
+    """Somebody switches a lamp, and so on for ever."""
+
+    def send() -> None:
+        began, hops = world.now, dice.choice(HOPS)
+        world.out(_UART_OUT, lambda: world.carry(_SWITCH, hops, lambda: waits.append(world.now - began)))
+        world.at(world.now + dice.expovariate(SWITCHED), send)
+
+    world.at(dice.expovariate(SWITCHED), send)
+
+
+def _p99(waits: list[float]) -> tuple[float, float]:
+    cuts = quantiles(waits, n=100)
+    return cuts[49], cuts[98]
+
+
+def _fleet(devices: int, size: int) -> Iterator[Lamp]:
+    image = bytes(size)
+    for number in range(devices):
+        yield Lamp(number, HOPS[number % len(HOPS)], image)
+
+
+def measure(*, share: float, devices: int = DEVICES, size: int = IMAGE, seed: int = 1) -> Fleet:
+    """Update them all, two at once."""
+    quiet: list[float] = []
+    world = World()
+    _switch(world, random.Random(seed), quiet)
+    world.run(lambda: world.now > _IDLE)
+    world = World()
+    waits: list[float] = []
+    lamps = list(_fleet(devices, size))
+    _switch(world, random.Random(seed), waits)
+    hub = Hub(world, lamps, share)
+    world.run(lambda: hub.done == devices)
+    blocks = -(-size // BLOCK)
+    least = sum(block_seconds(_HEAD + BLOCK, lamp.hops) for lamp in lamps) * blocks
+    p50, p99 = _p99(waits)
+    return Fleet(seconds=world.now, air=world.busy / world.now, efficiency=least / (world.now * share), p50=p50, p99=p99, idle_p99=_p99(quiet)[1])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the figures of each share."""
+    parser = argparse.ArgumentParser(prog="python -m hil.bench.fleet", description=__doc__)
+    parser.add_argument("--share", type=float, action="append", help="of the channel, for firmware: 0.66; may be given more than once")
+    parser.add_argument("--devices", type=int, default=DEVICES)
+    parser.add_argument("--bytes", type=int, default=IMAGE)
+    given = parser.parse_args(arguments)
+    for share in given.share or (1.0, 0.66):
+        found = measure(share=share, devices=given.devices, size=given.bytes)
+        sys.stdout.write(json.dumps({"share": share, "devices": given.devices, "bytes": given.bytes} | found.document()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
