@@ -50,4 +50,4 @@ class Services:
         raise TypeError(f"{service.name} takes no {effect.file_name}")
 
     def left(self, service: Service) -> list[Left]:
-        return [Left(limit=each, amount=each.amount - len(self.asked)) for each in service.limits]
+        return [Left(limit=each, amount=max(0, each.amount - len(self.asked))) for each in service.limits]

@@ -82,7 +82,7 @@ async def test_what_a_cloud_would_bring_is_a_release_for_that_firmware_of_that_d
     assert made.feed.releases_for(DEVICE, replace(COMPONENT, id=ComponentId("9"))) == []
     assert made.feed.releases_for(replace(DEVICE, id=DeviceId("tuya-other")), COMPONENT) == []
     assert made.told == [("tuya", (LAMP,))] * 2
-    assert (made.feed.state.releases, made.feed.state.sentence) == (1, "1 devices, 1 updates offered to them")
+    assert (made.feed.state.releases, made.feed.state.sentence) == (1, "1 device, 1 update offered")
     with pytest.raises(SourceRefused):
         await made.feed.fetch(release)
 

@@ -242,7 +242,8 @@ async def test_a_service_is_asked_about_a_device_that_joins_later_and_about_nobo
     source = bench.sources[0]
     async with bench.hub() as hub:
         await told(hub, "ledvance")
-        assert not bench.services.asked  # no device of theirs
+        assert not bench.services.asked
+        assert next(iter(await hub.desk.sources())).sentence == "not asked: no device here concerns it"
         assert source.name == "ledvance"
 
 
@@ -259,6 +260,8 @@ async def test_sources_that_contradict_each_other_are_quarantined_until_an_opera
         choice = (hub.consultant.offers(hub.registry.device(LAMP)))[0][1]
         assert choice.chosen is None
         assert choice.verdict.reason == "quarantined"
+        assert all(hashlib.sha512(each).hexdigest()[:16] in choice.verdict.sentence for each in (data, other))
+        assert choice.verdict.sentence.endswith("(otagate images add FILE) and order it by its sha256.")
     assert not await bench.rows()
 
 
@@ -367,6 +370,9 @@ async def test_a_source_tells_how_it_fares_and_what_may_still_be_asked_of_it() -
         assert now['otagate_source_releases{source="index",type="service"}'] == 1
         assert now['otagate_source_last_success_timestamp_seconds{source="index",type="service"}'] == hub.clock.now().timestamp()
         assert now['otagate_source_quota_left{bucket="",of="calls",seconds="60",source="index",type="service"}'] == view.calls_left
+        bench.services.asked *= 900  # every byte of the month, as these services count
+        (view,) = await hub.desk.sources()
+        assert view.calls_left == 0
         bench.services.documents[INDEX] = SourceUnavailable("index: no connection")
         await hub.desk.refresh("index", actor="test")
         (view,) = await hub.desk.sources()

@@ -360,7 +360,7 @@ SEEN: Mapping[str, tuple[Callable[[House], Awaitable[str]], tuple[str, ...]]] = 
     "radio `in_use`": (lambda house: shown_of_radio(house, "shared"), ("in_use", "another program drives", "reattach")),
     "radio `wrong_network`": (lambda house: shown_of_radio(house, "other"), ("wrong_network", "another network")),
     "update waits: `source_unreachable` or `quota`": (source_away, ("source_unreachable, quota",)),
-    "release refused: `quarantined`": (contradicted, ("quarantined", "Order one of them by its sha256")),
+    "release refused: `quarantined`": (contradicted, ("quarantined", "otagate images add FILE) and order it by its sha256")),
     "update waits: `backoff`": (lambda house: waits(house, DEAF), ("backoff",)),
 }
 """What is seen that is no problem: how it comes about, and what is read of it then."""

@@ -97,7 +97,7 @@ def releases(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
             cell(release["display_version"]),
             cell(release["source"]),
             cell(release["channel"]),
-            cell(size(release["size"])),
+            cell(size(release["size"]) if release["size"] else None),
             cell(verdict["decision"]),
             cell(verdict["sentence"]),
         )
@@ -156,7 +156,7 @@ def radios(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Sources."""
-    made = table(console, "Source", "Type", "State", "Releases", "Last read", "Next", "Calls left", "What it says")
+    made = table(console, "Source", "Type", "State", "Releases", "Last read", "Next", "Left", "What it says")
     for each in items:
         made.add_row(
             cell(each["name"]),
@@ -165,10 +165,18 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
             cell(each["releases"]),
             cell(moment(each["last_success"])),
             cell(moment(each["next_refresh"])),
-            cell(each["quota_left"]),
+            cell(_left(each)),
             cell(each["sentence"]),
         )
     return made
+
+
+def _left(source: Mapping[str, Any]) -> str | None:
+    """What may be asked of a source now: calls, and bytes where these are limited too."""
+    calls, quotas = source["quota_left"], [each["amount"] for each in source["quotas"] if each["of"] == "bytes"]
+    if calls is None:
+        return None
+    return f"{calls} calls, {size(min(quotas))}" if quotas else f"{calls} calls"
 
 
 def notifiers(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:

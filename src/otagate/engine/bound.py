@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from otagate.engine.clouds import TellDevices
-from otagate.engine.feeds import HARD_LIFE, FeedState
+from otagate.engine.feeds import HARD_LIFE, FeedState, counted
 from otagate.engine.journal import Journal
 from otagate.engine.library import Library
 from otagate.engine.pins import Pin, Pins
@@ -80,7 +80,7 @@ class BoundFeed:
             self.state.failed(error, serves_on=bool(self._offers))
             return self._offers != before
         self.state.last_success, self.state.releases = self.clock.now(), len(self._offers)
-        self.state.now("ok", f"{len(self._offers)} releases for {len(self.bindings)} bound devices")
+        self.state.now("ok", f"{counted(len(self._offers), 'release')} for {counted(len(self.bindings), 'bound device')}")
         if wrong:
             more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
             self.state.now("degraded", "; ".join(wrong[:_SHOWN]) + more)

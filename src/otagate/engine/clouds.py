@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from otagate.engine.feeds import HARD_LIFE, FeedState
+from otagate.engine.feeds import HARD_LIFE, FeedState, counted
 from otagate.engine.talks import Talks
 from otagate.model.clouds import CloudChannel, CloudDevice
 from otagate.model.devices import Component, Device
@@ -70,7 +70,7 @@ class CloudFeed:
         offers = [channel for each in devices for channel in each.channels if _offers(channel)]
         self.state.releases = len(offers)
         left_out = self.state.leaves_out(looked.skipped)
-        self.state.now("ok", f"{len(devices)} devices, {len(offers)} updates offered to them{left_out}")
+        self.state.now("ok", f"{counted(len(devices), 'device')}, {counted(len(offers), 'update')} offered{left_out}")
         self.tell(self.name, devices)
         return self._devices != before
 

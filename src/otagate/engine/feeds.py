@@ -23,6 +23,11 @@ _KEPT, _SHOWN = 100, 5
 Condition = Literal["ok", "degraded", "misconfigured"]
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 device`, `2 devices`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(slots=True)
 class FeedState:
     """How a source fares. `not_before`: it wants to be left alone until then. `failures`: so often in a row it could not be read.
@@ -61,7 +66,7 @@ class FeedState:
         """It could not be read. `serves_on`: what it said last is still offered, and told to be old."""
         old = f"; what it said at {self.last_success:%Y-%m-%d %H:%M} UTC serves on" if self.last_success is not None and serves_on else ""
         wrong = isinstance(error, SourceMisconfigured)
-        todo = "; it is asked again when an operator refreshes it, or when the hub starts" if wrong else ""
+        todo = "; it is asked again when an operator refreshes it, or when the hub starts" if wrong else "; it is asked again by itself"
         self.now("misconfigured" if wrong else "degraded", f"{error}{todo}{old}", error)
         self.not_before = error.until if isinstance(error, SourceBusy) else None
         self.failures += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from otagate.engine.feeds import HARD_LIFE, FeedState, Offering, Publishing
+from otagate.engine.feeds import HARD_LIFE, FeedState, Offering, Publishing, counted
 from otagate.engine.registry import Registry
 from otagate.engine.talks import Talks
 from otagate.model.devices import Component, Device
@@ -92,7 +92,9 @@ class ServiceFeed:
         self._at = self.state.last_success = self.clock.now()
         self.state.releases = len(self._offers)
         left_out = self.state.leaves_out(self._skipped)
-        self.state.now("ok", f"{len(self._offers)} releases for {len(self._asked)} kinds of component{left_out}")
+        told = f"{counted(len(self._offers), 'release')} for {counted(len(self._asked), 'kind')} of component"
+        asked = self.source.whole or self._asked
+        self.state.now("ok", f"{told}{left_out}" if asked else "not asked: no device here concerns it")
         return self._offers != before
 
     def _note(self, error: SourceError, now: datetime) -> None:

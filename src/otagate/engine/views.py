@@ -311,8 +311,8 @@ class SourceView:
 
     @property
     def calls_left(self) -> int | None:
-        """How many calls may be made now, by the narrowest of its limits; None where nothing limits them."""
-        return min((each.amount for each in self.quotas if each.limit.of == "calls"), default=None)
+        """How many calls may be made now, by the narrowest of its limits, one of bytes that is used up among them; None where nothing limits them."""
+        return min((each.amount for each in self.quotas if each.limit.of == "calls" or not each.amount), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

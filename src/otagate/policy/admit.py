@@ -230,7 +230,7 @@ def _held(update: Update, slots: _Slots) -> Verdict | None:
 
 def _source(update: Update, slots: _Slots) -> Verdict | None:
     trouble = None if update.state.running else slots.air.trouble_of(update)
-    return None if trouble is None else _hold("source_unreachable", f"Its source is left alone until that is mended: {trouble}.")
+    return None if trouble is None else _hold("source_unreachable", f"Its source {update.source} is left alone until that is mended: {trouble}.")
 
 
 def _not_before(update: Update, slots: _Slots) -> Verdict | None:

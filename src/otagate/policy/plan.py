@@ -129,7 +129,9 @@ def _against(group: Sequence[Release], judged: Judged) -> Judged:
     if not rivals:
         return judged
     names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_tie))
-    sentence = f"Two different files claim to be {judged.release.display_version}: {names}. Order one of them by its sha256."
+    known = any(each.sha256 is not None for each in (judged.release, rivals[0]))
+    do = "Order one of them by its sha256" if known else "Put the one that is meant on the hub (otagate images add FILE) and order it by its sha256"
+    sentence = f"Two different files claim to be {judged.release.display_version}: {names}. {do}."
     reason = "ambiguous" if all(each.source == judged.release.source for each in rivals) else "quarantined"  # sources that contradict each other
     return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason=reason, facts={"rivals": len(rivals)}))
 
@@ -156,5 +158,6 @@ def _differ(one: Release, other: Release) -> bool:
 
 def _name(release: Release) -> str:
     file_name = f"{release.file_name!r:.80} " if release.file_name else ""
-    digest = f"sha256 {release.sha256}" if release.sha256 else "no digest"
+    others = next((f"{each.algorithm} {each.value[:16]}…" for each in release.digests), "no digest")
+    digest = f"sha256 {release.sha256}" if release.sha256 else others
     return f"{file_name}of source {release.source!r:.40} ({release.size} bytes, {digest})"

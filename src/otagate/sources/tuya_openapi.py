@@ -266,7 +266,7 @@ def _told(label: str, number: int, message: str, at: datetime) -> SourceError:
     if number in _PERMISSION:
         return SourceMisconfigured(f"{said}: the project may not do this here: check its data centre, its subscription of this API and its devices")
     if number in _QUOTA:
-        return SourceBusy(f"{said}: the project's quota is used up", until=at + _QUOTA_PAUSE)
+        return SourceBusy(f"{said}: the project's quota is used up: extend its plan in the cloud's console if that goes on", until=at + _QUOTA_PAUSE)
     if number in _RATE:
         return SourceBusy(f"{said}: too many calls", until=at + timedelta(minutes=1))
     if number in _CLOCK:
