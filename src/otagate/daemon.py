@@ -103,6 +103,7 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
         await parts.library.load()
         await parts.cases.load()
         await parts.halt.load()
+        await parts.radio_pauses.load()
         await parts.rollout_book.load()
         await parts.conductor.recover()
         async with parts.http, asyncio.TaskGroup() as group, AsyncExitStack() as closing:

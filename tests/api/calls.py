@@ -25,6 +25,8 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/radios"): "read",
     ("POST", "/api/v1/radios/{}/permit-join"): "admin",
     ("POST", "/api/v1/radios/{}/backup"): "admin",
+    ("POST", "/api/v1/radios/{}/pause"): "operate",
+    ("POST", "/api/v1/radios/{}/resume"): "operate",
     ("POST", "/api/v1/radios/{}/reattach"): "admin",
     ("GET", "/api/v1/devices"): "read",
     ("GET", "/api/v1/devices/{}"): "read",

@@ -173,6 +173,7 @@ class Counterfoil:
         self.halt_view: HaltView | None = None
         self.links: dict[DeviceId, Link] = {}
         self.load: Load | None = None
+        self.radio_pause: HaltView | None = None
         self.source_views = [SourceView(name="directory", type="directory", state="ok", sentence="12 images", last_success=NOON, releases=12)]
         self.replay = False
         self.keys: list[OrderKey | None] = []
@@ -516,9 +517,8 @@ class Counterfoil:
 
     def radios(self) -> Sequence[RadioView]:
         state = "up" if self.ready else "in_use"
-        return [
-            RadioView(name="zigbee0", type="ezsp", state=state, sentence="ready for 2 devices", devices=2, transfers=0, parallel=2, load=self.load)
-        ]
+        view = RadioView(name="zigbee0", type="ezsp", state=state, sentence="ready for 2 devices", devices=2, transfers=0, parallel=2)
+        return [replace(view, paused=self.radio_pause, load=self.load)]
 
     async def permit_join(self, radio: str, seconds: int, *, actor: str) -> None:
         self._note("permit_join", (radio, seconds), actor)
@@ -533,6 +533,19 @@ class Counterfoil:
             raise UnknownRadio(f"no radio is named {radio!r}")
         path = self.folder / "backups" / "zigbee0-20260501T120000Z.json"
         return RadioBackup(radio=RadioName(radio), path=path, format="open-coordinator-backup", sha256="cd" * 32, size=2_000, devices=2, created=NOON)
+
+    async def pause_radio(self, radio: str, *, actor: str, because: str | None = None) -> RadioView:
+        return self._turn_radio("pause_radio", radio, actor, HaltView(since=NOON, actor=actor, because=because))
+
+    async def resume_radio(self, radio: str, *, actor: str) -> RadioView:
+        return self._turn_radio("resume_radio", radio, actor, None)
+
+    def _turn_radio(self, what: str, radio: str, actor: str, pause: HaltView | None) -> RadioView:
+        self._note(what, radio, actor)
+        if radio != "zigbee0":
+            raise UnknownRadio(f"no radio is named {radio!r}")
+        self.radio_pause = pause
+        return self.radios()[0]
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         self._note("reattach", radio, actor)

@@ -23,6 +23,7 @@ async def test_radios_are_listed(hall: Hall) -> None:
             "parallel": 2,
             "load": None,
             "error": None,
+            "paused": None,
         }
     ]
 
@@ -170,3 +171,13 @@ async def test_windows_tell_their_openings_to_come(hall: Hall) -> None:
     (window,) = (await hall.json("GET", "/api/v1/windows"))["items"]
     opening = {"begins": "2026-05-01T12:00:00Z", "ends": "2026-05-01T16:00:00Z", "at_end": "pause"}
     assert window == {"name": "night", "open": True, "openings": [opening]}
+
+
+async def test_a_radio_is_paused_with_a_reason_and_goes_on(hall: Hall) -> None:
+    path = "/api/v1/radios/zigbee0"
+    paused = await hall.json("POST", f"{path}/pause", json={"because": "guests sleep"})
+    assert paused["paused"] == {"since": "2026-05-01T12:00:00Z", "actor": "token:admin", "because": "guests sleep"}
+    assert (await hall.json("GET", "/api/v1/radios"))["items"][0]["paused"] == paused["paused"]
+    assert (await hall.json("POST", f"{path}/resume"))["paused"] is None
+    for verb in ("pause", "resume"):
+        await hall.problem("POST", f"/api/v1/radios/other/{verb}", status=404, slug="unknown-radio", json={} if verb == "pause" else None)

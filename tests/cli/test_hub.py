@@ -130,3 +130,12 @@ async def test_what_is_inside_of_an_image_is_shown(hall: Hall, tmp_path: Path) -
     file.write_bytes(DATA)
     await at(hall, "images", "add", str(file))
     assert "zigbee-ota (silabs-gbl inside)" in (await at(hall, "images", "show", SHA256)).out
+
+
+async def test_a_radio_is_paused_shown_as_such_and_resumed(hall: Hall) -> None:
+    said = "zigbee0 sends no firmware until `otagate resume-radio zigbee0`.\n"
+    assert (await at(hall, "pause-radio", "zigbee0", "--because", "guests sleep")).out == said
+    assert "paused by token:admin since" in (await at(hall, "radios")).out
+    assert (await at(hall, "resume-radio", "zigbee0")).out == "zigbee0 goes on.\n"
+    assert "paused" not in (await at(hall, "radios")).out
+    assert (await at(hall, "pause-radio", "other")).code == 2

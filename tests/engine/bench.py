@@ -21,7 +21,7 @@ from otagate.engine.errands import Errands
 from otagate.engine.feeds import Feed
 from otagate.engine.fetcher import Fetcher
 from otagate.engine.foresight import Foresight
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.inquiries import Inquiries
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
@@ -220,6 +220,7 @@ class Bench:
             await hub.library.load()
             await hub.cases.load()
             await hub.halt.load()
+            await hub.radio_pauses.load()
             await hub.rollout_book.load()
             await hub.conductor.recover()
             hub.start()
@@ -254,6 +255,7 @@ class Hub:
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
         self.cases = Cases(store=store, ledger=self.ledger, library=self.library, advisories=load_advisories(), most=2)
         self.halt = Halt(store, self.journal, clock)
+        self.radio_pauses = RadioPauses(store, self.journal, clock, self.radios)
         self.rollout_book = RolloutBook(store, self.journal, self.ledger)
         bench.services.cache = bench.cache
         talks = Talks(bench.services)
@@ -268,12 +270,14 @@ class Hub:
             clock=clock,
             waits=bench.waits,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             rollouts=self.rollout_book,
             fetcher=fetcher,
             policy_of=policy_of,
             outlook=Outlook(
                 registry=self.registry,
                 halt=self.halt,
+                radio_pauses=self.radio_pauses,
                 clock=clock,
                 policy_of=policy_of,
                 inquiries=Inquiries(clock=clock, asked=bench.interlocks),
@@ -321,6 +325,7 @@ class Hub:
             consultant=self.consultant,
             conductor=self.conductor,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             rollouts=self.rollout_book,
             clock=clock,
         )
@@ -358,6 +363,7 @@ class Hub:
             library=self.library,
             consultant=self.consultant,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             controls=controls,
             rollouts=self.rollouts,
             ordering=ordering,

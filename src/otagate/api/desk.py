@@ -230,6 +230,12 @@ class Orders(Protocol):
     async def back_up(self, radio: str, *, actor: str) -> RadioBackup:
         """Copy a radio's network to a file of the hub's; raises UnknownRadio, RadioUnavailable."""
 
+    async def pause_radio(self, radio: str, *, actor: str, because: str | None = None) -> RadioView:
+        """Let a radio stand still, over restarts too."""
+
+    async def resume_radio(self, radio: str, *, actor: str) -> RadioView:
+        """Let it go on."""
+
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""
 

@@ -102,15 +102,6 @@ class Link(Document):
     heard: datetime
 
 
-class Load(Document):
-    """What a radio had to do in the last `seconds`, in percent: of the time on its air, by other traffic than updates; and of what it refused."""
-
-    used: int
-    refused: int
-    seconds: int
-    measured: datetime
-
-
 class Device(Document):
     """One device with its components."""
 
@@ -340,39 +331,6 @@ class Image(Document):
     checks: tuple[Check, ...]
     added: datetime
     source: str
-
-
-class Radio(Document):
-    """One attached coordinator."""
-
-    name: str
-    type: str
-    state: RadioState
-    sentence: str
-    devices: int
-    transfers: int
-    parallel: int
-    load: Load | None = Field(default=None, description="null while it is not up, or where it does not tell")
-    error: Problem | None = Field(default=None, description="why it is not up, once it was tried")
-
-
-class RadioBackup(Document):
-    """A copy of a radio's network: where the hub keeps it, and the SHA-256 of the file. `devices` are those that the copy knows."""
-
-    radio: str
-    path: str
-    format: str
-    sha256: str
-    bytes: int
-    devices: int
-    created: datetime
-
-
-class PermitJoin(Document):
-    """A network that is open for new devices."""
-
-    radio: str
-    seconds: int
 
 
 class Quota(Document):

@@ -14,7 +14,6 @@ from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.activation import wish_of
-from otagate.ports import RadioBackup
 from otagate.sources.effects import Left
 from otagate.sources.records import Record
 
@@ -84,10 +83,6 @@ def device_document(view: views.DeviceView) -> documents.Device:
 
 def _link(link: links.Link) -> documents.Link:
     return documents.Link(lqi=link.lqi, rssi=link.rssi, repeaters=link.repeaters, heard=link.heard)
-
-
-def _load(load: links.Load) -> documents.Load:
-    return documents.Load(used=load.used, refused=load.refused, seconds=load.seconds, measured=load.measured)
 
 
 def _override(policy: devices.PolicyOverride) -> documents.PolicyOverride:
@@ -296,34 +291,6 @@ def image_document(image: images.Image) -> documents.Image:
         checks=tuple(documents.Check(name=each.name, result=each.result, detail=each.detail) for each in told.checks),
         added=image.added,
         source=image.source,
-    )
-
-
-def radio_document(view: views.RadioView) -> documents.Radio:
-    """The document of a radio."""
-    return documents.Radio(
-        name=view.name,
-        type=view.type,
-        state=view.state,
-        sentence=view.sentence,
-        devices=view.devices,
-        transfers=view.transfers,
-        parallel=view.parallel,
-        load=None if view.load is None else _load(view.load),
-        error=None if view.error is None else problem_of(view.error),
-    )
-
-
-def backup_document(backup: RadioBackup) -> documents.RadioBackup:
-    """The document of a copy of a network."""
-    return documents.RadioBackup(
-        radio=backup.radio,
-        path=str(backup.path),
-        format=backup.format,
-        sha256=backup.sha256,
-        bytes=backup.size,
-        devices=backup.devices,
-        created=backup.created,
     )
 
 

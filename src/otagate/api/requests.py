@@ -372,6 +372,6 @@ class DeviceBody(Body):
 
 
 class HaltBody(Body):
-    """Why everything is to stand still."""
+    """Why everything, or a radio, is to stand still."""
 
     because: Sentence | None = None

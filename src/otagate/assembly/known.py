@@ -11,7 +11,7 @@ from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings
 from otagate.config.policies import PolicyBook
 from otagate.engine.cases import Cases
 from otagate.engine.errands import Errands
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.intake import Intake
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
@@ -118,6 +118,11 @@ class Known:
     def halt(self) -> Halt:
         """Whether everything stands still."""
         return Halt(self.store, self.journal, self.clock)
+
+    @cached_property
+    def radio_pauses(self) -> RadioPauses:
+        """Which radios stand still."""
+        return RadioPauses(self.store, self.journal, self.clock, [RadioName(each.name) for each in self.settings.radios])
 
     @cached_property
     def rollout_book(self) -> RolloutBook:

@@ -55,6 +55,7 @@ class Parts(Reach):
             clock=self.clock,
             waits=self.pace.waits,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             rollouts=self.rollout_book,
             fetcher=self.fetcher,
             policy_of=self.policy_of,
@@ -72,6 +73,7 @@ class Parts(Reach):
         return Outlook(
             registry=self.registry,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             clock=self.clock,
             policy_of=self.policy_of,
             inquiries=Inquiries(clock=self.clock, asked=self._interlocks()),
@@ -210,6 +212,7 @@ class Parts(Reach):
             consultant=self.consultant,
             conductor=self.conductor,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             rollouts=self.rollout_book,
             clock=self.clock,
         )
@@ -238,6 +241,7 @@ class Parts(Reach):
             library=self.library,
             consultant=self.consultant,
             halt=self.halt,
+            radio_pauses=self.radio_pauses,
             controls=self.controls,
             rollouts=self.rollouts,
             ordering=self.ordering,

@@ -86,6 +86,28 @@ async def windows(session: Session) -> Exit:
     return Exit.DONE
 
 
+@command(app, "pause-radio")
+async def pause_radio(
+    session: Session, radio: RadioArgument, because: Annotated[str | None, typer.Option(help="Why it is to stand still.")] = None
+) -> Exit:
+    """Let one radio stand still: its transfers wait where they are, and none begins.
+
+    A restart of the hub changes nothing about that; `otagate resume-radio` does.
+    """
+    answer = await session.client.post("radios", radio, "pause", body={"because": because} if because else {})
+    session.tell(answer)
+    session.say(f"{radio} sends no firmware until `otagate resume-radio {radio}`.")
+    return Exit.DONE
+
+
+@command(app, "resume-radio")
+async def resume_radio(session: Session, radio: RadioArgument) -> Exit:
+    """Let a radio that was paused go on where it was."""
+    session.tell(await session.client.post("radios", radio, "resume"))
+    session.say(f"{radio} goes on.")
+    return Exit.DONE
+
+
 @command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
     """Try a radio again that was left alone.

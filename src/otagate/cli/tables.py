@@ -150,7 +150,11 @@ def radios(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     made = table(console, "Radio", "Type", "State", "Devices", "Transfers", "What it says")
     for each in items:
         transfers = f"{each['transfers']} of {each['parallel']}"
-        made.add_row(cell(each["name"]), cell(each["type"]), state(each["state"]), cell(each["devices"]), cell(transfers), cell(each["sentence"]))
+        sentence = each["sentence"]
+        if each["paused"]:
+            why = f": {each['paused']['because']}" if each["paused"]["because"] else ""
+            sentence = f"paused by {each['paused']['actor']} since {moment(each['paused']['since'])}{why}; {sentence}"
+        made.add_row(cell(each["name"]), cell(each["type"]), state(each["state"]), cell(each["devices"]), cell(transfers), cell(sentence))
     return made
 
 

@@ -60,6 +60,7 @@ class Conductor:
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
         tools.halt.watch(self._halted)
+        tools.radio_pauses.watch(self._radio_paused)
         tools.rollouts.watch(self._rollout_changed)
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ class Conductor:
         air = self._air()
         device = air.devices.get(update.device)
         there = {} if device is None else {device.id: replace(device, online=True, last_seen=self._tools.clock.now())}
-        up = {name: replace(radio, up=True) for name, radio in air.radios.items()}
+        up = {name: replace(radio, up=True, paused=None) for name, radio in air.radios.items()}
         air = replace(air, radios=up, devices={**air.devices, **there}, halted=False)
         running = [course.update for course in self._courses.values() if course.update.device != update.device]
         waiting = admit([replace(update, force=True)], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
@@ -210,7 +211,14 @@ class Conductor:
 
     def _halted(self, on: bool) -> None:
         """Everything stands still, or goes on: every session is told at once, and every course looks again."""
-        for course in self._courses.values():
+        self._stand_still(self._courses.values(), on)
+
+    def _radio_paused(self, radio: RadioName, on: bool) -> None:
+        """The same for what one radio sends."""
+        self._stand_still([course for course in self._courses.values() if course.update.radio == radio], on)
+
+    def _stand_still(self, courses: Iterable[Course], on: bool) -> None:
+        for course in courses:
             if on or not self._tools.held(course.update):
                 course.radio.command(Pause(update=course.update.id) if on else Resume(update=course.update.id))
             course.mailbox.put(Changed())
@@ -225,10 +233,7 @@ class Conductor:
         """A rollout goes on, or stands still with everything that it has on the air."""
         halted = after.state is RolloutState.HALTED
         if before is not None and halted is not (before.state is RolloutState.HALTED):
-            for course in self._courses.values():
-                if course.update.rollout == after.id and (halted or not self._tools.held(course.update)):
-                    course.radio.command(Pause(update=course.update.id) if halted else Resume(update=course.update.id))
-                course.mailbox.put(Changed())
+            self._stand_still([course for course in self._courses.values() if course.update.rollout == after.id], halted)
         self.wake()
 
     def _forget(self, update: Update) -> None:

@@ -15,7 +15,7 @@ from otagate.engine.consultant import Consultant
 from otagate.engine.controls import Controls
 from otagate.engine.errands import Errands
 from otagate.engine.foresight import ComponentPlan, DevicePlan, Foresight, HubPlan
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
@@ -82,6 +82,7 @@ class Desk:
         library: Library,
         consultant: Consultant,
         halt: Halt,
+        radio_pauses: RadioPauses,
         controls: Controls,
         rollouts: Rollouts,
         ordering: Ordering,
@@ -104,6 +105,7 @@ class Desk:
         self._library = library
         self._consultant = consultant
         self._halt = halt
+        self._radio_pauses = radio_pauses
         self._controls = controls
         self._rollouts = rollouts
         self._ordering = ordering
@@ -406,6 +408,22 @@ class Desk:
             backup = await self._errands.do(found.back_up(), what="backup")
         await self._note("radio", radio, "backed_up", actor, {"file": backup.path.name, "sha256": backup.sha256, "devices": backup.devices})
         return backup
+
+    async def pause_radio(self, radio: str, *, actor: str, because: str | None = None) -> RadioView:
+        """What a radio sends waits, and nothing new begins on it, over restarts too; idempotent. Raises UnknownRadio, StoreUnavailable."""
+        await self._errands.do(self._radio_pauses.begin(RadioName(radio), actor=actor, because=because), what="pause radio")
+        return self._radio(radio)
+
+    async def resume_radio(self, radio: str, *, actor: str) -> RadioView:
+        """What a radio sends goes on; idempotent. Raises UnknownRadio, StoreUnavailable."""
+        await self._errands.do(self._radio_pauses.lift(RadioName(radio), actor=actor), what="resume radio")
+        return self._radio(radio)
+
+    def _radio(self, name: str) -> RadioView:
+        found = next((each for each in self.radios() if each.name == name), None)
+        if found is None:
+            raise UnknownRadio(f"there is no radio {name!r}")
+        return found
 
     async def reattach(self, radio: str, *, actor: str) -> None:
         """Try a radio again now that its trouble is settled; raises UnknownRadio."""

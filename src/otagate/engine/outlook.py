@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.inquiries import Inquiries
 from otagate.engine.registry import Registry
 from otagate.model.ids import DeviceId, UpdateId
@@ -27,6 +27,7 @@ class Outlook:
         *,
         registry: Registry,
         halt: Halt,
+        radio_pauses: RadioPauses,
         clock: Clock,
         policy_of: PolicyOf,
         inquiries: Inquiries,
@@ -37,6 +38,7 @@ class Outlook:
     ) -> None:
         self._registry = registry
         self._halt = halt
+        self._radio_pauses = radio_pauses
         self._clock = clock
         self.inquiries = inquiries
         self._synced = synced
@@ -71,6 +73,7 @@ class Outlook:
                 reason="in_use" if status.state == "in_use" else "offline",
                 sentence=f"Radio {name} is {status.state}: {status.sentence}",
                 load=status.load,
+                paused=self._radio_pauses.sentence(name),
             )
             for name, status in registry.radios.items()
         }

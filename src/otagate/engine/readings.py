@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
@@ -58,6 +58,7 @@ class Readings:
         consultant: Consultant,
         conductor: Conductor,
         halt: Halt,
+        radio_pauses: RadioPauses,
         rollouts: RolloutBook,
         clock: Clock,
     ) -> None:
@@ -68,6 +69,7 @@ class Readings:
         self._consultant = consultant
         self._conductor = conductor
         self._halt = halt
+        self._radio_pauses = radio_pauses
         self._rollouts = rollouts
         self._clock = clock
 
@@ -172,6 +174,8 @@ class Readings:
             return "paused", "The update is paused."
         if self._halt.on:
             return "halted", "Everything is halted until an operator lifts it."
+        if (paused := self._radio_pauses.sentence(update.radio)) is not None and update.state is not State.PLANNED:
+            return "paused", paused
         if self._rollouts.stills(update):
             return "halted", "Its rollout is halted until an operator resumes it."
         if update.state is State.PLANNED:
@@ -227,6 +231,7 @@ class Readings:
                 transfers=sum(course.update.radio == name and course.update.state is State.TRANSFERRING for course in courses),
                 parallel=status.parallel,
                 error=status.trouble,
+                paused=self._radio_pauses.view(name),
                 load=status.load,
             )
             for name, status in self._registry.radios.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from otagate.engine.curfew import Curfew
 from otagate.engine.fetcher import Fetcher
-from otagate.engine.halt import Halt
+from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.outlook import Outlook
@@ -29,6 +29,7 @@ class Tools:
     clock: Clock
     waits: Waits
     halt: Halt
+    radio_pauses: RadioPauses
     rollouts: RolloutBook
     fetcher: Fetcher
     policy_of: PolicyOf
@@ -36,5 +37,5 @@ class Tools:
     curfew: Curfew = field(default_factory=Curfew)
 
     def held(self, update: Update) -> bool:
-        """Whether it is to stand still: this update, its rollout, everything, or what its window allows."""
-        return update.paused or self.halt.on or self.rollouts.stills(update) or self.curfew.holds(update.id)
+        """Whether it is to stand still: this update, its rollout, its radio, everything, or what its window allows."""
+        return update.paused or self.halt.on or self.radio_pauses.on(update.radio) or self.rollouts.stills(update) or self.curfew.holds(update.id)

@@ -264,7 +264,7 @@ class RolloutResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioView:
-    """A radio as shown; `error` is why it is not up."""
+    """A radio as shown; `error` is why it is not up, and `paused` who has paused what it sends."""
 
     name: str
     type: str
@@ -274,6 +274,7 @@ class RadioView:
     transfers: int
     parallel: int
     error: OtagateError | None = None
+    paused: HaltView | None = None
     load: Load | None = None
 
 
@@ -335,7 +336,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltView:
-    """Who halted everything, when, and why if that was said."""
+    """Who halted everything, or paused a radio, when, and why if that was said."""
 
     since: datetime
     actor: str

@@ -46,6 +46,7 @@ class RadioAir:
     slow: int = 8
     reason: str = "offline"
     sentence: str = "The radio is not up."
+    paused: str | None = None
     load: Load | None = None
 
 
@@ -221,7 +222,10 @@ def _halted(_: Update, slots: _Slots) -> Verdict | None:
 
 
 def _paused(update: Update, slots: _Slots) -> Verdict | None:
-    return _hold("paused", "The update is paused.") if update.id in slots.air.paused else None
+    if update.id in slots.air.paused:
+        return _hold("paused", "The update is paused.")
+    radio = slots.air.radios.get(update.radio)
+    return None if radio is None or radio.paused is None else _hold("paused", radio.paused)
 
 
 def _held(update: Update, slots: _Slots) -> Verdict | None:
