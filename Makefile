@@ -40,6 +40,7 @@ bench: .venv/dev
 	$(BIN)/python -m hil.bench
 	$(BIN)/python -m hil.bench.upkeep
 	$(BIN)/python -m hil.bench.zwave
+	$(BIN)/python -m hil.bench.page
 
 night: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night --timeout 1800

@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,10 +94,10 @@ class Process:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, radios: Sequence[dict[str, str]]) -> AsyncIterator[tuple[Process, float]]:
-    """A daemon that has said READY=1, and the seconds that it took from the start of its process."""
+async def daemon(folder: Path, radios: Sequence[dict[str, str]], *, listen: Sequence[str] = ()) -> AsyncIterator[tuple[Process, float]]:
+    """A daemon that has said READY=1, and the seconds that it took from the start of its process; it listens on its socket, and where it is told."""
     config = folder / "otagate.yaml"
-    settings = {"state_dir": str(folder / "state"), "api": {"listen": f"unix:{folder / 'api.sock'}"}, "radios": list(radios)}
+    settings = {"state_dir": str(folder / "state"), "api": {"listen": [f"unix:{folder / 'api.sock'}", *listen]}, "radios": list(radios)}
     config.write_text(yaml.safe_dump(settings))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, (folder / "log").open("w") as log:
         address = folder / "notify"
@@ -196,9 +196,24 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
     """Every figure, and which of the goals it keeps."""
     for name in ("starts", "lives"):
         (scratch / name / "state").mkdir(parents=True)
-    figures = await starts(scratch / "starts", extent) | await lives(scratch / "lives", extent)
-    goals = {name: {"most": most, "kept": figures[name] <= most} for name, most in GOALS.items()}
-    return {"figures": {name: round(value, 3) for name, value in figures.items()}, "goals": goals}
+    return judged(await starts(scratch / "starts", extent) | await lives(scratch / "lives", extent), GOALS)
+
+
+def judged(figures: Mapping[str, float], goals: Mapping[str, float]) -> dict[str, Any]:
+    """The figures, and which of the goals they keep."""
+    verdicts = {name: {"most": most, "kept": figures[name] <= most} for name, most in goals.items()}
+    return {"figures": {name: round(value, 3) for name, value in figures.items()}, "goals": verdicts}
+
+
+def show(found: dict[str, Any], *, as_json: bool) -> None:
+    """Print them, as lines or as one document."""
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found["figures"].items():
+        goal = found["goals"].get(name)
+        verdict = "" if goal is None else f"   goal: at most {goal['most']:g}{'' if goal['kept'] else ', MISSED'}"
+        print(f"{name.replace('_', ' '):36}{value:12,.2f}{verdict}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -213,13 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ChildError, TimeoutError) as error:
         sys.stderr.write(f"{str(error) or 'the hub did not get there in time'}\n")
         return 1
-    if chosen.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    for name, value in found["figures"].items():
-        goal = found["goals"].get(name)
-        verdict = "" if goal is None else f"   goal: at most {goal['most']:g}{'' if goal['kept'] else ', MISSED'}"
-        print(f"{name.replace('_', ' '):36}{value:12,.2f}{verdict}")
+    show(found, as_json=chosen.json)
     return 0
 
 
