@@ -17,19 +17,27 @@ import structlog.testing
 from otagate.engine.talks import Talks
 from otagate.engine.timers import SystemClock
 from otagate.model.clouds import CloudDevice
-from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured
+from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused
+from otagate.model.ids import Sha256
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient, Terms
-from otagate.sources.delegated import Delegate, OrderInDoubt
+from otagate.sources import iotaap
+from otagate.sources.delegated import Delegate, OrderInDoubt, Publisher
+from otagate.sources.effects import Conversation
 from otagate.sources.registry import DELEGATES, Accounts
 from otagate.sources.registry import Terms as SourceTerms
 from otagate.sources.tuya_openapi import Account
-from otagate_rig.services.server import FAULTS
+from otagate_rig.image import build_image, make_payload
+from otagate_rig.services.iotaap import IotaapService
+from otagate_rig.services.server import FAULTS, FakeService
 from otagate_rig.services.tuya import TuyaService
 from otagate_rig.services.tuya_devices import TuyaDevice, TuyaFirmware
 
 pytestmark = pytest.mark.asyncio
 SECRET = "a-secret-of-a-project"
+IOTAAP = "5e1b57808711f904f5df4bad"
+IOTAAP_TOKEN = "token-of-its"
+EVERY = (*DELEGATES, "iotaap")
 
 
 @dataclass
@@ -45,57 +53,110 @@ class Quotas:
 
 @dataclass(frozen=True)
 class Exam:
-    """A source, its cloud, and who drives them."""
+    """A source, its cloud, and who drives them: with patience, or without where nothing good is to be waited for."""
 
     source: Delegate
-    service: TuyaService
-    account: Account
+    service: Any
+    account: Any
     talks: Talks
+    impatient: Talks
+    image: Sha256
 
-    async def look(self) -> tuple[CloudDevice, ...]:
-        return (await self.talks.hold(self.source.service, self.source.look())).devices
+    @property
+    def device(self) -> str:
+        return IOTAAP if isinstance(self.service, IotaapService) else "vdev1"
 
-    async def look_at(self, device_id: str = "vdev1") -> CloudDevice:
-        return await self.talks.hold(self.source.service, self.source.look_at(device_id))
+    @property
+    def orders(self) -> list[str]:
+        """The devices of every order that reached the cloud."""
+        return [each[0] for each in self.service.published] if isinstance(self.service, IotaapService) else self.service.orders
 
-    async def start(self, *device_ids: str) -> dict[str, Any]:
-        return dict(await self.talks.hold(self.source.service, self.source.start(device_ids or ("vdev1",), "0")))
+    @property
+    def tokens(self) -> list[str]:
+        """The paths of all that was asked for a token."""
+        return [path for _, path in self.service.asked if "/token" in path or path.endswith("/login")]
+
+    def secrets(self) -> list[str]:
+        if isinstance(self.account, Account):
+            token = self.account.token
+            return [SECRET, *(() if token is None else (token.access, token.refresh))]
+        return [SECRET, IOTAAP_TOKEN, self.account.email, self.account.token]
+
+    async def look(self, talks: Talks | None = None) -> tuple[CloudDevice, ...]:
+        return (await (talks or self.talks).hold(self.source.service, self.source.look())).devices
+
+    async def look_at(self, talks: Talks | None = None) -> CloudDevice:
+        return await (talks or self.talks).hold(self.source.service, self.source.look_at(self.device))
+
+    async def start(self) -> dict[str, Any]:
+        return dict(await self.talks.hold(self.source.service, self.source.start((self.device,), "0")))
+
+    def order(self) -> Conversation[Any]:
+        """What an operator's order is for this cloud: to bring what it offers, or what is published to it."""
+        if isinstance(self.source, Publisher):
+            return self.source.publish(self.device, image=self.image, version="1.0.2")
+        return self.source.start([self.device], "0")
 
 
-@pytest.fixture(params=DELEGATES)
+@pytest.fixture(params=EVERY)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@asynccontextmanager
-async def sitting(
-    kind: str, directory: Path, service: TuyaService | None = None, *, secret: str = SECRET, whole: float = 20.0
-) -> AsyncIterator[Exam]:
-    service = service or TuyaService()
+@pytest.fixture(params=DELEGATES)
+def tuya(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
-    client = HttpClient(
-        cache=DiskImageCache(directory / "images"),
-        quotas=Quotas(),
-        clock=SystemClock(),
-        answers=directory / "answers",
-        allow_private=["127.0.0.1"],
-        terms=Terms(whole=whole, stall=whole, retries=(0.01,)),
-    )
-    async with service.running() as url, client:
+
+def service_of(kind: str, **more: Any) -> Any:
+    """A fake of its cloud, with one device."""
+    if kind != "iotaap":
+        return TuyaService(**more)
+    service = IotaapService(devices={IOTAAP: IOTAAP_TOKEN}, password=SECRET, **more)
+    service.deploy(IOTAAP, "1.0.1", b"as it was made")
+    return service
+
+
+def source_of(kind: str, service: FakeService, secret: str) -> tuple[Delegate, Any]:
+    """The source as its configuration makes it, and its account."""
+    if isinstance(service, TuyaService):
         terms = SourceTerms(
             name=kind,
-            url=url,
+            url=service.url,
             client_id=service.client_id,
             client_secret=secret,
             project_id=service.project_id,
             device_ids=tuple(each.device_id for each in service.devices),
         )
         accounts = Accounts(pace=100.0)
-        yield Exam(source=DELEGATES[kind](terms, accounts), service=service, account=accounts.of(terms), talks=Talks(client))
+        return DELEGATES[kind](terms, accounts), accounts.of(terms)
+    account = iotaap.Account(api_url=f"{service.url}/v1", email="operator@example.org", password=secret)
+    return iotaap.Iotaap(account=account, ota_url=f"{service.url}/v1", tokens={IOTAAP: IOTAAP_TOKEN}), account
 
 
-async def test_an_update_is_offered_ordered_and_watched_to_its_end(kind: str, tmp_path: Path) -> None:
-    async with sitting(kind, tmp_path) as exam:
+@asynccontextmanager
+async def sitting(kind: str, directory: Path, service: FakeService | None = None, *, secret: str = SECRET) -> AsyncIterator[Exam]:
+    service = service or service_of(kind)
+    cache = DiskImageCache(directory / "images")
+    image = await cache.add(build_image(0x1189, 0x0083, 2, payload=make_payload(1_000, 1)))
+
+    def client(whole: float) -> HttpClient:
+        return HttpClient(
+            cache=cache,
+            quotas=Quotas(),
+            clock=SystemClock(),
+            answers=directory / "answers",
+            allow_private=["127.0.0.1"],
+            terms=Terms(whole=whole, stall=whole, retries=(0.01,)),
+        )
+
+    async with service.running(), client(20.0) as patient, client(0.3) as impatient:
+        source, account = source_of(kind, service, secret)
+        yield Exam(source=source, service=service, account=account, talks=Talks(patient), impatient=Talks(impatient), image=image)
+
+
+async def test_an_update_is_offered_ordered_and_watched_to_its_end(tuya: str, tmp_path: Path) -> None:
+    async with sitting(tuya, tmp_path) as exam:
         (device,) = await exam.look()
         assert (device.channels[0].status, device.channels[0].offered_version) == ("available", "1.0.1")
         seen = await exam.look_at()
@@ -108,24 +169,39 @@ async def test_an_update_is_offered_ordered_and_watched_to_its_end(kind: str, tm
         assert exam.service.orders == ["vdev1"]
 
 
+async def test_what_is_published_is_what_its_device_takes_and_nothing_is_ordered_otherwise(tmp_path: Path) -> None:
+    async with sitting("iotaap", tmp_path) as exam:
+        seen = await exam.look_at()
+        assert await exam.look() == (seen,)
+        assert seen.channels[0].current_version == "1.0.1"
+        with pytest.raises(SourceRefused, match="image and a version"):
+            await exam.start()
+        await exam.talks.hold(exam.source.service, exam.order())
+        assert (await exam.look_at()).channels[0].current_version == "1.0.2"
+        assert exam.orders == [IOTAAP]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_every_fault_is_a_source_error_in_bounded_time_and_tells_no_secret(
     kind: str, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    told: list[SourceError] = []
     with structlog.testing.capture_logs() as logs:
-        async with sitting(kind, tmp_path, whole=1.0) as exam:
+        async with sitting(kind, tmp_path) as exam:
             await exam.look()
-            token = exam.account.token
-            assert token is not None
+            secrets = exam.secrets()
             exam.service.fault = fault
-            with pytest.raises(SourceError) as caught:
-                async with asyncio.timeout(30):
-                    await exam.look()
-    assert "://" not in str(caught.value)
-    shown = f"{caught.value} {logs}" + "".join(each.getMessage() for each in caplog.records if each.name != "aiohttp.access")
-    assert not [each for each in (SECRET, token.access, token.refresh) if each in shown]
-    assert len(str(caught.value)) < 400
+            for ask in (exam.look, exam.look_at):
+                with pytest.raises(SourceError) as caught:
+                    async with asyncio.timeout(30):
+                        await ask(exam.impatient)
+                told.append(caught.value)
+    for error in told:
+        assert "://" not in str(error)
+        assert len(str(error)) < 400
+    shown = f"{told} {logs}" + "".join(each.getMessage() for each in caplog.records if each.name != "aiohttp.access")
+    assert not [each for each in secrets if each in shown]
 
 
 async def test_a_token_that_was_revoked_is_asked_for_anew_once(kind: str, tmp_path: Path) -> None:
@@ -133,44 +209,44 @@ async def test_a_token_that_was_revoked_is_asked_for_anew_once(kind: str, tmp_pa
         await exam.look()
         exam.service.revoke()
         assert await exam.look()
-        assert sum("/token" in path for _, path in exam.service.asked) == 2
+        assert len(exam.tokens) == 2
 
 
-async def test_a_token_that_has_ended_is_renewed_with_the_refresh_token(kind: str, tmp_path: Path) -> None:
-    async with sitting(kind, tmp_path) as exam:
+async def test_a_token_that_has_ended_is_renewed_with_the_refresh_token(tuya: str, tmp_path: Path) -> None:
+    async with sitting(tuya, tmp_path) as exam:
         await exam.look_at()
         token = exam.account.token
         assert token is not None
         exam.account.token = replace(token, until=SystemClock().now())
         await exam.look_at()
-        paths = [path for _, path in exam.service.asked if "/token" in path]
-        assert [path.startswith("/v1.0/token/") for path in paths] == [False, True]
+        assert [path.startswith("/v1.0/token/") for path in exam.tokens] == [False, True]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-async def test_a_clock_that_is_an_hour_off_is_followed(kind: str, tmp_path: Path, hours: int) -> None:
-    async with sitting(kind, tmp_path, TuyaService(ahead=3_600.0 * hours)) as exam:
+async def test_a_clock_that_is_an_hour_off_is_followed(tuya: str, tmp_path: Path, hours: int) -> None:
+    async with sitting(tuya, tmp_path, TuyaService(ahead=3_600.0 * hours)) as exam:
         assert await exam.look()
         assert await exam.start() == {"vdev1": "started"}
 
 
 async def test_a_wrong_secret_is_a_matter_for_the_operator(kind: str, tmp_path: Path) -> None:
+    wanted = "check email and password_file" if kind == "iotaap" else "check client_id, the secret and the data centre"
     async with sitting(kind, tmp_path, secret="another-secret") as exam:
-        with pytest.raises(SourceMisconfigured, match="check client_id, the secret and the data centre"):
+        with pytest.raises(SourceMisconfigured, match=wanted):
             await exam.look()
-        assert exam.service.signed == 0
+        assert not any("/ota" in path or "/cloud" in path for _, path in exam.service.asked), "without a token nothing else is asked"
 
 
-async def test_a_used_up_quota_is_waited_for(kind: str, tmp_path: Path) -> None:
-    async with sitting(kind, tmp_path, TuyaService(quota=0)) as exam:
+async def test_a_used_up_quota_is_waited_for(tuya: str, tmp_path: Path) -> None:
+    async with sitting(tuya, tmp_path, TuyaService(quota=0)) as exam:
         with pytest.raises(SourceBusy) as caught:
             await exam.look()
         assert caught.value.until is not None
 
 
 @pytest.mark.parametrize("number", [1110, 1111, 1113, 1199])
-async def test_a_cloud_that_was_asked_too_often_is_left_alone_for_a_while(kind: str, tmp_path: Path, number: int) -> None:
-    async with sitting(kind, tmp_path, TuyaService(refusal=number)) as exam:
+async def test_a_cloud_that_was_asked_too_often_is_left_alone_for_a_while(tuya: str, tmp_path: Path, number: int) -> None:
+    async with sitting(tuya, tmp_path, TuyaService(refusal=number)) as exam:
         with pytest.raises(SourceBusy, match=f"{number}.*too many calls") as caught:
             await exam.look()
         assert caught.value.until is not None
@@ -178,25 +254,29 @@ async def test_a_cloud_that_was_asked_too_often_is_left_alone_for_a_while(kind: 
         assert await exam.look()
 
 
-@pytest.mark.parametrize("order", ["dropped", "lost"])
-async def test_an_order_whose_answer_is_lost_is_in_doubt_and_not_sent_again(kind: str, tmp_path: Path, order: Any) -> None:
-    async with sitting(kind, tmp_path, TuyaService(order=order)) as exam:
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_an_order_whose_answer_is_lost_is_in_doubt_and_not_sent_again(kind: str, tmp_path: Path, arrived: bool) -> None:
+    lossy: dict[str, Any] = {"order": "dropped" if arrived else "lost"}
+    if kind == "iotaap":
+        lossy = {"loses": "the answer" if arrived else "the order"}
+    async with sitting(kind, tmp_path, service_of(kind, **lossy)) as exam:
         with pytest.raises(OrderInDoubt):
-            await exam.start()
-        assert exam.service.orders == ["vdev1"]
+            await exam.talks.hold(exam.source.service, exam.order())
+        posted = [path for method, path in exam.service.asked if method == "POST" and path not in exam.tokens]
+        assert (len(posted), len(exam.orders)) == (1, 1 if arrived or kind != "iotaap" else 0)
 
 
 @pytest.mark.parametrize("fault", ["html", "garbage", "empty", "broken", "drops"])
 async def test_an_order_that_is_answered_with_nonsense_is_in_doubt(kind: str, tmp_path: Path, fault: str) -> None:
     async with sitting(kind, tmp_path) as exam:
         await exam.look()
-        conversation = exam.source.start(["vdev1"], "0")
+        conversation = exam.order()
 
         def spoilt() -> Any:
             answer = None
             while True:
                 effect = conversation.send(answer) if answer is not None else next(conversation)
-                exam.service.fault = fault if effect.request.method == "POST" else None  # type: ignore[union-attr]
+                exam.service.fault = None if effect.request.idempotent else fault
                 try:
                     answer = yield effect
                 except SourceError as error:
@@ -206,8 +286,8 @@ async def test_an_order_that_is_answered_with_nonsense_is_in_doubt(kind: str, tm
             await exam.talks.hold(exam.source.service, spoilt())
 
 
-async def test_values_that_are_text_are_read_as_what_they_mean(kind: str, tmp_path: Path) -> None:
-    async with sitting(kind, tmp_path, TuyaService(as_text=True)) as exam:
+async def test_values_that_are_text_are_read_as_what_they_mean(tuya: str, tmp_path: Path) -> None:
+    async with sitting(tuya, tmp_path, TuyaService(as_text=True)) as exam:
         (device,) = await exam.look()
         assert device.channels[0].status == "available"
         assert await exam.start() == {"vdev1": "started"}
