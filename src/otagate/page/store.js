@@ -3,7 +3,7 @@
 import { read, readAll } from "./api.js";
 import { follow } from "./events.js";
 
-export const UNFINISHED = "planned,queued,fetching,offering,transferring,staged,activating,confirming";
+const UNFINISHED = "planned,queued,fetching,offering,transferring,staged,activating,confirming";
 export const FINAL = new Set(["succeeded", "failed", "cancelled", "superseded"]);
 const RECENT = 100;
 const SAMPLES = 240;
@@ -17,7 +17,6 @@ export const hub = {
   radios: [],
   sources: [],
   rollouts: [],
-  windows: [],
   halt: { halted: false },
   caller: { actor: "", scopes: [] },
   line: { open: false, heard: null, since: Date.now() },
@@ -64,19 +63,19 @@ export async function open({ signal, refused, told }) {
 }
 
 // Read everything anew. The plan is a forecast and changes with the time: views that show it read it again themselves.
-export async function load() {
+async function load() {
   const [devices, running, ended, ...rest] = await Promise.all([
     readAll("devices?limit=500"),
     readAll(`updates?limit=500&state=${UNFINISHED}`),
     read(`updates?limit=${RECENT}&state=${[...FINAL]}`).then((page) => page.items),
-    ...["radios", "sources", "rollouts", "windows"].map((noun) => read(noun).then((page) => page.items)),
+    ...["radios", "sources", "rollouts"].map((noun) => read(noun).then((page) => page.items)),
     read("halt"),
     read("caller"),
   ]);
   hub.devices = new Map(devices.map((each) => [each.id, each]));
   hub.updates = new Map([...ended, ...running].map((each) => [each.id, each]));
   for (const each of running) noteMove(each);
-  [hub.radios, hub.sources, hub.rollouts, hub.windows, hub.halt, hub.caller] = rest;
+  [hub.radios, hub.sources, hub.rollouts, hub.halt, hub.caller] = rest;
   hub.ready = true;
   hub.facts += 1;
   hub.images += 1;

@@ -95,9 +95,11 @@ function patchChildren(parent, was, now) {
   elements.forEach((element, i) => !used.has(i) && element.parentNode === parent && element.remove());
 }
 
+// What a person is typing or choosing just now is left alone until the description of it changes.
 function patchProps(element, was, now) {
+  const busy = element === document.activeElement;
   for (const name of Object.keys(was)) if (!(name in now)) setProp(element, name, undefined);
-  for (const [name, value] of Object.entries(now)) if (was[name] !== value || PROPERTIES.has(name)) setProp(element, name, value);
+  for (const [name, value] of Object.entries(now)) if (was[name] !== value || (PROPERTIES.has(name) && !busy)) setProp(element, name, value);
 }
 
 function setProp(element, name, value) {

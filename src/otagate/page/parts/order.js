@@ -19,14 +19,15 @@ export function askToUpdate(wanted, done = () => {}) {
   const trying = attempts();
   const key = newKey();
   let plan = null;
-  let planned = ""; // the wish that `plan` is about
+  let planned = ""; // what `plan` is about; why a guard is overruled changes nothing in it
   let guards = []; // what was in the way at first, and may be overruled
   ask(title, (again, close) => {
     const now = asked(wanted, wish);
-    const stale = planned !== JSON.stringify(now);
+    const about = JSON.stringify({ ...now, because: "" });
+    const stale = planned !== about;
     const look = () => trying.run(async () => {
       plan = await send(now, true);
-      planned = JSON.stringify(now);
+      planned = about;
       guards = [...new Set([...guards, ...reasonsOf(plan).filter((each) => GUARDS.has(each))])];
     }, again);
     const go = () => trying.run(async () => {
@@ -46,8 +47,8 @@ export function askToUpdate(wanted, done = () => {}) {
       again();
     };
     if (stale && !trying.busy && !trying.problem && !needsWord(wish)) look();
-    const sure = plan && !stale && plan.updates.length > 0 && t("order.go", { n: plan.updates.length });
-    return { form: plan && options(wish, guards, change), body: told(plan, trying.problem, many, stale), sure, go };
+    const sure = plan && !stale && !needsWord(wish) && plan.updates.length > 0 && t("order.go", { n: plan.updates.length });
+    return { form: plan && options(wish, guards, change), body: !needsWord(wish) && told(plan, trying.problem, many, stale), sure, go };
   });
 }
 
@@ -88,7 +89,7 @@ function options(wish, guards, change) {
     guards.length > 0 && h("details", { key: "guards" }, h("summary", {}, t("order.overrules")),
       guards.map((guard) => h("label", { key: guard, class: "choose" },
         h("input", { type: "checkbox", checked: wish.override.has(guard), onchange: overrule(guard) }), t("order.override", { guard: t(`reason.${guard}`) }))),
-      h("label", {}, t("order.because"), h("input", { type: "text", maxlength: "500", value: wish.because, onchange: (event) => change({ because: event.target.value }) })),
+      h("label", {}, t("order.because"), h("input", { type: "text", maxlength: "500", value: wish.because, oninput: (event) => change({ because: event.target.value }) })),
       needsWord(wish) && h("p", { class: "bad", role: "alert" }, t("order.because.need"))));
 }
 

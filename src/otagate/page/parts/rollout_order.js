@@ -44,7 +44,7 @@ export function askToRollOut(select, done = () => {}) {
 
 function form(wish, change, select) {
   return h("div", { class: "options" },
-    h("label", {}, t("rollout.name"), h("input", { type: "text", maxlength: "64", value: wish.name, onchange: (event) => change({ name: event.target.value }) })),
+    h("label", {}, t("rollout.name"), h("input", { type: "text", maxlength: "64", value: wish.name, oninput: (event) => change({ name: event.target.value }) })),
     select ? h("p", {}, t("rollout.devices", { n: select.devices.length })) : forWhom(change),
     h("label", {}, t("order.when"), h("select", { value: wish.when, onchange: (event) => change({ when: event.target.value }) },
       ["now", "window"].map((each) => h("option", { key: each, value: each }, t(`order.when.${each}`))))),

@@ -3,13 +3,15 @@
 import { duration, number, plain, t } from "../i18n.js";
 import { nameOf } from "../store.js";
 import { h } from "./dom.js";
+import { icon } from "./icons.js";
 
 const TALLY = ["succeeded", "failed", "excused", "pending"];
 const NAMES = 20;
+const PICTURES = { finished: "check", error: "alert", scheduled: "clock" };
 
 const total = (wave) => wave.devices.length || 1;
 
-export function tally(wave) {
+function tally(wave) {
   const told = TALLY.filter((each) => wave[each] > 0).map((each) => t(`tally.${each}`, { n: wave[each] }));
   return told.join(", ") || t("tally.empty");
 }
@@ -29,7 +31,7 @@ export function strip(rollout) {
 
 export function waves(rollout) {
   return h("ol", { key: "waves", class: "waves" }, rollout.waves.map((wave) => h("li", { key: wave.number, class: wave.state },
-    h("h3", {}, t("rollout.wave", { n: wave.number }), h("span", { class: `chip ${wave.state}` }, t(`wave.${wave.state}`))),
+    h("h3", {}, PICTURES[wave.state] && icon(PICTURES[wave.state]), t("rollout.wave", { n: wave.number }), h("span", { class: `chip ${wave.state}` }, t(`wave.${wave.state}`))),
     filled(wave),
     h("p", {}, t("rollout.devices", { n: wave.devices.length }), ": ", tally(wave)),
     h("p", { class: "dim" }, must(wave)),

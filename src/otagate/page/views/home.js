@@ -1,6 +1,6 @@
 // The first screen: what the hub is doing, who needs a person, what runs, and every device.
 
-import { duration, plain, t } from "../i18n.js";
+import { about, plain, t } from "../i18n.js";
 import { halt, order } from "../orders.js";
 import { deviceList } from "../parts/device_list.js";
 import { ask } from "../parts/dialog.js";
@@ -29,7 +29,7 @@ export function view() {
 function summary(running, waiting, needs) {
   const left = Math.max(0, ...running.map((each) => each.progress.eta_seconds ?? 0));
   const told = [
-    running.length && t(left ? "sum.updating" : "sum.updating.unsure", { n: running.length, time: duration(left) }),
+    running.length && t(left ? "sum.updating" : "sum.updating.unsure", { n: running.length, time: about(left) }),
     waiting.length && t("sum.waiting", { n: waiting.length }),
     needs.length && t("sum.needs", { n: needs.length }),
   ];

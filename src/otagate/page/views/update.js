@@ -5,10 +5,13 @@ import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { facts, kind, time } from "../parts/facts.js";
+import { icon } from "../parts/icons.js";
 import { actsOf, bar, holdUp, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
 import { FINAL, hub, nameOf, updates } from "../store.js";
+
+const PICTURES = { planned: "clock", queued: "clock", succeeded: "check", failed: "alert", cancelled: "stop" };
 
 export function view(id) {
   const path = `updates/${encodeURIComponent(id)}`;
@@ -30,7 +33,7 @@ function now(update) {
   const told = [bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)];
   const newer = !FINAL.has(update.state) ? null : updates().find((each) => each.device === update.device && each.component === update.component && each.id > update.id);
   return h("section", { key: "now", class: "card stack" },
-    h("p", { class: update.error ? "bad big" : "big" }, t(`state.${update.state}`), moves && bytes_total ? ` · ${t("percent", { n: number(percent) })}` : "",
+    h("p", { class: update.error ? "bad big" : "big" }, PICTURES[update.state] && icon(PICTURES[update.state]), t(`state.${update.state}`), moves && bytes_total ? ` · ${t("percent", { n: number(percent) })}` : "",
       update.finished ? `, ${ago(update.finished)}` : ""),
     h("p", {}, plain(update.error?.detail || held?.why || t(`state.${update.state}.more`), 1000)),
     held?.help && h("p", { key: "help", class: "help" }, t("help", { what: held.help })),

@@ -1,0 +1,64 @@
+"""The catalogue of sentences: it has every one that the page asks for, none that nobody asks for, and one for every word that the hub may say."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from otagate.api.page import FOLDER
+from otagate.cli.words import REASONS
+from otagate.engine.foresight import Outcome
+from otagate.engine.views import UpdateStatus
+from otagate.model.facts import Subject
+from otagate.model.lifecycle import Cause, State
+from otagate.model.rollouts import Gate, RolloutState, WaveState
+from otagate.model.verdicts import Decision, Guard
+from otagate.policy import pace, trace
+from otagate.policy.window import AtEnd
+
+CATALOGUE = "words.js"
+WORDS = frozenset(re.findall(r'^  "([^"]+)": ', (FOLDER / CATALOGUE).read_text(), re.MULTILINE))
+CODE = "\n".join(each.read_text() for each in sorted(FOLDER.rglob("*.js")) if each.name != CATALOGUE)
+ASKED = frozenset(re.findall(r'\bt\("([^"]+)"', CODE))
+MADE = frozenset(re.findall(r"\bt\(`([a-z][\w.-]*\.)\$\{[^}]*\}([\w.-]*)`", CODE))
+"""Keys that are put together: what stands before and behind the word in them."""
+
+
+def test_every_sentence_that_the_page_asks_for_is_in_the_catalogue() -> None:
+    assert sorted(ASKED - WORDS) == []
+    assert [before for before, behind in MADE if not any(each.startswith(before) and each.endswith(behind) for each in WORDS)] == []
+
+
+def test_no_sentence_is_left_that_nobody_asks_for() -> None:
+    literal = {each for each in WORDS if f'"{each}"' in CODE}
+    made = {each for each in WORDS for before, behind in MADE if each.startswith(before) and each.endswith(behind)}
+    assert sorted(WORDS - literal - made) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("state.{}", list(State)),
+        ("state.{}.more", list(State)),
+        ("status.{}", get_args(UpdateStatus)),
+        ("reason.{}", list(REASONS)),
+        ("reason.{}.more", list(REASONS)),
+        ("reason.{}", get_args(Guard)),
+        ("verdict.{}", get_args(Decision)),
+        ("plan.group.{}", set(get_args(Outcome)) - {"nothing"}),
+        ("plan.sum.{}", set(get_args(Outcome)) - {"nothing"}),
+        ("outcome.{}", set(get_args(Outcome)) - {"nothing"}),
+        ("rule.{}", get_args(trace.Outcome)),
+        ("known.{}", get_args(pace.Known)),
+        ("plan.end.{}", get_args(AtEnd)),
+        ("rollout.{}", list(RolloutState)),
+        ("wave.{}", get_args(WaveState)),
+        ("wave.gate.{}", get_args(Gate)),
+        ("subject.{}", get_args(Subject)),
+        ("kind.{}", list(Cause)),
+    ],
+)
+def test_there_is_a_sentence_for_every_word_of_the_hub(key: str, words: list[str]) -> None:
+    assert [each for each in words if key.format(each) not in WORDS] == []
