@@ -19,6 +19,7 @@ IDENTIFY = 0x0003
 GROUPS = 0x0004
 ON_OFF = 0x0006
 POLL_CONTROL = 0x0020
+START_UP_ON_OFF = 0x4003
 
 POWER_MAINS = 0x01
 POWER_BATTERY = 0x03
@@ -26,13 +27,43 @@ POWER_BATTERY = 0x03
 
 @dataclass(slots=True)
 class Application:
-    """The state of a device's application; `fast_poll_seconds` is what the last Check-in Response asked for."""
+    """The state of a device's application; `fast_poll_seconds` is what the last Check-in Response asked for.
+
+    `reports`: by cluster and attribute, as configured. `forgot`: what the last firmware took with it.
+    """
 
     spec: DeviceSpec
     on: bool = False
     groups: set[int] = field(default_factory=set)
     written: dict[tuple[int, int], Attribute] = field(default_factory=dict)
+    reports: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    forgot: tuple[str, ...] = ()
     fast_poll_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Be as the description says."""
+        self.on = self.spec.switched_on
+        self.groups = set(self.spec.groups)
+        for cluster, attribute, least, longest in self.spec.reporting:
+            kind = (self.attributes(cluster, 0) or {})[attribute].type
+            change = b"" if kind in (DataType.BOOLEAN, DataType.BITMAP8, DataType.ENUM8) else bytes(zcl.size_of(kind))
+            self.reports[cluster, attribute] = struct.pack("<BHH", kind, least, longest) + change
+
+    def forget(self) -> None:
+        """New firmware begins its life."""
+        self.forgot = self.spec.behaviours.forgets
+        if "groups" in self.forgot:
+            self.groups.clear()
+        if "reporting" in self.forgot:
+            self.reports.clear()
+        if "start_up" in self.forgot:
+            self.written = {key: each for key, each in self.written.items() if key != (ON_OFF, START_UP_ON_OFF)}
+        if "switch" in self.forgot:
+            self.on = not self.on
+
+    def takes(self, what: str) -> bool:
+        """Whether the device can be set so."""
+        return not (self.spec.behaviours.for_good and what in self.forgot)
 
     def servers(self) -> tuple[int, ...]:
         """The clusters that the device serves."""
@@ -78,7 +109,11 @@ class Application:
         if cluster == GROUPS:
             return ((0x0000, DataType.BITMAP8, 0, False),)
         if cluster == ON_OFF:
-            return ((0x0000, DataType.BOOLEAN, self.on, False),)
+            switch = ((0x0000, DataType.BOOLEAN, self.on, False),)
+            if spec.start_up_on_off is None:
+                return switch
+            start_up = 0xFF if "start_up" in self.forgot else spec.start_up_on_off
+            return (*switch, (START_UP_ON_OFF, DataType.ENUM8, start_up, self.takes("start_up")))
         quarters = tuple(round(4 * seconds) for seconds in (spec.behaviours.checks_in or 0, spec.poll_interval, spec.fast_poll_interval))
         return (
             (0x0000, DataType.UINT32, quarters[0], True),
@@ -106,17 +141,23 @@ class Application:
         if frame.command == 4:
             self.groups.clear()
             return zcl.Answer()
-        if frame.command not in (0, 3):
+        if frame.command not in (0, 2, 3):
             return zcl.Answer(Status.UNSUP_COMMAND)
-        if len(frame.payload) < 2:
+        if len(frame.payload) < (1 if frame.command == 2 else 2):
             return zcl.Answer(Status.MALFORMED_COMMAND)
+        control = zcl.CLUSTER_SPECIFIC | zcl.FROM_SERVER | zcl.NO_DEFAULT_RESPONSE
+        if frame.command == 2:  # of all groups: nobody asks for some
+            told = struct.pack(f"<BB{len(self.groups)}H", 0xFE, len(self.groups), *sorted(self.groups))
+            return zcl.Answer(response=zcl.encode(control, frame.tsn, frame.command, told))
         (group,) = struct.unpack_from("<H", frame.payload)
-        if frame.command == 0:
+        status = Status.SUCCESS
+        if frame.command == 3:
+            self.groups.discard(group)
+        elif self.takes("groups"):
             self.groups.add(group)
         else:
-            self.groups.discard(group)
-        control = zcl.CLUSTER_SPECIFIC | zcl.FROM_SERVER | zcl.NO_DEFAULT_RESPONSE
-        return zcl.Answer(response=zcl.encode(control, frame.tsn, frame.command, struct.pack("<BH", Status.SUCCESS, group)))
+            status = Status.INSUFFICIENT_SPACE
+        return zcl.Answer(response=zcl.encode(control, frame.tsn, frame.command, struct.pack("<BH", status, group)))
 
     def _poll_control(self, frame: zcl.Frame) -> zcl.Answer:
         if frame.command == 0 and len(frame.payload) == 3:

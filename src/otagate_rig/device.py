@@ -66,7 +66,7 @@ class Device:
         self.spec = spec
         dice = random.Random(spec.ieee ^ seed)  # noqa: S311 - a simulation wants repeatable dice
         self.ota = OtaClient(spec, dice=dice, known=known, server_second=server_second)
-        self.application = Application(spec, groups=set(spec.groups))
+        self.application = Application(spec)
         self.identity: NetworkIdentity | None = None
         self.nwk = 0xFFFE
         self.parent = 0xFFFE
@@ -84,7 +84,7 @@ class Device:
         self._power_timer: asyncio.TimerHandle | None = None
         self._check_in_timer: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Future[None]] = []
-        self._bindings: set[bytes] = set()
+        self.bindings = {zdo.binding(spec.ieee, spec.endpoint, *each) for each in spec.bindings}
         self._tsn = 0
         self._server_known = not spec.behaviours.discovers_server
         self._held: Send | None = None
@@ -140,7 +140,8 @@ class Device:
             nwk=self.nwk,
             parent=self.parent,
             extended_pan_id=0 if self.identity is None else self.identity.extended_pan_id,
-            bindings=self._bindings,
+            bindings=self.bindings,
+            binds=self.application.takes("bindings"),
         )
 
     # Frames
@@ -181,9 +182,12 @@ class Device:
             result = self.application.command(frame.cluster, request)
             self._poll_fast(at)
         else:
-            result = zcl.answer_general(request, attributes)
+            reports = {key: record for (where, key), record in self.application.reports.items() if where == frame.cluster}
+            result = zcl.answer_general(request, attributes, reports)
             for attribute in result.written:
                 self.application.written[frame.cluster, attribute.id] = attribute
+            if self.application.takes("reporting"):
+                self.application.reports.update(((frame.cluster, key), record) for key, record in result.reported)
         if not unicast:
             return
         data = result.response
@@ -284,8 +288,17 @@ class Device:
         self.polling.skip(now)
         if not self.spec.behaviours.returns_silently:
             self._network.came_back(self)
-        self._perform(self.ota.power_up(now * self._clock), None)
+        before, effects = self.file_version, self.ota.power_up(now * self._clock)
+        if self.file_version != before:
+            self._begin_anew()
+        self._perform(effects, None)
         self._changed()
+
+    def _begin_anew(self) -> None:
+        """New firmware runs, and forgets what its makers did not think of."""
+        self.application.forget()
+        if "bindings" in self.application.forgot:
+            self.bindings.clear()
 
     def close(self) -> None:
         """Stop every timer."""

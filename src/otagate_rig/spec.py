@@ -59,6 +59,8 @@ class Behaviours:
     asks_as: tuple[int, int] | None = None  # manufacturer code and image type of its queries, where its attributes tell others
     tells_version: int | None = None  # told in queries and attributes, whatever runs
     without_attributes: bool = False  # tells its identity and version in queries only
+    forgets: tuple[str, ...] = ()  # with new firmware: groups, bindings, reporting, start_up, and switch (comes back the other way)
+    for_good: bool = False  # what it forgot it takes from nobody again
     checks_in: float | None = None  # Poll Control check-in interval of a sleepy device
 
 
@@ -80,6 +82,10 @@ class DeviceSpec:
     endpoint: int = 1
     hops: int = 1
     groups: tuple[int, ...] = ()
+    bindings: tuple[tuple[int, int, int], ...] = ()  # (cluster, IEEE address, endpoint) of those that it is bound to
+    reporting: tuple[tuple[int, int, int, int], ...] = ()  # (cluster, attribute, least and longest seconds) of what it reports
+    start_up_on_off: int | None = None  # the attribute, where it has one
+    switched_on: bool = False
     records_route: bool = False  # its frames bring a route record, so that the coordinator can use a source route
     aps_ack: bool = False  # asks for an APS ack on its OTA requests
     poll_interval: float = 7.5  # sleepy devices: while nothing is expected

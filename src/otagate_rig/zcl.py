@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ WRITE_ATTRIBUTES_RESPONSE = 0x04
 WRITE_ATTRIBUTES_NO_RESPONSE = 0x05
 CONFIGURE_REPORTING = 0x06
 CONFIGURE_REPORTING_RESPONSE = 0x07
+READ_REPORTING = 0x08
+READ_REPORTING_RESPONSE = 0x09
 REPORT_ATTRIBUTES = 0x0A
 DEFAULT_RESPONSE = 0x0B
 DISCOVER_ATTRIBUTES = 0x0C
@@ -44,6 +47,8 @@ class Status(enum.IntEnum):
     UNSUPPORTED_ATTRIBUTE = 0x86
     INVALID_VALUE = 0x87
     READ_ONLY = 0x88
+    INSUFFICIENT_SPACE = 0x89
+    NOT_FOUND = 0x8B
     UNREPORTABLE_ATTRIBUTE = 0x8C
     INVALID_DATA_TYPE = 0x8D
     ABORT = 0x95
@@ -80,6 +85,11 @@ _SIZES = {
     DataType.ENUM8: 1,
     DataType.EUI64: 8,
 }
+
+
+def size_of(kind: DataType) -> int:
+    """The octets of a value of a type of fixed size."""
+    return _SIZES[kind]
 
 
 class MalformedError(ValueError):
@@ -173,15 +183,16 @@ def decode_value(kind: int, data: bytes) -> tuple[int | str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a general command leads to: a response frame, or only a status, and the values that it wrote."""
+    """What a general command leads to: a response frame, or only a status, and the values and reports (attribute, record) that it set."""
 
     status: Status = Status.SUCCESS
     response: bytes | None = None
     written: tuple[Attribute, ...] = ()
+    reported: tuple[tuple[int, bytes], ...] = ()
 
 
-def answer_general(frame: Frame, attributes: Mapping[int, Attribute]) -> Answer:
-    """Answer a general command about the `attributes` of one side of a cluster (§2.5)."""
+def answer_general(frame: Frame, attributes: Mapping[int, Attribute], reports: Mapping[int, bytes] = MappingProxyType({})) -> Answer:
+    """Answer a general command about the `attributes` of one side of a cluster (§2.5), and about its `reports`: records from the data type on."""
     try:
         if frame.command == READ_ATTRIBUTES:
             return _respond(frame, READ_ATTRIBUTES_RESPONSE, _read_records(frame.payload, attributes))
@@ -189,6 +200,8 @@ def answer_general(frame: Frame, attributes: Mapping[int, Attribute]) -> Answer:
             return _answer_write(frame, attributes)
         if frame.command == CONFIGURE_REPORTING:
             return _answer_reporting(frame, attributes)
+        if frame.command == READ_REPORTING:
+            return _respond(frame, READ_REPORTING_RESPONSE, _reporting_records(frame.payload, attributes, reports))
         if frame.command == DISCOVER_ATTRIBUTES:
             return _answer_discovery(frame, attributes)
     except MalformedError:
@@ -198,7 +211,9 @@ def answer_general(frame: Frame, attributes: Mapping[int, Attribute]) -> Answer:
     return Answer(Status.UNSUP_COMMAND)
 
 
-def _respond(frame: Frame, command: int, records: Iterable[bytes], written: tuple[Attribute, ...] = ()) -> Answer:
+def _respond(
+    frame: Frame, command: int, records: Iterable[bytes], written: tuple[Attribute, ...] = (), reported: tuple[tuple[int, bytes], ...] = ()
+) -> Answer:
     room = MAX_ASDU - (3 if frame.manufacturer is None else 5)
     payload = b""
     for record in records:
@@ -206,7 +221,7 @@ def _respond(frame: Frame, command: int, records: Iterable[bytes], written: tupl
             break
         payload += record
     control = (frame.control & FROM_SERVER ^ FROM_SERVER) | NO_DEFAULT_RESPONSE
-    return Answer(response=encode(control, frame.tsn, command, payload, frame.manufacturer), written=written)
+    return Answer(response=encode(control, frame.tsn, command, payload, frame.manufacturer), written=written, reported=reported)
 
 
 def _read_records(payload: bytes, attributes: Mapping[int, Attribute]) -> Iterable[bytes]:
@@ -251,22 +266,31 @@ def _write_status(attribute: Attribute | None, kind: int) -> Status:
 
 
 def _answer_reporting(frame: Frame, attributes: Mapping[int, Attribute]) -> Answer:
-    """Take every report configuration of a known attribute; the rig's devices never report by themselves."""
+    """Keep every report configuration of a known attribute; the rig's devices never report by themselves."""
     failures: list[bytes] = []
+    reported: list[tuple[int, bytes]] = []
     rest = frame.payload
     while rest:
         if len(rest) < 5:
             raise MalformedError("a reporting record that ends too early")
         direction, attribute_id, kind = struct.unpack_from("<BHB", rest)
-        if direction:
-            rest = rest[5:]
-        else:
-            # Analogue types carry a reportable change of their own size, discrete ones (boolean, bitmap, enumeration, string) none.
-            change = _SIZES[DataType(kind)] if kind in (0x20, 0x21, 0x22, 0x23, 0x29) else 0
-            rest = rest[8 + change :]
+        # Analogue types carry a reportable change of their own size, discrete ones (boolean, bitmap, enumeration, string) none.
+        change = _SIZES[DataType(kind)] if not direction and kind in (0x20, 0x21, 0x22, 0x23, 0x29) else 0
+        record, rest = (b"", rest[5:]) if direction else (rest[3 : 8 + change], rest[8 + change :])
         if attribute_id not in attributes:
             failures.append(struct.pack("<BBH", Status.UNSUPPORTED_ATTRIBUTE, direction, attribute_id))
-    return _respond(frame, CONFIGURE_REPORTING_RESPONSE, failures or [bytes((Status.SUCCESS,))])
+        elif record:
+            reported.append((attribute_id, record))
+    return _respond(frame, CONFIGURE_REPORTING_RESPONSE, failures or [bytes((Status.SUCCESS,))], reported=tuple(reported))
+
+
+def _reporting_records(payload: bytes, attributes: Mapping[int, Attribute], reports: Mapping[int, bytes]) -> Iterable[bytes]:
+    if len(payload) % 3:
+        raise MalformedError("half a record")
+    for direction, attribute_id in struct.iter_unpack("<BH", payload):
+        known = attribute_id in attributes
+        status = Status.SUCCESS if attribute_id in reports else Status.NOT_FOUND if known else Status.UNSUPPORTED_ATTRIBUTE
+        yield struct.pack("<BBH", status, direction, attribute_id) + reports.get(attribute_id, b"")
 
 
 def _answer_discovery(frame: Frame, attributes: Mapping[int, Attribute]) -> Answer:

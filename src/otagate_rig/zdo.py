@@ -36,6 +36,7 @@ DEVICE_NOT_FOUND = 0x81
 NOT_SUPPORTED = 0x84
 
 _MAX_BUFFER = 82
+_BINDINGS_A_PAGE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class Node:
     parent: int
     extended_pan_id: int
     bindings: set[bytes]
+    binds: bool = True
 
     @property
     def capability(self) -> int:
@@ -95,6 +97,11 @@ def answer(node: Node, cluster: int, data: bytes, *, unicast: bool) -> Reply | N
         return None
     leaves = cluster == MGMT_LEAVE_REQ and body[0] == SUCCESS
     return Reply(cluster | RESPONSE, data[:1] + body, leaves=leaves, rejoins=leaves and bool(data[9] & 0x80))
+
+
+def binding(ieee: int, endpoint: int, cluster: int, to_ieee: int, to_endpoint: int) -> bytes:
+    """Write an entry of a binding table, as in a Bind_req too (§2.4.3.2.2)."""
+    return struct.pack("<QBHBQB", ieee, endpoint, cluster, 0x03, to_ieee, to_endpoint)
 
 
 def device_annce(node: Node, tsn: int) -> bytes:
@@ -185,6 +192,8 @@ def _match_desc(node: Node, data: bytes) -> bytes | None:
 
 
 def _bind(node: Node, data: bytes) -> bytes:
+    if not node.binds:
+        return bytes((NOT_SUPPORTED,))
     node.bindings.add(data)
     return bytes((SUCCESS,))
 
@@ -203,6 +212,12 @@ def _mgmt_lqi(node: Node, data: bytes) -> bytes:
     kind = 0 if node.parent == 0 else 1
     entry = struct.pack("<QQHBBBB", node.extended_pan_id, 0, node.parent, kind | 1 << 2, 2, 0 if node.parent == 0 else 1, 200)
     return struct.pack("<BBBB", SUCCESS, 1, 0, 1) + entry
+
+
+def _mgmt_bind(node: Node, data: bytes) -> bytes:
+    entries = sorted(node.bindings)
+    page = entries[data[0] :][:_BINDINGS_A_PAGE]
+    return struct.pack("<BBBB", SUCCESS, len(entries), data[0], len(page)) + b"".join(page)
 
 
 def _mgmt_table(_: Node, data: bytes) -> bytes:
@@ -230,6 +245,6 @@ _REQUESTS: dict[int, Callable[[Node, bytes], bytes | None]] = {
     UNBIND_REQ: _unbind,
     MGMT_LQI_REQ: _mgmt_lqi,
     MGMT_RTG_REQ: _mgmt_table,
-    MGMT_BIND_REQ: _mgmt_table,
+    MGMT_BIND_REQ: _mgmt_bind,
     MGMT_LEAVE_REQ: _mgmt_leave,
 }

@@ -66,6 +66,7 @@ async def test_an_update_has_exactly_the_promised_shape(hall: Hall) -> None:
         "steps": 1,
         "foreign": False,
         "priority": "normal",
+        "behaviour": None,
         "rollout": None,
         "wave": None,
     }

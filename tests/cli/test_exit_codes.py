@@ -54,6 +54,7 @@ CASES = {
     "approve": Case(done=("u0001",), usage=("u9999",), fails=("approve", FULL)),
     "rollback": Case(done=(LAMP,), usage=(LAMP, "--version", "1"), fails=("order", FULL), refused=(PLUG,)),
     "activate": Case(done=("u0001",), usage=("u9999",), fails=("activate", FULL)),
+    "show": Case(done=("u0001",), usage=("u9999",)),
     "log": Case(done=("u0001",), usage=("u9999",)),
     "history": Case(done=(), usage=("--since", "long ago"), fails=("updates", FULL)),
     "audit export": Case(done=(), usage=("--since", "long ago"), fails=("audit", FULL)),

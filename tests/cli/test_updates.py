@@ -9,6 +9,7 @@ import pytest
 
 from otagate.model.errors import Refused, StoreUnavailable
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour
 from otagate.model.updates import Failure
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, PLUG, device, failed, update, view
@@ -126,6 +127,17 @@ async def test_too_late_to_cancel_is_exit_4(hall: Hall) -> None:
     hall.desk.jobs["u0001"] = update(1, state=State.ACTIVATING)
     outcome = await at(hall, "cancel", "u0001")
     assert (outcome.code, outcome.err) == (4, "otagate: It is too late to cancel: the device has the order to use the image\n")
+
+
+async def test_what_an_update_cost_its_device_is_shown(hall: Hall) -> None:
+    told = Behaviour(kept=12, restored=("group 1/0x0005",), lost=("StartUpOnOff endpoint 1 = 0",))
+    hall.desk.jobs["u0001"] = replace(update(1, state=State.SUCCEEDED), behaviour=told)
+    outcome = await at(hall, "show", "u0001")
+    said = {line.strip() for line in outcome.out.splitlines()}
+    assert {"settings kept  12", "restored       group 1/0x0005", "lost           StartUpOnOff endpoint 1 = 0"} <= said
+    assert "lost: StartUpOnOff" in (await at(hall, "updates")).out
+    shown = {"kept": 12, "restored": ["group 1/0x0005"], "lost": ["StartUpOnOff endpoint 1 = 0"], "not_compared": []}
+    assert (await at(hall, "show", "u0001", "--json")).document["behaviour"] == shown
 
 
 async def test_the_log_is_shown(hall: Hall) -> None:

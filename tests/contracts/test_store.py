@@ -21,6 +21,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import FINAL, State
+from otagate.model.portraits import Portrait, Setting
 from otagate.model.receipts import Receipt, RefusalNote
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, RolloutState, Selection, Wave
 from otagate.model.updates import Failure, Update
@@ -542,6 +543,22 @@ async def test_updates_are_found_by_their_rollout(store: Store) -> None:
     assert await store.updates.page(rollout=RolloutId("r3")) == []
 
 
+# --- portraits -------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_portrait_comes_back_as_it_was_until_it_is_forgotten(store: Store) -> None:
+    binding = Setting(kind="binding", question="bindings", at="1/0x0006/000d6f000a9069e7/1")
+    portraits = {UpdateId(name): Portrait(answered=("bindings", name), settings=(binding,)) for name in ("u1", "u2", "u3")}
+    async with store.transaction():
+        for name, portrait in portraits.items():
+            await store.portraits.put(name, Portrait())
+            await store.portraits.put(name, portrait)
+    async with store.transaction():
+        for name in ("u2", "u9"):
+            await store.portraits.forget(UpdateId(name))
+    assert [await store.portraits.get(UpdateId(name)) for name in ("u1", "u2", "u3")] == [portraits[UpdateId("u1")], None, portraits[UpdateId("u3")]]
+
+
 # --- transactions ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -594,7 +611,7 @@ async def test_another_task_that_reads_waits_for_the_commit_and_sees_it(store: S
 
 
 @pytest.mark.parametrize(
-    "table", ["updates", "devices", "catalogue", "facts", "receipts", "rollouts", "settings", "forget a device", "forget an image"]
+    "table", ["updates", "devices", "catalogue", "facts", "receipts", "rollouts", "portraits", "settings", "forget a device", "forget an image"]
 )
 async def test_a_write_outside_a_transaction_is_refused_and_changes_nothing(store: Store, table: str) -> None:
     writes = {
@@ -604,6 +621,7 @@ async def test_a_write_outside_a_transaction_is_refused_and_changes_nothing(stor
         "facts": lambda: store.facts.append(a_fact()),
         "receipts": lambda: store.receipts.put(a_receipt(), since=NOW, most=1),
         "rollouts": lambda: store.rollouts.put(a_rollout()),
+        "portraits": lambda: store.portraits.put(UpdateId("u1"), Portrait()),
         "settings": lambda: store.settings.put("halt", "yes"),
         "forget a device": lambda: store.devices.delete(LAMP),
         "forget an image": lambda: store.catalogue.delete(Sha256("a" * 64)),

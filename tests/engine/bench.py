@@ -115,7 +115,7 @@ class FickleStore:
         self.before_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.after_commit: Callable[[Sequence[Fact]], None] = lambda _: None
         self.updates, self.devices, self.catalogue, self.settings = inner.updates, inner.devices, inner.catalogue, inner.settings
-        self.receipts, self.rollouts = inner.receipts, inner.rollouts
+        self.receipts, self.rollouts, self.portraits = inner.receipts, inner.rollouts, inner.portraits
         self.facts = _Noting(inner)
 
     @asynccontextmanager
@@ -274,6 +274,7 @@ class Hub:
             rollouts=self.rollout_book,
             fetcher=fetcher,
             policy_of=policy_of,
+            quirk_of=quirks.load(),
             outlook=Outlook(
                 registry=self.registry,
                 halt=self.halt,

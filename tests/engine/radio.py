@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from otagate.model.errors import DeviceUnreachable, RadioError, RadioUnavailable
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Serve, Withdraw
+from otagate.model.portraits import Portrait, Setting
 from otagate.ports import (
     DeviceAsked,
     DeviceFound,
@@ -50,7 +51,8 @@ _SILENCE, _SILENCE_SLEEPY = 300.0, 3_600.0
 @dataclass(slots=True, eq=False)
 class Lamp:
     """One device and what it will do. `leaves`: reboots with the whole image and no word. `stops_at`: the share of the image at which it stalls or
-    aborts. Times in seconds.
+    aborts. `set_to`: how it is set; with new firmware it `forgets` some of that, for good where it does not `learn` them again; it does not answer
+    questions that are `unanswered`. Times in seconds.
     """
 
     id: DeviceId = LAMP
@@ -67,6 +69,11 @@ class Lamp:
     reboot: float = 5.0
     battery: int | None = 100
     hardware: int | None = None  # told only when it asks for an image
+    set_to: tuple[Setting, ...] = ()
+    forgets: tuple[Setting, ...] = ()
+    learns: bool = True
+    unanswered: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
     interrogations: int = 0
     notifies: int = 0
     downloads: int = 0
@@ -199,6 +206,26 @@ class ScriptedRadio:
         if not lamp.there or lamp.busy == "rebooting":
             raise DeviceUnreachable(f"{device} does not answer")
         return lamp.describe(interrogated=True)
+
+    async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
+        lamp = self.lamps[device]
+        if questions is None:
+            questions = dict.fromkeys(each.question for each in (*lamp.set_to, *lamp.forgets))
+        if not questions:
+            return Portrait()
+        lamp.asked += questions
+        await asyncio.sleep(0.2 * len(questions))
+        if not self.up:
+            raise RadioUnavailable("the radio is not up")
+        answered = tuple(each for each in questions if each not in lamp.unanswered)
+        return Portrait(answered=answered, settings=tuple(each for each in lamp.set_to if each.question in answered))
+
+    async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
+        lamp = self.lamps[device]
+        self.history.append(("restored", tuple(settings)))
+        if lamp.learns:
+            places = {(each.kind, each.at) for each in settings}
+            lamp.set_to = (*(each for each in lamp.set_to if (each.kind, each.at) not in places), *settings)
 
     async def back_up(self) -> RadioBackup:
         if not self.up:
@@ -430,7 +457,9 @@ class ScriptedRadio:
 
     def _back(self, lamp: Lamp, version: int) -> None:
         lamp.busy, lamp.offset = "", 0.0
-        lamp.version = version if lamp.boots == "new" else lamp.version
+        if lamp.boots == "new":
+            lamp.version = version
+            lamp.set_to = tuple(each for each in lamp.set_to if each not in lamp.forgets)
         if self.up:
             self.announce(lamp.id)
 

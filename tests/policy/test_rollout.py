@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from otagate.model.ids import ComponentId, DeviceId, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, RolloutState, Selection, Tally, Wave, WavePlan
 from otagate.model.updates import Failure, Update
 from otagate.policy.rollout import draw_waves, forgive, hold_of, judge_rollout, tally, wave_state, with_wave_opened
@@ -75,6 +76,19 @@ def test_every_device_is_in_exactly_one_wave_and_no_wave_is_empty(count: int, sh
 
 
 # --- how a wave did -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (Behaviour(kept=3), Tally(succeeded=1)),
+        (Behaviour(restored=("group 1/0x0005",), not_compared=("binding",)), Tally(succeeded=1)),
+        (Behaviour(kept=3, lost=("group 1/0x0005",)), Tally(failed=1)),
+    ],
+)
+def test_a_device_that_lost_what_could_not_be_given_back_counts_as_failed(behaviour: Behaviour, outcome: Tally) -> None:
+    (device,) = some(1)
+    assert tally(wave(1), [replace(ended(1, device, State.SUCCEEDED), behaviour=behaviour)]) == outcome
 
 
 @pytest.mark.parametrize(

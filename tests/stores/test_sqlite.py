@@ -73,7 +73,17 @@ async def test_the_connection_runs_as_durably_as_promised(tmp_path: Path) -> Non
     promised = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "application_id": 0x4F544147, "busy_timeout": 2000}
     assert {name: (await store.read(f"PRAGMA {name}"))[0][0] for name in promised} == promised
     tables = await store.read("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
-    assert dict(tables) == {"updates": 1, "devices": 1, "images": 1, "facts": 1, "receipts": 1, "rollouts": 1, "settings": 1, "chain_start": 1}
+    assert dict(tables) == {
+        "updates": 1,
+        "devices": 1,
+        "images": 1,
+        "facts": 1,
+        "receipts": 1,
+        "rollouts": 1,
+        "portraits": 1,
+        "settings": 1,
+        "chain_start": 1,
+    }
     await store.close()
 
 

@@ -145,6 +145,15 @@ class Progress(Document):
     fragments_total: int | None = None
 
 
+class Behaviour(Document):
+    """What an update did to the settings of its device: how many it kept, and the names of the others."""
+
+    kept: int
+    restored: tuple[str, ...] = Field(description="lost, and given back")
+    lost: tuple[str, ...] = Field(description="lost, and not to be given back: a canary that lost any has failed")
+    not_compared: tuple[str, ...] = Field(description="known before; the device told nothing of them afterwards")
+
+
 class Update(Document):
     """One attempt to bring one component of one device to one release."""
 
@@ -186,6 +195,7 @@ class Update(Document):
     wave: int | None = Field(description="the number of its wave there, from 1")
     foreign: bool = Field(description="another program began it; it is watched, and cannot be cancelled here")
     priority: Priority = Field(description="who goes first of those that could begin; it counts as a day of waiting, so nobody waits for ever")
+    behaviour: Behaviour | None = Field(description="what became of groups, bindings, reporting and other settings; null where none was known before")
 
 
 class Activation(Document):

@@ -12,6 +12,7 @@ from otagate.model import devices, facts, images, links
 from otagate.model import releases as offered
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.activation import wish_of
 from otagate.sources.effects import Left
@@ -150,7 +151,12 @@ def update_document(view: views.UpdateView) -> documents.Update:
         wave=None if update.rollout is None else update.wave + 1,
         foreign=update.foreign,
         priority=update.priority,
+        behaviour=None if update.behaviour is None else _behaviour(update.behaviour),
     )
+
+
+def _behaviour(told: Behaviour) -> documents.Behaviour:
+    return documents.Behaviour(kept=told.kept, restored=told.restored, lost=told.lost, not_compared=told.not_compared)
 
 
 def activations_document(result: views.ActivationResult) -> documents.Activations:
@@ -183,6 +189,7 @@ def update_as_told(view: views.UpdateView, fact: facts.Fact) -> documents.Update
         reason=reason if isinstance(reason, str) else None,
         finished=view.update.finished if state.final else None,
         error=view.update.error if state.final else None,
+        behaviour=view.update.behaviour if state.final else None,
     )
     then = (
         view

@@ -59,6 +59,7 @@ class Parts(Reach):
             rollouts=self.rollout_book,
             fetcher=self.fetcher,
             policy_of=self.policy_of,
+            quirk_of=self.quirk_of,
             outlook=self.outlook,
         )
 

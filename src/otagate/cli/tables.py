@@ -124,8 +124,11 @@ def updates(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def note(update: Mapping[str, Any]) -> str:
-    """Why an update waits, or why it failed."""
-    return sentence_of(update["error"]) if update["error"] else update.get("sentence") or reason_words(update["reason"])
+    """Why an update waits, why it failed, or what it cost."""
+    if update["error"]:
+        return sentence_of(update["error"])
+    lost = (update.get("behaviour") or {}).get("lost")
+    return f"lost: {', '.join(lost)}" if lost else update.get("sentence") or reason_words(update["reason"])
 
 
 def images(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:

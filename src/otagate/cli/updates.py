@@ -11,6 +11,7 @@ import typer
 from otagate.cli import tables
 from otagate.cli.session import Session, command, refusals
 from otagate.cli.stops import Exit, Stop, exit_of, worst
+from otagate.cli.words import behaviour_words
 
 ORDER_LIMIT = 500
 
@@ -151,6 +152,17 @@ async def updates(
     items = await session.client.items("updates", query={"state": state, "device": device_id}, most=limit)
     session.tell({"items": items, "next_cursor": None})
     session.say(tables.updates(session.console, items))
+    return Exit.DONE
+
+
+@command(app)
+async def show(session: Session, update_id: UpdateIdArgument) -> Exit:
+    """Show one update, and what became of its device's groups, bindings and other settings."""
+    found = await session.client.get("updates", update_id)
+    session.tell(found)
+    session.say(tables.updates(session.console, [found]))
+    if found["behaviour"]:
+        session.say(tables.pairs(session.console, behaviour_words(found["behaviour"])))
     return Exit.DONE
 
 

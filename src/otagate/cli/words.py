@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -47,6 +49,12 @@ def plain(text: object) -> str:
 def reason_words(reason: str | None) -> str:
     """A reason word of the API in words for people; an unknown one as it is."""
     return "" if reason is None else REASONS.get(reason, plain(reason))
+
+
+def behaviour_words(told: Mapping[str, Any]) -> dict[str, str]:
+    """What became of the settings of a device, for people; what there is none of is empty."""
+    names = {"restored": "restored", "lost": "lost", "not compared": "not_compared"}
+    return {"settings kept": str(told["kept"]), **{name: ", ".join(told[key]) for name, key in names.items()}}
 
 
 def number(value: int | None) -> str:

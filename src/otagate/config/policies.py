@@ -15,6 +15,7 @@ from otagate.config.section import Section
 from otagate.config.windows import WindowSettings
 from otagate.model.devices import Device as KnownDevice
 from otagate.model.devices import Mode, PolicyOverride
+from otagate.model.portraits import Care
 from otagate.policy.settings import Channel, PolicySettings
 
 _Seen = tuple[str | None, str | None, tuple[str, ...], str | None, PolicyOverride | None]
@@ -114,6 +115,8 @@ class RuleUse(Section):
     """So long a device must be alive with its new firmware."""
     silent_for: Duration | None = None
     """So long it may be silent meanwhile."""
+    behaviour: Care | None = None
+    """What becomes of settings that an update loses."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> RuleUse:
@@ -162,6 +165,8 @@ class PolicyRules(Section):
     """So long a device must be alive with its new firmware before its update has succeeded; 0d is as soon as it tells its version."""
     silent_for: Duration = timedelta(hours=25)
     """So long it may be silent meanwhile, as one behind a switched-off breaker is; then its update has failed."""
+    behaviour: Care = "restore"
+    """What becomes of groups, bindings, reporting and start-up settings that an update loses: restore them, only report it, or ignore them."""
     quarantine_after: Annotated[Whole, Field(ge=0, le=100)] = 2
     """An image that failed on so many devices is given to no other, until an order that overrules that has succeeded; 0 is never."""
     advisories: LocalPath | None = None

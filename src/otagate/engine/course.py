@@ -14,21 +14,24 @@ from typing import Any
 
 import structlog
 
+from otagate.engine.certificate import certify
 from otagate.engine.confirmation import Confirmation, Finding
 from otagate.engine.conversation import FAILED_ATTEMPT, still_to_come
 from otagate.engine.fetcher import Postponed, Ready, Rejected
+from otagate.engine.keeper import Keeper
 from otagate.engine.mailbox import Changed, Heard, Letter, Mailbox, Returned, Told
 from otagate.engine.progress import Progress
+from otagate.engine.reader import Reader
 from otagate.engine.serving import ADOPTED, delegate_order, serve_order, watch_order
 from otagate.engine.tools import Tools
 from otagate.engine.vigil import Vigil
 from otagate.engine.waits import Stopwatch
 from otagate.model.devices import Device
-from otagate.model.errors import DeviceUnreachable, ImageError, OtagateError, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
-from otagate.model.versions import Version, display_version
+from otagate.model.versions import display_version
 from otagate.policy.pace import learned
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
@@ -54,6 +57,8 @@ class Course:
     adopted: bool = False
     mailbox: Mailbox = field(default_factory=Mailbox)
     progress: Progress = field(init=False)
+    reader: Reader = field(init=False)
+    keeper: Keeper = field(init=False)
     served: bool = False
     _began_at: int = field(init=False)
     _fell_silent: bool = False
@@ -61,8 +66,11 @@ class Course:
     _rate: float | None = None
     sentence: str | None = None
     _staged_at: float | None = None
+    _returned_at: float | None = None
 
     def __post_init__(self) -> None:
+        self.reader = Reader(radio=self.radio, registry=self.tools.registry, questions=self.questions)
+        self.keeper = Keeper(radio=self.radio, tools=self.tools, questions=self.questions)
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
         self._began_at = self.update.bytes_sent
 
@@ -71,7 +79,7 @@ class Course:
         if update.state is State.ACTIVATING and self.update.state is not State.ACTIVATING:
             self.mailbox.forget(Returned, Heard, Told)  # that was before it was told to use the image
         if update.state is State.CONFIRMING and self.update.state is not State.CONFIRMING:
-            self._came_back = True
+            self._came_back, self._returned_at = True, self.tools.clock.monotonic()
         self.update = update
         self.mailbox.put(Changed())
 
@@ -93,8 +101,8 @@ class Course:
             except UpdateError:
                 if self.update.state is state:
                     raise  # nobody else moved it, so the step itself is wrong
-        if self.update.state is State.QUEUED and self._fell_silent:
-            await self._probe()
+        if self.update.state is State.QUEUED and self._fell_silent and not self.sleepy:
+            await self.reader.probe(self.update.device)
         if self.update.ended:
             self.radio.command(Withdraw(update=self.update.id))
 
@@ -104,7 +112,9 @@ class Course:
         """Have the image brought and trusted, or hear why not."""
         found = await self.tools.fetcher.provide(self.update, self._device())
         if isinstance(found, Ready):
-            await self._advance(Cause.VERIFIED, detail=found.detail, image=found.image.sha256, bytes_total=found.image.facts.size)
+            portrait = None if self.sleepy else await self.keeper.portray(self.update)
+            image = found.image
+            await self._advance(Cause.VERIFIED, detail=found.detail, image=image.sha256, bytes_total=image.facts.size, portrait=portrait)
             self.progress.total = self.update.bytes_total
         elif isinstance(found, Rejected):
             await self._advance(Cause.REJECTED, detail=found.detail, code=found.code)
@@ -163,6 +173,8 @@ class Course:
         if not await self._serve_once():
             await self._try_again((_failure(state),), "the stored image cannot be read any more")
             return
+        if state is State.TRANSFERRING:
+            await self.keeper.remember(self.update)
         patience = waits.silence + (waits.activation_sleepy if self.update.delegated else 0.0)  # a cloud waits for a device that sleeps
         silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         spent, began_at = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
@@ -220,7 +232,7 @@ class Course:
         state = self.update.state
         told = letter.component.version if isinstance(letter, Told) else None
         if isinstance(letter, Returned):
-            told = await self.read_version()
+            told = await self.reader.version(self.update)
         if self.update.is_done_by(told) and self._stands(state):
             await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
 
@@ -238,6 +250,8 @@ class Course:
         waits = self.tools.waits
         patience = waits.activation_sleepy if self.sleepy else waits.activation
         spent = Stopwatch(self.tools.clock, self._in_charge)
+        if self.update.holds and not self._held and not self.sleepy:
+            await self.keeper.glance(self.update)
         self._urge()
         while self._stands(State.ACTIVATING):
             letter = await self.mailbox.get(waits.poll)
@@ -258,7 +272,7 @@ class Course:
             return self.update.is_done_by(letter.component.version)
         if not self._invites(letter):
             return False
-        version = await self.read_version()
+        version = await self.reader.version(self.update)
         done = self.update.is_done_by(version)
         if version is not None and not done:
             self._urge()
@@ -283,9 +297,7 @@ class Course:
                 read_at = clock.monotonic()
             finding = confirmation.finding(spent.read())
             if finding is not None:
-                found = await self._watch_over(finding) if finding.cause is Cause.VERSION_MATCHES else finding
-                if found is not None:
-                    await self._conclude(found)
+                await (self._prove if finding.cause is Cause.VERSION_MATCHES else self._conclude)(finding)
                 return
             letter = await self.mailbox.get(waits.poll)
             await self._take(letter)
@@ -293,6 +305,17 @@ class Course:
                 confirmation.told(letter.component.version)
             elif isinstance(letter, Returned):
                 confirmation.returned(spent.read())
+
+    async def _prove(self, told: Finding) -> None:
+        """The new version was told: see that the device is set as before, and lives with it."""
+        since = None if self._returned_at is None else (self.tools.clock.monotonic() - self._returned_at) * self.tools.waits.pace
+        behaviour = await self.keeper.settle(self.update, since_return=since)
+        found = await self._watch_over(told)
+        if found is None:
+            return
+        if found.cause is Cause.VERSION_MATCHES and behaviour is not None and behaviour.sentence:
+            found = replace(found, detail=f"{found.detail}; {behaviour.sentence}")
+        await self._conclude(found, behaviour=behaviour)
 
     async def _watch_over(self, told: Finding) -> Finding | None:
         """The new version was told: see that the device lives with it. None where somebody else has moved the update meanwhile.
@@ -312,7 +335,7 @@ class Course:
             if health.action == "failed":
                 return replace(told, cause=Cause.EXPIRED, detail=health.sentence, code=health.code)
             if health.action == "ask":
-                version = await self.read_version()
+                version = await self.reader.version(self.update)
                 if self.update.is_done_by(version):
                     vigil.answered(spent.read())
                     continue
@@ -329,33 +352,18 @@ class Course:
 
     async def _look(self, confirmation: Confirmation) -> None:
         """Ask for the version; the old one, of a device that has not come back, may mean that the hub died before the word was on the air."""
-        version = await self.read_version()
+        version = await self.reader.version(self.update)
         confirmation.told(version)
         if version is not None and not confirmation.back and not self.update.is_done_by(version):
             self._urge()
 
-    async def _conclude(self, finding: Finding) -> None:
-        changes: dict[str, Any] = {"completed_transfers": finding.completed_transfers}
+    async def _conclude(self, finding: Finding, **changes: Any) -> None:
+        changes["completed_transfers"] = finding.completed_transfers
         if finding.cause is Cause.VERSION_MATCHES:
             self.progress.moved(self.update.bytes_total, self.tools.clock.monotonic())
             changes["bytes_sent"] = self.update.bytes_total
-            await self._prove()
+            await certify(self.tools, self.update, rate=self._rate)
         await self._advance(finding.cause, detail=finding.detail, code=finding.code, **changes)
-
-    async def _prove(self) -> None:
-        """What policy goes by from now on: on disk before the success is, so that no restart in between forgets it."""
-        device = self._device()
-        component = None if device is None else device.component(self.update.component)
-        if component is not None:
-            rate = component.rate if self._rate is None else self._rate
-            await self.tools.registry.proved(
-                self.update.device, component.id, version=component.version, rate=rate, inner_format=self._inner_format()
-            )
-
-    def _inner_format(self) -> str | None:
-        with suppress(UnknownImage):
-            return None if self.update.image is None else self.tools.library.image(self.update.image).facts.inner_format
-        return None
 
     def _invites(self, letter: Letter | None) -> bool:
         """Whether now is the time to ask for the version: at every look, a device that sleeps when it is heard, any device that came back."""
@@ -376,34 +384,6 @@ class Course:
         except UnknownDevice:
             return None
 
-    async def read_version(self) -> Version | None:
-        """The version of the component, read now; None where the device cannot be asked or does not say."""
-        try:
-            answer = await self._interrogate()
-            await self.tools.registry.interrogated(answer)
-            component = answer.component(self.update.component) or await self.radio.notify(self.update.device)
-        except OtagateError as error:
-            LOG.debug("version not read", update=self.update.id, error=str(error))
-            return None
-        return component.version if component.id == self.update.component else None
-
-    async def _interrogate(self) -> Device:
-        async with self.questions:
-            return await self.radio.interrogate(self.update.device)
-
-    async def _probe(self) -> None:
-        """After an attempt that ended in silence: a device that is not there waits as offline, and one that runs the release already is done."""
-        if self.sleepy:
-            return
-        try:
-            answer = await self._interrogate()
-        except DeviceUnreachable:
-            await self.tools.registry.silent(self.update.device)
-            return
-        except OtagateError:
-            return
-        await self.tools.registry.interrogated(answer)
-
     # --- letters ----------------------------------------------------------------------------------------------------------------------
 
     async def _take(self, letter: Letter | None) -> None:
@@ -421,6 +401,8 @@ class Course:
         if causes and causes[-1] in FAILED_ATTEMPT:
             await self._try_again(causes, letter.detail, letter.code)
         elif causes:
+            if Cause.ACTIVATED in causes and not self.sleepy:
+                await self.keeper.glance(self.update)
             reached = max(self.update.bytes_sent, letter.offset)
             await self._advance(*causes, detail=letter.detail, code=letter.code, bytes_sent=reached, activation_owed=letter.held)
         self.radio.committed(letter.token)

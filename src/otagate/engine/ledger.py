@@ -10,6 +10,7 @@ from otagate.engine.journal import Entry, Journal
 from otagate.model.errors import AlreadyUpdating, UnknownImage
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advance
+from otagate.model.portraits import Portrait
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
 from otagate.ports import Clock, Store
@@ -120,13 +121,17 @@ class Ledger:
         detail: str | None = None,
         actor: str = "otagate",
         code: str | None = None,
+        portrait: Portrait | None = None,
         **changes: Any,
     ) -> Update:
         """Move an update along one or more causes, in one transaction; `changes` are further fields of it.
 
-        Raises IllegalTransition (nothing changed), UnknownUpdate, StoreUnavailable.
+        `portrait`: how its device is set, kept until the update has ended. Raises IllegalTransition (nothing changed), UnknownUpdate,
+        StoreUnavailable.
         """
         async with self._journal.commit() as entry:
+            if portrait is not None:
+                await self._store.portraits.put(update_id, portrait)
             update = await self._advance_one(entry, update_id, causes, detail, actor=actor, code=code, changes=changes)
         self._changed(update)
         return update
@@ -177,6 +182,8 @@ class Ledger:
         for cause in causes:
             update = self._moved(update, cause, detail, code, changes or {})
             self._tell(entry, update, cause, actor=actor, detail=detail)
+        if update.ended:
+            await self._store.portraits.forget(update_id)
         await self._store.updates.put(update)
         return update
 
@@ -216,6 +223,12 @@ class Ledger:
             self._tell(entry, update, kind, actor=actor, detail=detail)
         self._changed(update)
         return update
+
+    async def portrayed(self, update_id: UpdateId, portrait: Portrait) -> None:
+        """Keep how the device of an update is set, until that has ended: no step of its life. Raises UnknownUpdate, StoreUnavailable."""
+        async with self._journal.commit():
+            if not (await self._store.updates.get(update_id)).ended:
+                await self._store.portraits.put(update_id, portrait)
 
     async def sample(self, update_id: UpdateId, bytes_sent: int) -> None:
         """Write down how far a transfer is: no step of its life, so the journal says nothing of it. Raises UnknownUpdate, StoreUnavailable."""

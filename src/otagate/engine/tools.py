@@ -13,6 +13,7 @@ from otagate.engine.outlook import Outlook
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.waits import Waits
+from otagate.model.quirks import QuirkOf
 from otagate.model.updates import Update
 from otagate.policy.guards import PolicyOf
 from otagate.ports import Clock, Store
@@ -33,6 +34,7 @@ class Tools:
     rollouts: RolloutBook
     fetcher: Fetcher
     policy_of: PolicyOf
+    quirk_of: QuirkOf
     outlook: Outlook
     curfew: Curfew = field(default_factory=Curfew)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour
 from otagate.model.releases import Release
 from otagate.model.rollouts import RolloutId
 from otagate.model.verdicts import Guard
@@ -40,7 +41,7 @@ class Update:
     `release` is the offer that is to be fetched, as it was when the update was made; None for an image that was stored then. `override` are the
     guards that its order overruled one by one, and `because` is what the operator said of it. `rollout` is what it belongs to, and `wave` the index
     of its wave there. `in_window`: it was ordered for a window, also where its device has none of its own. `expires`: a planned one that nobody has
-    approved by then is given up; `approved_by` is who did.
+    approved by then is given up; `approved_by` is who did. `behaviour`: what became of the settings of its device, once that is known.
     """
 
     id: UpdateId
@@ -86,6 +87,7 @@ class Update:
     expires: datetime | None = None
     approved_by: str | None = None
     priority: Priority = "normal"
+    behaviour: Behaviour | None = None
 
     @property
     def unasked(self) -> bool:

@@ -87,8 +87,8 @@ def draw_waves(devices: Mapping[DeviceId, str], plans: Sequence[WavePlan]) -> tu
 def tally(wave: Wave, updates: Iterable[Update]) -> Tally:
     """How the devices of a wave did, by the updates of the rollout; of one component only the newest counts, so a retry takes the place of a failure.
 
-    A device counts as failed when one of its components did, and as succeeded when none is left that did not. A device without any update (its
-    order was taken back) is excused.
+    A device counts as failed when one of its components did, or lost settings that could not be given back, and as succeeded when none is left that
+    did not. A device without any update (its order was taken back) is excused.
     """
     newest: dict[tuple[DeviceId, ComponentId], Update] = {}
     for update in sorted(updates, key=lambda each: each.id):
@@ -107,7 +107,7 @@ def _outcome(update: Update) -> str:
     if not update.ended:
         return "pending"
     if update.state is State.SUCCEEDED:
-        return "succeeded"
+        return "failed" if update.behaviour is not None and update.behaviour.lost else "succeeded"
     if update.state is State.FAILED and (update.error is None or update.error.code not in INFRASTRUCTURE):
         return "failed"
     return "excused"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from otagate.model.devices import Channel as Channel
 from otagate.model.devices import Mode as Mode
 from otagate.model.devices import PolicyOverride
+from otagate.model.portraits import Care
 from otagate.policy.window import AnyWindow
 
 
@@ -19,7 +20,8 @@ class PolicySettings:
     255), and `rssi_floor` the dBm where that is not known, below which nothing begins; `load_limit` the percent of a radio's load above which nothing
     does. `windows`: when updates may use the air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is
     made to be approved; None makes none. `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by
-    name. `alive_for`: so long a device must be alive with its new version; `silent_for`: so long it may be silent meanwhile.
+    name. `alive_for`: so long a device must be alive with its new version; `silent_for`: so long it may be silent meanwhile. `behaviour`: what
+    becomes of settings that it lost.
     """
 
     mode: Mode = "ask"
@@ -36,6 +38,7 @@ class PolicySettings:
     interlocks: tuple[str, ...] = ()
     alive_for: timedelta = timedelta(0)
     silent_for: timedelta = timedelta(hours=25)
+    behaviour: Care = "restore"
 
     def overridden(self, by: PolicyOverride | None) -> PolicySettings:
         """The same with what an operator wants for one device."""

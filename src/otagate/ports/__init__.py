@@ -30,8 +30,8 @@ from otagate.ports.events import (
 )
 from otagate.ports.notices import Courier, Outgoing
 from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
-from otagate.ports.radios import Network, Observant, Radio, RadioBackup
-from otagate.ports.stores import Catalogue, Devices, Facts, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
+from otagate.ports.radios import Keeping, Network, Observant, Radio, RadioBackup
+from otagate.ports.stores import Catalogue, Devices, Facts, Portraits, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
 from otagate.ports.time import Clock
 
 __all__ = [
@@ -56,12 +56,14 @@ __all__ = [
     "HttpClient",
     "ImageCache",
     "Interlock",
+    "Keeping",
     "Knocked",
     "Listener",
     "Message",
     "Network",
     "Observant",
     "Outgoing",
+    "Portraits",
     "Quotas",
     "Radio",
     "RadioBackup",

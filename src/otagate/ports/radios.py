@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from otagate.model.devices import Component, Device
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.orders import Order
+from otagate.model.portraits import Portrait, Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +79,17 @@ class Observant(Protocol):
 
     async def is_on(self, device: DeviceId) -> bool | None:
         """Whether the device is switched on, read now; None where it has no switch. Raises RadioError."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A radio that can tell how a device is set, and set it so again."""
+
+    async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
+        """Ask the device for its settings, now: for everything worth knowing, or only these `questions` of an earlier portrait.
+
+        What it does not answer is not known, and no error. Bounded in time and frames. Raises RadioError.
+        """
+
+    async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
+        """Give these back, in order; what the device refuses is only not so afterwards. Bounded in time. Raises RadioError."""

@@ -14,6 +14,7 @@ from otagate.model.facts import Fact, Link, Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Portrait
 from otagate.model.receipts import Receipt
 from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
@@ -122,6 +123,19 @@ class Rollouts(Protocol):
         """Every rollout, oldest first."""
 
 
+class Portraits(Protocol):
+    """How devices were set before their updates, by update; kept as long as that has not ended."""
+
+    async def put(self, update_id: UpdateId, portrait: Portrait) -> None:
+        """Insert or replace."""
+
+    async def get(self, update_id: UpdateId) -> Portrait | None:
+        """One portrait, or None."""
+
+    async def forget(self, update_id: UpdateId) -> None:
+        """Forget one; no error where there is none."""
+
+
 class Settings(Protocol):
     """Small durable values of the hub itself: whether everything is halted."""
 
@@ -141,6 +155,7 @@ class Store(Protocol):
     facts: Facts
     receipts: Receipts
     rollouts: Rollouts
+    portraits: Portraits
     settings: Settings
 
     def transaction(self) -> AbstractAsyncContextManager[None]:

@@ -7,6 +7,7 @@ A frame of the OTA cluster is answered in the radio's own callback, on bytes, wi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,11 @@ from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDev
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.links import Load
 from otagate.model.orders import Order
+from otagate.model.portraits import Portrait, Setting
 from otagate.model.quirks import QuirkOf
 from otagate.policy.airtime import AirBudget
 from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioLoaded, RadioState
-from otagate.radios import stacks
+from otagate.radios import stacks, zigbee_portraits
 from otagate.radios.attach import StateFiles
 from otagate.radios.backup import back_up
 from otagate.radios.connection import Connection
@@ -223,6 +225,18 @@ class ZigbeeRadio:
         async with self._questions.asking():
             with in_our_words(failing(f"radio {self.name} could not ask {device}")):
                 return await read_switch(self._peer(device).device)
+
+    async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
+        """See `ports.Keeping.portray`."""
+        async with self._questions.asking():
+            with in_our_words(failing(f"radio {self.name} could not ask {device}")):
+                return await zigbee_portraits.portray(self._peer(device).device, questions)
+
+    async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
+        """See `ports.Keeping.restore`."""
+        async with self._questions.asking():
+            with in_our_words(failing(f"radio {self.name} could not set {device}")):
+                await zigbee_portraits.restore(self._peer(device).device, settings)
 
     async def notify(self, device: DeviceId) -> Component:
         """See `ports.Radio.notify`."""

@@ -17,6 +17,7 @@ from otagate.model.devices import Device
 from otagate.model.errors import StoreCorrupt, StoreError
 from otagate.model.facts import Fact
 from otagate.model.images import Image
+from otagate.model.portraits import Portrait
 from otagate.model.receipts import Receipt
 from otagate.model.rollouts import Rollout
 from otagate.model.updates import Update
@@ -89,3 +90,4 @@ IMAGES = Codec(Image, "image")
 FACTS = Codec(Fact, "fact")
 RECEIPTS = Codec(Receipt, "receipt")
 ROLLOUTS = Codec(Rollout, "rollout")
+PORTRAITS = Codec(Portrait, "portrait")

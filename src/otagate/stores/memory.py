@@ -20,10 +20,11 @@ from otagate.model.facts import Fact, Link, Subject, link
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Portrait
 from otagate.model.receipts import Receipt
 from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, ROLLOUTS, UPDATES, storable
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, PORTRAITS, RECEIPTS, ROLLOUTS, UPDATES, storable
 from otagate.stores.gate import Gate
 
 
@@ -38,6 +39,7 @@ class _Tables:
     forgotten: Link = field(default_factory=Link)  # of the fact before those
     receipts: dict[tuple[str, str], str] = field(default_factory=dict)
     rollouts: dict[str, str] = field(default_factory=dict)
+    portraits: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> _Tables:
@@ -58,6 +60,7 @@ class MemoryStore:
         self.facts: ports.Facts = _Facts(self)
         self.receipts: ports.Receipts = _Receipts(self)
         self.rollouts: ports.Rollouts = _Rollouts(self)
+        self.portraits: ports.Portraits = _Portraits(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -275,6 +278,22 @@ class _Rollouts:
     async def all(self) -> Sequence[Rollout]:
         async with self._store.reading() as tables:
             return [ROLLOUTS.decode(each) for each in tables.rollouts.values()]
+
+
+class _Portraits:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def put(self, update_id: UpdateId, portrait: Portrait) -> None:
+        self._store.writing().portraits[storable(update_id, "portrait")] = PORTRAITS.encode(portrait)
+
+    async def get(self, update_id: UpdateId) -> Portrait | None:
+        async with self._store.reading() as tables:
+            document = tables.portraits.get(update_id)
+        return None if document is None else PORTRAITS.decode(document)
+
+    async def forget(self, update_id: UpdateId) -> None:
+        self._store.writing().portraits.pop(update_id, None)
 
 
 class _Settings:

@@ -20,10 +20,11 @@ from otagate.model.facts import Fact, Link, Subject, link
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import FINAL, State
+from otagate.model.portraits import Portrait
 from otagate.model.receipts import Receipt
 from otagate.model.rollouts import Rollout, RolloutId
 from otagate.model.updates import Update
-from otagate.stores.documents import DEVICES, FACTS, IMAGES, RECEIPTS, ROLLOUTS, UPDATES, storable, stored_time
+from otagate.stores.documents import DEVICES, FACTS, IMAGES, PORTRAITS, RECEIPTS, ROLLOUTS, UPDATES, storable, stored_time
 from otagate.stores.gate import Gate
 from otagate.stores.sqlite_file import FileLock, Migration, load_migrations, open_file, translate, translated
 
@@ -51,6 +52,7 @@ class SqliteStore:
         self.facts: ports.Facts = _Facts(self)
         self.receipts: ports.Receipts = _Receipts(self)
         self.rollouts: ports.Rollouts = _Rollouts(self)
+        self.portraits: ports.Portraits = _Portraits(self)
         self.settings: ports.Settings = _Settings(self)
 
     @asynccontextmanager
@@ -364,6 +366,22 @@ class _Rollouts:
 
     async def all(self) -> Sequence[Rollout]:
         return [ROLLOUTS.decode(str(row[0])) for row in await self._store.read("SELECT document FROM rollouts ORDER BY sequence")]
+
+
+class _Portraits:
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def put(self, update_id: UpdateId, portrait: Portrait) -> None:
+        sql = "INSERT INTO portraits (update_id, document) VALUES (?, ?) ON CONFLICT (update_id) DO UPDATE SET document = excluded.document"
+        await self._store.write(sql, storable(update_id, "portrait"), PORTRAITS.encode(portrait))
+
+    async def get(self, update_id: UpdateId) -> Portrait | None:
+        rows = await self._store.read("SELECT document FROM portraits WHERE update_id = ?", update_id)
+        return PORTRAITS.decode(str(rows[0][0])) if rows else None
+
+    async def forget(self, update_id: UpdateId) -> None:
+        await self._store.write("DELETE FROM portraits WHERE update_id = ?", update_id)
 
 
 class _Settings:

@@ -1,0 +1,23 @@
+"""What an update that succeeded proved of its device: what policy goes by from now on."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from otagate.engine.tools import Tools
+from otagate.model.errors import UnknownImage
+from otagate.model.updates import Update
+
+
+async def certify(tools: Tools, update: Update, *, rate: float | None) -> None:
+    """Keep what was proved, on disk before the success is, so that no restart in between forgets it. `rate` in bytes a second, None for as before."""
+    device = tools.registry.known(update.device)
+    component = None if device is None else device.component(update.component)
+    if component is None:
+        return
+    inner_format = None
+    with suppress(UnknownImage):
+        inner_format = None if update.image is None else tools.library.image(update.image).facts.inner_format
+    await tools.registry.proved(
+        update.device, component.id, version=component.version, rate=component.rate if rate is None else rate, inner_format=inner_format
+    )

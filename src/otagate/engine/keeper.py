@@ -1,0 +1,113 @@
+"""How the device of one update is set: recorded before, compared after, given back where the update lost it.
+
+Whatever goes wrong here is no reason to fail an update: what could not be read is not compared, and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from otagate.engine.tools import Tools
+from otagate.model.errors import OtagateError, StoreError
+from otagate.model.portraits import Behaviour, Care, Portrait, Setting
+from otagate.model.updates import Update
+from otagate.policy.behaviour import Comparison, compare, conclude, to_restore
+from otagate.policy.settings import PolicySettings
+from otagate.ports import Keeping, Radio
+
+_GLANCE = 3.0
+"""Seconds that a look at what is on may take: the device waits for the word to use its image meanwhile."""
+
+LOG = structlog.get_logger("otagate.conductor")
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """The portrait of a device, as far as it is known; `questions` bounds those that all courses of the radio ask at once.
+
+    What people change all day is remembered here alone: after a restart of the hub nobody knows when it was so.
+    """
+
+    radio: Radio
+    tools: Tools
+    questions: asyncio.Semaphore
+    _before: Portrait | None = None
+    _glanced: Portrait | None = None
+
+    async def portray(self, update: Update) -> Portrait | None:
+        """How the device is set now, to be kept with the row; None where nobody can or wants to know."""
+        if self._care(update) == "ignore":
+            return None
+        told = await self._ask(update)
+        if told is None or not told.answered:
+            return None
+        self._before = told
+        return told
+
+    async def remember(self, update: Update) -> None:
+        """At the start of a transfer, where nothing is known yet: a sleeping device listens now. What an earlier life of the hub recorded counts."""
+        try:
+            known = await self._known(update)
+            if known is None and (told := await self.portray(update)) is not None:
+                await self.tools.ledger.portrayed(update.id, told)
+        except StoreError as error:
+            LOG.debug("portrait not kept", update=update.id, error=str(error))
+
+    async def glance(self, update: Update) -> None:
+        """Just before the device restarts: what is on now, and how bright."""
+        if self._before is None or not self._before.fleeting:
+            return
+        try:
+            async with asyncio.timeout(_GLANCE):
+                self._glanced = await self._ask(update, self._before.fleeting)
+        except TimeoutError:
+            self._glanced = None
+
+    async def settle(self, update: Update, *, since_return: float | None) -> Behaviour | None:
+        """Compare, and give back what was lost; None where nothing is known from before."""
+        before, care = await self._known(update), self._care(update)
+        if before is None or care == "ignore":
+            return None
+        before = before.lasting if self._glanced is None else before.lasting.renewed(self._glanced)
+        first = compare(before, await self._ask(update, before.answered) or Portrait())
+        wanted = to_restore(first.changed, care, since_return=since_return)
+        last = Comparison()
+        if wanted:
+            LOG.info("settings given back", update=update.id, settings=[each.name for each in wanted])
+            await self._give_back(update, wanted)
+            asked = tuple(dict.fromkeys(each.question for each in wanted))
+            last = compare(Portrait(answered=asked, settings=wanted), await self._ask(update, asked) or Portrait())
+        return conclude(first, wanted, last)
+
+    async def _known(self, update: Update) -> Portrait | None:
+        """Raises StoreUnavailable."""
+        if self._before is None:
+            self._before = await self.tools.store.portraits.get(update.id)
+        return self._before
+
+    async def _ask(self, update: Update, questions: Collection[str] | None = None) -> Portrait | None:
+        if not isinstance(self.radio, Keeping) or update.foreign or update.delegated:
+            return None
+        try:
+            async with self.questions:
+                return await self.radio.portray(update.device, questions)
+        except OtagateError as error:
+            LOG.debug("settings not read", update=update.id, error=str(error))
+            return None
+
+    async def _give_back(self, update: Update, wanted: Sequence[Setting]) -> None:
+        if not isinstance(self.radio, Keeping):
+            return
+        try:
+            async with self.questions:
+                await self.radio.restore(update.device, wanted)
+        except OtagateError as error:
+            LOG.debug("settings not given back", update=update.id, error=str(error))
+
+    def _care(self, update: Update) -> Care:
+        device = self.tools.registry.known(update.device)
+        return PolicySettings().behaviour if device is None else self.tools.policy_of(device).behaviour
