@@ -436,33 +436,3 @@ class Settings(Document):
     """The configuration in force with every default filled in, as `otagate check-config` prints it: secrets are in files, and passwords masked."""
 
     settings: Mapping[str, Any] = Field(description="nested as in the configuration file, with the same keys")
-
-
-class Alive(Document):
-    """The process answers."""
-
-    status: Literal["alive"] = "alive"
-
-
-class RadioHealth(Document):
-    """A radio, for the readiness probe."""
-
-    name: str
-    state: RadioState
-    sentence: str
-
-
-class Ready(Document):
-    """Whether the hub can work, and what its parts say."""
-
-    ready: bool
-    store: str
-    radios: tuple[RadioHealth, ...]
-
-
-class NotReady(Problem):
-    """The same, where it cannot."""
-
-    ready: bool = False
-    store: str
-    radios: tuple[RadioHealth, ...]

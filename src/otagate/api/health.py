@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from otagate.api import documents
-from otagate.api.problems import MEDIA_TYPE, problem
+from otagate.api.documents import Document
+from otagate.api.problems import MEDIA_TYPE, Problem, problem
 from otagate.api.router import Call, Reply, Route
+from otagate.ports import RadioState
 
 
-async def healthz(_call: Call) -> documents.Alive:
+class Alive(Document):
     """The process answers."""
-    return documents.Alive()
+
+    status: Literal["alive"] = "alive"
+
+
+class RadioHealth(Document):
+    """A radio, for the readiness probe."""
+
+    name: str
+    state: RadioState
+    sentence: str
+
+
+class Ready(Document):
+    """Whether the hub can work, and what its parts say."""
+
+    ready: bool
+    store: str
+    radios: tuple[RadioHealth, ...]
+
+
+class NotReady(Problem):
+    """The same, where it cannot."""
+
+    ready: bool = False
+    store: str
+    radios: tuple[RadioHealth, ...]
+
+
+async def healthz(_call: Call) -> Alive:
+    """The process answers."""
+    return Alive()
 
 
 async def readyz(call: Call) -> Reply:
     """Whether the store is open and every radio is up or being tried again; the body says which is not."""
     health = await call.desk.health()
-    radios = tuple(documents.RadioHealth(name=each.name, state=each.state, sentence=each.sentence) for each in health.radios)
+    radios = tuple(RadioHealth(name=each.name, state=each.state, sentence=each.sentence) for each in health.radios)
     if health.ready:
-        return Reply(document=documents.Ready(ready=True, store=health.store, radios=radios))
+        return Reply(document=Ready(ready=True, store=health.store, radios=radios))
     said = problem("not-ready", "the store or a radio is not working; the other members say which", retry="later")
-    return Reply(document=documents.NotReady(**dict(said), store=health.store, radios=radios), status=503, media=MEDIA_TYPE)
+    return Reply(document=NotReady(**dict(said), store=health.store, radios=radios), status=503, media=MEDIA_TYPE)
 
 
 async def metrics(call: Call) -> web.StreamResponse:
@@ -31,7 +64,7 @@ async def metrics(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route(method="GET", path="/healthz", run=healthz, answers={200: documents.Alive}, scope=None),
-    Route(method="GET", path="/readyz", run=readyz, answers={200: documents.Ready, 503: documents.NotReady}, scope=None),
+    Route(method="GET", path="/healthz", run=healthz, answers={200: Alive}, scope=None),
+    Route(method="GET", path="/readyz", run=readyz, answers={200: Ready, 503: NotReady}, scope=None),
     Route(method="GET", path="/metrics", run=metrics, answers={200: "text/plain"}),
 )
