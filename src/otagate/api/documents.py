@@ -17,7 +17,6 @@ from otagate.model.lifecycle import State
 from otagate.model.updates import Priority
 from otagate.model.verdicts import Decision, Guard
 from otagate.model.versions import Version
-from otagate.ports import RadioState
 
 T = TypeVar("T")
 
