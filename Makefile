@@ -38,6 +38,7 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m hil.bench
+	$(BIN)/python -m hil.bench.fleet
 	$(BIN)/python -m hil.bench.upkeep
 	$(BIN)/python -m hil.bench.zwave
 	$(BIN)/python -m hil.bench.page

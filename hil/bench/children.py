@@ -15,6 +15,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+PYTHON = (sys.executable, "-m")
+
 _MOST_LINE = 1 << 24
 _END_BOUND = 15.0
 _LOOK_EVERY = 1.0
@@ -98,13 +100,13 @@ def _object(line: bytes) -> Json:
 
 
 @asynccontextmanager
-async def child(name: str, arguments: Sequence[str], scratch: Path) -> AsyncIterator[Child]:
-    """Run `python -m ARGUMENTS` for as long as the block lasts; its errors go to a file in `scratch`."""
+async def child(name: str, arguments: Sequence[str], scratch: Path, *, interpreter: Sequence[str] = PYTHON) -> AsyncIterator[Child]:
+    """Run `python -m ARGUMENTS`, or another interpreter, for as long as the block lasts; its errors go to a file in `scratch`."""
     errors = scratch / f"{name}.err"
     pipe = asyncio.subprocess.PIPE
     with errors.open("w") as file:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *arguments, stdin=pipe, stdout=pipe, stderr=file, limit=_MOST_LINE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+            *interpreter, *arguments, stdin=pipe, stdout=pipe, stderr=file, limit=_MOST_LINE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
         )
     one = Child(name, process, errors)
     try:

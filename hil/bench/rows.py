@@ -10,10 +10,10 @@ from otagate_rig.image import build_image, make_payload
 from otagate_rig.rig import Stack
 from otagate_rig.spec import DeviceSpec
 
-HostName = Literal["otagate", "zigpy"]
+HostName = Literal["otagate", "zigpy", "herdsman"]
 
-HOSTS: dict[HostName, str] = {"otagate": "hil.bench.hub", "zigpy": "hil.bench.zigpy_host"}
-"""Host → the module that runs it; ours first."""
+HOSTS: tuple[HostName, ...] = ("otagate", "zigpy", "herdsman")
+"""Ours first, then the peers."""
 
 STACKS: tuple[Stack, ...] = ("znp", "ezsp")
 
