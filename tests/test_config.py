@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from otagate.config import load
+from otagate.config import crosscheck, load
 from otagate.config.absent import RADIO_LIBRARIES, absent_words
 from otagate.config.explain import section_at
 from otagate.model.errors import ConfigError
@@ -733,7 +733,10 @@ def test_no_text_does_anything_but_be_read_or_be_refused_in_lines_that_name_the_
         (
             "",
             {"OTAGATE_API__LISTNE": "x"},
-            "environment OTAGATE_API__LISTNE: api.listne: unknown key (do you mean listen?): known here are listen, token_file, tokens, hosts",
+            (
+                "environment OTAGATE_API__LISTNE: api.listne: unknown key (do you mean listen?): "
+                "known here are listen, token_file, tokens, hosts, public_url"
+            ),
         ),
         (
             radio(),
@@ -767,3 +770,9 @@ def test_no_text_does_anything_but_be_read_or_be_refused_in_lines_that_name_the_
 )
 def test_a_wrong_variable_is_named(tmp_path: Path, text: str, environ: dict[str, str], line: str) -> None:
     assert refusal(tmp_path, text, **environ) == line
+
+
+def test_a_broker_without_its_library_is_told_with_the_extra_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crosscheck, "find_spec", lambda _: None)
+    told = refusal(tmp_path, "mqtt: {url: 'mqtt://127.0.0.1'}")
+    assert told == "hub.yaml:1:13: mqtt.url: needs a library that is not installed: pip install 'otagate[mqtt]'"

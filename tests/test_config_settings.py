@@ -404,7 +404,7 @@ def test_the_packaged_configuration_shows_every_key_there_is() -> None:
 
 def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_comments(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^( *)#  ( *(?:- |\w+:).*)$", r"\1  \2", PACKAGED.read_text())  # the examples in lists
-    text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires|url|username|password_file|ca_file): ", r"\1\2: ", text)
+    text = re.sub(r"(?m)^( *)# (token_file|path|approval_expires|url|public_url|username|password_file|ca_file): ", r"\1\2: ", text)
     text = re.sub(r"(?m)^( *)(tokens|hosts|radios|sources|allow_private|rules|windows|interlocks|notify): \[\]$", r"\1\2:", text)
     hub = read(tmp_path, text)
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]

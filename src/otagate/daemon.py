@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -135,7 +136,7 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     if parts.mirror is not None:
         tasks.start(parts.mirror.show(), name="mirror")
         tasks.start(parts.mirror.follow(), name="mirror:news")
-        tasks.start(parts.mirror.obey(), name="mirror:orders")
+        tasks.start(parts.mirror.orders.obey(), name="mirror:orders")
     if parts.line is not None:
         tasks.start(parts.life_of_line(parts.line), name="mqtt")
     for receiver, notifier in parts.notifiers.items():
@@ -164,7 +165,7 @@ def _api(settings: HubSettings) -> ApiSettings:
         token_file=settings.token_file,
         tokens=tuple(TokenFile(name=each.name, file=each.file, scopes=frozenset(each.scopes)) for each in api.tokens),
         listen=api.listen,
-        hosts=api.hosts,
+        hosts=api.hosts if api.public_url is None else (*api.hosts, urlsplit(api.public_url).hostname or ""),
         upload_limit=settings.images.max_bytes,
         effective=effective_tree(settings),
     )

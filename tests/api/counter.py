@@ -178,6 +178,7 @@ class Counterfoil:
         self.replay = False
         self.keys: list[OrderKey | None] = []
         self.receiver: str | None = None
+        self.broker: str | None = None
         self.orders: list[tuple[str, object, str]] = []
         self.trouble: dict[str, BaseException] = {}
         self.ready = True
@@ -582,7 +583,7 @@ class Counterfoil:
         return RecordPage(items=(record,), after=query.offset + query.limit if query.offset == 0 else None)
 
     async def health(self) -> Health:
-        return Health(ready=self.ready, store="open", radios=tuple(self.radios()))
+        return Health(ready=self.ready, store="open", radios=tuple(self.radios()), broker=self.broker)
 
     @property
     def metrics(self) -> CollectorRegistry:

@@ -79,7 +79,7 @@ async def test_sources_are_listed_and_refreshed(hall: Hall) -> None:
 
 async def test_readiness_says_what_is_missing(hall: Hall) -> None:
     radios = [{"name": "zigbee0", "state": "up", "sentence": "ready for 2 devices"}]
-    assert await hall.json("GET", "/readyz") == {"ready": True, "store": "open", "radios": radios}
+    assert await hall.json("GET", "/readyz") == {"ready": True, "store": "open", "radios": radios, "mqtt": None}
     hall.desk.ready = False
     document = await hall.problem("GET", "/readyz", status=503, slug="not-ready")
     assert (document["ready"], document["store"], document["radios"][0]["state"]) == (False, "open", "in_use")

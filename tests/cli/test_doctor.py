@@ -237,6 +237,7 @@ async def test_a_hub_that_is_well_is_exit_0(hall: Hall, home: Home) -> None:
 
 async def test_what_the_daemon_says_is_told_with_what_mends_it(hall: Hall, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     hall.desk.ready = False
+    hall.desk.broker = "it has not been reached yet"
     hall.desk.receiver = "notify office: the receiver answers 404"
     hall.desk.known[LAMP] = replace(hall.desk.known[LAMP], components=())
     await hall.json("POST", "/api/v1/halt", json={"because": "a lamp smells"})
@@ -249,6 +250,7 @@ async def test_what_the_daemon_says_is_told_with_what_mends_it(hall: Hall, home:
         "halt": ("warning", "otagate halt --lift"),
         "radio zigbee0": ("bad", "stop the other program, then: otagate reattach zigbee0"),
         "devices": ("warning", f"otagate check {LAMP}"),
+        "mqtt": ("warning", "start the broker (sudo systemctl start mosquitto), or put mqtt.url right"),
         "receiver office": ("warning", "otagate notify test office"),
     }
 

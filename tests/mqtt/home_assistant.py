@@ -13,6 +13,7 @@ _KEYS = {
     "binary_sensor": {"state_topic"},
     "button": {"command_topic", "payload_press", "retain"},
     "switch": {"state_topic", "command_topic", "retain"},
+    "select": {"state_topic", "command_topic", "retain", "options"},
 }
 _NEEDED = {
     "update": {"state_topic"},
@@ -20,9 +21,10 @@ _NEEDED = {
     "binary_sensor": {"state_topic"},
     "button": {"command_topic"},
     "switch": {"command_topic"},
+    "select": {"command_topic", "options"},
 }
-_DEVICE = {"identifiers", "connections", "manufacturer", "model", "name", "sw_version", "suggested_area"}
-_STATE = {"installed_version", "latest_version", "title", "release_summary", "in_progress", "update_percentage"}
+_DEVICE = {"identifiers", "connections", "manufacturer", "model", "name", "sw_version", "suggested_area", "via_device", "configuration_url"}
+_STATE = {"installed_version", "latest_version", "title", "release_summary", "release_url", "in_progress", "update_percentage"}
 
 
 def check_message(topic: str, message: dict[str, Any], prefix: str = "homeassistant") -> None:
@@ -39,8 +41,11 @@ def check_message(topic: str, message: dict[str, Any], prefix: str = "homeassist
     assert device["identifiers"]
     assert all(isinstance(value, str) and value for key, value in device.items() if key not in ("identifiers", "connections"))
     assert all(len(each) == 2 for each in device.get("connections", ()))
-    assert len({each["unique_id"] for each in message["components"].values()}) == len(message["components"])
-    for entity in message["components"].values():
+    entities = [each for each in message["components"].values() if each.keys() != {"platform"}]  # one that is taken away has no more than that
+    assert len({each["unique_id"] for each in entities}) == len(entities)
+    assert all(_ID.fullmatch(key) for key in message["components"])
+    assert re.fullmatch(r"https?://\S+", device.get("configuration_url", "http://-"))
+    for entity in entities:
         _check_entity(entity)
 
 
@@ -51,6 +56,7 @@ def _check_entity(entity: dict[str, Any]) -> None:
     assert entity["qos"] == 1
     assert not entity.get("retain")
     assert ("command_topic" in entity) == ("payload_install" in entity) or platform != "update", "no default: pressing it would fail"
+    assert 1 <= len(entity.get("options", ["-"])) == len(set(entity.get("options", ["-"])))
     for key, value in entity.items():
         if key.endswith("_topic"):
             assert not set(value) & set("+#\0")
@@ -66,3 +72,4 @@ def check_state(state: dict[str, Any]) -> None:
     assert percent is None or (state["in_progress"] and 0 <= percent <= 100)
     assert all(isinstance(value, str) and value for key, value in state.items() if key not in ("in_progress", "update_percentage"))
     assert len(state.get("release_summary", "")) <= 255
+    assert re.fullmatch(r"https?://\S+", state.get("release_url", "http://-"))

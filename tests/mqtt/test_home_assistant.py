@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from otagate.config import HubSettings
 from otagate.daemon import Pace, running
 from otagate.engine.patches import DevicePatch
+from otagate.homeassistant import mirror
 from otagate.homeassistant.discovery import readable
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
@@ -31,10 +33,15 @@ HOSTILE = "<script>\u202egnp.exe\x1b[2J/+#" + "x" * 4096
 
 def with_broker(rig: Rig, folder: Path, broker: Mosquitto, **mqtt: Any) -> HubSettings:
     settings = hub_settings(folder, rig.path)
-    return HubSettings.model_validate(settings.model_dump(by_alias=True, exclude_none=True) | {"mqtt": {"url": broker.url, **mqtt}})
+    told = {"mqtt": {"url": broker.url, **mqtt}, "notify": [{"name": "house", "type": "mqtt", "severity": "info"}]}
+    return HubSettings.model_validate(settings.model_dump(by_alias=True, exclude_none=True) | told)
 
 
-async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_learns_all_again_when_it_is_born(tmp_path: Path) -> None:
+async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_learns_all_again_when_it_is_born(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "EVERY", 0.05)
+    monkeypatch.setattr(mirror, "PROGRESS", 0.2)
     image = image_of(30_000)
     rig = Rig(devices=(DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE)), images=[image], air=AirSettings(speedup=10))
     async with Mosquitto(tmp_path) as broker, rig as hardware:
@@ -42,7 +49,7 @@ async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_
             await world.say("homeassistant/device/otagate_zigbee-00000000000000ff/config", _left_behind(), retain=True)
             await world.say("homeassistant/device/other/config", '{"origin": {"name": "else"}}', retain=True)
             await world.say(INSTALL, "INSTALL", retain=True)  # never carried out
-        async with running(with_broker(hardware, tmp_path / "state", broker), pace=Pace.scaled(10)) as hub:
+        async with running(with_broker(hardware, tmp_path / "state", broker), pace=Pace.scaled(30)) as hub:
             desk = hub.desk
             await radio_is(desk, "up")
             hardware.announce()
@@ -75,6 +82,10 @@ async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_
             async with ear(broker) as world:
                 await world.says(UPDATE, lambda said: said.get("installed_version") == "0x01000001" and not said["in_progress"])
                 assert await world.says(STATE, lambda said: said["state"] == "succeeded")
+                notices = (await world.says("otagate/notices/house"))["notices"]
+                assert [each["text"] for each in notices] == [f"The update of {device_id(IEEE)} succeeded."]
+                assert b"otagate_mqtt_up 1.0" in generate_latest(hub.desk.metrics)
+                assert (await hub.desk.health()).broker == "ok"
                 for state in world.documents(UPDATE):
                     check_state(state)
                 (update,) = (await desk.updates()).items

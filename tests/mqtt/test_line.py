@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from otagate.engine.supervise import Backoff, supervise_line
+from otagate.engine.supervise import Backoff, outcome, supervise_line
 from otagate.engine.timers import SystemClock
 from otagate.model.errors import BrokerUnavailable
 from otagate.mqtt.line import MAX_PACKET, Address, Line
@@ -113,6 +119,23 @@ async def test_it_comes_back_by_itself_when_the_broker_does(tmp_path: Path) -> N
             await listener.lives_are("up", "down", "up")
 
 
+async def test_what_a_broker_has_not_taken_when_the_line_is_lost_is_refused_then_and_not_later(tmp_path: Path) -> None:
+    listener = Noting()
+    line = Line(Address(host="127.0.0.1", port=0), status=STATUS, patience=600)
+    async with Mosquitto(tmp_path) as broker:
+        line._address = Address(host="127.0.0.1", port=broker.port)
+        line.listen(listener)
+        async with alive(line):
+            await listener.lives_are("up")
+            broker.freeze()
+            async with asyncio.TaskGroup() as group, asyncio.timeout(WITHIN):
+                saying = group.create_task(outcome(line.publish("somewhere", b"something"), what="a message"))
+                await asyncio.sleep(0)
+                await broker.kill()
+                await listener.lives_are("up", "down")
+                assert isinstance(await saying, BrokerUnavailable)
+
+
 async def test_an_order_that_the_broker_kept_is_not_told_and_one_that_it_is_to_keep_is_told_to_be_so(tmp_path: Path) -> None:
     listener = Noting(Wanted(filter="orders/+"))
     async with Mosquitto(tmp_path) as broker, ear(broker, "nothing") as world:
@@ -162,3 +185,56 @@ async def test_where_nobody_listens_the_line_says_so() -> None:
     port = free_port()
     with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{port}"):
         await line_to(port).run()
+
+
+# --- TLS ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate authority of the tests' own."""
+    key, subject = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return issued(subject, key, subject, key, x509.BasicConstraints(ca=True, path_length=0)), key
+
+
+def issued(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, signer: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
+) -> x509.Certificate:
+    now = SystemClock().now()
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    for each in extensions:
+        builder = builder.add_extension(each, critical=True)
+    return builder.sign(signer, hashes.SHA256())
+
+
+def lines_of_tls(folder: Path, host: str) -> tuple[str, Path]:
+    """What makes a mosquitto speak TLS under this name, and the file of the authority that vouches for it."""
+    (root, signer), key = authority("the tests"), ec.generate_private_key(ec.SECP256R1())
+    named = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+    server = issued(x509.Name([]), key, root.subject, signer, x509.SubjectAlternativeName([named]))
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    files = {"ca.pem": root.public_bytes(pem), "server.pem": server.public_bytes(pem), "server.key": private}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return f"allow_anonymous true\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key", folder / "ca.pem"
+
+
+async def test_an_encrypted_line_counts_only_the_authority_that_was_named_and_only_the_name_of_the_broker(tmp_path: Path) -> None:
+    lines, ca_file = lines_of_tls(tmp_path, "127.0.0.1")
+    async with Mosquitto(tmp_path, lines=lines) as broker:
+        listener = Noting()
+        line = Line(Address(host="127.0.0.1", port=broker.port, tls=True, ca_file=ca_file), status=STATUS)
+        line.listen(listener)
+        async with alive(line):
+            await listener.lives_are("up")
+            await line.publish("somewhere", b"something")
+        for wrong in (
+            Address(host="127.0.0.1", port=broker.port, tls=True),  # whom no authority of the machine knows
+            Address(host="localhost", port=broker.port, tls=True, ca_file=ca_file),  # which the certificate does not name
+            Address(host="127.0.0.1", port=broker.port, tls=True, ca_file=tmp_path / "none.pem"),
+        ):
+            with pytest.raises(BrokerUnavailable, match="no TLS connection"):
+                await Line(wrong, status=STATUS).run()
+        with pytest.raises(BrokerUnavailable):
+            await Line(Address(host="127.0.0.1", port=broker.port), status=STATUS, patience=0.5).run()  # in clear text

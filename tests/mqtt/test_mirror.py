@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from otagate.engine.views import ComponentView, DeviceView, UpdateView
+from otagate.engine.views import ComponentView, DeviceView, Offer, OrderRequest, OrderResult, RadioView, UpdateView
 from otagate.homeassistant.discovery import Names
 from otagate.homeassistant.mirror import AT_ONCE, PROGRESS, Mirror
+from otagate.homeassistant.orders import Orders
 from otagate.model.devices import Component, Device
-from otagate.model.errors import UnknownDevice
+from otagate.model.errors import OtagateError, UnknownDevice
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.model.verdicts import Decision, Verdict
 from otagate.ports import Message
+from tests.api.counter import release
 from tests.mqtt.home_assistant import check_message, check_state
 from tests.mqtt.test_interlocks import Broker, Clock
 
@@ -38,14 +41,24 @@ class Counting(Broker):
 class House:
     """Devices of one name, one of which can be under way."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *scopes: str) -> None:
+        scopes = scopes or ("operate",)
+        self.offered: list[Offer] = []
+        self.ordered: list[OrderRequest] = []
         self.devices = {each: _device(each) for each in map(zigbee_device_id, range(1, count + 1))}
         self.sent: int | None = None
         self.clock, self.broker = Clock(), Counting()
         desk: Any = self
-        names = Names(base="otagate", discovery="homeassistant")
+        names = Names(base="otagate", discovery="homeassistant", page="http://hub.example.org")
+        self.orders = Orders(desk=desk, base="otagate", scopes=scopes, automatic=lambda _: False)
         self.mirror = Mirror(
-            desk=desk, broker=self.broker, clock=self.clock, names=names, operate=True, known=self.devices.values, automatic=lambda _: False
+            desk=desk,
+            broker=self.broker,
+            clock=self.clock,
+            names=names,
+            orders=self.orders,
+            known=self.devices.values,
+            automatic=lambda _: False,
         )
 
     async def device(self, device: DeviceId) -> DeviceView:
@@ -55,6 +68,24 @@ class House:
         found = self.devices[device]
         view = ComponentView(component=found.components[0], available=None, update=running)
         return DeviceView(device=found, update_status="none" if running is None else "updating", components=(view,))
+
+    async def offers(self, device: DeviceId) -> list[Offer]:
+        return self.offered
+
+    def radios(self) -> list[RadioView]:
+        return [RadioView(name="my-stick", type="znp", state="up", sentence="fine", devices=1, transfers=0, parallel=2)]
+
+    def halted(self) -> None:
+        return None
+
+    async def order(self, request: OrderRequest, *, actor: str) -> OrderResult:
+        assert actor == "mqtt"
+        self.ordered.append(request)
+        return OrderResult(updates=(), refused=())
+
+    async def does(self, what: str, payload: str, component: str = "") -> None:
+        """What becomes of an order for the first device."""
+        await self.orders._carry_out(zigbee_device_id(1), what, ComponentId(component), payload.encode())
 
     async def update(self, update: UpdateId) -> UpdateView:
         row = Update(
@@ -80,16 +111,18 @@ async def test_a_house_of_five_hundred_is_told_in_four_messages_each_and_then_no
     house = House(MANY)
     house.mirror.up()
     first = await house.rounds(1)
-    assert len(first) <= 4 * (AT_ONCE + 5)
+    assert len(first) <= 4 * (AT_ONCE + 5) + 2
     said = first + await house.rounds(MANY // AT_ONCE)
-    assert len(said) == 4 * MANY
+    assert len(said) == 4 * MANY + 2, "and two of the hub itself"
     configs = {topic: json.loads(payload) for topic, payload in said if topic.endswith("/config")}
-    assert len(configs) == MANY
+    assert len(configs) == MANY + 1
+    (hub,) = (each for each in configs.values() if each["device"]["name"] == "otagate")
+    assert {each["device"].get("via_device") for each in configs.values()} == {None, *hub["device"]["identifiers"]}
     for topic, message in configs.items():
         check_message(topic, message)
     unique = {entity["unique_id"] for each in configs.values() for entity in each["components"].values()}
     assert len(unique) == sum(len(each["components"]) for each in configs.values())
-    assert await house.rounds(MANY) == []
+    assert await house.rounds(MANY // 5) == [], "a look at everything"
 
 
 async def test_progress_is_told_once_in_five_seconds_and_a_change_of_state_at_once() -> None:
@@ -123,6 +156,7 @@ async def test_a_device_that_is_gone_is_taken_away_and_so_is_one_that_went_while
     gone = await house.rounds(1)
     assert len(gone) == 4
     assert {payload for _, payload in gone} == {b""}
+    await house.rounds(1)
     ours = {"origin": {"name": "otagate"}, "availability": [{"topic": "otagate/status"}]}
     for name, document in (("otagate_old", ours), ("zigbee2mqtt", {"origin": {"name": "z2m"}}), ("otagate_x", ours | {"availability": 5})):
         topic = f"homeassistant/device/{name}/config"
@@ -135,19 +169,102 @@ async def test_more_orders_than_can_be_kept_and_orders_that_the_broker_keeps_are
     house = House(1)
     topic = f"otagate/orders/{zigbee_device_id(1)}/cancel"
     house.mirror.heard(Message(topic=topic, payload=b"PRESS", retained=True))
-    assert house.mirror._orders.empty()
+    assert house.orders.waiting == 0
     for _ in range(1000):
         house.mirror.heard(Message(topic=topic, payload=b"PRESS"))
-    assert house.mirror._orders.qsize() == 64
+    assert house.orders.waiting == 64
 
 
 async def test_a_name_that_changes_is_told_by_the_same_ids() -> None:
     house = House(1)
     house.mirror.up()
-    (topic, before), *_ = [each for each in await house.rounds(1) if each[0].endswith("/config")]
+    ((topic, before),) = [each for each in await house.rounds(1) if each[0].endswith(f"{zigbee_device_id(1)}/config")]
     device = zigbee_device_id(1)
     house.devices[device] = replace(house.devices[device], name="Hall")
-    ((again, after),) = await house.rounds(1)
+    ((again, after),) = [each for each in await house.rounds(1) if "/hub" not in each[0]]
     assert again == topic
     assert json.loads(after)["device"]["name"] == "Hall firmware"
     assert json.loads(after)["components"] == json.loads(before)["components"]
+
+
+def offer(version: int, decision: Decision = "allow", code: str = "policy-refused") -> Offer:
+    return Offer(component=PART, release=release(version), verdict=Verdict(decision=decision, sentence="", code=code))
+
+
+async def test_install_brings_the_version_that_was_chosen_and_the_newest_after_that() -> None:
+    house = House(1)
+    house.offered = [offer(9, "refuse"), offer(3), offer(2, "ask"), offer(0, "refuse", "downgrade-refused")]
+    house.mirror.up()
+    config, state = f"homeassistant/device/otagate_{zigbee_device_id(1)}/config", f"otagate/devices/{zigbee_device_id(1)}"
+    first = dict(await house.rounds(1))
+    select = json.loads(first[config])["components"]["target_0x0083"]
+    assert (select["platform"], select["options"]) == ("select", ["newest", "0x00000003", "0x00000002"])
+    assert json.loads(first[state])["target_0x0083"] == "newest"
+    await house.does("target", "0x00000002", PART)
+    assert house.ordered == [], "to choose is not to order"
+    chosen = dict(await house.rounds(1))
+    assert json.loads(chosen[state])["target_0x0083"] == "0x00000002"
+    assert json.loads(chosen[_update_topic()])["latest_version"] == "0x00000002"
+    await house.does("install", "INSTALL", PART)
+    await house.does("install", "INSTALL", PART)
+    assert [(each.version, each.allow_downgrade) for each in house.ordered] == [(2, False), (None, False)]
+    assert json.loads(dict(await house.rounds(1))[state])["target_0x0083"] == "newest"
+    with pytest.raises(OtagateError, match="no such version to choose: there are 0x00000003"):
+        await house.does("target", "0x00000000", PART)
+
+
+async def test_an_older_version_can_be_chosen_where_mqtt_may_go_back_and_one_that_is_offered_no_more_is_forgotten() -> None:
+    house = House(1, "operate", "downgrade")
+    house.offered = [offer(3), offer(0, "refuse", "downgrade-refused")]
+    await house.does("target", "0x00000000", PART)
+    await house.does("install", "INSTALL", PART)
+    assert [(each.version, each.allow_downgrade) for each in house.ordered] == [(0, True)]
+    await house.does("target", "0x00000000", PART)
+    house.offered.pop()
+    await house.does("install", "INSTALL", PART)
+    assert house.ordered[-1].version is None
+
+
+@pytest.mark.parametrize(("scopes", "refused"), [(("approve",), {"install", "target", "cancel", "check", "automatic"}), (("operate",), {"approve"})])
+async def test_what_the_scopes_of_mqtt_do_not_allow_is_neither_shown_nor_done_and_people_are_told_why(
+    scopes: tuple[str, ...], refused: set[str]
+) -> None:
+    house = House(1, *scopes)
+    house.mirror.up()
+    said = dict(await house.rounds(1))
+    entities = json.loads(said[f"homeassistant/device/otagate_{zigbee_device_id(1)}/config"])["components"]
+    assert ("command_topic" in entities["update_0x0083"]) == ("operate" in scopes)
+    assert {"approve", "cancel", "check", "automatic"} & refused & entities.keys() == set()
+    for what in refused:
+        with pytest.raises(OtagateError, match=r"mqtt\.scopes does not have"):
+            await house.does(what, "INSTALL" if what == "install" else "PRESS", PART)
+    state = json.loads(dict(await house.rounds(1))[f"otagate/devices/{zigbee_device_id(1)}"])
+    assert "was refused: nobody may do this over MQTT" in state["last_order"]
+
+
+async def test_an_entity_of_an_earlier_life_that_is_none_any_more_is_taken_away() -> None:
+    house = House(1, "approve")
+    config = f"homeassistant/device/otagate_{zigbee_device_id(1)}/config"
+    before = {"cancel": {"platform": "button", "name": "x"}, "bad key!": {"platform": "x"}, "state": {"platform": "sensor"}, "odd": {"platform": 5}}
+    told = {"origin": {"name": "otagate"}, "availability": [{"topic": "otagate/status"}]}
+    house.mirror.up()
+    house.mirror.heard(Message(topic=config, payload=json.dumps(told | {"components": before | {"odd": 5}}).encode(), retained=True))
+    house.mirror.heard(Message(topic=config, payload=json.dumps(told | {"components": {"cancel": {"platform": "button"}}}).encode(), retained=True))
+    message = json.loads(dict(await house.rounds(1))[config])
+    assert message["components"]["cancel"] == {"platform": "button"}
+    assert message["components"]["state"]["unique_id"]
+    assert "bad key!" not in message["components"]
+    check_message(config, message)
+
+
+async def test_links_lead_to_the_page_where_its_address_is_known() -> None:
+    house = House(1)
+    house.mirror.up()
+    said = dict(await house.rounds(1))
+    link = f"http://hub.example.org/#/device/{zigbee_device_id(1)}"
+    assert json.loads(said[_update_topic()])["release_url"] == link
+    assert json.loads(said[f"homeassistant/device/otagate_{zigbee_device_id(1)}/config"])["device"]["configuration_url"] == link
+    hub = json.loads(said["homeassistant/device/otagate_hub/config"])
+    assert hub["device"]["configuration_url"] == "http://hub.example.org"
+    check_message("homeassistant/device/otagate_hub/config", hub)
+    assert json.loads(said["otagate/hub"]) == {"halted": "OFF", "radio_my-stick": "ON"}

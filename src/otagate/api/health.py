@@ -6,6 +6,7 @@ from typing import Literal
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from pydantic import Field
 
 from otagate.api.documents import Document
 from otagate.api.problems import MEDIA_TYPE, Problem, problem
@@ -33,6 +34,7 @@ class Ready(Document):
     ready: bool
     store: str
     radios: tuple[RadioHealth, ...]
+    mqtt: str | None = Field(default=None, description="how the line to the MQTT broker is, where there is one; the hub works without it")
 
 
 class NotReady(Problem):
@@ -41,6 +43,7 @@ class NotReady(Problem):
     ready: bool = False
     store: str
     radios: tuple[RadioHealth, ...]
+    mqtt: str | None = Field(default=None, description="how the line to the MQTT broker is, where there is one; the hub works without it")
 
 
 async def healthz(_call: Call) -> Alive:
@@ -53,9 +56,9 @@ async def readyz(call: Call) -> Reply:
     health = await call.desk.health()
     radios = tuple(RadioHealth(name=each.name, state=each.state, sentence=each.sentence) for each in health.radios)
     if health.ready:
-        return Reply(document=Ready(ready=True, store=health.store, radios=radios))
+        return Reply(document=Ready(ready=True, store=health.store, radios=radios, mqtt=health.broker))
     said = problem("not-ready", "the store or a radio is not working; the other members say which", retry="later")
-    return Reply(document=NotReady(**dict(said), store=health.store, radios=radios), status=503, media=MEDIA_TYPE)
+    return Reply(document=NotReady(**dict(said), store=health.store, radios=radios, mqtt=health.broker), status=503, media=MEDIA_TYPE)
 
 
 async def metrics(call: Call) -> web.StreamResponse:

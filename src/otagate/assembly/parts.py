@@ -34,6 +34,8 @@ from otagate.engine.tools import Tools
 from otagate.folders.watched import WatchedFolder
 from otagate.homeassistant.discovery import Names
 from otagate.homeassistant.mirror import Mirror
+from otagate.homeassistant.orders import Orders
+from otagate.model.devices import Device
 from otagate.quirks.advisories import read_file
 from otagate.reports.key import SealKey
 
@@ -190,14 +192,18 @@ class Parts(Reach):
         mqtt = self.settings.mqtt
         if self.line is None or not mqtt.home_assistant:
             return None
+
+        def automatic(device: Device) -> bool:
+            return self.policy_of(device).mode == "automatic"
+
         mirror = Mirror(
             desk=self.desk,
             broker=self.line,
             clock=self.clock,
-            names=Names(base=mqtt.base_topic, discovery=mqtt.discovery),
-            operate=mqtt.orders,
+            names=Names(base=mqtt.base_topic, discovery=mqtt.discovery, page=self.settings.api.public_url),
+            orders=Orders(desk=self.desk, base=mqtt.base_topic, scopes=frozenset(mqtt.scopes), automatic=automatic),
             known=self.registry.devices,
-            automatic=lambda device: self.policy_of(device).mode == "automatic",
+            automatic=automatic,
         )
         self.line.listen(mirror)
         return mirror
@@ -216,6 +222,7 @@ class Parts(Reach):
             radio_pauses=self.radio_pauses,
             rollouts=self.rollout_book,
             clock=self.clock,
+            broker=self.line,
         )
 
     @cached_property
@@ -255,6 +262,16 @@ class Parts(Reach):
             notifiers=self.notifiers,
             radios=self.radios,
             reattach=self.reattach,
-            metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
+            metrics=collectors(
+                self.readings,
+                self.registry,
+                self.conductor,
+                self.intake,
+                self.refresher,
+                journal=self.journal,
+                ledger=self.ledger,
+                broker=self.line,
+                notifiers=self.notifiers.values(),
+            ),
             clock=self.clock,
         )

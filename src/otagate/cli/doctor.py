@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -187,10 +187,20 @@ async def _daemon(client: Client, url: str) -> AsyncIterator[Finding]:
     for source in await client.items("sources"):
         if source["state"] != "ok":
             yield warning(f"source {source['name']}", source["sentence"], f"otagate sources --refresh {source['name']}")
+    for finding in _broker(await client.health()):
+        yield finding
     for receiver in await client.items("notifiers"):
         yield _receiver(receiver)
     for finding in _devices(await client.items("devices", query={})):
         yield finding
+
+
+def _broker(health: Mapping[str, Any]) -> Iterator[Finding]:
+    said = health.get("mqtt")
+    if said == "ok":
+        yield ok("mqtt", "the line to the broker is up")
+    elif said is not None:
+        yield warning("mqtt", f"the line to the broker is down: {said}", "start the broker (sudo systemctl start mosquitto), or put mqtt.url right")
 
 
 def _receiver(receiver: dict[str, Any]) -> Finding:

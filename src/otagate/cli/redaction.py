@@ -49,7 +49,7 @@ CONFIGURATION: Final = fields(
     windows=fields("name days from to zone when until at_end"),
     interlocks=fields("name max_age"),
     notify=fields("name type url severity", quiet=fields("from to zone")),
-    mqtt=fields("url base_topic home_assistant discovery orders"),
+    mqtt=fields("url base_topic home_assistant discovery scopes"),
     logging=fields("level format"),
 )
 _PROBLEM = fields("type status title detail retry")
@@ -60,7 +60,7 @@ DEVICES: Final = fields(
     "id name radio protocol manufacturer model power battery_percent online last_seen last_checked update_status",
     components=fields("id version display_version"),
 )
-HEALTH: Final = fields("ready store", radios=fields("name state sentence"))
+HEALTH: Final = fields("ready store mqtt", radios=fields("name state sentence"))
 HALT: Final = fields("halted since")
 FINDINGS: Final = fields("check result sentence remedy")
 FACTS: Final = fields(
@@ -72,7 +72,9 @@ FACTS: Final = fields(
         image="digest",
     ),
 )
-METRIC_LABELS: Final = frozenset({"version", "radio", "online", "type", "state", "reason", "code", "source", "of", "seconds", "generation", "le"})
+METRIC_LABELS: Final = frozenset(
+    {"version", "radio", "online", "type", "state", "reason", "code", "source", "of", "seconds", "generation", "le", "notifier"}
+)
 
 
 class Redaction:

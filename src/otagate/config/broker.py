@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from otagate.config.kinds import LocalPath, SecretFile, text_schema
+from otagate.config.kinds import LocalPath, OneOrMore, SecretFile, text_schema
 from otagate.config.problems import shown
 from otagate.config.section import Section
 
@@ -53,6 +53,9 @@ Topic = Annotated[str, AfterValidator(_topic), text_schema(r"^[^+#$][^+#]*$", "b
 UserName = Annotated[str, AfterValidator(_user_name)]
 
 
+MqttScope = Literal["operate", "approve", "downgrade"]
+
+
 class MqttSettings(Section):
     """The MQTT broker: without a `url` there is none."""
 
@@ -71,8 +74,8 @@ class MqttSettings(Section):
     """Whether Home Assistant finds the devices by discovery."""
     discovery: Levels = "homeassistant"
     """What the topics begin with on which Home Assistant looks for devices."""
-    orders: bool = True
-    """Whether everybody whom the broker lets publish may order and cancel updates, check devices, and have them updated automatically."""
+    scopes: Annotated[tuple[MqttScope, ...], OneOrMore, Field(max_length=3)] = ("operate",)
+    """What everybody may do whom the broker lets publish: operate (order, cancel, check, automatic updates), approve, downgrade; [] for nothing."""
 
     @property
     def host(self) -> str:

@@ -71,7 +71,9 @@ class ApiSettings(Section):
     tokens: Annotated[tuple[TokenSettings, ...], Some, Field(max_length=64)] = ()
     """Further tokens, each with what it may do."""
     hosts: Annotated[tuple[HostName, ...], OneOrMore, Field(max_length=64)] = ()
-    """Names by which the API may be called, beside loopback and its own addresses."""
+    """Names by which the API may be called, beside loopback and its own addresses, and that of public_url."""
+    public_url: WebUrl | None = None
+    """Where people reach the page, as in http://hub.example.org:8377: what leads there from Home Assistant."""
 
 
 class RadioSettings(Section):

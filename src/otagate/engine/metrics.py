@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
@@ -16,20 +16,34 @@ from otagate.engine.feeds import Condition
 from otagate.engine.intake import Intake
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
+from otagate.engine.notifier import Notifier
 from otagate.engine.readings import Readings
 from otagate.engine.refresher import Refresher
 from otagate.engine.registry import Registry
 from otagate.model.updates import Update
+from otagate.ports import Broker
 
 
 class _Hub(Collector):
-    def __init__(self, readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, refresher: Refresher, journal: Journal) -> None:
+    def __init__(
+        self,
+        readings: Readings,
+        registry: Registry,
+        conductor: Conductor,
+        intake: Intake,
+        refresher: Refresher,
+        journal: Journal,
+        broker: Broker | None,
+        notifiers: Collection[Notifier],
+    ) -> None:
         self._readings = readings
         self._registry = registry
         self._conductor = conductor
         self._intake = intake
         self._refresher = refresher
         self._journal = journal
+        self._broker = broker
+        self._notifiers = notifiers
         self._ended: Counter[tuple[str, str]] = Counter()
 
     def changed(self, update: Update) -> None:
@@ -49,6 +63,7 @@ class _Hub(Collector):
         yield devices
         yield from self._updates()
         yield from self._sources()
+        yield from self._told()
         yield CounterMetricFamily("otagate_events_dropped", "Radio events that found the queue full since the start.", value=self._intake.dropped)
         yield CounterMetricFamily("otagate_store_refusals", "Transactions that the store refused since the start.", value=self._journal.refusals)
 
@@ -74,6 +89,16 @@ class _Hub(Collector):
         for (state_name, code), count in self._ended.items():
             finished.add_metric([state_name, code], count)
         yield finished
+
+    def _told(self) -> Iterable[Metric]:
+        if self._broker is not None:
+            yield GaugeMetricFamily("otagate_mqtt_up", "Whether the line to the MQTT broker is up.", value=float(self._broker.trouble is None))
+        arrives = GaugeMetricFamily("otagate_notifier_up", "Whether what was sent last arrived.", labels=["notifier", "type"])
+        waiting = GaugeMetricFamily("otagate_notifier_waiting", "Notices that are not told yet.", labels=["notifier", "type"])
+        for each in (notifier.view() for notifier in self._notifiers):
+            arrives.add_metric([each.name, each.type], float(each.trouble is None))
+            waiting.add_metric([each.name, each.type], each.waiting)
+        yield from (arrives, waiting)
 
     def _sources(self) -> Iterable[Metric]:
         words = ("source", "type")
@@ -102,10 +127,19 @@ class _Hub(Collector):
 
 
 def collectors(
-    readings: Readings, registry: Registry, conductor: Conductor, intake: Intake, refresher: Refresher, *, journal: Journal, ledger: Ledger
+    readings: Readings,
+    registry: Registry,
+    conductor: Conductor,
+    intake: Intake,
+    refresher: Refresher,
+    *,
+    journal: Journal,
+    ledger: Ledger,
+    broker: Broker | None = None,
+    notifiers: Collection[Notifier] = (),
 ) -> CollectorRegistry:
     """A registry of its own, with everything that the hub tells."""
-    hub = _Hub(readings, registry, conductor, intake, refresher, journal)
+    hub = _Hub(readings, registry, conductor, intake, refresher, journal, broker, notifiers)
     ledger.watch(hub.changed)
     made = CollectorRegistry()
     made.register(hub)

@@ -23,7 +23,7 @@ from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.model.versions import Version, same_version
 from otagate.policy.guards import preview
-from otagate.ports import Clock, Store
+from otagate.ports import Broker, Clock, Store
 
 _SHOWN_AS: Mapping[State, UpdateStatus] = {
     State.PLANNED: "waiting",
@@ -61,6 +61,7 @@ class Readings:
         radio_pauses: RadioPauses,
         rollouts: RolloutBook,
         clock: Clock,
+        broker: Broker | None = None,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -72,6 +73,7 @@ class Readings:
         self._radio_pauses = radio_pauses
         self._rollouts = rollouts
         self._clock = clock
+        self._broker = broker
 
     # --- devices ----------------------------------------------------------------------------------------------------------------------
 
@@ -248,7 +250,8 @@ class Readings:
         tried = {name for name, status in self._registry.radios.items() if status.tried}
         radios = tuple(self.radios())
         ready = open_ and all(each.state in ("up", "retrying") or (each.state == "starting" and each.name in tried) for each in radios)
-        return Health(ready=ready, store=store, radios=radios)
+        broker = None if self._broker is None else self._broker.trouble or "ok"
+        return Health(ready=ready, store=store, radios=radios, broker=broker)
 
 
 def _fits(device: Device, radio: str | None, protocol: str | None, q: str | None) -> bool:

@@ -327,11 +327,15 @@ class WindowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether the hub can work. `ready` = store open and every radio up or being retried."""
+    """Whether the hub can work. `ready` = store open and every radio up or being retried.
+
+    `broker` is how the line to the MQTT broker is, "ok" or why it is down, where there is one: the hub works without it.
+    """
 
     ready: bool
     store: str
     radios: tuple[RadioView, ...]
+    broker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

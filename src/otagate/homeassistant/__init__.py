@@ -1,6 +1,6 @@
 """The hub as Home Assistant sees it, by MQTT discovery.
 
-Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it and carries out what is pressed there.
+Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it; `orders`, what becomes of what is pressed there.
 
 Imports: the engine's desk and views, config's scopes, and the broker as a port.
 

@@ -1,4 +1,4 @@
-"""Keeps at the broker what Home Assistant shows, and carries out what is pressed there.
+"""Keeps at the broker what Home Assistant shows.
 
 Only what differs from what was said last is said, a device at most every few seconds while only its progress changes. After every loss of the line,
 and when Home Assistant begins anew, everything is said again.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,18 +16,16 @@ from typing import Any
 import structlog
 
 from otagate.engine.desk import Desk
-from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.supervise import outcome
-from otagate.engine.views import OrderRequest
-from otagate.homeassistant.discovery import Names, Shown, encoded, message, states
+from otagate.homeassistant.discovery import Names, Shown, encoded, hub_message, hub_states, message, states
+from otagate.homeassistant.orders import Orders
 from otagate.model.devices import Device
-from otagate.model.errors import BrokerUnavailable, OtagateError, UnknownDevice
-from otagate.model.ids import ComponentId, DeviceId
+from otagate.model.errors import UnknownDevice
+from otagate.model.ids import DeviceId
 from otagate.ports import Broker, Clock, Message, Wanted
 
 LOG = structlog.get_logger("otagate.homeassistant")
 
-ACTOR = "mqtt"
 EVERY = 1.0
 """Seconds between two looks at what has changed."""
 
@@ -36,9 +35,8 @@ PROGRESS = 5.0
 AT_ONCE = 25
 """Devices that are looked at between two looks at everything else: a house of hundreds takes seconds, and holds nothing up."""
 
-_ORDERS = 64
-_CHECK = 20.0
-_LONGEST = 64
+_MOST_ENTITIES = 64
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PROGRESS_KEYS = frozenset({"update_percentage", "eta"})
 
 
@@ -50,22 +48,25 @@ class Mirror:
     broker: Broker
     clock: Clock
     names: Names
-    operate: bool
+    orders: Orders
     known: Callable[[], Iterable[Device]]
     automatic: Callable[[Device], bool]
     _said: dict[str, bytes] = field(default_factory=dict, init=False)
     _topics: dict[DeviceId, set[str]] = field(default_factory=dict, init=False)
     _told: dict[DeviceId, tuple[bytes, float]] = field(default_factory=dict, init=False)
-    _kept: set[str] = field(default_factory=set, init=False)
+    _kept: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _entities: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _due: dict[DeviceId, None] = field(default_factory=dict, init=False)
-    _orders: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(_ORDERS), init=False)
+
+    def __post_init__(self) -> None:
+        self.orders.changed = self.note
 
     # --- the line -----------------------------------------------------------------------------------------------------------------------
 
     @property
     def wanted(self) -> Sequence[Wanted]:
         """Orders, Home Assistant's birth, and what the broker keeps of us from before."""
-        orders = (Wanted(filter=f"{self.names.base}/orders/#"),) if self.operate else ()
+        orders = (Wanted(filter=f"{self.orders.topic}#"),) if self.orders.scopes else ()
         return (*orders, Wanted(filter=f"{self.names.discovery}/status"), Wanted(filter=self.names.config("+"), kept=True))
 
     def up(self) -> None:
@@ -81,20 +82,21 @@ class Mirror:
         if message.topic == f"{self.names.discovery}/status":
             if message.payload == b"online":
                 self._anew()
-        elif message.topic.startswith(f"{self.names.base}/orders/"):
-            if message.retained or self._orders.full():
-                LOG.warning("an order over MQTT is not carried out", topic=message.topic[:200], why="retained" if message.retained else "too many")
-            else:
-                self._orders.put_nowait(message)
-        elif message.payload and self._is_ours(message):
-            self._kept.add(message.topic.split("/")[-2])
+        elif message.topic.startswith(self.orders.topic):
+            self.orders.take(message)
+        elif message.payload and (entities := self._ours(message)) is not None:
+            self._kept[message.topic.split("/")[-2]] = entities
 
-    def _is_ours(self, message: Message) -> bool:
+    def _ours(self, message: Message) -> dict[str, str] | None:
+        """The entities of a discovery message with their platforms; None where somebody else said it."""
         try:
             told = json.loads(message.payload)
-            return bool(told["origin"]["name"] == "otagate" and told["availability"][0]["topic"] == self.names.status)
-        except (ValueError, LookupError, TypeError, RecursionError):
-            return False
+            if told["origin"]["name"] != "otagate" or told["availability"][0]["topic"] != self.names.status:
+                return None
+            found = [(key, each["platform"]) for key, each in list(told.get("components", {}).items())[:_MOST_ENTITIES]]
+            return {key: platform for key, platform in found if _WORD.fullmatch(key) and _WORD.fullmatch(platform)}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return None
 
     def _anew(self) -> None:
         self._said.clear()
@@ -116,30 +118,49 @@ class Mirror:
 
     async def _round(self, turn: int) -> None:
         devices = sorted(each.id for each in self.known())
-        here = {self.names.object_id(each) for each in devices}
+        here = {self.names.hub, *(self.names.object_id(each) for each in devices)}
+        for object_id, entities in self._kept.items():  # what was told in an earlier life, and may have to be taken back
+            self._entities.setdefault(object_id, entities)
         for gone in [each for each in self._topics if self.names.object_id(each) not in here]:
             for topic in sorted(self._topics[gone]):
                 await self._say(topic, b"")
             del self._topics[gone]
-        for object_id in sorted(self._kept - here):
+        for object_id in sorted(self._kept.keys() - here):
             await self._say(self.names.config(object_id), b"")
         self._kept.clear()
+        await self._show_hub()
         slowly = [devices[(turn * 5 + at) % len(devices)] for at in range(min(5, len(devices)))]  # what changes without a word is found too
         moving = [each for each in devices if each in self._told and b'"in_progress":true' in self._told[each][0]]
         for device in dict.fromkeys([*list(self._due)[:AT_ONCE], *moving, *slowly]):
             await self._show(device)
             self._due.pop(device, None)
 
+    async def _show_hub(self) -> None:
+        radios = self.desk.radios()
+        documents = {
+            self.names.config(self.names.hub): hub_message(radios, self.names),
+            self.names.hub_state: hub_states(radios, halted=self.desk.halted() is not None),
+        }
+        for topic, each in documents.items():
+            if self._said.get(topic) != (payload := encoded(each)):
+                await self._say(topic, payload)
+
     async def _show(self, device: DeviceId) -> None:
         try:
             view = await self.desk.device(device)
+            choices = await self.orders.choices(device)
             updates = {each.component.id: await self.desk.update(each.update) for each in view.components if each.update is not None}
         except UnknownDevice:
             return
-        shown = Shown(view=view, updates=updates, automatic=self.automatic(view.device))
-        documents = states(shown, self.names, self.clock.now())
-        config = self.names.config(self.names.object_id(device))
-        everything = {config: message(shown, self.names, operate=self.operate), **documents}
+        shown = Shown(
+            view=view,
+            updates=updates,
+            automatic=self.automatic(view.device),
+            choices={part: list(versions) for part, versions in choices.items()},
+            targets=self.orders.targets(device, choices),
+            said=self.orders.said.get(device),
+        )
+        everything = self._documents(shown)
         still, now = encoded({topic: _without_progress(each) for topic, each in everything.items()}), self.clock.monotonic()
         before = self._told.get(device)
         if before is not None and before[0] == still and now - before[1] < PROGRESS:
@@ -153,10 +174,22 @@ class Mirror:
         if changed or before is None:
             self._told[device] = (still, now)
 
+    def _documents(self, shown: Shown) -> dict[str, Any]:
+        """The discovery message and the states of a device, by topic."""
+        object_id = self.names.object_id(shown.view.device.id)
+        told = self._entities.setdefault(object_id, {})
+        config = message(shown, self.names, scopes=self.orders.scopes, gone=told)
+        told |= {key: each["platform"] for key, each in config["components"].items()}
+        return {self.names.config(object_id): config, **states(shown, self.names, self.clock.now())}
+
     async def _say(self, topic: str, payload: bytes) -> None:
         """Retained, so that Home Assistant knows it after its own restart; with QoS 1, so that one message at a time waits for the broker."""
         await self.broker.publish(topic, payload, retain=True)
         self._said[topic] = payload
+
+    def note(self, device: DeviceId) -> None:
+        """Look at a device soon."""
+        self._due[device] = None
 
     async def follow(self) -> None:
         """Note whom the journal speaks of, for ever."""
@@ -164,43 +197,8 @@ class Mirror:
             async for fact in self.desk.events():
                 device = fact.subject_id if fact.subject == "device" else fact.data.get("device")
                 if isinstance(device, str):
-                    self._due[DeviceId(device)] = None
+                    self.note(DeviceId(device))
             await asyncio.sleep(EVERY)
-
-    # --- what is ordered ----------------------------------------------------------------------------------------------------------------
-
-    async def obey(self) -> None:
-        """Carry out orders, one after another, for ever."""
-        while True:
-            ordered = await self._orders.get()
-            _, device, what, *more = [*ordered.topic.removeprefix(self.names.base).strip("/").split("/", 3), "", ""]
-            error = await outcome(self._carry_out(DeviceId(device), what, more[0], ordered.payload), what="an order over MQTT")
-            if error is not None:
-                LOG.warning("an order over MQTT was refused", device=device[:80], order=what[:20], why=str(error))
-
-    async def _carry_out(self, device: DeviceId, what: str, component: str, payload: bytes) -> None:
-        view = await self.desk.device(device)
-        self._due[device] = None
-        if len(payload) > _LONGEST:
-            raise BrokerUnavailable("the message is too long to be an order")
-        match what, payload:
-            case "install", b"INSTALL":
-                result = await self.desk.order(OrderRequest(devices=(device,), component=ComponentId(component)), actor=ACTOR)
-                if result.refused:
-                    raise result.refused[0].error
-            case "cancel", b"PRESS":
-                for each in view.components:
-                    if each.update is not None:
-                        await self.desk.cancel(each.update, actor=ACTOR)
-            case "check", b"PRESS":
-                async with asyncio.timeout(_CHECK):  # the check itself goes on
-                    await self.desk.check(device, actor=ACTOR)
-            case "automatic", b"ON" | b"OFF":
-                wanted = payload == b"ON"
-                if self.automatic(view.device) != wanted:
-                    await self.desk.amend(device, DevicePatch(policy=PolicyPatch(default="automatic" if wanted else "ask")), actor=ACTOR)
-            case _:
-                raise OtagateError("nobody knows this order")
 
 
 def _without_progress(document: Any) -> Any:

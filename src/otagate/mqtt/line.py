@@ -63,6 +63,7 @@ class Line:
         self._patience = patience
         self._listeners: list[Listener] = []
         self._client: aiomqtt.Client | None = None
+        self._waits: set[asyncio.Timeout] = set()
         self._log = logging.getLogger("otagate.mqtt.library")
         self._log.setLevel(logging.CRITICAL)  # a flood must not become one of our log; what matters is raised
         self.trouble: str | None = "it has not been reached yet"
@@ -76,9 +77,15 @@ class Line:
         if self._client is None:
             raise BrokerUnavailable(f"the MQTT broker: {self.trouble}")
         try:
-            await self._client.publish(topic, payload, qos=1, retain=retain)
+            async with asyncio.timeout(None) as wait:
+                self._waits.add(wait)
+                await self._client.publish(topic, payload, qos=1, retain=retain)
+        except TimeoutError as error:
+            raise BrokerUnavailable(f"the MQTT broker: {self.trouble}") from error
         except (aiomqtt.MqttError, ValueError) as error:  # the latter for what MQTT has no room for
             raise BrokerUnavailable(f"the MQTT broker did not take a message: {error}") from error
+        finally:
+            self._waits.discard(wait)
 
     async def run(self) -> None:
         """One life: connect, serve until the connection is lost. Raises BrokerUnavailable with why it ended."""
@@ -146,6 +153,9 @@ class Line:
         if self._client is None:
             return
         self._client, self.trouble = None, why
+        waits, self._waits = self._waits, set()
+        for wait in waits:
+            wait.reschedule(asyncio.get_running_loop().time())  # what was not taken by this connection will not be any more
         for listener in self._listeners:
             listener.down()
 
@@ -173,6 +183,11 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _reason(error: aiomqtt.MqttError) -> str:
-    """What the library says, in one line."""
+    """What the library says, in one line; it hides below its own error what TLS says."""
+    below = error.__cause__ or error.__context__
+    if isinstance(below, ssl.SSLCertVerificationError):
+        return f"no TLS connection, because its certificate does not count: {below.verify_message}"
+    if isinstance(below, ssl.SSLError):
+        return f"no TLS connection: {below.reason}"
     told = str(error).strip() or "the connection was lost"
     return " ".join(told.split())[:200]
