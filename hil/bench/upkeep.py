@@ -199,9 +199,10 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
     return judged(await starts(scratch / "starts", extent) | await lives(scratch / "lives", extent), GOALS)
 
 
-def judged(figures: Mapping[str, float], goals: Mapping[str, float]) -> dict[str, Any]:
-    """The figures, and which of the goals they keep."""
+def judged(figures: Mapping[str, float], goals: Mapping[str, float], *, least: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """The figures, and which of the goals they keep: the most that each should be, and the `least`."""
     verdicts = {name: {"most": most, "kept": figures[name] <= most} for name, most in goals.items()}
+    verdicts |= {name: {"least": bound, "kept": figures[name] >= bound} for name, bound in (least or {}).items()}
     return {"figures": {name: round(value, 3) for name, value in figures.items()}, "goals": verdicts}
 
 
@@ -212,7 +213,8 @@ def show(found: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in found["figures"].items():
         goal = found["goals"].get(name)
-        verdict = "" if goal is None else f"   goal: at most {goal['most']:g}{'' if goal['kept'] else ', MISSED'}"
+        bound = "" if goal is None else " and ".join(f"at {word} {goal[word]:g}" for word in ("least", "most") if word in goal)
+        verdict = "" if goal is None else f"   goal: {bound}{'' if goal['kept'] else ', MISSED'}"
         print(f"{name.replace('_', ' '):36}{value:12,.2f}{verdict}")
 
 

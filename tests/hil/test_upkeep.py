@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hil.bench import desk
 from hil.bench.upkeep import GOALS
 
 ROOT = Path(__file__).parents[2]
@@ -23,3 +24,13 @@ def test_a_quick_run_finds_every_figure_of_a_daemon_as_it_is_shipped() -> None:
         assert found["figures"][name] > 0, name
     for name, goal in found["goals"].items():
         assert goal["kept"] is (found["figures"][name] <= goal["most"]) or found["figures"][name] == pytest.approx(goal["most"])
+
+
+@pytest.mark.night
+def test_a_quick_run_reads_the_api_while_devices_are_updated_and_loses_no_request() -> None:
+    ran = subprocess.run([sys.executable, "-m", "hil.bench.desk", "--quick", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["figures"]["lost_requests"] == 0
+    assert 0 < found["figures"]["read_p50_ms"] <= found["figures"]["read_p99_ms"]
+    assert found["goals"]["reads_per_second"]["least"] == desk.LEAST["reads_per_second"]
