@@ -1,4 +1,4 @@
-"""`python -m hil.bench.desk [--quick] [--json]`: what the API answers, and how late the hub's loop is, while firmware flows and a large file is taken in."""
+"""`python -m hil.bench.desk [--quick] [--json]`: what the API answers, and how late the loop is, while firmware flows and a large file comes in."""
 
 from __future__ import annotations
 
