@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from otagate.api.auth import TokenFile
 from otagate.engine.views import WaveView
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import DEFAULT_WAVES, RolloutId, RolloutState, Tally, Wave
@@ -94,9 +95,8 @@ async def test_an_order_that_did_not_arrive_is_sent_again_under_the_same_key(hal
     await tab.route("**/api/v1/updates", lose)
     await tab.get_by_role("button", name="Order the update").click()
     await tab.get_by_text("That was refused").wait_for()
-    await tab.get_by_role("button", name="Order the update").click()
     async with tab.expect_response("**/api/v1/updates"):
-        pass
+        await tab.get_by_role("button", name="Order the update").click()
     assert len(set(answered)) == 1
 
 
@@ -295,3 +295,29 @@ async def test_what_happened_while_the_line_was_down_is_told_when_it_is_back_and
     await tab.unroute("**/api/v1/events")
     await tab.get_by_text("Connection lost").wait_for(state="detached")
     await tab.locator("h1").get_by_text("Nothing moves now").wait_for()
+
+
+async def test_who_may_only_look_is_offered_nothing_to_press(open_hall: Any, browser: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "panel"
+    kept.write_text("p" * 43)
+    kept.chmod(0o600)
+    hall = await open_hall(tokens=(TokenFile(name="panel", file=kept, scopes=frozenset({"read"})),))
+    furnish(hall.desk)
+    tab = await browser.new_page()
+    for view_of in ("/", "/plan", "/rollouts", f"/device/{HALL}", "/update/u0004"):
+        await tab.goto(f"{hall.base}/#token={kept.read_text()}&to={view_of}")
+        await tab.locator("h1").wait_for()
+        await tab.get_by_text("Reading what the hub knows").wait_for(state="detached")
+        await tab.get_by_text("Asking the hub").wait_for(state="detached")
+        assert await tab.locator("main button, main [type=checkbox]").count() == 0, view_of
+
+
+async def test_going_back_and_going_first_are_wished_for(hall: Hall, tab: Any) -> None:
+    await sign_in(tab, hall, f"/device/{LAMP}")
+    await tab.get_by_role("button", name="Go back to 1.1.0.0 …").click()
+    dialog = tab.get_by_role("dialog")
+    await dialog.get_by_label("Priority").select_option("High")
+    await dialog.get_by_role("button", name="Order the update").click()
+    await dialog.wait_for(state="detached")
+    last = ordered(hall)[-1]
+    assert (last.allow_downgrade, last.version, last.priority) == (True, 0x0101_0000, "high")

@@ -2,7 +2,7 @@
 
 import { ago, number, plain, raw, t, version } from "../i18n.js";
 import { filter, here, to } from "../router.js";
-import { changed, FINAL, hub, updateOf } from "../store.js";
+import { changed, FINAL, hub, may, updateOf } from "../store.js";
 import { deviceLink, power } from "./device.js";
 import { h, memo } from "./dom.js";
 import { icon, kindOf } from "./icons.js";
@@ -28,7 +28,7 @@ export function deviceList() {
       h("input", { type: "search", "aria-label": t("devices.search"), placeholder: t("devices.search"), value: q, oninput: by("q") }),
       h("select", { "aria-label": t("devices.status"), value: status, onchange: by("status") },
         h("option", { value: "" }, t("devices.all")), STATUSES.map((each) => h("option", { key: each, value: each }, t(`status.${each}`))))),
-    found.length > 0 && chooseAll(found),
+    found.length > 0 && may("operate") && chooseAll(found),
     h("p", { key: "found", class: "dim", role: "status" }, q || status ? t("devices.found", { n: found.length, all: all.length }) : ""),
     found.length ? h("ul", { key: "list" }, found.map(deviceRow)) : h("p", { class: "dim" }, t(all.length ? "devices.none" : "devices.empty")),
     chosen.size > 0 && selection());
@@ -63,7 +63,7 @@ function deviceRow(device) {
       t("seen", { time: ago(device.last_seen) }),
     ];
     return h("li", { key: device.id, class: "choice" },
-      h("input", { type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }), onchange: (event) => choose([device], event.target.checked) }),
+      may("operate") && h("input", { type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }), onchange: (event) => choose([device], event.target.checked) }),
       h("div", {}, icon(kindOf(device)), deviceLink(device.id), chip(device, update),
         h("p", { class: "dim" }, told.filter(Boolean).join(" · "))));
   });

@@ -3,7 +3,7 @@
 import { act } from "../api.js";
 import { duration, plain, t, version } from "../i18n.js";
 import { say } from "../orders.js";
-import { changed, hub, nameOf } from "../store.js";
+import { changed, hub, may, nameOf } from "../store.js";
 import { ask, attempts } from "./dialog.js";
 import { h } from "./dom.js";
 
@@ -15,7 +15,7 @@ const SHOWN = 50; // lines of a group; the rest is counted
 export function askToUpdate(wanted, done = () => {}) {
   const many = wanted.devices.length > 1;
   const title = many ? t("order.title.many", { n: wanted.devices.length }) : t("order.title", { name: nameOf(wanted.devices[0]) });
-  const wish = { when: "now", override: new Set(), because: "" };
+  const wish = { when: "now", priority: "normal", override: new Set(), because: "" };
   const trying = attempts();
   const key = newKey();
   let plan = null;
@@ -54,8 +54,8 @@ export function askToUpdate(wanted, done = () => {}) {
 
 const needsWord = (wish) => wish.override.size > 0 && !wish.because.trim();
 
-function asked(wanted, { when, override, because }) {
-  return { ...wanted, ...(when === "now" ? {} : { when }), ...(override.size ? { override: [...override], because: because.trim() } : {}) };
+function asked(wanted, { when, priority, override, because }) {
+  return { ...wanted, when, priority, ...(override.size ? { override: [...override], because: because.trim() } : {}) };
 }
 
 // More devices than one call takes are ordered in several; what they answer is put together.
@@ -86,7 +86,9 @@ function options(wish, guards, change) {
   return h("div", { key: "options", class: "options" },
     h("label", {}, t("order.when"), h("select", { value: wish.when, onchange: (event) => change({ when: event.target.value }) },
       ["now", "window"].map((each) => h("option", { key: each, value: each }, t(`order.when.${each}`))))),
-    guards.length > 0 && h("details", { key: "guards" }, h("summary", {}, t("order.overrules")),
+    h("label", {}, t("order.priority"), h("select", { value: wish.priority, onchange: (event) => change({ priority: event.target.value }) },
+      ["normal", "high", "low"].map((each) => h("option", { key: each, value: each }, t(`priority.${each}`))))),
+    guards.length > 0 && may("approve") && h("details", { key: "guards" }, h("summary", {}, t("order.overrules")),
       guards.map((guard) => h("label", { key: guard, class: "choose" },
         h("input", { type: "checkbox", checked: wish.override.has(guard), onchange: overrule(guard) }), t("order.override", { guard: t(`reason.${guard}`) }))),
       h("label", {}, t("order.because"), h("input", { type: "text", maxlength: "500", value: wish.because, oninput: (event) => change({ because: event.target.value }) })),

@@ -3,7 +3,7 @@
 import { ago, duration, plain, rate, t, version } from "../i18n.js";
 import { order } from "../orders.js";
 import { to } from "../router.js";
-import { FINAL, hub, nameOf } from "../store.js";
+import { FINAL, hub, may, nameOf } from "../store.js";
 import { deviceLink } from "./device.js";
 import { h } from "./dom.js";
 
@@ -20,9 +20,10 @@ const ACTS = {
 };
 const SILENT = 60000; // a device asks for blocks every few seconds; one that sleeps, when it wakes
 
-// What a person can do with it now; nothing with what another program began.
+// What this person can do with it now; nothing with what another program began.
 export function actsOf(update, states = ACTS) {
-  const verbs = update.foreign ? [] : (states[update.state] || []).map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
+  const allowed = (verb) => may(verb === "approve" ? "approve" : "operate");
+  const verbs = update.foreign ? [] : (states[update.state] || []).filter(allowed).map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
   return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {
     key: verb,
     type: "button",

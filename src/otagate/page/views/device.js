@@ -9,7 +9,7 @@ import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
 import { updateRow } from "../parts/update.js";
 import { reading } from "../readings.js";
-import { hub, nameOf, updates } from "../store.js";
+import { hub, may, nameOf, updates } from "../store.js";
 
 const HISTORY = 20;
 
@@ -48,7 +48,7 @@ function firmware(found) {
       h("span", { class: "name" }, `${version(each.version)} `), h("span", { class: "dim" }, raw(each.version)),
       h("p", { class: "dim" }, t("device.component", { id: each.id }),
         each.available ? ` · ${t("latest")} ${version(each.available.version)}` : "")))),
-    h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
+    may("operate") && h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
 }
 
 function next({ data, problem }) {
@@ -67,14 +67,19 @@ function releases(id, { data, problem }) {
 
 function release(id, { component, release: one, verdict }) {
   const facts = [t("release.from", { source: one.source }), size(one.size), one.channel === "stable" ? "" : one.channel, one.region];
-  const wanted = { devices: [id], component, version: one.version };
+  const wanted = { devices: [id], component, version: one.version, ...(one.downgrade ? { allow_downgrade: true } : {}) };
   return h("li", {},
     h("span", { class: "name" }, `${version(one.version)} `), h("span", { class: "dim" }, raw(one.version)),
     h("p", { class: "dim" }, [t("device.component", { id: component }), ...facts].filter(Boolean).map((each) => plain(each, 80)).join(" · ")),
     h("p", { class: verdict.decision === "refuse" ? "bad" : "" }, `${t(`verdict.${verdict.decision}`)}: ${plain(verdict.sentence)}`),
     one.changelog && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(one.changelog, 8000))),
-    verdict.decision !== "refuse" && one.version !== null && h("div", { class: "acts" },
-      h("button", { type: "button", onclick: () => askToUpdate(wanted) }, t("release.take", { version: version(one.version) }))));
+    takeable(one, verdict) && h("div", { class: "acts" },
+      h("button", { type: "button", onclick: () => askToUpdate(wanted) }, t(one.downgrade ? "release.back" : "release.take", { version: version(one.version) }))));
+}
+
+// An older one is refused until somebody wishes to go back.
+function takeable({ version: given, downgrade }, { decision }) {
+  return given !== null && (downgrade ? may("downgrade") && may("operate") : decision !== "refuse" && may("operate"));
 }
 
 function past(id, read) {

@@ -6,7 +6,7 @@ import { deviceList } from "../parts/device_list.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { updateRow } from "../parts/update.js";
-import { FINAL, hub, updates } from "../store.js";
+import { FINAL, hub, may, updates } from "../store.js";
 
 const DAY = 86400000;
 const WRONG_RADIO = new Set(["retrying", "wrong_network", "in_use"]);
@@ -19,7 +19,7 @@ export function view() {
   const needs = [...troubles(), ...[...lateFailures(), ...asking].map(updateRow)];
   const on_air = [...running, ...waiting].map(updateRow);
   return { title: summary(running, waiting, needs), content: [
-    haltButton(),
+    may("operate") && haltButton(),
     part(t("overview.needs"), needs, t("overview.nothing")),
     part(t("overview.running"), on_air, t("overview.idle")),
     deviceList(),
@@ -57,7 +57,7 @@ function trouble(noun, each, verb) {
   return h("li", { key: `${noun} ${each.name}` },
     h("span", { class: "name" }, t(`trouble.${noun}`, { name: each.name })),
     h("p", { class: "bad" }, plain(each.sentence)),
-    h("div", { class: "acts" },
+    may(verb === "reattach" ? "admin" : "operate") && h("div", { class: "acts" },
       h("button", { type: "button", "aria-label": t("act.of", { act: t("act.retry"), name: each.name }), onclick: retry }, t("act.retry"))));
 }
 

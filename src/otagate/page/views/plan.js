@@ -9,7 +9,7 @@ import { planOf } from "../parts/plan.js";
 import { timeline } from "../parts/timeline.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
-import { hub, nameOf } from "../store.js";
+import { hub, may, nameOf } from "../store.js";
 
 const FRESH = 60000; // it is a forecast, and becomes another one as time passes
 const LANES = 30;
@@ -102,5 +102,5 @@ function row(device, plan) {
     h("div", { class: "head" }, h("span", {}, deviceLink(device), target !== null && ` ${version(plan.from_version)} → ${version(target)}`),
       plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
     planOf(plan),
-    plan.outcome === "asks" && h("div", { class: "acts" }, h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
+    plan.outcome === "asks" && may("operate") && h("div", { class: "acts" }, h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
 }

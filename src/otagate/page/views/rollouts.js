@@ -9,7 +9,7 @@ import { updateRow } from "../parts/update.js";
 import { strip, waves } from "../parts/waves.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
-import { hub, updates } from "../store.js";
+import { hub, may, updates } from "../store.js";
 
 const ACTS = {
   running: ["pause", "halt", "cancel"],
@@ -18,6 +18,7 @@ const ACTS = {
   halted: ["resume", "cancel"],
 };
 const ASKED = new Set(["resume", "cancel"]); // what is asked about before it is done
+const APPROVERS = new Set(["approve", "resume"]); // what only they may do who approve
 const ORDER = ["failed", "transferring", "queued", "planned"];
 
 export function view(id) {
@@ -25,7 +26,7 @@ export function view(id) {
 }
 
 function all() {
-  const begin = h("p", { key: "new" }, h("button", { type: "button", class: "sure", onclick: () => askToRollOut(null) }, t("rollout.new.more")));
+  const begin = may("operate") && h("p", { key: "new" }, h("button", { type: "button", class: "sure", onclick: () => askToRollOut(null) }, t("rollout.new.more")));
   if (!hub.rollouts.length) return { title: t("nav.rollouts"), content: [h("p", { key: "none" }, t("rollouts.none")), h("p", { key: "more", class: "dim" }, t("rollouts.none.more")), begin] };
   return { title: t("nav.rollouts"), content: [begin, h("ul", { key: "list" }, hub.rollouts.map((each) => h("li", { key: each.id },
     h("a", { class: "name", href: to("rollouts", each.id) }, h("bdi", {}, plain(each.name, 80))), state(each),
@@ -60,7 +61,7 @@ function whom({ model, group, radio, devices }) {
 }
 
 function acts(rollout) {
-  const verbs = ACTS[rollout.state] || [];
+  const verbs = (ACTS[rollout.state] || []).filter((verb) => may(APPROVERS.has(verb) ? "approve" : "operate"));
   const run = (verb) => order("POST", `rollouts/${encodeURIComponent(rollout.id)}/${verb}`);
   const press = (verb) => (ASKED.has(verb) ? confirm(rollout, verb, run) : run(verb));
   return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {

@@ -1,6 +1,7 @@
 // One update: how far it is and how fast, what holds it up and what helps, what was ordered, and everything that happened to it.
 
 import { ago, list, number, plain, raw, size, t, version, when } from "../i18n.js";
+import { order } from "../orders.js";
 import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
@@ -9,8 +10,9 @@ import { icon } from "../parts/icons.js";
 import { actsOf, bar, holdUp, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
-import { FINAL, hub, nameOf, updates } from "../store.js";
+import { FINAL, hub, may, nameOf, updates } from "../store.js";
 
+const WAITING = new Set(["planned", "queued"]);
 const PICTURES = { planned: "clock", queued: "clock", succeeded: "check", failed: "alert", cancelled: "stop" };
 
 export function view(id) {
@@ -53,6 +55,7 @@ function ordered(update) {
     [t("update.started"), update.started && time(update.started)],
     [t("update.finished"), update.finished && time(update.finished)],
     [t("update.versions"), [update.from_version, update.to_version].map(raw).filter(Boolean).join(" → ")],
+    [t("order.priority"), priority(update)],
     [t("update.component"), update.component],
     [t("update.source"), update.source],
     [t("update.attempts"), update.attempts > 1 ? update.attempts : ""],
@@ -65,6 +68,14 @@ function ordered(update) {
     [t("update.rollout"), update.rollout && h("a", { href: to("rollouts", update.rollout) }, plain(rolloutName(update.rollout)), update.wave ? `, ${t("rollout.wave", { n: update.wave })}` : "")],
     [t("update.image"), update.image],
   ])));
+}
+
+// It counts until it has begun.
+function priority(update) {
+  if (!WAITING.has(update.state) || !may("operate")) return update.priority === "normal" ? "" : t(`priority.${update.priority}`);
+  const change = (event) => order("PATCH", `updates/${encodeURIComponent(update.id)}`, { priority: event.target.value });
+  return h("select", { "aria-label": t("order.priority"), value: update.priority, onchange: change },
+    ["normal", "high", "low"].map((each) => h("option", { key: each, value: each }, t(`priority.${each}`))));
 }
 
 function activation({ activate }) {
