@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ class Quotas:
         self.kept[service] = str(json.loads(text))
 
 
+class Clock(SystemClock):
+    """The time, which a test moves on."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 @dataclass(frozen=True)
 class Exam:
     """A source, its cloud, and who drives them: with patience, or without where nothing good is to be waited for."""
@@ -61,6 +72,7 @@ class Exam:
     talks: Talks
     impatient: Talks
     image: Sha256
+    clock: Clock
 
     @property
     def device(self) -> str:
@@ -138,13 +150,14 @@ def source_of(kind: str, service: FakeService, secret: str) -> tuple[Delegate, A
 async def sitting(kind: str, directory: Path, service: FakeService | None = None, *, secret: str = SECRET) -> AsyncIterator[Exam]:
     service = service or service_of(kind)
     cache = DiskImageCache(directory / "images")
+    clock = Clock()
     image = await cache.add(build_image(0x1189, 0x0083, 2, payload=make_payload(1_000, 1)))
 
     def client(whole: float) -> HttpClient:
         return HttpClient(
             cache=cache,
             quotas=Quotas(),
-            clock=SystemClock(),
+            clock=clock,
             answers=directory / "answers",
             allow_private=["127.0.0.1"],
             terms=Terms(whole=whole, stall=whole, retries=(0.01,)),
@@ -152,7 +165,7 @@ async def sitting(kind: str, directory: Path, service: FakeService | None = None
 
     async with service.running(), client(20.0) as patient, client(0.3) as impatient:
         source, account = source_of(kind, service, secret)
-        yield Exam(source=source, service=service, account=account, talks=Talks(patient), impatient=Talks(impatient), image=image)
+        yield Exam(source=source, service=service, account=account, talks=Talks(patient), impatient=Talks(impatient), image=image, clock=clock)
 
 
 async def test_an_update_is_offered_ordered_and_watched_to_its_end(tuya: str, tmp_path: Path) -> None:
@@ -247,11 +260,19 @@ async def test_a_used_up_quota_is_waited_for(tuya: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [1110, 1111, 1113, 1199])
 async def test_a_cloud_that_was_asked_too_often_is_left_alone_for_a_while(tuya: str, tmp_path: Path, number: int) -> None:
     async with sitting(tuya, tmp_path, TuyaService(refusal=number)) as exam:
-        with pytest.raises(SourceBusy, match=f"{number}.*too many calls") as caught:
-            await exam.look()
-        assert caught.value.until is not None
+        for minutes in (1, 2):
+            with pytest.raises(SourceBusy, match=f"{number}.*too many calls") as caught:
+                await exam.look()
+            assert caught.value.until is not None
+            assert abs(caught.value.until - exam.clock.now() - timedelta(minutes=minutes)) < timedelta(seconds=20)
+            asked = len(exam.service.asked)
+            with pytest.raises(SourceBusy, match="left alone until"):
+                await exam.look_at()
+            assert len(exam.service.asked) == asked, "no other call leaves meanwhile either"
+            exam.clock.ahead += timedelta(minutes=minutes)
         exam.service.refusal = None
         assert await exam.look()
+        assert exam.account.quiet_until is None
 
 
 @pytest.mark.parametrize("arrived", [True, False])

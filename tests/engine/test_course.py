@@ -628,6 +628,12 @@ async def test_a_cloud_that_is_away_costs_an_update_no_attempt() -> None:
             hub.intake.emit(away)
             update = await hub.until_state(order, State.QUEUED)
             assert (update.attempts, update.reason) == (0, "source_unreachable")
+        await hub.until_state(order, State.OFFERING)
+        until = hub.clock.now() + timedelta(hours=2)
+        used_up = TransferAdvanced(update=order, causes=(Cause.EXPIRED,), detail="used up", token=6, code="quota", until=until)
+        hub.intake.emit(used_up)
+        update = await hub.until_state(order, State.QUEUED)
+        assert (update.attempts, update.reason, update.not_before) == (0, "quota", until)
 
 
 @instantly

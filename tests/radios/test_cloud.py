@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,10 +16,14 @@ from otagate.model.errors import (
     DeviceUnreachable,
     NotCancellable,
     NotOnThisRadio,
+    OtagateError,
     RadioUnavailable,
-    SourceError,
+    SourceBusy,
     SourceMisconfigured,
+    SourceRefused,
     SourceUnavailable,
+    SourceUnintelligible,
+    StoreUnavailable,
     UnknownDevice,
 )
 from otagate.model.ids import ComponentId, DeviceId, UpdateId
@@ -58,7 +63,7 @@ class Source:
     """A source whose cloud is this value. `held`: its answers wait until this is set."""
 
     name: str = "one"
-    device: CloudDevice | SourceError = READY
+    device: CloudDevice | OtagateError = READY
     starts: int = 0
     asked: int = 0
     held: asyncio.Event | None = None
@@ -88,7 +93,7 @@ class Source:
         yield
 
     def _answer(self) -> CloudDevice:
-        if isinstance(self.device, SourceError):
+        if isinstance(self.device, OtagateError):
             raise self.device
         return self.device
 
@@ -241,6 +246,23 @@ async def test_a_source_that_an_operator_must_mend_is_asked_neither_for_an_order
         with pytest.raises(RadioUnavailable, match="the secret is wrong"):
             await made.radio.interrogate(LAMP)
         assert (made.source.asked, made.source.starts) == (0, 0)
+
+
+@pytest.mark.parametrize("error", [SourceUnintelligible("a web page"), SourceRefused("403"), StoreUnavailable("the disk is full")])
+async def test_whatever_comes_in_the_place_of_a_clouds_answer_is_a_cloud_that_is_away(error: OtagateError) -> None:
+    made = bench(Source(device=error))
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        assert (await made.advances(Cause.EXPIRED)).code == "source-unreachable"
+
+
+async def test_a_cloud_that_says_when_it_may_be_asked_again_is_believed() -> None:
+    until = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    made = bench(Source(device=SourceBusy("used up", until=until)))
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        told = await made.advances(Cause.EXPIRED)
+    assert (told.code, told.until) == ("quota", until)
 
 
 async def test_a_source_that_turns_out_to_know_us_no_more_is_to_be_read_anew() -> None:

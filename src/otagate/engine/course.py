@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -399,7 +399,7 @@ class Course:
             return
         self.progress.moved(letter.offset, self.tools.clock.monotonic())
         if causes and causes[-1] in FAILED_ATTEMPT:
-            await self._try_again(causes, letter.detail, letter.code)
+            await self._try_again(causes, letter.detail, letter.code, until=letter.until)
         elif causes:
             if Cause.ACTIVATED in causes and not self.sleepy:
                 await self.keeper.glance(self.update)
@@ -407,7 +407,9 @@ class Course:
             await self._advance(*causes, detail=letter.detail, code=letter.code, bytes_sent=reached, activation_owed=letter.held)
         self.radio.committed(letter.token)
 
-    async def _try_again(self, causes: tuple[Cause, ...], detail: str, code: str | None = None, *, unheard: bool = False) -> None:
+    async def _try_again(
+        self, causes: tuple[Cause, ...], detail: str, code: str | None = None, *, unheard: bool = False, until: datetime | None = None
+    ) -> None:
         """The attempt is over: back to the queue, or the end where no attempt is left. What failed while an operator held it counts nothing.
 
         What another program began is not begun again, nor what a cloud may have been told (`unheard`: nobody knows) and cannot be asked about.
@@ -417,7 +419,8 @@ class Course:
             await self._advance(end, detail=detail, code=code or "transfer-interrupted")
             return
         if self.update.delegated and code in _CLOUD_AWAY:
-            await self._postpone(Postponed(reason="quota" if code == "quota" else "source_unreachable", detail=detail), cause=Cause.EXPIRED)
+            reason = "quota" if code == "quota" else "source_unreachable"
+            await self._postpone(Postponed(reason=reason, detail=detail, until=until), cause=Cause.EXPIRED)
             return
         now = self.tools.clock.now()
         reached = max(self.update.bytes_sent, self.progress.offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from otagate.model.devices import Component, Device
@@ -89,7 +90,8 @@ class TransferAdvanced:
 
     `causes` happen in this order and are committed together. The same comes again until its `token` is passed to `Radio.committed`; what the
     device is answered leaves only then. `offset` is the high-water mark in bytes. `held`: the device has the whole image and is told to wait with it
-    only because the update is paused. `code`: what the failure is called, where the cause alone says less.
+    only because the update is paused. `code`: what the failure is called, where the cause alone says less. `until`: before then there is no use in
+    another attempt.
     """
 
     update: UpdateId
@@ -99,6 +101,7 @@ class TransferAdvanced:
     offset: int = 0
     held: bool = False
     code: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -20,10 +21,13 @@ from otagate.model.errors import (
     ImageError,
     NotFound,
     NotOnThisRadio,
+    OtagateError,
     RadioUnavailable,
+    SourceBusy,
     SourceError,
     SourceMisconfigured,
     SourceRefused,
+    SourceUnavailable,
     StoreError,
     UnknownDevice,
 )
@@ -266,7 +270,10 @@ class CloudRadio:
         for effect in effects:
             match effect:
                 case Advance():
-                    self._emit(TransferAdvanced(update=update, causes=effect.causes, detail=effect.detail, token=effect.token, code=effect.code))
+                    told = TransferAdvanced(
+                        update=update, causes=effect.causes, detail=effect.detail, token=effect.token, code=effect.code, until=effect.until
+                    )
+                    self._emit(told)
                 case words.Progress():
                     self._emit(TransferProgressed(update=update, offset=0, fragments=(effect.percent, 100)))
                 case words.Look():
@@ -303,8 +310,10 @@ class CloudRadio:
             return words.Unseen(f"no source tells of {order.device} now", "source-unreachable")
         try:
             device = await self._ask(delegate, delegate.look_at(cloud_id_of(order.device)))
+        except TuyaRefused as error:
+            return words.Unseen(str(error), "device-unreachable" if error.device else error.code)
         except (SourceError, StoreError, UnknownDevice) as error:
-            return words.Unseen(str(error), error.code)
+            return words.Unseen(str(error), _word_for(error), _end_of(error))
         self._take(delegate.name, device)
         there = device.sleepy or device.online is not False
         return words.Seen(channel=device.channel(order.component), there=there, sleepy=device.sleepy)
@@ -328,8 +337,10 @@ class CloudRadio:
             return words.NotOrdered(detail=str(error), code="device-unreachable" if error.device else error.code, doubt=False, passing=error.device)
         except OrderInDoubt as error:
             return words.NotOrdered(detail=str(error), code=error.code, doubt=True)
-        except SourceError as error:
+        except SourceRefused as error:
             return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=True)
+        except SourceError as error:
+            return words.NotOrdered(detail=str(error), code=_word_for(error), doubt=False, passing=True, until=error.until)
         except StoreError as error:  # nobody can say at which of the calls
             return words.NotOrdered(detail=str(error), code=error.code, doubt=True)
         return words.Ordered(outcome[cloud_id])
@@ -343,5 +354,14 @@ class CloudRadio:
             return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=False)
         except (SourceError, StoreError) as error:
             doubt = isinstance(error, (OrderInDoubt, StoreError))
-            return words.NotOrdered(detail=str(error), code=error.code, doubt=doubt, passing=True)
+            return words.NotOrdered(detail=str(error), code=_word_for(error), doubt=doubt, passing=True, until=_end_of(error))
         return words.Ordered("started")
+
+
+def _word_for(error: OtagateError) -> str:
+    """What it is called that a cloud could not be asked: whatever came in the place of its answer, the device and the update are not to blame."""
+    return error.code if isinstance(error, (SourceBusy, SourceMisconfigured)) else SourceUnavailable.code
+
+
+def _end_of(error: OtagateError) -> datetime | None:
+    return error.until if isinstance(error, SourceError) else None

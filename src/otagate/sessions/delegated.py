@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from datetime import datetime
 
 from otagate.model.clouds import UNDER_WAY, CloudChannel
 from otagate.model.errors import NotCancellable
@@ -156,7 +157,7 @@ class Job:
         if self.phase not in _ASKING:
             return NOTHING
         if self.phase is Phase.LOOKING:
-            return self._end(Cause.EXPIRED, event.detail, now, code=event.code)
+            return self._end(Cause.EXPIRED, event.detail, now, code=event.code, until=event.until)
         self._answered_at = now
         self._look_at = now + self._patience.rest
         return NOTHING
@@ -192,7 +193,7 @@ class Job:
             if event.doubt:
                 self._enter(Phase.RECALLING, now)
                 return NOTHING
-            return self._end(Cause.EXPIRED if event.passing else Cause.DECLINED, event.detail, now, code=event.code)
+            return self._end(Cause.EXPIRED if event.passing else Cause.DECLINED, event.detail, now, code=event.code, until=event.until)
         if event.outcome == "already-running":
             return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
         if event.outcome == "not-started":
@@ -270,14 +271,14 @@ class Job:
     def _enter(self, phase: Phase, now: float) -> None:
         self.phase, self._answered_at, self._spent, self._missed = phase, now, 0.0, 0.0
 
-    def _end(self, cause: Cause | tuple[Cause, ...], detail: str, now: float, *, code: str | None = None) -> Effects:
+    def _end(self, cause: Cause | tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, until: datetime | None = None) -> Effects:
         self._enter(Phase.OVER, now)
-        return self._advance(cause if isinstance(cause, tuple) else (cause,), detail, now, code=code)
+        return self._advance(cause if isinstance(cause, tuple) else (cause,), detail, now, code=code, until=until)
 
-    def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None) -> Effects:
+    def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, until: datetime | None = None) -> Effects:
         if self._told is not None:  # what was not written down yet is part of it
             causes = (*(each for each in self._told.causes if each not in causes), *causes)
-        self._told = Advance(update=self.update, causes=causes, detail=detail, token=next(self._tokens), code=code)
+        self._told = Advance(update=self.update, causes=causes, detail=detail, token=next(self._tokens), code=code, until=until)
         self._told_at = now
         return (self._told,)
 

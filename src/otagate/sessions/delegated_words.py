@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from otagate.model.clouds import CloudChannel, Started
 from otagate.model.ids import UpdateId
@@ -22,10 +23,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The cloud could not be asked: a sentence, and the code of the error."""
+    """The cloud could not be asked: a sentence, the code of the error, and until when there is no use in asking."""
 
     detail: str
     code: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,13 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotOrdered:
-    """The order failed. `doubt`: nobody knows whether it arrived. `passing`: the same order may be taken later."""
+    """The order failed. `doubt`: nobody knows whether it arrived. `passing`: the same order may be taken later, not before `until`."""
 
     detail: str
     code: str
     doubt: bool
     passing: bool = False
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
@@ -28,6 +29,7 @@ class Advance:
 
     What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes. `held`: the device has the
     whole image and is told to wait with it only because the update is paused. `code`: what the failure is called, where the cause alone says less.
+    `until`: before then there is no use in another attempt.
     """
 
     update: UpdateId
@@ -37,6 +39,7 @@ class Advance:
     offset: int = 0
     held: bool = False
     code: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ REGIONS: Mapping[str, str] = {
 
 _RENEW_BEFORE = timedelta(seconds=60)
 _QUOTA_PAUSE = timedelta(minutes=30)
+_LONGEST_PAUSE = timedelta(hours=1)
 _TOKEN = frozenset({1002, 1010, 1011, 1012, 1400})
 _CLOCK = frozenset({1013})
 _CREDENTIALS = frozenset({1001, 1004, 1005, 1007, 1008})
@@ -61,6 +62,10 @@ class TuyaRefused(SourceRefused):
         return self.number in _DEVICE
 
 
+class _NotTheCloud(SourceUnavailable):
+    """Something in between says no: the cloud itself has 200 for everything, so it has not heard of the call."""
+
+
 class _TokenSpent(SourceError):
     """The token must be renewed before this call may be signed."""
 
@@ -78,6 +83,8 @@ class Token:
 class Account:
     """One client of one data centre, shared by every source that uses it; one conversation at a time changes its token.
 
+    `quiet_until`: no call of any of them leaves before, because the cloud said that there were too many.
+
     `pace`: a simulated cloud may be asked so many times as often.
     """
 
@@ -87,6 +94,8 @@ class Account:
     token: Token | None = field(default=None, repr=False)
     offset: timedelta = timedelta()
     pace: float = 1.0
+    quiet_until: datetime | None = None
+    _refused_in_a_row: int = 0
 
     @property
     def service(self) -> Service:
@@ -145,7 +154,7 @@ class Account:
                 yield from self._renew()
                 continue
             except (SourceUnavailable, SourceUnintelligible) as error:
-                if idempotent:
+                if idempotent or isinstance(error, _NotTheCloud):
                     raise
                 raise OrderInDoubt(str(error)) from error
             if envelope.get("success") is True:
@@ -158,7 +167,7 @@ class Account:
                 resynced = True
                 self._resync(envelope, response)
             else:
-                told = _told(label, number, message, response.at)
+                told = self._heeded(_told(label, number, message, response.at), response.at)
                 raise OrderInDoubt(str(told)) if isinstance(told, SourceUnavailable) and not idempotent else told
 
     def _renew(self) -> Conversation[None]:
@@ -168,7 +177,7 @@ class Account:
             self.token = None
             try:
                 self.token = yield from self._ask_token(path, ())
-            except SourceUnavailable:
+            except (SourceUnavailable, SourceBusy):
                 self.token = self_token
                 raise
             except SourceError:
@@ -186,7 +195,7 @@ class Account:
                 return _token_of(result, response.at)
             number, message = _error_of(envelope)
             if number not in _CLOCK or resynced:
-                raise _told("the token", number, message, response.at)
+                raise self._heeded(_told("the token", number, message, response.at), response.at)
             resynced = True
             self._resync(envelope, response)
 
@@ -202,6 +211,9 @@ class Account:
         with_token: bool = True,
     ) -> Request:
         def sign(now: datetime, nonce: str) -> Mapping[str, str]:
+            if self.quiet_until is not None and timedelta() < self.quiet_until - now <= _LONGEST_PAUSE:
+                sentence = f"the cloud was asked too often, and is left alone until {self.quiet_until:%Y-%m-%d %H:%M:%S} UTC"
+                raise SourceBusy(sentence, until=self.quiet_until)
             token = ""
             if with_token:
                 if self.token is None or now >= self.token.until - _RENEW_BEFORE:
@@ -221,14 +233,26 @@ class Account:
         )
 
     def _envelope(self, response: Response) -> Mapping[str, Any]:
+        if 400 <= response.status < 500:
+            sentence = f"{response.label}: the answer is {response.status}, which the cloud never gives: check the url, and what lies in between"
+            raise _NotTheCloud(sentence)
         if response.status != 200:
-            raise SourceRefused(f"{response.label}: the cloud answers {response.status}")
+            raise SourceUnintelligible(f"{response.label}: the cloud answers {response.status}, which says neither yes nor no")
         envelope = response.json()
         if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
             raise SourceUnintelligible(f"{response.label}: the answer does not say whether it is a success")
         if envelope["success"]:
+            self.quiet_until, self._refused_in_a_row = None, 0
             self._resync(envelope, response)
         return envelope
+
+    def _heeded(self, told: SourceError, at: datetime) -> SourceError:
+        """The same, after which the whole account keeps away: for longer each time until a call succeeds, at most an hour."""
+        if not isinstance(told, SourceBusy) or told.until is None:
+            return told
+        self.quiet_until = at + min((told.until - at) * 2 ** min(self._refused_in_a_row, 6), _LONGEST_PAUSE)
+        self._refused_in_a_row += 1
+        return SourceBusy(str(told), until=self.quiet_until)
 
     def _resync(self, envelope: Mapping[str, Any], response: Response) -> None:
         """Follow the cloud's clock where ours is minutes off: it takes no call that is."""
