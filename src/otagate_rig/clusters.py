@@ -67,9 +67,11 @@ class Application:
 
     def servers(self) -> tuple[int, ...]:
         """The clusters that the device serves."""
+        true = self.spec.behaviours.true_version_at
+        own = () if true is None else (true[0],)
         if self.spec.kind is not DeviceKind.SLEEPY:
-            return (BASIC, IDENTIFY, GROUPS, ON_OFF)
-        served = (BASIC, POWER_CONFIGURATION, IDENTIFY, ON_OFF)
+            return (BASIC, IDENTIFY, GROUPS, ON_OFF, *own)
+        served = (BASIC, POWER_CONFIGURATION, IDENTIFY, ON_OFF, *own)
         return served if self.spec.behaviours.checks_in is None else (*served, POLL_CONTROL)
 
     def attributes(self, cluster: int, file_version: int) -> dict[int, Attribute] | None:
@@ -114,6 +116,9 @@ class Application:
                 return switch
             start_up = 0xFF if "start_up" in self.forgot else spec.start_up_on_off
             return (*switch, (START_UP_ON_OFF, DataType.ENUM8, start_up, self.takes("start_up")))
+        true = spec.behaviours.true_version_at
+        if true is not None and cluster == true[0]:
+            return ((true[1], DataType.UINT32, file_version, False),)
         quarters = tuple(round(4 * seconds) for seconds in (spec.behaviours.checks_in or 0, spec.poll_interval, spec.fast_poll_interval))
         return (
             (0x0000, DataType.UINT32, quarters[0], True),

@@ -58,6 +58,7 @@ class Behaviours:
     discovers_server: bool = False  # Match_Desc before the first query
     asks_as: tuple[int, int] | None = None  # manufacturer code and image type of its queries, where its attributes tell others
     tells_version: int | None = None  # told in queries and attributes, whatever runs
+    true_version_at: tuple[int, int] | None = None  # cluster and attribute of its maker's own that tell what runs
     without_attributes: bool = False  # tells its identity and version in queries only
     forgets: tuple[str, ...] = ()  # with new firmware: groups, bindings, reporting, start_up, and switch (comes back the other way)
     for_good: bool = False  # what it forgot it takes from nobody again

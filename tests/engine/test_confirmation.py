@@ -72,3 +72,13 @@ def test_success_and_silence_count_no_transfer() -> None:
     good.told(NEW)
     found = [asked.finding(600) for asked in (good, silent)]
     assert [each.completed_transfers for each in found if each] == [1, 1]
+
+
+def test_of_a_device_whose_kind_lies_about_its_version_nobody_can_say_what_it_runs() -> None:
+    confirmation = Confirmation(update=cases.update(), patience=600.0, settle=120.0, back=True, honest=False)
+    for _ in range(3):
+        confirmation.told(1)
+    found = confirmation.finding(120.0)
+    assert found is not None
+    assert (found.cause, found.code, found.completed_transfers) == (Cause.EXPIRED, "version-unprovable", 1)
+    assert found.detail.endswith("devices of its kind tell versions that they do not run, so nobody can say what it runs")

@@ -182,6 +182,21 @@ ENDINGS = {
         fails("version-unchanged", says="tells version 0x01000000, not 0x01000001"), returns_with_old_version=True
     ),
     "tells a version that it does not run": does(fails("version-unchanged", says="tells version 0x01000000", runs=NEW), tells_version=OLD),
+    "tells a version that it does not run, as all of its kind": does(
+        fails("version-unprovable", "expired", says="nobody can say what it runs", runs=NEW),
+        tells_version=OLD,
+        manufacturer_code=0x115F,
+        model="lumi.curtain.agl001",
+    ),
+    "tells the true version in a place of its own": does(
+        succeeds(),
+        tells_version=OLD,
+        true_version_at=(0xFCC0, 0x00EE),
+        manufacturer_code=0x115F,
+        model="lumi.airrtc.agl001",
+    ),
+    "forgets its groups": does(succeeds(), lambda it: it.application.groups == {5}, groups=(5,), forgets=("groups",)),
+    "forgets its groups for good": does(succeeds(), lambda it: not it.application.groups, groups=(5,), forgets=("groups",), for_good=True),
     "stays away longer than it was told": does(succeeds(), reboot_seconds=60.0),
     "verifies its image for half a minute": does(succeeds(), None, verify_seconds=30.0),
     "ends an upgrade that never was": does(succeeds(), lambda it: it.counters.end_requests == 2, end_without_download=True),

@@ -30,9 +30,9 @@ KNOWN: dict[Kind, Quirk] = {
     (0x1037, "SPZB0001", None): Quirk(notify=False),  # Eurotronic Spirit
     (0x1037, "another of that chip", None): PLAIN,
     (0x1037, None, None): PLAIN,
-    (0x115F, "lumi.airrtc.agl001", None): Quirk(tells_version=False),
-    (0x115F, "lumi.curtain.acn003", None): Quirk(tells_version=False),
-    (0x115F, "lumi.curtain.agl001", None): Quirk(tells_version=False),
+    (0x115F, "lumi.airrtc.agl001", None): Quirk(tells_version=False, version_at=(0xFCC0, 0x00EE)),
+    (0x115F, "lumi.curtain.acn003", None): Quirk(tells_version=False, version_at=(0xFCC0, 0x00EE)),
+    (0x115F, "lumi.curtain.agl001", None): Quirk(tells_version=False, version_at=(0xFCC0, 0x00EE)),
     (0x115F, "lumi.plug", None): PLAIN,
 }
 

@@ -96,6 +96,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "device-silent": _kind(409, "The device told the new version and fell silent"),
         "device-restarts": _kind(409, "The device restarts again and again with the new version"),
         "version-unchanged": _kind(409, "The device runs another version than it was sent"),
+        "version-unprovable": _kind(409, "Nobody can say which version the device runs"),
         "not-confirmed": _kind(409, "The device's version could not be read"),
         "policy-refused": _kind(409, "Policy refuses this"),
         "battery-low": _kind(409, "The battery is too low"),

@@ -28,12 +28,14 @@ class Confirmation:
     """Seconds are those in which the device could have been asked: `patience` in all, `settle` after it came back.
 
     `back`: whether it is known to have come back; after a restart of the hub nobody knows, so the old version proves nothing until it has.
+    `honest`: whether devices of its kind tell the version that they run.
     """
 
     update: Update
     patience: float
     settle: float
     back: bool
+    honest: bool = True
     version: Version | None = None
     misses: int = 0
     since: float = 0.0
@@ -66,6 +68,9 @@ class Confirmation:
     def _unchanged(self, version: Version, completed: int) -> Finding:
         wanted = "another one" if self.update.to_version is None else display_version(self.update.to_version)
         detail = f"the device took the image and tells version {display_version(version)}, not {wanted}"
+        if not self.honest:
+            detail = f"{detail}; but devices of its kind tell versions that they do not run, so nobody can say what it runs"
+            return Finding(cause=Cause.EXPIRED, detail=detail, completed_transfers=completed, code="version-unprovable")
         loop = judge_loop(completed)
         if loop.allowed:
             return Finding(cause=Cause.MISMATCH, detail=detail, completed_transfers=completed)

@@ -288,7 +288,7 @@ class Course:
         await self._serve_once()
         waits, clock = self.tools.waits, self.tools.clock
         patience = waits.activation_sleepy if self.sleepy else max(waits.confirmation, 0.0 if self._came_back else waits.activation)
-        confirmation = Confirmation(update=self.update, patience=patience, settle=waits.settle, back=self._came_back)
+        confirmation = Confirmation(update=self.update, patience=patience, settle=waits.settle, back=self._came_back, honest=self._honest)
         spent, read_at = Stopwatch(clock, self._in_charge), float("-inf")
         letter: Letter | None = Returned() if confirmation.back else None
         while self._stands(State.CONFIRMING):
@@ -301,7 +301,7 @@ class Course:
                 return
             letter = await self.mailbox.get(waits.poll)
             await self._take(letter)
-            if isinstance(letter, Told):
+            if isinstance(letter, Told) and confirmation.honest:
                 confirmation.told(letter.component.version)
             elif isinstance(letter, Returned):
                 confirmation.returned(spent.read())
@@ -336,7 +336,7 @@ class Course:
                 return replace(told, cause=Cause.EXPIRED, detail=health.sentence, code=health.code)
             if health.action == "ask":
                 version = await self.reader.version(self.update)
-                if self.update.is_done_by(version):
+                if self.update.is_done_by(version) or (version is not None and not self._honest):
                     vigil.answered(spent.read())
                     continue
                 if version is not None:
@@ -368,6 +368,11 @@ class Course:
     def _invites(self, letter: Letter | None) -> bool:
         """Whether now is the time to ask for the version: at every look, a device that sleeps when it is heard, any device that came back."""
         return isinstance(letter, (Returned, Heard if self.sleepy else type(None)))
+
+    @property
+    def _honest(self) -> bool:
+        device = self._device()
+        return device is None or self.tools.quirk_of(device.manufacturer_code, device.model).tells_version
 
     def _stands(self, state: State) -> bool:
         return self.update.state is state

@@ -16,7 +16,8 @@ class Quirk:
     `query_patience`: how long the query after it may take. `refusal_status`: the ZCL status of a Query Next Image Response that says no
     (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
     between blocks. `end_patience`: how long after the last block the end may take. `stray_end_status`: the status of the Default Response to an
-    Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs.
+    Upgrade End Request that nobody expected. `tells_version`: whether the version that it tells is the one that it runs; `version_at`: cluster and
+    attribute of its maker's own where it tells the true one.
     `holds`: whether it waits with a new image until it is told to use it.
     `by_type`: the quirk of single image types, which then holds in place of this one.
     """
@@ -34,6 +35,7 @@ class Quirk:
     end_patience: float | None = None
     stray_end_status: int = 0x95
     tells_version: bool = True
+    version_at: tuple[int, int] | None = None
     holds: bool = True
     by_type: tuple[tuple[int, Quirk], ...] = ()
 

@@ -35,6 +35,7 @@ INFRASTRUCTURE = frozenset(
         "source-unreachable",
         "store-error",
         "store-unavailable",
+        "version-unprovable",
         "wrong-network",
     }
 )

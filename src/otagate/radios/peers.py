@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from otagate.model.devices import Component, Device
@@ -99,10 +99,11 @@ def _battery(device: ZigbeeDevice) -> int | None:
     return None
 
 
-async def read_components(device: ZigbeeDevice) -> list[Component]:
+async def read_components(device: ZigbeeDevice, *, version_at: tuple[int, int] | None = None) -> list[Component]:
     """Read current file version, manufacturer id and image type of every OTA client (ZCL 11.10: 0x0002, 0x0007, 0x0008).
 
-    `image_type` is None where the device does not have the attribute. Raises DeviceUnreachable, DeviceRefused.
+    `image_type` is None where the device does not have the attribute. `version_at`: cluster and attribute of its maker's own where a device tells
+    the true version of its one client. Raises DeviceUnreachable, DeviceRefused.
     """
     from zigpy.exceptions import DeliveryError, ZigbeeException
 
@@ -117,7 +118,8 @@ async def read_components(device: ZigbeeDevice) -> list[Component]:
         except ZigbeeException as error:
             raise DeviceRefused(f"{device_id_of(device)} answered badly on endpoint {number}: {error}") from None
         components.append(_component(device, number, values))
-    return components
+    true = None if version_at is None or len(components) != 1 else await _read_one(device, *version_at, own=True)
+    return components if true is None else [replace(components[0], version=int(true))]
 
 
 async def read_battery(device: ZigbeeDevice) -> None:
@@ -131,17 +133,31 @@ async def read_switch(device: ZigbeeDevice) -> bool | None:
     return None if value is None else bool(value)
 
 
-async def _read_one(device: ZigbeeDevice, cluster: int, attribute: int) -> Any:
+async def _read_one(device: ZigbeeDevice, cluster: int, attribute: int, *, own: bool = False) -> Any:
+    """The value of an attribute, which is its maker's `own` or everybody's; None where there is none or it does not say."""
     from zigpy.exceptions import ZigbeeException
 
     for number, endpoint in device.endpoints.items():
         if number and cluster in endpoint.in_clusters:
             try:
                 async with asyncio.timeout(_ASIDE_BOUND):
+                    if own:
+                        return await _read_own(device, endpoint.in_clusters[cluster], attribute)
                     values, _ = await endpoint.in_clusters[cluster].read_attributes([attribute], allow_cache=False)
             except (TimeoutError, ZigbeeException):
                 return None
             return values.get(attribute)
+    return None
+
+
+async def _read_own(device: ZigbeeDevice, cluster: Any, attribute: int) -> int | None:
+    """A number that is no attribute of the standard: zigpy does not know its type, so the answer is taken as it came."""
+    code = None if device.node_desc is None else int(device.node_desc.manufacturer_code)
+    answer = await cluster.read_attributes_raw([attribute], manufacturer=code)
+    for record in getattr(answer, "status_records", ()):
+        value = getattr(record.value, "value", None)
+        if record.attrid == attribute and record.status == 0 and isinstance(value, int):
+            return int(value)
     return None
 
 

@@ -211,7 +211,7 @@ class ZigbeeRadio:
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
         async with self._questions.asking():
             with in_our_words(failing(f"radio {self.name} could not ask {device}")):
-                told = await read_components(peer.device)
+                told = await read_components(peer.device, version_at=peer.session.quirk.version_at)
                 if describe(peer.device, self.name).power == "battery":
                     await read_battery(peer.device)
         components = [each for each in told if each.image_type is not None]
