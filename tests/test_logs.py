@@ -45,6 +45,29 @@ logging.getLogger("zigpy.application").debug("Network info: everything")
     assert "Network info" not in done.stderr
 
 
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_hostile_name_moves_no_cursor_forges_no_line_and_does_not_fill_the_log(form: str) -> None:
+    script = f"""
+import logging, structlog
+from otagate import logs
+logs.set_up(level="debug", form="{form}")
+name = "\\x1b]0;owned\\x07\\x9b2J<script>\\u202egnp\\r\\n2026 [error] forged" + "x" * 4096
+structlog.get_logger("otagate").warning("found", device=name, names=[name])
+structlog.get_logger("otagate").warning(name)
+logging.getLogger("zigpy").warning("model %s", name)
+try:
+    raise ValueError(name)
+except ValueError:
+    structlog.get_logger("otagate").exception("broken")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert not set(done.stderr) & set("\x1b\x07\x9b\u202e\r")
+    lines = done.stderr.splitlines()
+    assert not [each for each in lines if each.startswith("2026 [error]")]
+    assert [each for each in lines if "<script>" in each]
+    assert max(map(len, lines)) < 3_000
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_line_for_the_journal_begins_with_its_priority_and_any_other_line_does_not(tmp_path: Path, ours: bool) -> None:
     script = """
