@@ -379,7 +379,7 @@ class Counterfoil:
         self._note("order", request, actor)
         self.keys.append(key)
         made, refused = [], []
-        for each in request.devices:
+        for each in request.devices if request.select is None else self.known:
             if (error := self._objection(each)) is not None:
                 refused.append(Refusal(device=each, error=error, reason="cooldown" if isinstance(error, PolicyRefused) else None))
                 continue

@@ -10,6 +10,7 @@ import pytest
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import KeyReused
 from otagate.model.lifecycle import State
+from otagate.model.rollouts import Selection
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, PLUG, device, failed, update
 
@@ -150,7 +151,7 @@ async def test_what_is_wrong_with_one_device_does_not_stop_the_others(hall: Hall
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "devices"),
+        ({}, ""),
         ({"devices": []}, "devices"),
         ({"devices": LAMP}, "devices"),
         ({"devices": ["x" * 129]}, "devices.0"),
@@ -322,3 +323,36 @@ async def test_the_priority_of_an_update_is_changed_and_nothing_else_of_it(hall:
     assert hall.desk.orders == [("prioritize", "u0001", "token:admin")]
     for body in ({}, {"priority": "urgent"}, {"priority": None}, {"priority": "low", "state": "succeeded"}):
         await hall.problem("PATCH", f"{PATH}/u0001", status=422, slug="invalid-request", json=body)
+
+
+@pytest.mark.parametrize(
+    ("select", "meant"),
+    [
+        ({"all": True}, Selection()),
+        ({"model": "LCT*", "group": "hall"}, Selection(model="LCT*", group="hall")),
+        ({"radio": "zigbee0"}, Selection(radio="zigbee0")),
+    ],
+)
+async def test_an_order_means_devices_by_what_they_are(hall: Hall, select: dict[str, Any], meant: Selection) -> None:
+    await hall.json("POST", PATH, status=202, json={"select": select})
+    assert hall.desk.orders == [("order", OrderRequest(select=meant), "token:admin")]
+
+
+@pytest.mark.parametrize(
+    "whom",
+    [
+        {},
+        {"select": {}},
+        {"select": None},
+        {"select": {"all": False}},
+        {"select": {"model": None}},
+        {"select": {"all": True, "model": "LCT*"}},
+        {"select": {"devices": [LAMP]}},
+        {"select": {"all": True}, "devices": [LAMP]},
+        {"select": {"all": True}, "devices": None},
+        {"select": None, "devices": [LAMP]},
+    ],
+)
+async def test_an_order_that_does_not_say_whom_it_is_for_is_refused(hall: Hall, whom: dict[str, Any]) -> None:
+    await hall.problem("POST", PATH, status=422, slug="invalid-request", json=whom)
+    assert hall.desk.orders == []

@@ -10,6 +10,7 @@ import pytest
 from otagate.model.errors import Refused, StoreUnavailable
 from otagate.model.lifecycle import State
 from otagate.model.portraits import Behaviour
+from otagate.model.rollouts import Selection
 from otagate.model.updates import Failure
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, PLUG, device, failed, update, view
@@ -212,3 +213,24 @@ async def test_an_order_has_a_priority_which_can_be_changed_later(hall: Hall) ->
     hall.desk.jobs["u0001"] = update(1)
     assert (await at(hall, "prioritize", "u0001", "low", "--json")).document["priority"] == "low"
     assert (await at(hall, "prioritize", "u0001", "urgent")).code == 2
+
+
+async def test_one_order_is_for_everybody_and_those_that_there_is_nothing_for_are_counted(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = {LAMP: "already-current", PLUG: "already-updating"}
+    monkeypatch.setattr(hall.desk, "_objection", lambda each: Refused("because", code=code[each], reason=None))
+    outcome = await at(hall, "update", "--all")
+    assert (outcome.code, outcome.out) == (4, "There is nothing for 1 of the devices.\n")
+    assert LAMP not in outcome.err
+    assert PLUG in outcome.err
+    monkeypatch.setattr(hall.desk, "_objection", lambda _: Refused("because", code="no-release", reason=None))
+    for more in ([], ["--json"], ["--wait"], ["--dry-run"]):
+        assert (await at(hall, "update", "--all", *more)).code == 0
+    assert [order.select for _, order, _ in hall.desk.orders] == [Selection()] * 5
+
+
+async def test_an_order_is_for_named_devices_or_for_those_that_fit_never_both(hall: Hall) -> None:
+    assert (await at(hall, "update", "--model", "LCT*", "--group", "hall", "--radio", "zigbee0")).code == 0
+    ((_, order, _),) = hall.desk.orders
+    assert order.select == Selection(model="LCT*", group="hall", radio="zigbee0")
+    for wrong in ([], [LAMP, "--all"], ["--all", "--model", "x"], [LAMP, "--radio", "zigbee0"]):
+        assert (await at(hall, "update", *wrong)).code == 2

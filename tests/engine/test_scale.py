@@ -16,6 +16,7 @@ from otagate.model.devices import Device
 from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.orders import Serve
+from otagate.model.rollouts import Selection
 from otagate.model.updates import Update
 from otagate.policy.admit import Air, RadioAir, admit
 from otagate.policy.settings import PolicySettings
@@ -60,7 +61,7 @@ async def test_a_house_full_of_devices_of_which_half_sleep_is_brought_to_the_rel
             await hub.ready()
             before, created = hub.store.commits, list[int]()
             hub.store.after_commit = lambda facts: created.append(sum(fact.kind == "created" for fact in facts))
-            result = await hub.desk.order(OrderRequest(devices=tuple(bench.lamps)), actor="test")
+            result = await hub.desk.order(OrderRequest(select=Selection()), actor="test")
             assert len(result.updates) == max(created) == count  # all in one transaction
             await hub.until(lambda: len(ended) == count, within=5 * DAY)
             sleepers.cancel()

@@ -16,7 +16,7 @@ from otagate.model.devices import Channel, Mode, Protocol
 from otagate.model.facts import Subject
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import State
-from otagate.model.rollouts import RolloutId
+from otagate.model.rollouts import RolloutId, Selection
 from otagate.model.updates import Priority
 from otagate.model.verdicts import Guard
 from otagate.model.versions import MAX_FILE_VERSION, parse_version
@@ -46,6 +46,27 @@ _OVERRIDE_NEEDS_BECAUSE: dict[str, Any] = {
     "if": {"required": ["override"], "properties": {"override": {"minItems": 1}}},
     "then": {"required": ["because"], "properties": {"because": {"type": "string"}}},
 }
+
+
+def _never_null(schema: dict[str, Any], *names: str) -> None:
+    for name in names:
+        told = schema["properties"][name]
+        (given,) = (each for each in told.pop("anyOf") if each.get("type") != "null")
+        told.pop("default", None)
+        told |= given
+
+
+def _says_whom(schema: dict[str, Any]) -> None:
+    """Everybody, or by one key or more; none that is null."""
+    _never_null(schema, *schema["properties"])
+    narrower = [{"required": [name]} for name in schema["properties"] if name != "all"]
+    schema["oneOf"] = [{"required": ["all"]}, {"anyOf": narrower}]
+
+
+def _orders(schema: dict[str, Any]) -> None:
+    """Devices by their ids, or by what they are."""
+    _never_null(schema, "devices", "select")
+    schema |= _OVERRIDE_NEEDS_BECAUSE | {"oneOf": [{"required": ["devices"]}, {"required": ["select"]}]}
 
 
 def _whole(value: object) -> object:
@@ -219,8 +240,29 @@ class RefreshBody(Body):
     room_id: Name | None = None
 
 
+class WhomBody(Body):
+    """Whom an order is for: `all` devices, or those that fit every key that is given. `model` may hold `*`."""
+
+    model_config = ConfigDict(json_schema_extra=_says_whom)
+
+    all: Literal[True] | None = None
+    model: Name | None = None
+    group: Name | None = None
+    radio: Name | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> WhomBody:
+        if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("say whom it is for: all, or model, group and radio")
+        if self.all and len(self.model_fields_set) > 1:
+            raise ValueError("`all` stands alone: narrow it by model, group and radio instead")
+        return self
+
+
 class OrderBody(Body):
-    """An order to update devices. `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
+    """An order to update devices: those named in `devices`, or those that `select` means at that moment, all in one.
+
+    `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
 
     `override` overrules guards one by one, and needs `because`; `force` overrules them all. `activate` says when the device uses the image
     that was brought to it: `now`; `held`, when the update is activated; `window`, in the device's window, whenever it was brought; or at a time. A
@@ -228,9 +270,10 @@ class OrderBody(Body):
     `rollback` goes back to the last good image before the one that runs. `priority` says who goes first of those that could begin.
     """
 
-    model_config = ConfigDict(json_schema_extra=_OVERRIDE_NEEDS_BECAUSE)
+    model_config = ConfigDict(json_schema_extra=_orders)
 
-    devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)]
+    devices: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)] | None = None
+    select: WhomBody | None = None
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | FileVersion | None = None
     component: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
     image: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -247,6 +290,8 @@ class OrderBody(Body):
 
     @model_validator(mode="after")
     def _says_why(self) -> OrderBody:
+        if (self.devices is None) is (self.select is None) or {"devices", "select"} <= self.model_fields_set:
+            raise ValueError("say which devices: by their ids in `devices`, or by what they are in `select`")
         if self.hold_activation and self.activate not in ("now", "held"):
             raise ValueError("`hold_activation` is the same as `activate: held`: give one of them")
         if self.override and self.because is None:
@@ -261,7 +306,8 @@ class OrderBody(Body):
     def order(self) -> OrderRequest:
         """The same in the hub's words; a device named twice counts once."""
         return OrderRequest(
-            devices=tuple(DeviceId(each) for each in dict.fromkeys(self.devices)),
+            devices=tuple(DeviceId(each) for each in dict.fromkeys(self.devices or ())),
+            select=None if self.select is None else Selection(model=self.select.model, group=self.select.group, radio=self.select.radio),
             version=self.version,
             component=None if self.component is None else ComponentId(self.component.lower()),
             image=None if self.image is None else Sha256(self.image),
@@ -286,10 +332,7 @@ class UpdateBody(Body):
 def _one_of(schema: dict[str, Any]) -> None:
     """Exactly one property, and none that is null."""
     schema |= {"minProperties": 1, "maxProperties": 1}
-    for told in schema["properties"].values():
-        (given,) = (each for each in told.pop("anyOf") if each.get("type") != "null")
-        told.pop("default", None)
-        told |= given
+    _never_null(schema, *schema["properties"])
 
 
 class ActivationBody(Body):

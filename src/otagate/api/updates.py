@@ -21,8 +21,9 @@ IDEMPOTENCY_KEY = Header(
 async def order_updates(call: Call, body: OrderBody) -> Reply:
     """Order updates of devices; with `dry_run`, tell exactly what an order would make and change nothing.
 
-    What is wrong with single devices is in `refused`; the others go on. The same order sent again under its `Idempotency-Key` within a day is not
-    made again: its updates are answered as they are now, with `Idempotency-Replayed: true`.
+    What is wrong with single devices is in `refused`; the others go on, all of them in one. With `select`, every device that gets nothing
+    is there with the reason. The same order sent again under its `Idempotency-Key` within a day is not made again: its updates are answered as they
+    are now, with `Idempotency-Replayed: true`.
     """
     if not body.dry_run:
         _require_wishes(call, downgrade=body.allow_downgrade or body.rollback, overrules=body.force or bool(body.override))
@@ -142,7 +143,7 @@ ROUTES = (
         run=order_updates,
         answers={200: plan_documents.PlannedOrder, 202: documents.Ordered},
         scope="operate",
-        problems=("idempotency-key-reused", "store-unavailable"),
+        problems=("idempotency-key-reused", "nothing-to-do", "store-unavailable"),
         headers=(IDEMPOTENCY_KEY,),
     ),
     Route(method="GET", path=PATH, run=list_updates, answers={200: documents.Page[documents.Update]}),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from otagate.cli import tables
 from otagate.cli.session import Session, command, refusals
-from otagate.cli.stops import Exit, Stop, exit_of, worst
+from otagate.cli.stops import Exit, Stop, exit_of, slug_of, worst
 from otagate.cli.words import behaviour_words
 
 ORDER_LIMIT = 500
+_IDLE = frozenset({"already-current", "no-release"})
+"""Why a device gets nothing that nobody named: there is nothing for it."""
 
 
 class PriorityWord(enum.Enum):
@@ -70,7 +72,11 @@ async def plan(
 @command(app)
 async def update(
     session: Session,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Device ids.", show_default=False)],
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Device ids.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every device that there is something for.")] = False,
+    model: Annotated[str | None, typer.Option(help="Devices of this model; * is any text.")] = None,
+    group: Annotated[str | None, typer.Option(help="Devices of this group.")] = None,
+    radio: Annotated[str | None, typer.Option(help="Devices of this radio.")] = None,
     version: Version = None,
     component: Component = None,
     image: ImageOption = None,
@@ -86,14 +92,19 @@ async def update(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
 ) -> Exit:
-    """Update devices."""
+    """Update devices: those that are named, or with --all, --model, --group and --radio those that are meant, in one order."""
+    whom = _whom(ids, everything=everything, model=model, group=group, radio=radio)
     wishes: dict[str, Any] = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
     wishes |= {"when": when, "activate": "held" if hold else activate, "priority": priority.value}
     body = _body(**wishes, override=override, because=because, dry_run=dry_run)
-    answer = await _order(session, ids, body, key=key)
+    if ids:
+        answer = await _order(session, ids, body, key=key)
+    else:
+        answer = await session.client.post("updates", body={"select": whom, **body}, key=key)
+    refused = answer["refused"] if ids else _without_idle(session, answer["refused"])
     if dry_run or not wait:
-        return worst(_told(session, answer))
-    codes = refusals(answer["refused"])
+        return worst(_told(session, answer, refused))
+    codes = refusals(refused)
     made = [each["id"] for each in answer["updates"]]
     return worst([*codes, *await _follow(session, made)])
 
@@ -132,13 +143,30 @@ async def _order(session: Session, devices_wanted: list[str], body: Mapping[str,
     return whole
 
 
-def _told(session: Session, answer: dict[str, Any]) -> list[Exit]:
+def _whom(ids: list[str] | None, *, everything: bool, model: str | None, group: str | None, radio: str | None) -> dict[str, Any]:
+    """What the devices of an order have in common. Raises Stop where that and ids are given, or neither."""
+    narrow = {name: value for name, value in {"model": model, "group": group, "radio": radio}.items() if value is not None}
+    if bool(ids) + everything + bool(narrow) != 1:
+        raise Stop("give ids of devices, or --all, or some of --model, --group and --radio", Exit.USAGE)
+    return {"all": True} if everything else narrow
+
+
+def _without_idle(session: Session, refused: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Those that get nothing and could: devices that there is nothing for are only counted."""
+    busy = [each for each in refused if slug_of(each["problem"]) not in _IDLE]
+    if len(busy) < len(refused):
+        session.say(f"There is nothing for {len(refused) - len(busy)} of the devices.")
+    return busy
+
+
+def _told(session: Session, answer: dict[str, Any], refused: Sequence[Mapping[str, Any]] | None = None) -> list[Exit]:
     session.tell(answer)
+    refused = answer["refused"] if refused is None else refused
     if answer["updates"]:
         session.say(tables.updates(session.console, answer["updates"]))
     elif not answer["refused"]:
         session.say("Nothing to update.")
-    return [exit_of(each["problem"]) for each in answer["refused"]] if session.as_json else refusals(answer["refused"])
+    return [exit_of(each["problem"]) for each in refused] if session.as_json else refusals(refused)
 
 
 @command(app)

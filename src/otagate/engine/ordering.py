@@ -13,7 +13,7 @@ from otagate.engine.ledger import Ledger, Obstacle
 from otagate.engine.readings import Readings
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderKey, OrderRequest, OrderResult, Refusal
-from otagate.model.errors import KeyReused, OtagateError, Refused, StoreError, UnknownUpdate
+from otagate.model.errors import BadFilter, KeyReused, OtagateError, Refused, StoreError, UnknownUpdate
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.receipts import Receipt, RefusalNote
 from otagate.model.updates import Update
@@ -25,6 +25,9 @@ KEPT_FOR = timedelta(hours=24)
 
 MOST_RECEIPTS = 10_000
 """Receipts that are kept at most, the newest ones."""
+
+MOST_SELECTED = 2_000
+"""Devices that one order may mean: all of them are drafted, and made in one transaction."""
 
 
 class Ordering:
@@ -43,6 +46,7 @@ class Ordering:
         windows: Sequence[AnyWindow] = (),
     ) -> None:
         self._store = store
+        self._registry = registry
         self._ledger = ledger
         self._readings = readings
         self._clock = clock
@@ -51,7 +55,8 @@ class Ordering:
     async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
         """Make updates, or only plan them; what is wrong with single devices is in `refused`. A plan takes no key.
 
-        Raises StoreUnavailable with nothing made, and KeyReused where the key was given with another order.
+        Raises with nothing made StoreUnavailable, Refused and BadFilter where no device or too many are meant, and KeyReused where the key was given
+        with another order.
         """
         if request.dry_run:
             drafts, refused = await self.draft(request, actor)
@@ -67,10 +72,10 @@ class Ordering:
             return await self._told_again(known.receipt, known.key)
 
     async def draft(self, request: OrderRequest, actor: str) -> tuple[list[Update], list[Refusal]]:
-        """What an order would make, and whom it would refuse; nothing is written. Raises StoreUnavailable."""
+        """What an order would make, and whom it would refuse; nothing is written. Raises BadFilter, Refused, StoreUnavailable."""
         drafts: list[Update] = []
         refused: list[Refusal] = []
-        for device_id in dict.fromkeys(request.devices):
+        for device_id in self._meant(request):
             try:
                 made, kept_back = await self._drafting.draft(device_id, request, actor)
             except StoreError:
@@ -81,6 +86,17 @@ class Ordering:
                 drafts += made
                 refused += [_refusal(device_id, each) for each in kept_back]
         return drafts, refused
+
+    def _meant(self, request: OrderRequest) -> Sequence[DeviceId]:
+        """Whom an order is for, each once."""
+        if request.select is None:
+            return list(dict.fromkeys(request.devices))
+        found = [each.id for each in self._registry.devices() if request.select.fits(each)]
+        if not found:
+            raise Refused("No device is meant by that.", code="nothing-to-do", reason=None)
+        if len(found) > MOST_SELECTED:
+            raise BadFilter(f"that means {len(found)} devices, and one order takes {MOST_SELECTED}: narrow it by model, group or radio")
+        return found
 
     async def _make(self, drafts: Sequence[Update], refused: list[Refusal], actor: str, key: OrderKey | None) -> OrderResult:
         made: list[Update] = []

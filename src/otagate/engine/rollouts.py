@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 
 import structlog
 
@@ -17,7 +16,6 @@ from otagate.engine.ordering import Ordering
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.views import OrderRequest, Refusal, RolloutRequest, RolloutResult, RolloutView, WaveView
-from otagate.model.devices import Device
 from otagate.model.errors import NotInState, OtagateError, Refused, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import DeviceId
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
@@ -130,7 +128,7 @@ class Rollouts:
     def _select(self, select: Selection) -> tuple[list[DeviceId], list[Refusal]]:
         devices = {each.id: each for each in self._registry.devices()}
         wanted = set(devices if select.devices is None else select.devices)
-        found = [device for device, each in devices.items() if device in wanted and _fits(each, select)]
+        found = [device for device, each in devices.items() if select.fits(each)]
         unknown = sorted(wanted - set(devices))
         return found, [Refusal(device=each, error=UnknownDevice(f"no device has the id {each!r}")) for each in unknown]
 
@@ -275,14 +273,6 @@ _KINDS: Mapping[str, str] = {"prove": "proved", "open": "opened", "pause": "paus
 
 def _changed_wave(rollout: Rollout, index: int, *, proved: datetime) -> tuple[Wave, ...]:
     return tuple(replace(wave, proved=proved) if at == index else wave for at, wave in enumerate(rollout.waves))
-
-
-def _fits(device: Device, select: Selection) -> bool:
-    if select.model is not None and not fnmatchcase(device.model or "", select.model):
-        return False
-    if select.group is not None and select.group not in device.groups:
-        return False
-    return select.radio in (None, device.radio)
 
 
 def _image_of(update: Update) -> str:

@@ -143,7 +143,9 @@ class UpdateView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """What an operator asks for. `version` as text or integer (see `parse_version`); `image` is the sha256 of one stored image.
+    """What an operator asks for, of `devices`, or of those that `select` means when it is carried out.
+
+    `version` as text or integer (see `parse_version`); `image` is the sha256 of one stored image.
 
     `when`: "now", "window" or an RFC 3339 time. `override`: guards to overrule one by one, with the reason in `because`. `activate`: when the
     image is used that was brought to the device, see `policy.activation`.
@@ -151,7 +153,8 @@ class OrderRequest:
     `release` is what an update was made for that is tried again, `rollout` and `wave` where it belongs.
     """
 
-    devices: tuple[DeviceId, ...]
+    devices: tuple[DeviceId, ...] = ()
+    select: Selection | None = None
     version: str | int | None = None
     component: ComponentId | None = None
     image: Sha256 | None = None

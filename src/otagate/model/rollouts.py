@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Literal, NewType
 
+from otagate.model.devices import Device
 from otagate.model.ids import DeviceId
 
 RolloutId = NewType("RolloutId", str)
@@ -85,12 +87,21 @@ class Wave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Whom a rollout is for: every given one must fit. `model` may hold `*`; nothing at all means every device."""
+    """Whom a rollout or an order is for: every given one must fit. `model` may hold `*`; nothing at all means every device."""
 
     model: str | None = None
     group: str | None = None
     radio: str | None = None
     devices: tuple[DeviceId, ...] | None = None
+
+    def fits(self, device: Device) -> bool:
+        """Whether a device is meant."""
+        return (
+            (self.devices is None or device.id in self.devices)
+            and (self.model is None or fnmatchcase(device.model or "", self.model))
+            and (self.group is None or self.group in device.groups)
+            and self.radio in (None, device.radio)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
