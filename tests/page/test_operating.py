@@ -16,7 +16,7 @@ from otagate.model.lifecycle import State
 from otagate.model.rollouts import DEFAULT_WAVES, RolloutId, RolloutState, Tally, Wave
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, NOON, PLUG, failed, rollout, update, view
-from tests.page.browsing import sign_in
+from tests.page.browsing import go, sign_in
 from tests.page.house import DESK, DIMMER, HALL, IDS, KITCHEN, PORCH, WINDOW, furnish
 
 pytestmark = pytest.mark.asyncio
@@ -302,14 +302,13 @@ async def test_who_may_only_look_is_offered_nothing_to_press(open_hall: Any, bro
     kept.write_text("p" * 43)
     kept.chmod(0o600)
     hall = await open_hall(tokens=(TokenFile(name="panel", file=kept, scopes=frozenset({"read"})),))
+    hall.token = kept.read_text()
     furnish(hall.desk)
     tab = await browser.new_page()
-    for view_of in ("/", "/plan", "/rollouts", f"/device/{HALL}", "/update/u0004"):
-        await tab.goto(f"{hall.base}/#token={kept.read_text()}&to={view_of}")
-        await tab.locator("h1").wait_for()
-        await tab.get_by_text("Reading what the hub knows").wait_for(state="detached")
-        await tab.get_by_text("Asking the hub").wait_for(state="detached")
-        assert await tab.locator("main button, main [type=checkbox]").count() == 0, view_of
+    await sign_in(tab, hall)
+    for name in ("home", "plan", "rollouts", "device", "update"):
+        await go(tab, name)
+        assert await tab.locator("main button, main [type=checkbox]").count() == 0, name
 
 
 async def test_going_back_and_going_first_are_wished_for(hall: Hall, tab: Any) -> None:
