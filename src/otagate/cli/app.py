@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from otagate import __version__
-from otagate.cli import adopt, audit, detect, devices, doctor, hub, init, past, report, rollouts, system, updates
+from otagate.cli import adopt, audit, detect, devices, doctor, hub, init, mirror, past, report, rollouts, system, updates
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ for family in (
     past.app,
     audit.app,
     report.app,
+    mirror.app,
     hub.app,
     adopt.app,
     detect.app,
