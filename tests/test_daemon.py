@@ -100,7 +100,7 @@ async def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_o
         second = other / "otagate.yaml"
         second.write_text(f"state_dir: {tmp_path / 'state'}\napi:\n  listen: unix:{other / 'api.sock'}\n")
         async with daemon_process(second) as process:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 _, errors = await process.communicate()
         assert process.returncode == 1
         assert len([line for line in errors.decode().splitlines() if line.startswith("otagate: ")]) == 1

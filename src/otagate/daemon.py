@@ -34,6 +34,8 @@ LOG = structlog.get_logger("otagate")
 
 _LOOK_FOR_DUE = timedelta(minutes=5)
 _LOOK_AFTER_ITSELF = timedelta(minutes=10)
+_SPREAD = timedelta(hours=1)
+"""At most so far from its hour a service is asked: not all hubs that came up after one power cut ask it at one moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,8 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     parts.timers.every(_LOOK_FOR_DUE, parts.interrogator.post_due, name="interrogate")
     parts.timers.every(_LOOK_AFTER_ITSELF, parts.upkeep.post, name="upkeep")
     for source in parts.settings.sources:
-        parts.timers.every(source.every, partial(parts.refresher.post, source.name), name=f"refresh:{source.name}")
+        due = partial(parts.refresher.post_due, source.name)
+        parts.timers.every(source.every, due, name=f"refresh:{source.name}", spread=min(source.every / 24, _SPREAD))
         parts.refresher.post(source.name)
     parts.timers.every(READ_ADVISORIES, partial(parts.refresher.post, ADVISORIES), name=f"refresh:{ADVISORIES}")
     parts.refresher.post(ADVISORIES)

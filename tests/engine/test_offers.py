@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +14,10 @@ from otagate.engine.views import OrderRequest
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import State
-from otagate.sources.effects import Limit, Service
+from otagate.sources.effects import Conversation, Limit, Service
 from otagate.sources.index import KINDS, Index
 from otagate.sources.ledvance import Ledvance
+from otagate.sources.source import Findings, Question
 from tests.engine.bench import Bench, Hub, image_bytes
 from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, OLD, Lamp
 from tests.engine.test_metrics import metrics
@@ -111,6 +113,34 @@ async def test_a_service_that_is_away_costs_no_attempt_and_the_update_goes_on_wh
         assert (row.state, row.reason, row.attempts) == (State.QUEUED, "source_unreachable", 0)
         bench.services.files[FILE] = file
         assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding(Index):
+    """An index whose answer holds for an hour, as it says itself."""
+
+    def consult(self, questions: Sequence[Question]) -> Conversation[Findings]:
+        found = yield from Index.consult(self, questions)
+        return replace(found, fresh_for=timedelta(hours=1))
+
+
+@instantly
+async def test_a_service_is_not_asked_when_its_time_has_come_while_its_answer_holds() -> None:
+    bench = offering()
+    bench.sources = [Holding(kind=KINDS["z2m-index"], url=INDEX, name="index")]
+    async with bench.hub() as hub:
+        hub.refresher.every["index"] = timedelta(minutes=30)
+        await told(hub)
+        for minutes, asked in ((30, 1), (25, 2)):
+            await hub.pass_time(minutes=minutes)
+            hub.refresher.post_due("index")
+            await hub.pass_time(seconds=10)
+            assert len(bench.services.asked) == asked
+        bench.services.documents[INDEX] = SourceUnavailable("index: no connection")
+        await hub.desk.refresh("index", actor="test")
+        hub.refresher.post_due("index")
+        await hub.pass_time(seconds=10)
+        assert len(bench.services.asked) == 4, "an operator is heeded at once, and what failed is asked again"
 
 
 @instantly

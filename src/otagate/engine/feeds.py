@@ -32,7 +32,8 @@ def counted(number: int, noun: str) -> str:
 class FeedState:
     """How a source fares. `not_before`: it wants to be left alone until then. `failures`: so often in a row it could not be read.
 
-    `service`: whose limits count, None for a folder. `skipped`: what of it is of no use, the first hundred of `left_out`.
+    `service`: whose limits count, None for a folder. `fresh_until`: so long its service says that the last answer holds. `skipped`: what of it is of
+    no use, the first hundred of `left_out`.
     """
 
     condition: Condition = "ok"
@@ -45,6 +46,7 @@ class FeedState:
     service: Service | None = None
     skipped: tuple[Skipped, ...] = ()
     left_out: int = 0
+    fresh_until: datetime | None = None
 
     def leaves_out(self, skipped: Sequence[Skipped]) -> str:
         """So much of it is of no use: kept by name, and the first of it as the end of a sentence."""

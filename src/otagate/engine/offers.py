@@ -85,6 +85,7 @@ class ServiceFeed:
             return self._offers != before
         if anew:
             self._offers, self._skipped, self._asked = found.offers, found.skipped, questions
+            self.state.fresh_until = None if found.fresh_for is None else now + found.fresh_for
         else:
             kept = (each for each in self._offers if each.question not in questions)
             self._offers = tuple(dict.fromkeys((*kept, *found.offers)))

@@ -77,6 +77,13 @@ class Refresher:
         if name in self._sources:
             self._sources[name].bell.set()
 
+    def post_due(self, name: str) -> None:
+        """Read a source soon whose time has come, unless its service said that its answer holds for longer."""
+        state, every = self._sources[name].feed.state, self.every.get(name, timedelta())
+        holds = state.condition == "ok" and state.fresh_until is not None and self._clock.now() + every / 4 < state.fresh_until
+        if not holds:  # so that one period more is never much too long
+            self.post(name)
+
     def _wonder(self, name: str) -> None:
         """Ask soon what was not asked yet."""
         self._curious.add(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sys import byteorder
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 
 class SystemClock:
@@ -48,9 +49,10 @@ class Timers:
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
-    def every(self, period: timedelta, tick: Callable[[], None], *, name: str) -> None:
-        """Call `tick`, which must only post, each `period`, the first time one period from now."""
-        self._scheduler.add_job(tick, "interval", seconds=period.total_seconds(), id=name, misfire_grace_time=None, coalesce=True, max_instances=1)
+    def every(self, period: timedelta, tick: Callable[[], None], *, name: str, spread: timedelta = timedelta()) -> None:
+        """Call `tick`, which must only post, each `period`, the first time one period from now; up to `spread` earlier or later, by chance."""
+        trigger = IntervalTrigger(seconds=period.total_seconds(), timezone=UTC, jitter=spread.total_seconds() or None)
+        self._scheduler.add_job(tick, trigger, id=name, misfire_grace_time=None, coalesce=True, max_instances=1)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
