@@ -13,17 +13,23 @@ const lists = new Intl.ListFormat(LANGUAGE, { type: "conjunction" });
 export function t(key, values = {}) {
   const found = WORDS[key];
   const text = typeof found === "object" ? found[plural.select(values.n)] ?? found.other : found ?? key;
-  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? (typeof values[name] === "number" ? number(values[name]) : plain(values[name])) : all));
+  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? filled(values[name]) : all));
 }
+
+const filled = (value) => (typeof value === "number" ? number(value) : plain(value));
 
 export const has = (key) => Object.hasOwn(WORDS, key);
 
 // What stands behind `prefix` in the keys of the catalogue.
 export const keys = (prefix) => Object.keys(WORDS).filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length));
 
+const CONTROLS = "\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f";
+const INVISIBLE = "\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ud800-\\udfff";
+const HIDDEN = new RegExp(`[${CONTROLS}${INVISIBLE}]`, "gu");
+
 // What moves a cursor, is not seen, or turns a line around is shown as a mark; long text is cut.
 export function plain(value, longest = 400) {
-  const text = String(value ?? "").replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu, "\ufffd");
+  const text = String(value ?? "").replace(HIDDEN, "\ufffd");
   return text.length > longest ? text.slice(0, longest - 1) + "…" : text;
 }
 
@@ -38,13 +44,16 @@ export function size(bytes) {
 
 export const rate = (value) => (value === null || value === undefined ? "" : t("rate", { size: size(value) }));
 
-// How long, in the two largest units.
+const UNITS = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
+
+// How long, in the two largest units; from ten minutes on without seconds.
 export function duration(seconds) {
-  const left = Math.max(0, Math.round(seconds));
-  if (left < 60) return t("seconds", { n: left });
-  if (left < 3600) return left < 600 && left % 60 ? `${t("minutes", { n: Math.floor(left / 60) })} ${t("seconds", { n: left % 60 })}` : t("minutes", { n: Math.round(left / 60) });
-  if (left < 86400) return [t("hours", { n: Math.floor(left / 3600) }), left % 3600 >= 60 && t("minutes", { n: Math.floor((left % 3600) / 60) })].filter(Boolean).join(" ");
-  return [t("days", { n: Math.floor(left / 86400) }), left % 86400 >= 3600 && t("hours", { n: Math.floor((left % 86400) / 3600) })].filter(Boolean).join(" ");
+  const grain = seconds < 600 ? 1 : 60;
+  const left = Math.max(0, Math.round(seconds / grain) * grain);
+  const at = UNITS.findIndex(([, length]) => length <= Math.max(1, left));
+  const [[large, length], [small, less] = []] = UNITS.slice(at, at + 2);
+  const rest = small ? Math.floor((left % length) / less) : 0;
+  return [t(large, { n: Math.floor(left / length) }), rest > 0 && t(small, { n: rest })].filter(Boolean).join(" ");
 }
 
 // As little precision as helps: for a sentence at the top of the page.
@@ -53,12 +62,10 @@ export const about = (seconds) => (seconds < 45 ? t("a-moment") : seconds < 3600
 export function ago(moment) {
   if (!moment) return t("never");
   const seconds = (Date.now() - new Date(moment)) / 1000;
-  return seconds < 10 ? t("just-now") : seconds < 60 ? t("ago", { time: t("seconds", { n: Math.floor(seconds / 10) * 10 }) }) : t("ago", { time: coarse(seconds) });
-}
-
-function coarse(seconds) {
-  if (seconds < 3600) return t("minutes", { n: Math.floor(seconds / 60) });
-  return seconds < 86400 ? t("hours", { n: Math.floor(seconds / 3600) }) : t("days", { n: Math.floor(seconds / 86400) });
+  if (seconds < 10) return t("just-now");
+  const [unit, length] = UNITS.find(([, each]) => each <= seconds);
+  const n = Math.floor(seconds / length);
+  return t("ago", { time: t(unit, { n: unit === "seconds" ? n - (n % 10) : n }) });
 }
 
 // A moment to come or gone, as people say it: today by the clock alone.
@@ -67,7 +74,7 @@ export function when(moment) {
   const at = new Date(moment);
   const days = Math.round((midnight(at) - midnight(new Date())) / 86400000);
   if (days === 0) return clock.format(at);
-  if (days === 1) return at.getHours() < 6 && new Date().getHours() >= 12 ? t("tonight", { time: clock.format(at) }) : t("tomorrow", { time: clock.format(at) });
+  if (days === 1) return t(at.getHours() < 6 && new Date().getHours() >= 12 ? "tonight" : "tomorrow", { time: clock.format(at) });
   return days === -1 ? t("yesterday", { time: clock.format(at) }) : `${day.format(at)} ${clock.format(at)}`;
 }
 

@@ -15,7 +15,8 @@ function flat(children) {
   const found = [];
   for (const child of children) {
     if (Array.isArray(child)) found.push(...flat(child));
-    else if (child !== null && child !== undefined && child !== false && child !== true) found.push(typeof child === "object" ? child : String(child));
+    else if (typeof child === "object" && child !== null) found.push(child);
+    else if (child !== null && child !== undefined && typeof child !== "boolean") found.push(String(child));
   }
   return found;
 }
@@ -107,7 +108,8 @@ function setProp(element, name, value) {
   if (name.startsWith("on")) listen(element, name.slice(2), value);
   else if (name === "share") element.style.setProperty("--share", value ?? null);
   else if (name === "span") ["--from", "--to"].forEach((each, i) => element.style.setProperty(each, value?.[i] ?? null));
-  else if (PROPERTIES.has(name) && !ATTRIBUTES.has(element.tagName)) element.tagName === "SELECT" && name === "value" ? null : setProperty(element, name, value);
+  else if (name === "value" && element.tagName === "SELECT") return; // once its options are there
+  else if (PROPERTIES.has(name) && !ATTRIBUTES.has(element.tagName)) setProperty(element, name, value);
   else if (value === undefined || value === null || value === false) element.removeAttribute(name);
   else element.setAttribute(name, value === true ? "" : value);
 }

@@ -111,7 +111,8 @@ function checks(image) {
 function row(image) {
   const path = `images/${image.sha256}`;
   const needed = [...hub.updates.values()].filter((each) => each.image === image.sha256 && !FINAL.has(each.state)).length;
-  const told = [version(image.file_version), raw(image.file_version), size(image.bytes), t("image.added", { time: ago(image.added), source: image.source })];
+  const added = t("image.added", { time: ago(image.added), source: image.source });
+  const told = [version(image.file_version), raw(image.file_version), size(image.bytes), added];
   const named = (verb) => ({ type: "button", "aria-label": t("act.of", { act: t(verb), name: image.file_name }) });
   return h("li", { key: image.sha256 },
     h("bdi", { class: "name" }, plain(image.file_name, 120)),

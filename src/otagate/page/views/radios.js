@@ -53,7 +53,8 @@ function links(name) {
   const weakest = heard.sort((a, b) => strength(a.link) - strength(b.link) || (a.id < b.id ? -1 : 1));
   return h("div", { key: "links", class: "links" }, h("h3", {}, t("links")), h("p", { class: "dim" }, t("links.more")),
     h("ul", {}, weakest.slice(0, SHOWN).map(link)),
-    weakest.length > SHOWN && h("details", {}, h("summary", {}, t("more", { n: weakest.length - SHOWN })), h("ul", {}, weakest.slice(SHOWN).map(link))));
+    weakest.length > SHOWN && h("details", {}, h("summary", {}, t("more", { n: weakest.length - SHOWN })),
+      h("ul", {}, weakest.slice(SHOWN).map(link))));
 }
 
 // From 0 to 1: by the quality of the last hop, or by the signal where only that is known.
@@ -64,8 +65,9 @@ function strength(heard) {
 }
 
 function link(device) {
+  const label = t("link.of", { name: nameOf(device.id) });
   return h("li", { key: device.id, class: "link" }, deviceLink(device.id), h("span", { class: "dim" }, heardHow(device.link)),
-    h("meter", { min: "0", max: "1", low: "0.25", optimum: "1", value: String(strength(device.link)), "aria-label": t("link.of", { name: nameOf(device.id) }) }));
+    h("meter", { min: "0", max: "1", low: "0.25", optimum: "1", value: String(strength(device.link)), "aria-label": label }));
 }
 
 // --- a copy of the network --------------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ function keys(settings) {
     filter({ q: event.target.value });
     changed();
   };
-  const found = Object.entries(settings).flatMap(([name, value]) => leaves(name, value)).filter((each) => each.join(" ").toLowerCase().includes(wanted));
+  const all = Object.entries(settings).flatMap(([name, value]) => leaves(name, value));
+  const found = all.filter((each) => each.join(" ").toLowerCase().includes(wanted));
   return [
     h("div", { key: "filters", class: "filters", role: "search" },
       h("input", { type: "search", "aria-label": t("settings.search"), placeholder: t("settings.search"), value: q, oninput: search })),
@@ -39,7 +40,8 @@ const row = ([key, value]) => h("div", { key }, h("dt", {}, h("code", {}, key)),
 function leaves(key, value) {
   if (Array.isArray(value)) {
     if (!value.length) return [[key, t("settings.empty")]];
-    return value.every((each) => typeof each !== "object") ? [[key, list(value.map(String))]] : value.flatMap((each, i) => leaves(`${key}[${i}]`, each));
+    const flat = value.every((each) => typeof each !== "object");
+    return flat ? [[key, list(value.map(String))]] : value.flatMap((each, i) => leaves(`${key}[${i}]`, each));
   }
   if (value === null || typeof value !== "object") return [[key, value === null ? t("settings.unset") : String(value)]];
   const inner = Object.entries(value);

@@ -29,10 +29,12 @@ function row(source) {
     ]),
     source.quotas.map(quota),
     source.skipped_count > 0 && h("details", {}, h("summary", {}, t("source.skipped", { n: source.skipped_count })),
-      h("ul", { class: "plain" }, source.skipped.map((each) => h("li", {}, h("bdi", { class: "name" }, plain(each.what, 120)), ` ${plain(each.why)}`)))),
+      h("ul", { class: "plain" }, source.skipped.map(skipped))),
     may("operate") && h("div", { class: "acts" },
       h("button", { type: "button", "aria-label": t("act.of", { act: t("source.refresh"), name }), onclick: ask }, t("source.refresh"))));
 }
+
+const skipped = ({ what, why }) => h("li", {}, h("bdi", { class: "name" }, plain(what, 120)), ` ${plain(why)}`);
 
 // What helps is a matter of what is wrong, by its stable word.
 function help({ state, error }) {
