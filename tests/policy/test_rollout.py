@@ -123,6 +123,17 @@ def test_a_device_of_two_components_has_succeeded_only_when_both_have() -> None:
     assert tally(one, [main, replace(radio, state=State.FAILED)]) == Tally(failed=1)
 
 
+def test_steps_of_a_chain_that_were_not_begun_say_nothing_beside_the_one_that_failed() -> None:
+    one = wave(1)
+    began = {"job": "j", "steps": 3, "started": NOW}
+    failed = replace(ended(1, one.devices[0], State.FAILED, "device-lost"), step=1, **began)
+    rest = [replace(ended(n, one.devices[0], State.FAILED, "predecessor-failed"), job="j", step=n, steps=3) for n in (2, 3)]
+    assert tally(one, [failed, *rest]) == Tally(failed=1)
+    again = replace(ended(4, one.devices[0], State.SUCCEEDED), job="k", step=1, steps=1, started=NOW)
+    assert tally(one, [failed, *rest, again]) == Tally(succeeded=1)
+    assert tally(one, [replace(failed, state=State.SUCCEEDED, error=None), replace(rest[0], state=State.QUEUED, error=None)]) == Tally(pending=1)
+
+
 def test_devices_of_other_waves_do_not_count() -> None:
     assert tally(wave(1), [ended(1, DeviceId("zigbee-000000000000ffff"), State.SUCCEEDED)]) == Tally(excused=1)
 

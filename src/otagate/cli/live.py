@@ -20,7 +20,7 @@ from rich.text import Text
 
 from otagate.cli.client import Client, Event, Json
 from otagate.cli.stops import Exit, Stop
-from otagate.cli.tables import cell, note, state, wanted
+from otagate.cli.tables import cell, note, state, step_of, wanted
 from otagate.cli.words import duration, plain, size
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "superseded"})
@@ -175,7 +175,7 @@ class LineView:
             return
         self._said[update["id"]] = mark
         version = update["to_display_version"] or "a version that its source does not name"
-        parts = [f"{update['id']} {self._board.title(update)} {update['component']}", f"to {version}:", update["state"]]
+        parts = [f"{update['id']} {self._board.title(update)} {update['component']}", f"to {version}{step_of(update)}:", update["state"]]
         if update["state"] == "transferring":
             parts.append(f"{progress['percent']:.0f} %")
             if progress["bytes_per_second"] is not None:

@@ -36,7 +36,12 @@ def cell(text: object, *, style: str = "") -> Text:
 def wanted(update: Mapping[str, Any]) -> Text:
     """The version that an update brings, or that its source names none."""
     version = update["to_display_version"]
-    return cell("not named", style="dim") if version is None else cell(version)
+    return cell("not named", style="dim") if version is None else cell(f"{version}{step_of(update)}")
+
+
+def step_of(update: Mapping[str, Any]) -> str:
+    """Which step of its job an update is, to be put behind its version; nothing where it is the only one."""
+    return f" (step {update['step']} of {update['steps']})" if update.get("steps", 1) > 1 else ""
 
 
 def state(word: object) -> Text:

@@ -29,6 +29,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
 from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, with_asked
+from otagate.policy.chain import first_steps, waits_for_step
 from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
@@ -52,7 +53,7 @@ class Conductor:
         self._knocked: set[UpdateId] = set()
         self._pinned: set[UpdateId] = set()
         self._waiting = WaitingList(pace=tools.waits.pace)
-        self._jobs = Jobs(store=tools.store, ledger=tools.ledger)
+        self._jobs = Jobs(tools=tools)
         self.activations = Activations(tools=tools, courses=self._courses)
         self._wake = asyncio.Event()
         self._stopping = False
@@ -309,7 +310,7 @@ class Conductor:
         tools = self._tools
         still = (each.id for each in self._rows if each.paused or tools.curfew.holds(each.id))
         held = {each.id: verdict for each in self._rows if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
-        return replace(tools.outlook.air(still=still), held=held)
+        return replace(tools.outlook.air(still=still), held=self._jobs.holds(self._rows) | held)
 
     def _pauses(self, update: Update) -> bool:
         radio = self._radios.get(update.radio)
@@ -371,8 +372,8 @@ class Conductor:
     async def _pin(self, update: Update) -> None:
         """Let the session know an update that waits, so that a device that asks by itself is told to wait and heard knocking."""
         radio = self._radios.get(update.radio)
-        if radio is None or update.image is None:
-            return
+        if radio is None or update.image is None or waits_for_step(update, first_steps(self._rows.of(update.device))) is not None:
+            return  # a session knows one image of a component at a time
         self._pinned.add(update.id)
         library = self._tools.library
         try:

@@ -12,10 +12,10 @@ import structlog
 
 from otagate.engine.cases import Cases
 from otagate.engine.drafts import POLICY, Past, draft
-from otagate.engine.jobs import as_job, parts_of
+from otagate.engine.jobs import as_job, chain_of, parts_of
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
-from otagate.engine.offers import Offers
+from otagate.engine.offers import TAKEN_BACK, Offers
 from otagate.engine.registry import Registry
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
@@ -26,8 +26,9 @@ from otagate.model.quirks import Quirk, QuirkOf
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard
-from otagate.model.versions import Version, version_key
+from otagate.model.versions import Version, same_version, version_key
 from otagate.policy.catalogue import merge
+from otagate.policy.chain import Way, first_steps, is_link, onwards, waits_for_step, way_to
 from otagate.policy.guards import PolicyOf
 from otagate.policy.judge import Terms
 from otagate.policy.match import wants_hardware
@@ -41,7 +42,6 @@ LOG = structlog.get_logger("otagate.consultant")
 
 _PAST = 100
 _AGAIN = 1.0
-_STEPS = 16
 
 
 class Consultant:
@@ -121,19 +121,24 @@ class Consultant:
             "now": self._clock.now(),
         }
 
-    def steps(self, device: Device, component: Component, first: Release) -> list[tuple[Component, Release]]:
+    def steps(
+        self, device: Device, component: Component, first: Release, *, operator: bool = True, force: bool = False, override: Iterable[Guard] = ()
+    ) -> Way:
         """What follows a release: the files of it for other targets, else the releases that fit once the one before runs, as far as can be told."""
         parts = parts_of(device, first, self.releases_for)
-        if parts:
-            return parts
-        found, running = [(component, first)], replace(component, version=first.file_version)
-        while len(found) < _STEPS:
-            chosen = self.consult(device, running, operator=True).chosen
-            if chosen is None or version_key(chosen.file_version) <= version_key(running.version):
-                break
-            found.append((running, chosen))
-            running = replace(running, version=chosen.file_version)
-        return found
+        if parts or not self.quirk(device, component).tells_version:
+            return parts or [(component, first)]
+        terms: Terms = {**self._terms(device, component), "operator": operator, "force": force, "override": tuple(override)}
+        way = onwards(device, component, first, self.releases_for, **terms)
+        whole = next((at for at, (_, each) in enumerate(way) if parts_of(device, each, self.releases_for)), len(way))
+        return way[:whole]  # what has several files is a job of its own
+
+    def way_to(self, device: Device, component: Component, version: Version, *, force: bool = False, override: Iterable[Guard] = ()) -> Way:
+        """The steps that lead an operator's order to a version that cannot follow the running one; empty where none do."""
+        if not self.quirk(device, component).tells_version:
+            return []
+        terms: Terms = {**self._terms(device, component), "operator": True, "force": force, "override": tuple(override)}
+        return way_to(device, component, version, self.releases_for, **terms)
 
     def refused(self, past: Past, component: ComponentId, release: Release) -> bool:
         """Whether policy alone leaves a release because of what became of it on this device before."""
@@ -223,6 +228,7 @@ class Consultant:
         except UnknownDevice:
             return
         self._offers.notice(device)
+        await self.review(device)
         await self.decide(device)
 
     async def decide(self, device: Device) -> list[Update]:
@@ -238,33 +244,67 @@ class Consultant:
         ]
         if not wanted or device.radio not in self._registry.radios:
             return []
-        unfinished = {each.component: each for each in await self._store.updates.unfinished(device.id)}
+        unfinished = list(await self._store.updates.unfinished(device.id))
         past = await self.past(device.id)
         drafts: list[Update] = []
         superseding: list[UpdateId] = []
         for component, release, asking in wanted:
-            before = unfinished.get(component.id)
             if any(each.component == component.id for each in drafts):
                 continue  # a part of a release that is taken already
-            if (before is None or _outdated(before, release)) and not self._refused(past, component.id, release):
-                drafts += self._drafts(device, component, release, past, asking)
-                superseding += [before.id] if before is not None else []
+            before = [each for each in unfinished if each.component == component.id]
+            made = self._drafts(device, component, release, past, asking)
+            if made and (not before or _outdated(before, made)):
+                drafts += made
+                superseding += [each.id for each in before]
         if not drafts:
             return []
         created = await self._ledger.create(drafts, superseding=superseding)
         return [each for each in created if isinstance(each, Update)]
 
     def _drafts(self, device: Device, component: Component, release: Release, past: Past, asks_for: timedelta | None) -> list[Update]:
-        parts, now = parts_of(device, release, self.releases_for), self._clock.now()
-        drafts = [draft(device, one, each, now=now, actor=POLICY, past=past, asks_for=asks_for) for one, each in parts or [(component, release)]]
-        return as_job(drafts, release.bundle or "") if parts else drafts
+        """The updates that policy makes of its choice: as far as the way was not found wrong on this device before."""
+        way = self.steps(device, component, release, operator=False) if asks_for is None else self.steps(device, component, release)
+        whole = next((at for at, (one, each) in enumerate(way) if self._refused(past, one.id, each)), len(way))
+        if release.bundle is not None and whole < len(way):
+            return []
+        now = self._clock.now()
+        drafts = [draft(device, one, each, now=now, actor=POLICY, past=past, asks_for=asks_for) for one, each in way[:whole]]
+        return as_job(drafts, release.bundle or chain_of(component)) if len(drafts) > 1 else drafts
+
+    async def review(self, device: Device) -> None:
+        """End the steps to come of a chain that lead nowhere now: their source took them back, or something is known against them.
+
+        Raises StoreUnavailable.
+        """
+        rows = await self._store.updates.unfinished(device.id)
+        first = first_steps(rows)
+        for row in rows:
+            component = device.component(row.component)
+            if row.state not in (State.QUEUED, State.PLANNED) or not is_link(row) or component is None:
+                continue
+            its_turn = waits_for_step(row, first) is None and same_version(component.version, row.from_version)
+            why = self._leads_nowhere(device, component, row, its_turn=its_turn)
+            if why is not None:
+                cause = Cause.SUPERSEDED if row.gives_way else Cause.CANCELLED
+                with suppress(IllegalTransition):  # it has just begun
+                    await self._ledger.advance(row.id, [cause], detail=f"step {row.step} of {row.steps}: {why}")
+
+    def _leads_nowhere(self, device: Device, component: Component, row: Update, *, its_turn: bool) -> str | None:
+        if row.release is None:
+            return None  # its image is here, and what is known against it is heeded by whoever recalls
+        if self._offers.withdrew(row.release, device, component):
+            return TAKEN_BACK.format(row.source)
+        if not its_turn:
+            return None
+        verdict = self.consult(device, component, release=row.release, operator=True, force=row.force, override=row.override).verdict
+        return verdict.sentence if verdict.decision == "refuse" else None
 
     async def withdraw(self, device: Device) -> None:
         """End what policy itself had queued for a device and would not take any more. Raises StoreUnavailable."""
         for update in await self._store.updates.unfinished(device.id):
             component = device.component(update.component)
-            if component is None or not update.gives_way:
-                continue
+            if component is None or not update.gives_way or is_link(update):
+                continue  # a further step of a chain ends with the one before it
             verdict = self.consult(device, component, version=update.to_version).verdict
             wanted = ("ask",) if update.state is State.PLANNED else ("allow", "hold")
             if verdict.decision not in wanted:
@@ -287,6 +327,9 @@ def _maker(device: Device, component: Component) -> int | None:
     return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
 
 
-def _outdated(update: Update, release: Release) -> bool:
-    """Whether an update that waits, and that nobody but policy wanted, is overtaken by a newer release."""
-    return update.gives_way and version_key(release.file_version) > version_key(update.to_version)
+def _outdated(before: Sequence[Update], made: Sequence[Update]) -> bool:
+    """Whether updates of a component that wait, and that nobody but policy wanted, are overtaken by a newer release."""
+    if not all(each.gives_way for each in before):
+        return False
+    begins, ends = (version_key(each.to_version) for each in (before[0], before[-1]))
+    return version_key(made[0].to_version) > begins or version_key(made[-1].to_version) > ends

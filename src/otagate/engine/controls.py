@@ -100,9 +100,13 @@ class Controls:
             raise Refused("Everything is halted: lift that first.", code="policy-refused", reason="halted")
 
     async def approve(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a planned update into the queue. Raises NotInState, UnknownUpdate, StoreUnavailable."""
+        """Let a planned update into the queue, with all steps of its job. Raises NotInState, UnknownUpdate, StoreUnavailable."""
         detail, otherwise = "an operator approved it", "only a planned one waits for approval"
-        return await self._move(update_id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
+        update = await self._move(update_id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
+        for each in await self._updates.unfinished(update.device):
+            if update.job is not None and each.job == update.job and each.state is State.PLANNED:
+                await self._move(each.id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
+        return update
 
     async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str, **changes: Any) -> Update:
         try:

@@ -17,6 +17,7 @@ from otagate.engine.errands import Errands
 from otagate.engine.foresight import ComponentPlan, DevicePlan, Foresight, HubPlan
 from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.interrogator import Interrogator
+from otagate.engine.jobs import end_of_chain
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
@@ -276,18 +277,22 @@ class Desk:
         return await self._errands.do(self._controls.activate_all(request, actor), what="activate all")
 
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """A new update like one that ended without success. Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses."""
+        """A new update like one that ended without success; a step of a chain is gone on from to its end.
+
+        Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses.
+        """
         update = await self._store.updates.get(update_id)
         if update.foreign:
             raise NotInState(f"update {update_id} was another program's: its image is not known here")
         if not update.ended or update.state is State.SUCCEEDED:
             raise NotInState(f"update {update_id} is {update.state}; only one that ended without success can be tried again")
+        end = await end_of_chain(update, self._store.updates)
         request = OrderRequest(
             devices=(update.device,),
             component=update.component,
-            image=None if update.release is not None else update.image,
-            release=update.release,
-            version=update.to_version,
+            image=None if update.release is not None or end is not None else update.image,
+            release=update.release if end is None else None,
+            version=update.to_version if end is None else end,
             allow_downgrade=update.allow_downgrade,
             force=update.force,
             override=update.override,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from otagate.engine.consultant import Consultant
 from otagate.engine.drafts import Past, draft
-from otagate.engine.jobs import as_job, parts_of
+from otagate.engine.jobs import as_job, chain_of, parts_of
 from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderRequest
@@ -20,6 +20,8 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, display_version, parse_dotted_version, parse_file_version
 from otagate.policy.activation import stage
+from otagate.policy.chain import Way
+from otagate.policy.plan import Choice
 from otagate.policy.retry import judge_loop
 from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio
@@ -95,8 +97,9 @@ class Drafting:
             force=request.force,
             override=request.override,
         )
-        if choice.chosen is None:
-            raise refusal(choice.verdict)
+        way = self._way(device, component, request, choice, past)
+        for other, _ in way:
+            await self._require_idle(device, other)
 
         def drafted(one: Component, release: Release) -> Update:
             staging = stage(request.activate, device, one, self._consultant.quirk(device, one), force=request.force)
@@ -123,12 +126,28 @@ class Drafting:
                 raise refusal(loop)
             return made if request.rollout is None else replace(made, rollout=request.rollout, wave=request.wave)
 
-        parts = parts_of(device, choice.chosen, self._consultant.releases_for) if request.component is None else []
-        for other, _ in parts:
-            await self._require_idle(device, other)
-        if not parts:
-            return [drafted(component, choice.chosen)]
-        return as_job([drafted(*part) for part in parts], choice.chosen.bundle or "")
+        drafts = [drafted(*step) for step in way]
+        return as_job(drafts, way[0][1].bundle or chain_of(component)) if len(drafts) > 1 else drafts
+
+    def _way(self, device: Device, component: Component, request: OrderRequest, choice: Choice, past: Past) -> Way:
+        """The steps that an order comes to: the files of a release, or those that lead to it and on. Raises Refused."""
+        version, chosen = _version(device, request), choice.chosen
+        exact = request.image is not None or request.release is not None
+        if chosen is None:
+            way: Way = []
+            if version is not None and not exact:
+                way = self._consultant.way_to(device, component, version, force=request.force, override=request.override)
+            if not way:
+                raise refusal(choice.verdict)
+            return way
+        if chosen.bundle is not None:
+            parts = parts_of(device, chosen, self._consultant.releases_for) if request.component is None else []
+            return parts or [(component, chosen)]
+        if version is not None or exact or request.allow_downgrade:
+            return [(component, chosen)]
+        way = self._consultant.steps(device, component, chosen, force=request.force, override=request.override)
+        loops = (at for at, (_, each) in enumerate(way) if not judge_loop(past.completed_transfers(component.id, each.file_version)).allowed)
+        return way if request.force else way[: max(1, next(loops, len(way)))]
 
     def _back(self, component: Component, request: OrderRequest, past: Past) -> OrderRequest:
         """The order of the last good image before the one that runs. Raises NoRelease where there is none, PolicyRefused where another is named."""

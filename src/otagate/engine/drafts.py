@@ -36,7 +36,7 @@ class Past:
     def speaks_against(self, component: ComponentId, release: Release) -> bool:
         """Whether policy alone should leave this release: it failed or was cancelled here before, or an operator went back from it."""
         same = self._latest(component, release.file_version)
-        if same is not None and same.state in (State.FAILED, State.CANCELLED):
+        if same is not None and same.state in (State.FAILED, State.CANCELLED) and not _not_begun(same):
             return True
         done = next((each for each in self._of(component) if each.state is State.SUCCEEDED), None)
         return (
@@ -56,6 +56,11 @@ class Past:
 
     def _of(self, component: ComponentId) -> Iterable[Update]:
         return (each for each in self.updates if each.component == component)
+
+
+def _not_begun(update: Update) -> bool:
+    """Whether it failed only because a step before it did."""
+    return update.error is not None and update.error.code == "predecessor-failed"
 
 
 def foreign_draft(device: Device, *, now: datetime, component_id: ComponentId | None = None, to_version: Version | None = None) -> Update:

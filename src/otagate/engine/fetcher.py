@@ -8,13 +8,14 @@ from datetime import datetime
 
 from otagate.engine.cases import Cases
 from otagate.engine.library import Library
-from otagate.engine.offers import Offers
+from otagate.engine.offers import TAKEN_BACK, Offers
 from otagate.model.devices import Device
 from otagate.model.errors import FileGone, ImageError, NotFound, SourceBusy, SourceError, SourceRefused, UnknownImage
 from otagate.model.ids import image_type_of, target_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
 from otagate.model.updates import Update
+from otagate.policy.chain import is_link
 from otagate.policy.match import match
 from otagate.policy.trust import narrow, trust
 from otagate.ports import ImageCache
@@ -63,8 +64,14 @@ class Fetcher:
         trouble = self._offers.trouble(update.release.source)
         return None if trouble is None or (not update.delegated and self._library.stored(update.release) is not None) else trouble
 
+    def wonders_about(self, device: Device) -> bool:
+        """Whether a source is to be asked something about a device that it was not asked yet."""
+        return self._offers.wonder_about(device)
+
     async def provide(self, update: Update, device: Device | None) -> Ready | Rejected | Postponed:
         """The image of an update, with its bytes open, or why not. Raises StoreUnavailable."""
+        if device is not None and is_link(update) and self._was_taken_back(update, device):
+            return Rejected(code="no-release", detail=TAKEN_BACK.format(update.source))
         try:
             image = self._stored(update) if update.release is None else await self._fetch(update.release)
             await self._library.map(image.sha256)
@@ -86,6 +93,11 @@ class Fetcher:
         if not verdict.allowed:
             return Rejected(code=verdict.code, detail=verdict.sentence)
         return Ready(image=image, detail=verdict.sentence)
+
+    def _was_taken_back(self, update: Update, device: Device) -> bool:
+        """Whether what follows in a chain was planned when its source still offered it."""
+        component = device.component(update.component)
+        return update.release is not None and component is not None and self._offers.withdrew(update.release, device, component)
 
     def _stored(self, update: Update) -> Image:
         if update.image is None:

@@ -1,19 +1,26 @@
-"""Updates that belong together: the files of one release for several targets of one device, installed in order, none without those before it."""
+"""Updates that belong together, each begun when the one before it has succeeded: the files of one release for several targets of a device, and the
+steps of a chain of versions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from otagate.engine.ledger import Ledger
+from otagate.engine.tools import Tools
 from otagate.model.devices import Component, Device
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.ports import Store
+from otagate.model.verdicts import Verdict
+from otagate.model.versions import Version
+from otagate.policy.chain import first_steps, is_link, waits_for_step
+from otagate.ports import Updates
 
 _PAST = 100
+_ASKED_FOR = 60.0
+"""Seconds that the next step of a chain waits for sources that are asked what follows."""
 
 ReleasesFor = Callable[[Device, Component], Sequence[Release]]
 
@@ -35,17 +42,33 @@ def as_job(drafts: Sequence[Update], bundle: str) -> list[Update]:
     return [replace(each, job=bundle, step=at, steps=len(drafts)) for at, each in enumerate(drafts, 1)]
 
 
+def chain_of(component: Component) -> str:
+    """What names the chain of a component among the drafts of an order."""
+    return f"chain of {component.id}"
+
+
+async def end_of_chain(update: Update, updates: Updates) -> Version | None:
+    """Where the chain leads that an update is a step of; None where it is of none. Raises StoreUnavailable."""
+    if update.job is None:
+        return None
+    past = await updates.page(device=update.device, limit=_PAST)
+    steps = [each for each in past if (each.job, each.component) == (update.job, update.component)]
+    return max(steps, key=lambda each: each.step).to_version if len(steps) > 1 else None
+
+
 def _unbound(release: Release) -> Release:
     return replace(release, fingerprints=tuple(replace(each, min_version=None, max_version=None) for each in release.fingerprints))
 
 
 class Jobs:
-    """Ends the steps that can never begin, because one before them ended without success."""
+    """Says for what further steps wait, and ends those that can never begin, because one before them ended without success."""
 
-    def __init__(self, *, store: Store, ledger: Ledger) -> None:
-        self._store = store
-        self._ledger = ledger
+    def __init__(self, *, tools: Tools) -> None:
+        self._store = tools.store
+        self._ledger = tools.ledger
+        self._tools = tools
         self._suspects: set[str] = set()
+        self._done: dict[str, float] = {}  # job → when a step of it succeeded last
 
     def recover(self, rows: Iterable[Update]) -> None:
         """After a restart nobody knows how the steps before ended."""
@@ -53,8 +76,31 @@ class Jobs:
 
     def changed(self, update: Update) -> None:
         """A row is another one."""
-        if update.job is not None and update.ended and update.state is not State.SUCCEEDED:
+        if update.job is None or not update.ended:
+            return
+        if update.state is not State.SUCCEEDED:
             self._suspects.add(update.job)
+        elif update.step < update.steps:
+            self._done[update.job] = self._tools.clock.monotonic()
+        if update.state is not State.SUCCEEDED or update.step >= update.steps:
+            self._done.pop(update.job, None)
+
+    def holds(self, rows: Iterable[Update]) -> dict[UpdateId, Verdict]:
+        """Which steps of chains wait for the one before them, or for what their sources say of the version that it brought."""
+        rows = [each for each in rows if each.job is not None]
+        first = first_steps(rows)
+        found = {each.id: waits_for_step(each, first) or self._waits_for_sources(each) for each in rows if each.step > 1}
+        return {update: verdict for update, verdict in found.items() if verdict is not None}
+
+    def _waits_for_sources(self, row: Update) -> Verdict | None:
+        """A little while only: a source that is away has said before what follows."""
+        since = self._done.get(row.job or "")
+        device = self._tools.registry.known(row.device)
+        if since is None or device is None or self._tools.clock.monotonic() - since >= _ASKED_FOR / self._tools.waits.pace:
+            return None
+        if not is_link(row) or not self._tools.fetcher.wonders_about(device):
+            return None
+        return Verdict(decision="hold", sentence="The step before has ended; its sources are asked what follows now.", reason="predecessor")
 
     async def settle(self, rows: Iterable[Update]) -> None:
         """End what waits in vain. Raises StoreUnavailable, IllegalTransition where one has just begun."""
@@ -73,5 +119,5 @@ class Jobs:
     async def _end(self, row: Update, before: Update) -> None:
         detail = f"step {before.step} of {before.steps}, update {before.id}, is {before.state}: this one was not begun"
         spent = row.state is State.QUEUED and before.state is State.FAILED
-        cause = Cause.RETRIES_SPENT if spent else Cause.CANCELLED
+        cause = Cause.RETRIES_SPENT if spent else Cause.SUPERSEDED if before.state is State.SUPERSEDED else Cause.CANCELLED
         await self._ledger.advance(UpdateId(row.id), [cause], detail=detail, code="predecessor-failed" if spent else None)

@@ -26,6 +26,9 @@ _CODES = {
 }
 """The code of the error that an update ends with, by the cause that ended it."""
 
+_Key = tuple[DeviceId, ComponentId]
+_PAST = 100
+
 Watcher = Callable[[Update], None]
 """Is told of every row that has changed, after it is on disk and before anybody else goes on."""
 
@@ -42,17 +45,23 @@ class Ledger:
         self._journal = journal
         self._clock = clock
         self._watchers: list[Watcher] = []
-        self._latest: dict[tuple[DeviceId, ComponentId], Update | None] = {}
+        self._latest: dict[_Key, Update | None] = {}
+        self._open: dict[_Key, dict[UpdateId, Update]] = {}  # as far as they changed in this life, which every one does that is recovered
 
     def watch(self, watcher: Watcher) -> None:
         """Tell this one, too, of every row that changes; it must not wait for anything."""
         self._watchers.append(watcher)
 
     async def latest(self, device: DeviceId, component: ComponentId) -> Update | None:
-        """The newest update of a component."""
+        """The update of a component that counts: the one that runs, or the next step of its chain; where all have ended, the last that had begun."""
         key = (device, component)
+        if key in self._open:
+            return min(self._open[key].values(), key=lambda each: (not each.state.running, each.step, each.id))
         if key not in self._latest:
             found = await self._store.updates.latest(device, component)
+            if found is not None and found.not_begun:
+                past = await self._store.updates.page(device=device, limit=_PAST)
+                found = next((each for each in past if each.component == component and not each.not_begun), found)
             self._latest.setdefault(key, found)  # what was committed while we read is newer
         return self._latest[key]
 
@@ -79,13 +88,14 @@ class Ledger:
             in_vain = {_job(draft): each for draft, each in zip(drafts, obstacles, strict=True) if each is not None and draft.job is not None}
             jobs: dict[str, str] = {}
             for draft, met in zip(drafts, obstacles, strict=True):
-                obstacle = met or in_vain.get(_job(draft)) or _obstacle(draft, standing, missing)
+                siblings = jobs.get(_job(draft))
+                obstacle = met or in_vain.get(_job(draft)) or _obstacle(draft, standing, missing, siblings)
                 if obstacle is not None:  # of a job, nothing or all
                     results.append(obstacle)
                     continue
                 number = UpdateId(f"u{last + len(entry.facts) + 1:08d}")
                 job = jobs.setdefault(_job(draft), number) if draft.job is not None else None
-                changed += await self._take_the_place_of(entry, draft, standing)
+                changed += await self._take_the_place_of(entry, draft, standing, siblings)
                 update = replace(draft, id=number, job=job)
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
@@ -97,8 +107,8 @@ class Ledger:
         self._changed(*changed)
         return results
 
-    async def _take_the_place_of(self, entry: Entry, draft: Update, standing: _Standing) -> list[Update]:
-        superseded = [each for each in standing.rivals(draft) if each.gives_way and not draft.foreign]
+    async def _take_the_place_of(self, entry: Entry, draft: Update, standing: _Standing, siblings: str | None) -> list[Update]:
+        superseded = [each for each in standing.rivals(draft, siblings) if each.gives_way and not draft.foreign]
         for each in superseded:
             standing.remove(each)
         return [await self._advance_one(entry, each.id, [Cause.SUPERSEDED], "an order took its place") for each in superseded]
@@ -275,8 +285,16 @@ class Ledger:
         for update in updates:
             key = (update.device, update.component)
             newest = self._latest.get(key)
-            if newest is None or newest.id <= update.id:
+            if update.job is not None and update.ended:
+                self._latest.pop(key, None)  # of its steps the last that was begun counts
+            elif newest is None or newest.id <= update.id:
                 self._latest[key] = update
+            rows = self._open.setdefault(key, {})
+            rows[update.id] = update
+            if update.ended:
+                del rows[update.id]
+            if not rows:
+                del self._open[key]
             for watcher in self._watchers:
                 watcher(update)
 
@@ -321,13 +339,13 @@ class _Standing:
     def remove(self, update: Update) -> None:
         self._of[update.device, update.component].remove(update)
 
-    def rivals(self, draft: Update) -> list[Update]:
-        """Those of the component of a draft."""
-        return list(self._of.get((draft.device, draft.component), ()))
+    def rivals(self, draft: Update, siblings: str | None = None) -> list[Update]:
+        """Those of the component of a draft, but for the other steps of its own job."""
+        return [each for each in self._of.get((draft.device, draft.component), ()) if siblings is None or each.job != siblings]
 
 
-def _obstacle(draft: Update, standing: _Standing, missing: Mapping[Sha256, UnknownImage]) -> Obstacle | None:
-    for other in standing.rivals(draft):
+def _obstacle(draft: Update, standing: _Standing, missing: Mapping[Sha256, UnknownImage], siblings: str | None = None) -> Obstacle | None:
+    for other in standing.rivals(draft, siblings):
         if (other.foreign or not draft.foreign) and (draft.unasked or not other.gives_way):
             return busy(other)
     return None if draft.image is None or draft.release is not None else missing.get(draft.image)

@@ -19,6 +19,8 @@ from otagate.sources.effects import Stored
 from otagate.sources.records import Recorder, RoomSync
 from otagate.sources.source import Offer, Question, Skipped, Source, ZigbeeQuestion, ZwaveQuestion
 
+TAKEN_BACK = "{} does not offer it any more"
+
 
 @dataclass(slots=True)
 class ServiceFeed:
@@ -139,6 +141,18 @@ class Offers:
             if feed.wonders_about(device):
                 for watcher in self._watchers:
                     watcher(feed.name)
+
+    def wonder_about(self, device: Device) -> bool:
+        """Whether somebody is to be asked something about a device that was not asked yet."""
+        return any(feed.wonders_about(device) for feed in self.feeds)
+
+    def withdrew(self, release: Release, device: Device, component: Component) -> bool:
+        """Whether the source that offered a release was asked again since, and offers it no more; one that is away took nothing back."""
+        feed = self._by_name.get(release.source)
+        if feed is None or feed.state.last_success is None or feed.state.failures or feed.wonders_about(device):
+            return False
+        offered = feed.releases_for(device, component)
+        return not any((each.location, each.file_version) == (release.location, release.file_version) for each in offered)
 
     def doubt(self, source: str) -> None:
         """See `ports.Standing.doubt`: whoever reads the service may read it anew."""

@@ -123,6 +123,11 @@ class Update:
         """Whether the update is in a final state."""
         return self.state.final
 
+    @property
+    def not_begun(self) -> bool:
+        """Whether it is a further step of a job, and ended before it had begun: what became of the one before it says more."""
+        return self.job is not None and self.step > 1 and self.started is None and self.ended and self.state is not State.SUCCEEDED
+
     def is_done_by(self, version: Version | None) -> bool:
         """Whether a device that tells this version runs what the update brings.
 

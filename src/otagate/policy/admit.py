@@ -54,7 +54,7 @@ class RadioAir:
 class Air:
     """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
 
-    `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout, and why.
+    `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout or a step, and why.
     `policy_of` gives the settings of a device, and `house` is what the guards know. `trouble_of` says why the source that an update needs is left
     alone until an operator acts.
     """
@@ -348,7 +348,7 @@ def _on(rule: Callable[[Update, _Slots], Verdict | None]) -> Callable[[tuple[Upd
 _RULES: tuple[Rule[tuple[Update, _Slots]], ...] = (
     Rule(name="halted", judge=_on(_halted), passes="Nothing is halted."),
     Rule(name="paused", judge=_on(_paused), passes="It is not paused."),
-    Rule(name="rollout", judge=_on(_held), passes="No rollout holds it back."),
+    Rule(name="rollout", judge=_on(_held), passes="No rollout and no step before it holds it back."),
     Rule(name="source", judge=_on(_source), passes="It needs no source, or its source may be asked."),
     Rule(name="time", judge=_on(_not_before), passes="Its time has come."),
     Rule(name="age", judge=_on(_cooldown), passes="Its release is old enough, or somebody wants it now."),

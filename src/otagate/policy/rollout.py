@@ -93,7 +93,9 @@ def tally(wave: Wave, updates: Iterable[Update]) -> Tally:
     """
     newest: dict[tuple[DeviceId, ComponentId], Update] = {}
     for update in sorted(updates, key=lambda each: each.id):
-        newest[update.device, update.component] = update
+        before = newest.get((update.device, update.component))
+        if before is None or before.job is None or before.job != update.job or not update.not_begun:
+            newest[update.device, update.component] = update
     of: dict[DeviceId, list[str]] = {device: [] for device in wave.devices}
     for update in newest.values():
         if update.device in of:
