@@ -355,7 +355,7 @@ def test_the_effective_configuration_reads_back_as_the_same_hub(tmp_path: Path) 
 def test_the_effective_configuration_shows_what_defaults_came_to() -> None:
     tree = yaml.safe_load(effective(HubSettings(state_dir=Path("/srv/hub"))))
     assert tree["api"] == {"listen": ["127.0.0.1:8377"], "token_file": "/srv/hub/api-token", "tokens": [], "hosts": []}
-    assert tree["images"] == {"max_bytes": "16MiB", "path": "/srv/hub/images-cache"}
+    assert tree["images"] == {"max_bytes": "16MiB", "path": "/srv/hub/images-cache", "keep_good": 2}
     assert tree["schedule"] == {"interrogate": "6h"}
 
 

@@ -26,6 +26,7 @@ from otagate.engine.inquiries import Inquiries
 from otagate.engine.intake import Intake
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
+from otagate.engine.keeping import Keeping
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
@@ -194,6 +195,7 @@ class Bench:
     settings: PolicySettings = field(default_factory=lambda: PolicySettings(cooldown=timedelta(0)))
     interlocks: dict[str, Interlock] = field(default_factory=dict)
     synced: bool = True
+    keep_good: int = 2
     twins: dict[DeviceId, set[DeviceId]] = field(default_factory=dict)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     history: list[tuple[str, object]] = field(default_factory=list)
@@ -314,7 +316,8 @@ class Hub:
         )
         self.library.watch(self.interrogator.image_added)
         shelves: list[Shelf] = []
-        shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves) for each in bench.folders]
+        self.keeping = Keeping(store=store, library=self.library, clock=clock, offers=self.offers, most=bench.keep_good)
+        shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves, good=self.keeping.good) for each in bench.folders]
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
         self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock, talks=talks)
         self.refresher.watch(self.interrogator.releases_changed)

@@ -10,7 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from otagate.engine.journal import Journal
+from otagate.engine.keeping import Keeping
 from otagate.engine.library import Library
+from otagate.engine.offers import Offers
 from otagate.engine.upkeep import Upkeep
 from otagate.model.errors import StoreUnavailable
 from otagate.ports import Store, StoreCopy
@@ -66,6 +68,7 @@ async def a_hub(
         store=store,
         journal=journal,
         library=library,
+        keeping=Keeping(store=store, library=library, clock=clock, offers=Offers([]), most=2),
         copies=copies,
         clock=clock,
         keep_facts=keep_facts,

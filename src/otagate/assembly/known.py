@@ -20,7 +20,6 @@ from otagate.engine.pulse import Pulse
 from otagate.engine.registry import RadioStatus, Registry
 from otagate.engine.rollout_book import RolloutBook
 from otagate.engine.timers import SystemClock, Timers
-from otagate.engine.upkeep import Upkeep
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.ids import RadioName
 from otagate.net.cache import DiskImageCache
@@ -98,21 +97,6 @@ class Known:
     def copies(self) -> CopyFolder:
         """Copies of the store for the worst case."""
         return CopyFolder(self.settings.state_dir / "backups", self.clock)
-
-    @cached_property
-    def upkeep(self) -> Upkeep:
-        """What the hub does for itself."""
-        store = self.settings.store
-        return Upkeep(
-            store=self.store,
-            journal=self.journal,
-            library=self.library,
-            copies=self.copies,
-            clock=self.clock,
-            keep_facts=store.keep_facts,
-            copy_every=store.copy_every,
-            keep_copies=0 if store.in_memory else store.keep_copies,
-        )
 
     @cached_property
     def halt(self) -> Halt:

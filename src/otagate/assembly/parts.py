@@ -130,7 +130,7 @@ class Parts(Reach):
         for each in self.settings.sources:
             if each.type == "directory" and each.path is not None:
                 folder = WatchedFolder(name=each.name, path=each.path, clock=self.clock, limit=self.settings.images.max_bytes)
-                shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves))
+                shelves.append(Shelf(folder=folder, library=self.library, clock=self.clock, others=lambda: shelves, good=self.keeping.good))
         feeds: list[Feed] = [*shelves, *self.offers.feeds, *self._bulletins()]
         every = {ADVISORIES: READ_ADVISORIES} | {each.name: each.every for each in self.settings.sources}
         refresher = Refresher(

@@ -13,12 +13,14 @@ from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.feeds import Offering
+from otagate.engine.keeping import Keeping
 from otagate.engine.notifier import AGAIN, Notifier
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pins import Pins
 from otagate.engine.quotas import StoredQuotas
 from otagate.engine.supervise import supervise_line, supervise_radio
 from otagate.engine.talks import Talks
+from otagate.engine.upkeep import Upkeep
 from otagate.folders.local_files import LocalFiles
 from otagate.model.clouds import THE_CLOUD, CloudDevice
 from otagate.model.ids import DeviceId, RadioName
@@ -64,6 +66,27 @@ class Reach(Known):
         """What update services offer."""
         services: list[Offering] = [self._service(each) for each in self.settings.sources if each.type in REGISTRY]
         return Offers([*services, *self.repositories, *self.clouds])
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """Which images stay."""
+        return Keeping(store=self.store, library=self.library, offers=self.offers, clock=self.clock, most=self.settings.images.keep_good)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """What the hub does for itself."""
+        store = self.settings.store
+        return Upkeep(
+            store=self.store,
+            journal=self.journal,
+            library=self.library,
+            keeping=self.keeping,
+            copies=self.copies,
+            clock=self.clock,
+            keep_facts=store.keep_facts,
+            copy_every=store.copy_every,
+            keep_copies=0 if store.in_memory else store.keep_copies,
+        )
 
     @cached_property
     def repositories(self) -> Sequence[BoundFeed]:

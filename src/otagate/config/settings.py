@@ -266,6 +266,8 @@ class ImageSettings(Section):
     """The largest image that is accepted."""
     path: Folder | None = None
     """Where images are kept; without this key `images-cache` in the state directory."""
+    keep_good: Annotated[Whole, Field(ge=0, le=20)] = 2
+    """How many images that a component proved last are kept to go back to, though their source has them no more; the one that runs is one."""
 
 
 class LoggingSettings(Section):

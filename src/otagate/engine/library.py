@@ -25,6 +25,9 @@ LOG = structlog.get_logger("otagate.library")
 
 Watcher = Callable[[Image], None]
 
+KEPT = "kept to go back to"
+"""The source of an image that its own source took away: it is offered to nobody, and here for rollbacks. No source can be called so."""
+
 _NAME_BOUND = 200
 _SETTLED = timedelta(hours=1)
 _MOST_STRAYS = 100
@@ -44,11 +47,11 @@ class Library:
         self._lock = asyncio.Lock()
         self._watchers: list[Watcher] = []
         self._unreadable: set[Sha256] = set()
-        self._reserved: frozenset[str] = frozenset()
+        self._reserved: frozenset[str] = frozenset({KEPT})
 
     def reserve(self, sources: Iterable[str]) -> None:
         """What these sources brought is offered by them alone: it is for some devices, not for all of a kind."""
-        self._reserved = frozenset(sources)
+        self._reserved = frozenset((KEPT, *sources))
         self._index()
 
     def watch(self, watcher: Watcher) -> None:

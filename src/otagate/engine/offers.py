@@ -13,6 +13,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import NotFound, SourceError, SourceMisconfigured
 from otagate.model.ids import DeviceId, image_type_of, target_of
 from otagate.model.releases import Release
+from otagate.policy.catalogue import is_of
 from otagate.policy.match import plain_region
 from otagate.ports import Clock
 from otagate.sources.effects import Stored
@@ -114,6 +115,10 @@ class ServiceFeed:
             return []
         return [each.release for each in self._offers if _is_for(each, question, component)]
 
+    def offers(self, image: Release) -> bool:
+        """Whether it offers the file that a stored image is."""
+        return any(is_of(image, each.release) for each in self._offers)
+
     async def fetch(self, release: Release) -> Stored:
         """Fetch the file of a release that it offered, as served. Raises SourceError, StoreUnavailable."""
         if self.state.condition == "misconfigured":  # whatever waits for its files: to ask again and again would mend nothing
@@ -153,6 +158,13 @@ class Offers:
             return False
         offered = feed.releases_for(device, component)
         return not any((each.location, each.file_version) == (release.location, release.file_version) for each in offered)
+
+    def abandoned(self, image: Release) -> bool:
+        """Whether the service that brought a stored image offers it no more; one that was not heard yet, or is away, took nothing back."""
+        feed = self._by_name.get(image.source)
+        if not isinstance(feed, ServiceFeed) or feed.state.last_success is None or feed.state.failures:
+            return False
+        return not feed.offers(image)
 
     def doubt(self, source: str) -> None:
         """See `ports.Standing.doubt`: whoever reads the service may read it anew."""

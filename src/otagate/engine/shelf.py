@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
 from otagate.engine.feeds import FeedState
-from otagate.engine.library import Library
+from otagate.engine.library import KEPT, Library
 from otagate.model.errors import ImageError, NotInState, SourceError
 from otagate.model.ids import Sha256
 from otagate.ports import Clock, Folder
@@ -17,14 +17,22 @@ from otagate.sources.source import Skipped
 LOG = structlog.get_logger("otagate.source")
 
 
+async def none_good() -> Collection[Sha256]:
+    """No image must stay."""
+    return ()
+
+
 @dataclass(slots=True)
 class Shelf:
-    """One folder. `others`: every folder of the hub, because two may hold the same image. Implements `feeds.Feed`."""
+    """One folder. `others`: every folder of the hub, because two may hold the same image; `good`: the images that must stay to go back to.
+    Implements `feeds.Feed`.
+    """
 
     folder: Folder
     library: Library
     clock: Clock
     others: Callable[[], Iterable[Shelf]] = tuple
+    good: Callable[[], Awaitable[Collection[Sha256]]] = none_good
     state: FeedState = field(default_factory=FeedState)
     files: dict[str, Sha256] = field(default_factory=dict)  # file name → its image
     _wrong: dict[str, str] = field(default_factory=dict)  # file name → why what was read of it is no image
@@ -85,12 +93,16 @@ class Shelf:
     async def _drop_unlisted(self) -> bool:
         """After a whole look: images that this folder brought once, perhaps in an earlier life of the hub, and holds no longer."""
         listed, dropped = set(self.files.values()), False
-        for image in self.library.from_source(self.name):
-            if image.sha256 in listed:
-                continue
+        unlisted = [each for each in self.library.from_source(self.name) if each.sha256 not in listed]
+        good = await self.good() if unlisted else ()
+        for image in unlisted:
             other = next((each.name for each in self.others() if each is not self and image.sha256 in each.files.values()), None)
             if other is not None:
                 await self.library.hand_over(image.sha256, source=other)
+                continue
+            if image.sha256 in good:
+                await self.library.hand_over(image.sha256, source=KEPT)
+                dropped = True
                 continue
             try:
                 await self.library.remove(image.sha256, actor=f"source:{self.name}")

@@ -1,4 +1,5 @@
-"""What a hub does for itself to live for years: it forgets the oldest facts, copies its store, checks old images anew, sweeps its cache."""
+"""What a hub does for itself to live for years: it forgets the oldest facts, copies its store, checks old images anew, sweeps its cache
+of what nobody needs."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from otagate.engine.journal import Journal
+from otagate.engine.keeping import Keeping
 from otagate.engine.library import Library
 from otagate.engine.supervise import outcome
 from otagate.ports import Clock, Store, StoreCopies
@@ -30,6 +32,7 @@ class Upkeep:
         store: Store,
         journal: Journal,
         library: Library,
+        keeping: Keeping,
         copies: StoreCopies,
         clock: Clock,
         keep_facts: int,
@@ -39,6 +42,7 @@ class Upkeep:
         self._store = store
         self._journal = journal
         self._library = library
+        self._keeping = keeping
         self._copies = copies
         self._clock = clock
         self._keep_facts = keep_facts
@@ -81,6 +85,9 @@ class Upkeep:
         now = self._clock.now()
         if self._swept is not None and abs(now - self._swept) < _SWEEP_EVERY:
             return
+        pruned = 0 if self._swept is None else await self._keeping.prune()  # not at the start: what sources offer is not known yet
+        if pruned:
+            LOG.info("images removed that nobody offers", images=pruned)
         deleted = await self._library.sweep()
         self._swept = None if deleted else now
         if deleted:
