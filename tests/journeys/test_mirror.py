@@ -14,7 +14,8 @@ import pytest
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, OTHER_IEEE, WITHIN, device_id, hub_on, image_of, told
+from tests.journeys.hub import IEEE, OTHER_IEEE, WITHIN, hub_on, image_of, told
+
 
 @pytest.mark.asyncio
 async def test_what_policy_allows_is_offered_by_the_command_in_another_programs_format(tmp_path: Path) -> None:
