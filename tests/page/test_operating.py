@@ -108,7 +108,7 @@ async def test_the_plan_tells_what_begins_in_which_window_and_every_rule_that_sa
     windows = tab.locator("section").filter(has=tab.get_by_role("heading", name="Windows"))
     await windows.get_by_text("2 updates would begin · 2 s of airtime").wait_for()
     waits = tab.locator("section").filter(has=tab.get_by_role("heading", name="Waits")).get_by_role("listitem").first
-    await waits.get_by_text("No window is open for it. When the window night opens.").wait_for()
+    await waits.get_by_text("No window is open for it. When the window night opens, ").wait_for()
     await waits.get_by_text("about 5 min 12 s").wait_for()
     await waits.get_by_text("Every rule, and what it says").click()
     assert await waits.locator(".rules li").all_inner_texts() == [

@@ -1,11 +1,13 @@
 // An order of updates: first the hub says what would happen, grouped by the reason, and only what was shown can then be ordered.
 
 import { act } from "../api.js";
-import { duration, plain, t, version } from "../i18n.js";
+import { duration, plain, t } from "../i18n.js";
 import { say } from "../orders.js";
 import { changed, hub, may, nameOf } from "../store.js";
 import { ask, attempts } from "./dialog.js";
 import { h } from "./dom.js";
+import { begins } from "./plan.js";
+import { change } from "./update.js";
 
 const MOST = 500; // devices that the hub takes in one call
 const GUARDS = new Set(["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown", "in_use", "interlock", "quarantined"]);
@@ -120,8 +122,8 @@ function grouped({ updates, refused, plans }) {
   };
   updates.forEach((each, i) => {
     const reason = plans[i] ? plans[i].reason : each.reason;
-    const sentence = plans[i]?.when?.sentence || plans[i]?.sentence || each.sentence || t("order.starts");
-    const row = { key: each.id || `${each.device} ${each.component}`, device: each.device, what: `${version(each.from_version)} → ${version(each.to_version)}`, sentence };
+    const sentence = plans[i]?.when ? begins(plans[i].when) : plans[i]?.sentence || each.sentence || t("order.starts");
+    const row = { key: each.id || `${each.device} ${each.component}`, device: each.device, what: change(each), sentence };
     into(reason ? t(`reason.${reason}`) : t("order.begins"), reason ? t(`reason.${reason}.more`) : "", false, row);
   });
   for (const { device, problem } of refused) {

@@ -1,11 +1,19 @@
 // What would become of one component: when, how long, what it costs, and every rule that says so.
 
-import { duration, number, plain, rate, size, t, version } from "../i18n.js";
+import { duration, number, plain, rate, size, t, when } from "../i18n.js";
 import { h } from "./dom.js";
+
+// When it would begin, in the clock of whoever looks; where nobody can tell, the hub's own sentence.
+export function begins({ kind, sentence, begins: at, window }) {
+  if (kind === "unknown") return plain(sentence);
+  const later = at && Date.parse(at) > Date.now();
+  const told = t(kind === "wake" && later ? "when.wake.later" : `when.${kind}`, { time: when(at), window });
+  return window && kind !== "window" ? t("when.within", { told, window }) : t("when.told", { told });
+}
 
 export function planOf(plan) {
   return [
-    h("p", { key: "sentence" }, plain(plan.sentence), plan.when && plan.when.sentence !== plan.sentence ? ` ${plain(plan.when.sentence)}` : ""),
+    h("p", { key: "sentence" }, plan.when?.sentence === plan.sentence ? "" : `${plain(plan.sentence)} `, plan.when && begins(plan.when)),
     h("p", { key: "figures", class: "dim" }, figures(plan)),
     plan.steps.length > 1 && h("p", { key: "steps", class: "dim" }, t("plan.steps", { n: plan.steps.length, steps: plan.steps.map((each) => plain(each.to_display_version, 40)).join(" → ") })),
     plan.rules.length > 0 && h("details", { key: "rules" }, h("summary", {}, t("plan.rules")), h("ol", { class: "rules" }, plan.rules.map((each) =>

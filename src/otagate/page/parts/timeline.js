@@ -3,14 +3,15 @@
 import { duration, plain, t, when } from "../i18n.js";
 import { h } from "./dom.js";
 
-const HOUR = 3600000;
-const TICKS = [1, 2, 3, 6, 12, 24]; // hours between two marks
+const MINUTE = 60000;
+const LEAST = 10 * MINUTE;
+const TICKS = [2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440]; // minutes between two marks
 const MARKS = 6;
 const NARROW = 550; // pixels, where only half as many have room
 
 // `lanes`: [{ key, name, kind: "window" | "update", spans: [[from, to]…] }] in milliseconds.
 export function timeline(lanes, now) {
-  const last = Math.max(now + HOUR, ...lanes.flatMap((lane) => lane.spans.map(([, to]) => to)));
+  const last = Math.max(now + LEAST, ...lanes.flatMap((lane) => lane.spans.map(([, to]) => to)));
   const place = (moment) => Math.min(1, Math.max(0, (moment - now) / (last - now)));
   return h("div", { key: "timeline", class: "timeline", role: "img", "aria-label": t("plan.timeline", { time: duration((last - now) / 1000) }) },
     h("div", { key: "axis", class: "lane axis" }, h("span", {}), h("span", { class: "track" }, marks(now, last).map((at) =>
@@ -20,16 +21,17 @@ export function timeline(lanes, now) {
         h("span", { key: from, class: "span", span: [place(from), place(to)] }))))));
 }
 
-// The full hours of the clock here, as many as there is room for.
+// Round times of the clock here, as many as there is room for.
 function marks(now, last) {
   const most = innerWidth < NARROW ? MARKS / 2 : MARKS;
-  const hours = TICKS.find((each) => (last - now) / HOUR / each <= most) || 24 * Math.ceil((last - now) / HOUR / 24 / most);
+  const needed = (last - now) / MINUTE / most;
+  const step = TICKS.find((each) => each >= needed) || 1440 * Math.ceil(needed / 1440);
   const at = new Date(now);
-  at.setHours(Math.ceil((at.getHours() + 1) / hours) * hours, 0, 0, 0);
+  at.setHours(0, 0, 0, 0);
   const found = [now];
   while (at.getTime() < last) {
     if (at.getTime() - now > (last - now) / (2 * most)) found.push(at.getTime());
-    at.setHours(at.getHours() + hours);
+    at.setMinutes(at.getMinutes() + step);
   }
   return found;
 }

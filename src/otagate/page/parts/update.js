@@ -42,6 +42,11 @@ export function holdUp(update) {
   return { why: t("stall.silent", { time: duration(silence / 1000) }), help: t(sleeps ? "stall.sleeps" : "stall.awake") };
 }
 
+// From which version to which; the bytes of an image may name none.
+export function change({ from_version, to_version }) {
+  return `${version(from_version)} → ${to_version === null ? t("version.unnamed") : version(to_version)}`;
+}
+
 export function bar(update) {
   return MOVING.has(update.state) && h("progress", {
     key: "bar", max: "100", value: update.progress.percent, "aria-label": t("update.progress", { name: nameOf(update.device) }),
@@ -57,7 +62,7 @@ export function updateRow(update) {
   const speed = pace(update);
   const verbs = update.state === "cancelled" ? {} : ACTS; // in a list, who cancelled it is not asked again
   return h("li", { key: update.id },
-    deviceLink(update.device), ` ${version(update.from_version)} → ${version(update.to_version)} · `,
+    deviceLink(update.device), ` ${change(update)} · `,
     h("a", { href: to("update", update.id), "aria-label": t("update.see", { state: t(`state.${update.state}`), name: nameOf(update.device) }) },
       t(`state.${update.state}`)), ended ? `, ${ended}` : "",
     h("p", { class: update.error ? "bad" : "dim" }, plain(update.error?.detail || holdUp(update)?.why || t(`state.${update.state}.more`))),

@@ -6,9 +6,11 @@ import { deviceList } from "../parts/device_list.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { updateRow } from "../parts/update.js";
-import { FINAL, hub, may, updates } from "../store.js";
+import { changed, FINAL, hub, may, updates } from "../store.js";
 
 const DAY = 86400000;
+const FIRST = 20; // updates that are shown at first; the devices stand below them
+let all_shown = false;
 const WRONG_RADIO = new Set(["retrying", "wrong_network", "in_use"]);
 
 export function view() {
@@ -17,11 +19,11 @@ export function view() {
   const waiting = unfinished.filter((each) => each.state === "queued");
   const running = unfinished.filter((each) => !asking.includes(each) && !waiting.includes(each));
   const needs = [...troubles(), ...[...lateFailures(), ...asking].map(updateRow)];
-  const on_air = [...running, ...waiting].map(updateRow);
+  const on_air = [...running, ...waiting];
   return { title: summary(running, waiting, needs), content: [
     may("operate") && haltButton(),
     part(t("overview.needs"), needs, t("overview.nothing")),
-    part(t("overview.running"), on_air, t("overview.idle")),
+    part(t("overview.running"), (all_shown ? on_air : on_air.slice(0, FIRST)).map(updateRow), t("overview.idle"), on_air.length - FIRST),
     deviceList(),
   ] };
 }
@@ -72,6 +74,11 @@ function haltButton() {
   return h("p", { key: "halt" }, h("button", { type: "button", class: "halt", onclick: open }, t(halted ? "halt.lift" : "halt")));
 }
 
-function part(title, rows, empty) {
-  return h("section", { key: title }, h("h2", {}, title), rows.length ? h("ul", {}, rows) : h("p", { class: "dim" }, empty));
+function part(title, rows, empty, more = 0) {
+  const show = () => {
+    all_shown = true;
+    changed();
+  };
+  return h("section", { key: title }, h("h2", {}, title), rows.length ? h("ul", {}, rows) : h("p", { class: "dim" }, empty),
+    more > 0 && !all_shown && h("p", {}, h("button", { type: "button", onclick: show }, t("show-more", { n: more }))));
 }

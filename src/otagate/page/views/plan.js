@@ -1,11 +1,12 @@
 // What happens next: the hours to come as a picture, the openings of windows, and for every device what would become of it and why or why not.
 
 import { read } from "../api.js";
-import { duration, plain, t, version, when } from "../i18n.js";
+import { duration, number, plain, t, version, when } from "../i18n.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
+import { bar, pace } from "../parts/update.js";
 import { timeline } from "../parts/timeline.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
@@ -69,7 +70,8 @@ function updateLanes(rows, now) {
   const timed = rows.filter(({ plan }) => plan.when?.begins && ["runs", "begins", "waits"].includes(plan.outcome));
   const lanes = timed.map(({ device, plan }) => {
     const from = Math.max(now, Date.parse(plan.when.begins));
-    const until = plan.when.ends ? Date.parse(plan.when.ends) : from + 60000 * (plan.minutes?.value ?? 5);
+    const left = hub.updates.get(plan.update)?.progress.eta_seconds;
+    const until = left ? now + 1000 * left : plan.when.ends ? Date.parse(plan.when.ends) : from + 60000 * (plan.minutes?.value ?? 5);
     return { key: `${device} ${plan.component}`, name: nameOf(device), kind: "update", spans: [[from, Math.max(until, from + 60000)]] };
   });
   return lanes.sort((a, b) => a.spans[0][0] - b.spans[0][0]).slice(0, LANES);
@@ -94,13 +96,19 @@ function group([outcome, some]) {
   return h("section", { key: outcome }, h("h2", {}, t(`plan.group.${outcome}`)), h("ul", {}, some.map(({ device, plan }) => row(device, plan))));
 }
 
+// What runs is told as it is, not as it was foreseen.
+function progress(update) {
+  return [h("p", { key: "state" }, t(`state.${update.state}`), ` · ${t("percent", { n: number(update.progress.percent) })}`, pace(update) && ` · ${pace(update)}`), bar(update)];
+}
+
 function row(device, plan) {
-  const target = plan.steps.at(-1)?.to_version ?? plan.release?.version ?? null;
+  const update = hub.updates.get(plan.update);
+  const target = plan.steps.at(-1)?.to_version ?? plan.release?.version ?? update?.to_version ?? null;
   const order = () => askToUpdate({ devices: [device], component: plan.component });
   const what = plan.reason ? t(`reason.${plan.reason}`) : t(`outcome.${plan.outcome}`);
   return h("li", { key: `${device} ${plan.component}` },
     h("div", { class: "head" }, h("span", {}, deviceLink(device), target !== null && ` ${version(plan.from_version)} → ${version(target)}`),
       plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
-    planOf(plan),
+    plan.outcome === "runs" && update ? progress(update) : planOf(plan),
     plan.outcome === "asks" && may("operate") && h("div", { class: "acts" }, h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
 }

@@ -1,13 +1,13 @@
 // One update: how far it is and how fast, what holds it up and what helps, what was ordered, and everything that happened to it.
 
-import { ago, list, number, plain, raw, size, t, version, when } from "../i18n.js";
+import { ago, list, number, plain, raw, size, t, when } from "../i18n.js";
 import { order } from "../orders.js";
 import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { facts, kind, time } from "../parts/facts.js";
 import { icon } from "../parts/icons.js";
-import { actsOf, bar, holdUp, pace } from "../parts/update.js";
+import { actsOf, bar, change, holdUp, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
 import { FINAL, hub, may, nameOf, updates } from "../store.js";
@@ -23,7 +23,7 @@ export function view(id) {
   if (!update) return { title: older.problem ? t("update.gone") : t("loading"), content: older.problem && h("p", { class: "bad" }, plain(older.problem)) };
   const log = reading(`${path}/log?limit=500`, { made_of: [update.state, update.reason] });
   return { title: t("update.title", { name: nameOf(update.device) }), content: [
-    h("p", { key: "device", class: "dim" }, deviceLink(update.device), ` ${version(update.from_version)} → ${version(update.to_version)}`),
+    h("p", { key: "device", class: "dim" }, deviceLink(update.device), ` ${change(update)}`),
     now(update), ordered(update), together(update), happened(log),
   ] };
 }
@@ -89,7 +89,7 @@ function together({ id, job, steps }) {
   const rows = steps > 1 ? updates().filter((each) => each.job === job).sort((a, b) => a.step - b.step) : [];
   return rows.length > 1 && h("section", { key: "job" }, h("h2", {}, t("update.job")), h("ol", { class: "lines" }, rows.map((each) =>
     h("li", { key: each.id }, each.id === id ? h("strong", {}, t("update.this")) : h("a", { href: to("update", each.id) }, t("update.step", { n: each.step })),
-      ` ${version(each.from_version)} → ${version(each.to_version)} · ${t(`state.${each.state}`)}`))));
+      ` ${change(each)} · ${t(`state.${each.state}`)}`))));
 }
 
 function happened({ data, problem }) {
