@@ -12,7 +12,7 @@ import typer
 import typer.main
 
 from otagate.cli.app import app
-from otagate.model.errors import DeviceUnreachable, OtagateError, RadioUnavailable, StoreUnavailable
+from otagate.model.errors import DeviceUnreachable, OtagateError, RadioUnavailable, SourceUnavailable, StoreUnavailable
 from otagate.model.ids import DeviceId
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutState
@@ -75,6 +75,8 @@ CASES = {
     "rollouts halt": Case(done=("r000001",), usage=("r9",), fails=("halt_rollout", FULL), refused=("r000002",)),
     "rollouts approve": Case(done=("r000001",), usage=("r9",), fails=("approve_rollout", FULL), refused=("r000002",)),
     "rollouts cancel": Case(done=("r000001",), usage=("r9",), fails=("cancel_rollout", FULL), refused=("r000002",)),
+    "notify list": Case(done=(), usage=("x",)),
+    "notify test": Case(done=("office",), usage=("attic",), fails=("test_notifier", SourceUnavailable("notify office: away"))),
     "images list": Case(done=(), usage=("x",)),
     "images add": Case(done=("good.ota",), usage=("none.ota",), fails=("add_image", FULL), refused=("bad.ota",)),
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 
@@ -25,18 +26,58 @@ DEVICE = {
     "groups": [HOSTILE],
     "outcome": "adopted",
 }
-RADIO = {"name": HOSTILE, "type": "znp", "state": "up", "devices": 1, "transfers": 0, "parallel": 2, "sentence": HOSTILE}
+RADIO = {"name": HOSTILE, "type": "znp", "state": "up", "devices": 1, "transfers": 0, "parallel": 2, "sentence": HOSTILE, "paused": False}
 RECORD = {"device": HOSTILE, "name": HOSTILE, "status": HOSTILE, "version": HOSTILE, "at": None, "details": {HOSTILE: HOSTILE}}
 FACT = {"at": None, "subject": "device", "subject_id": HOSTILE, "kind": "found", "actor": HOSTILE, "data": {"name": HOSTILE}}
+NOON = "2026-05-01T12:00:00+00:00"
+UPDATE = {
+    "id": "u0001",
+    "device": DEVICE["id"],
+    "component": HOSTILE,
+    "from_display_version": HOSTILE,
+    "to_display_version": HOSTILE,
+    "state": "failed",
+    "progress": {"percent": 50.0, "eta_seconds": 10},
+    "error": {"type": f"https://x/{HOSTILE}", "title": HOSTILE, "detail": HOSTILE},
+    "reason": HOSTILE,
+    "sentence": HOSTILE,
+    "because": HOSTILE,
+    "actor": HOSTILE,
+    "started": NOON,
+    "finished": NOON,
+}
+RELEASE = {"display_version": HOSTILE, "source": HOSTILE, "channel": "stable", "size": 10}
+OFFER = {"component": HOSTILE, "release": RELEASE, "verdict": {"decision": "refuse", "sentence": HOSTILE}}
+IMAGE = {"sha256": "ab" * 32, "file_name": HOSTILE, "checks": [{"name": HOSTILE, "result": "fail"}], "manufacturer_code": 1, "image_type": 2}
+SOURCE = {"name": HOSTILE, "type": HOSTILE, "state": "ok", "releases": 1, "last_success": NOON, "next_refresh": None, "sentence": HOSTILE}
+RECEIVER = {"name": HOSTILE, "type": "ntfy", "severity": "info", "state": "failing", "waiting": 1, "last_delivered": NOON, "sentence": HOSTILE}
+WINDOW = {"name": HOSTILE, "open": True, "openings": [{"begins": NOON, "ends": NOON, "at_end": HOSTILE}]}
+COUNTS = dict.fromkeys(("succeeded", "failed", "excused", "pending"), 1)
+WAVE = COUNTS | {"number": 1, "state": "open", "devices": [], "success": 0.9, "error": 0.1, "soak": HOSTILE, "gate": HOSTILE, "opened": NOON}
+ROLLOUT = {"id": "r1", "name": HOSTILE, "state": "running", "sentence": HOSTILE, "waves": [WAVE]}
 SHOWN = {
     "devices": lambda console: tables.devices(console, [DEVICE]),
     "adopted": lambda console: tables.adopted(console, [DEVICE]),
+    "releases": lambda console: tables.releases(console, [OFFER]),
+    "updates": lambda console: tables.updates(console, [UPDATE]),
+    "images": lambda console: tables.images(console, [IMAGE | {"display_version": HOSTILE, "bytes": 10}]),
     "radios": lambda console: tables.radios(console, [RADIO]),
+    "sources": lambda console: tables.sources(console, [SOURCE | {"quota_left": None, "quotas": []}]),
+    "notifiers": lambda console: tables.notifiers(console, [RECEIVER]),
+    "windows": lambda console: tables.windows(console, [WINDOW]),
     "records": lambda console: tables.records(console, [RECORD]),
+    "rollouts": lambda console: tables.rollouts(console, [ROLLOUT]),
+    "waves": lambda console: tables.waves(console, [WAVE]),
+    "history": lambda console: tables.history(console, [UPDATE], {DEVICE["id"]: HOSTILE}),
     "journal": lambda console: tables.journal(console, [FACT]),
     "facts": lambda console: tables.facts(console, [FACT]),
     "pairs": lambda console: tables.pairs(console, {"name": HOSTILE}),
 }
+
+
+def test_every_table_that_there_is_is_tried() -> None:
+    made = {name for name, each in inspect.getmembers(tables, inspect.isfunction) if each.__annotations__.get("return") == "Table"}
+    assert set(SHOWN) == made - {"table"}
 
 
 def drawn(table: RenderableType, console: Console) -> str:
@@ -58,3 +99,11 @@ def test_a_table_fits_a_terminal_whatever_devices_are_called(name: str, width: i
 def test_without_a_terminal_a_table_has_neither_colours_nor_anything_that_moves_the_cursor(name: str) -> None:
     console = Console(file=io.StringIO(), width=100_000, highlight=False, emoji=False, markup=False)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200f\u202e]", drawn(SHOWN[name](console), console))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_no_color_is_heeded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False, emoji=False, markup=False)
+    text = drawn(SHOWN[name](console), console)
+    assert not re.search(r"\x1b\[[\d;]*\b(3[0-7]|9[0-7]|4[0-7]|38|48)\b[\d;]*m", text)
