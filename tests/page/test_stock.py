@@ -90,6 +90,18 @@ async def test_a_radio_that_is_in_use_says_what_helps_and_is_tried_again_at_a_wo
 
 
 @pytest.mark.asyncio
+async def test_a_radio_stands_still_at_a_word_and_goes_on_at_another(hall: Hall, browser: Any) -> None:
+    page = await opened(hall, browser, "radios")
+    await page.get_by_role("button", name="Pause: zigbee0").click()
+    await page.get_by_text("Paused: nothing moves on it (token:admin").wait_for()
+    await page.get_by_role("button", name="Resume: zigbee0").click()
+    await page.get_by_role("button", name="Pause: zigbee0").wait_for()
+    await page.get_by_role("button", name="Let devices join").click()
+    await page.get_by_text("The network is open for 60 seconds.").wait_for(state="attached")
+    assert [what for what, _, _ in hall.desk.orders] == ["pause_radio", "resume_radio", "permit_join"]
+
+
+@pytest.mark.asyncio
 async def test_devices_stand_under_their_radio_the_weakest_link_first(hall: Hall, browser: Any) -> None:
     furnish(hall.desk)
     page = await opened(hall, browser, "radios")

@@ -1,18 +1,19 @@
 // The radios: how each fares and what helps, how busy it is, who is heard badly through it, and a copy of its network.
 
 import { act } from "../api.js";
-import { duration, number, plain, rate, size, t } from "../i18n.js";
-import { order } from "../orders.js";
+import { ago, duration, number, plain, rate, size, t } from "../i18n.js";
+import { order, orders, say } from "../orders.js";
 import { deviceLink, heardHow } from "../parts/device.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { facts } from "../parts/facts.js";
-import { FINAL, hub, may, nameOf } from "../store.js";
+import { FINAL, hub, may, nameOf, reload } from "../store.js";
 
 const BEST = 255; // of a link's quality (IEEE 802.15.4, LQI)
 const FAINT = -100; // dBm: what a receiver hardly hears, and what is as good as it gets
 const LOUD = -40;
 const SHOWN = 8;
+const OPEN = 60; // seconds for devices to join
 const AGAIN = new Set(["retrying", "wrong_network", "in_use"]);
 
 export function view() {
@@ -22,27 +23,39 @@ export function view() {
 }
 
 function radio(each) {
-  const { name, state } = each;
-  const path = `radios/${encodeURIComponent(name)}`;
-  const label = (verb) => ({ type: "button", "aria-label": t("act.of", { act: t(verb), name }) });
+  const { name, state, load, paused } = each;
   const moving = [...hub.updates.values()].filter((update) => update.radio === name && !FINAL.has(update.state));
   const speed = moving.reduce((sum, update) => sum + (update.progress.bytes_per_second || 0), 0);
   return h("section", { key: name }, h("h2", {}, h("bdi", {}, plain(name, 80))),
     h("div", { class: "card tall" },
       h("p", { class: state === "up" ? "" : "bad" }, h("span", { class: "name" }, t(`radio.state.${state}`)), ` · ${plain(each.sentence)}`),
       state !== "up" && state !== "starting" && h("p", {}, t("help", { what: t(`radio.help.${state}`) })),
+      paused && h("p", { class: "alert" }, t("radio.paused", { actor: paused.actor, time: ago(paused.since) }), paused.because && ` ${plain(paused.because)}`),
       facts([
         [t("radio.type"), each.type],
         [t("radio.devices"), number(each.devices)],
         [t("radio.transfers"), t("radio.transfers.of", { n: each.transfers, most: each.parallel })],
         [t("radio.rate"), speed > 0 && rate(speed)],
-        [t("radio.load"), each.load && t("radio.load.of", { n: each.load.used, time: duration(each.load.seconds) })],
-        [t("radio.refused"), each.load && each.load.refused > 0 && t("percent", { n: each.load.refused })],
+        [t("radio.load"), load && t("radio.load.of", { n: load.used, time: duration(load.seconds) })],
+        [t("radio.refused"), load?.refused > 0 && t("percent", { n: load.refused })],
       ]),
-      may("admin") && h("div", { class: "acts" },
-        AGAIN.has(state) && h("button", { key: "again", ...label("act.retry"), onclick: () => order("POST", `${path}/reattach`) }, t("act.retry")),
-        h("button", { key: "copy", ...label("radio.backup"), disabled: state !== "up", onclick: () => askToCopy(name, path) }, t("radio.backup")))),
+      h("div", { class: "acts" }, acts(each))),
     links(name));
+}
+
+function acts({ name, state, paused }) {
+  const path = `radios/${encodeURIComponent(name)}`;
+  const turn = (verb, body) => order("POST", `${path}/${verb}`, body).then(() => reload("radios").catch(() => {}));
+  const label = (verb) => ({ key: verb, type: "button", "aria-label": t("act.of", { act: t(verb, { n: OPEN }), name }) });
+  const open = () => turn("permit-join", { seconds: OPEN }).then(() => orders.problem || say(t("radio.joins", { n: OPEN })));
+  const off = state !== "up";
+  return [
+    may("admin") && AGAIN.has(state) && h("button", { ...label("act.retry"), onclick: () => turn("reattach") }, t("act.retry")),
+    may("operate") && paused && h("button", { ...label("act.resume"), onclick: () => turn("resume") }, t("act.resume")),
+    may("operate") && !paused && h("button", { ...label("act.pause"), onclick: () => turn("pause", {}) }, t("act.pause")),
+    may("admin") && h("button", { ...label("radio.join"), disabled: off, onclick: open }, t("radio.join", { n: OPEN })),
+    may("admin") && h("button", { ...label("radio.backup"), disabled: off, onclick: () => askToCopy(name, path) }, t("radio.backup")),
+  ];
 }
 
 // --- who is heard how well --------------------------------------------------------------------------------------------------------------------
