@@ -52,6 +52,7 @@ CASES = {
     "resume": Case(done=("u0001",), usage=("u9999",), fails=("resume", FULL)),
     "retry": Case(done=("u0003",), usage=("u9999",), fails=("retry", FULL), refused=("u0001",)),
     "approve": Case(done=("u0001",), usage=("u9999",), fails=("approve", FULL)),
+    "prioritize": Case(done=("u0001", "low"), usage=("u9999", "low"), fails=("prioritize", FULL)),
     "rollback": Case(done=(LAMP,), usage=(LAMP, "--version", "1"), fails=("order", FULL), refused=(PLUG,)),
     "activate": Case(done=("u0001",), usage=("u9999",), fails=("activate", FULL)),
     "show": Case(done=("u0001",), usage=("u9999",)),
@@ -62,6 +63,8 @@ CASES = {
     "radios": Case(done=(), usage=("zigbee0",)),
     "permit-join": Case(done=("zigbee0",), usage=("other",), fails=("permit_join", RadioUnavailable("zigbee0 is not up"))),
     "backup": Case(done=("zigbee0",), usage=("other",), fails=("back_up", RadioUnavailable("zigbee0 is not up"))),
+    "pause-radio": Case(done=("zigbee0",), usage=("other",), fails=("pause_radio", FULL)),
+    "resume-radio": Case(done=("zigbee0",), usage=("other",), fails=("resume_radio", FULL)),
     "reattach": Case(done=("zigbee0",), usage=("other",), fails=("reattach", FULL)),
     "halt": Case(done=("--because", "smoke"), usage=("--because", "two\nlines"), fails=("halt", FULL)),
     "sources": Case(done=("--refresh", "directory"), usage=("--refresh", "other"), fails=("refresh", FULL)),
@@ -82,7 +85,7 @@ CASES = {
     "images show": Case(done=(SHA256,), usage=("ab" * 32,)),
     "images rm": Case(done=(SHA256,), usage=("ab" * 32,), fails=("remove_image", FULL)),
 }
-LOCAL = {"run", "check-config", "demo", "init", "adopt", "detect", "doctor", "report", "verify-report"}
+LOCAL = {"run", "check-config", "demo", "init", "adopt", "detect", "doctor", "report", "verify-report", "mirror serve"}
 """Commands that ask no daemon, ask one only where it is there, or answer with a file; each has its own tests."""
 
 
