@@ -94,6 +94,7 @@ WRONG: list[tuple[str, str]] = [
         "sources: [{type: z2m-index, url: 'https://me:pw@x'}]",
         "1:34: sources[0].url: 'https://***@x' is no address of a service: write https://host/path, without a user or password in it",
     ),
+    ("sources: [{type: z2m-index, url: 'https://x:99999'}]", f"1:34: sources[0].url: 'https://x:99999' {SERVICE}"),
     ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
     ("policy: {retrys: 3}", f"1:10: policy.retrys: unknown key (do you mean retries?): known here are {POLICY}, quarantine_after, advisories, rules"),
     ("policy: {rules: [{match: {model: a}, use: {windows: night}}]}", f"1:44: policy.rules[0].use.windows: {UNKNOWN_USE}"),

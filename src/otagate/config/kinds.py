@@ -278,7 +278,7 @@ def _store_url(value: str) -> str:
 def _web_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        whole = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.password or parts.fragment)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not (parts.username or parts.password or parts.fragment)
     except ValueError:
         whole = False
     if not whole or len(value) > 2000 or any(char.isspace() for char in value):
