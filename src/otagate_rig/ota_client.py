@@ -180,11 +180,11 @@ class OtaClient:
             (0x0008, DataType.UINT16, self.spec.image_type),
             (0x0009, DataType.UINT16, self.downloader.block_period or 0),
             (0x000A, DataType.UINT32, 0xFFFFFFFF),
-            (0x000B, DataType.ENUM8, 0),
-            (0x000C, DataType.ENUM8, 0),
+            (0x000B, DataType.ENUM8, self.behaviours.activation_policy),
+            (0x000C, DataType.ENUM8, self.behaviours.timeout_policy),
         )
         hidden = (0x0002, 0x0007, 0x0008) if self.behaviours.without_attributes else ()
-        return {key: Attribute(key, kind, value) for key, kind, value in values if key not in hidden}
+        return {key: Attribute(key, kind, value) for key, kind, value in values if key not in hidden and value is not None}
 
     # Frames
 

@@ -62,6 +62,8 @@ class Behaviours:
     without_attributes: bool = False  # tells its identity and version in queries only
     forgets: tuple[str, ...] = ()  # with new firmware: groups, bindings, reporting, start_up, and switch (comes back the other way)
     for_good: bool = False  # what it forgot it takes from nobody again
+    activation_policy: int | None = 0  # UpgradeActivationPolicy: 0 by the server, 1 out of band only; None has no such attribute
+    timeout_policy: int | None = 0  # UpgradeTimeoutPolicy: 0 applies after a timeout, 1 does not; None has no such attribute
     checks_in: float | None = None  # Poll Control check-in interval of a sleepy device
 
 

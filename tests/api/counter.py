@@ -51,6 +51,7 @@ from otagate.model.errors import (
     OtagateError,
     PolicyRefused,
     RadioUnavailable,
+    Refused,
     SourceUnavailable,
     UnknownDevice,
     UnknownImage,
@@ -98,6 +99,13 @@ def release(version: int = 0x0102_0600) -> Release:
         sha256=Sha256("ab" * 32),
         notes="Dims better.",
     )
+
+
+def given(row: Update) -> ActivationView:
+    """What the word to use an image comes to: a lamp is told at once, a plug sleeps."""
+    if row.device == LAMP:
+        return ActivationView(update=row.id, device=row.device, outcome="activating", sentence="The device is told to use the image.")
+    return ActivationView(update=row.id, device=row.device, outcome="waiting", reason="asleep", sentence="The word is given. It sleeps.")
 
 
 def device(device_id: DeviceId, name: str = "Lamp") -> Device:
@@ -429,9 +437,12 @@ class Counterfoil:
         return await self._act("approve", update_id, actor, state=State.QUEUED)
 
     async def activate_all(self, request: ActivationRequest, *, actor: str) -> ActivationResult:
-        self.orders.append(("activate_all", request, actor))
-        given = ActivationView(update=UpdateId("u0001"), device=LAMP, outcome="waiting", reason="asleep", sentence="It sleeps.")
-        return ActivationResult(given=(given,), refused=())
+        self._note("activate_all", request, actor)
+        if not request.updates and request.group != "hall":
+            raise Refused(f"No device is in the group {request.group!r}.", code="nothing-to-do", reason=None)
+        meant = request.updates or tuple(each.id for each in self.jobs.values())
+        refused = tuple((each, UnknownUpdate(f"no update has the id {each!r}")) for each in meant if each not in self.jobs)
+        return ActivationResult(given=tuple(given(self.jobs[each]) for each in meant if each in self.jobs), refused=refused)
 
     async def activate(self, update_id: UpdateId, *, actor: str) -> UpdateView:
         return await self._act("activate", update_id, actor, state=State.ACTIVATING)

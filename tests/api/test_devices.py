@@ -46,6 +46,8 @@ async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
                 "image_type": 0x1409,
                 "hardware_version": None,
                 "updatable": None,
+                "activation": None,
+                "applies_unasked": None,
             }
         ],
         "node": None,

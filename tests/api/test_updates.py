@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otagate.engine.views import OrderRequest
+from otagate.engine.views import ActivationRequest, OrderRequest
 from otagate.model.errors import KeyReused
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import Selection
@@ -252,6 +252,32 @@ async def test_an_act_answers_with_the_update(hall: Hall, verb: str, before: Sta
     answer = await hall.json("POST", f"{PATH}/u0001/{verb}", status=status)
     assert {key: answer[key] for key in after} == after
     assert hall.desk.orders == [(verb, "u0001", "token:admin")]
+
+
+async def test_one_word_reaches_many_and_says_of_each_what_it_comes_to(hall: Hall) -> None:
+    hall.desk.jobs |= {"u0001": update(1, state=State.STAGED), "u0002": update(2, PLUG, state=State.STAGED)}
+    answer = await hall.json("POST", "/api/v1/activations", json={"updates": ["u0001", "u0002", "u0009"]})
+    assert [(each["update"], each["device"], each["outcome"], each["reason"]) for each in answer["items"]] == [
+        ("u0001", LAMP, "activating", None),
+        ("u0002", PLUG, "waiting", "asleep"),
+    ]
+    assert [(each["update"], each["problem"]["type"]) for each in answer["refused"]] == [("u0009", "/problems/unknown-update")]
+    ((verb, request, actor),) = hall.desk.orders
+    assert (verb, request, actor) == ("activate_all", ActivationRequest(updates=("u0001", "u0002", "u0009")), "token:admin")  # type: ignore[arg-type]
+
+
+async def test_a_word_for_a_group_that_nobody_knows_is_a_problem(hall: Hall) -> None:
+    assert (await hall.json("POST", "/api/v1/activations", json={"group": "hall"}))["items"] == []
+    document = await hall.problem("POST", "/api/v1/activations", status=409, slug="nothing-to-do", json={"group": "cellar"})
+    assert document["detail"] == "No device is in the group 'cellar'."
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"group": "hall", "job": "j1"}, {"updates": []}, {"updates": "u0001"}, {"everything": True}, {"updates": ["u1"] * 501}]
+)
+async def test_a_word_is_for_some_updates_or_one_set_of_them(hall: Hall, body: dict[str, Any]) -> None:
+    await hall.problem("POST", "/api/v1/activations", status=422, slug="invalid-request", json=body)
+    assert hall.desk.orders == []
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry", "approve", "activate"])

@@ -124,6 +124,26 @@ async def test_an_act_shows_the_update(hall: Hall, verb: str, before: State, aft
     assert [each[:2] for each in hall.desk.orders] == [(verb, "u0001")]
 
 
+async def test_one_word_reaches_many_and_each_is_told(hall: Hall) -> None:
+    hall.desk.jobs |= {"u0001": update(1, state=State.STAGED), "u0002": update(2, PLUG, state=State.STAGED)}
+    outcome = await at(hall, "activate", "u0001", "u0002", "u0009")
+    assert outcome.out.splitlines() == [
+        f"u0001 {LAMP}: The device is told to use the image.",
+        f"u0002 {PLUG}: The word is given. It sleeps.",
+        "u0009: no update has the id 'u0009'",
+    ]
+    assert outcome.code == 2  # what is partly wrong is not done
+    assert (await at(hall, "activate", "--group", "hall")).code == 0
+    assert [request.group for _, request, _ in hall.desk.orders] == [None, "hall"]
+
+
+async def test_a_word_for_nobody_says_why(hall: Hall) -> None:
+    outcome = await at(hall, "activate", "--group", "cellar")
+    assert (outcome.code, outcome.err) == (4, "otagate: No device would get an update: No device is in the group 'cellar'.\n")
+    assert (await at(hall, "activate")).code == 2
+    assert (await at(hall, "activate", "u0001", "--group", "hall")).code == 2
+
+
 async def test_too_late_to_cancel_is_exit_4(hall: Hall) -> None:
     hall.desk.jobs["u0001"] = update(1, state=State.ACTIVATING)
     outcome = await at(hall, "cancel", "u0001")

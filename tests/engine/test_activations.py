@@ -134,5 +134,7 @@ async def test_a_group_gets_the_word_and_nobody_else_does_and_nothing_moves_in_a
         assert [each.update for each in result.given] == ids[:2]
         await hub.pass_time(hours=3)
         assert [hub.state(each) for each in ids] == [State.SUCCEEDED, State.SUCCEEDED, State.STAGED, State.STAGED]
-        with pytest.raises(Refused, match="holds an image back"):
+        with pytest.raises(Refused, match="No device is in the group 'cellar'"):
             await hub.desk.activate_all(ActivationRequest(group="cellar"), actor="anna")
+        with pytest.raises(Refused, match="holds an image back"):
+            await hub.desk.activate_all(ActivationRequest(group="hall"), actor="anna")

@@ -160,6 +160,11 @@ async def test_an_image_that_is_held_back_is_used_when_an_operator_says_so(run: 
     await run.assert_updated(HELD, image)
 
 
+async def test_a_node_whose_command_class_knows_no_activation_is_not_asked_to_hold_an_image(run: ZwaveJourney) -> None:
+    with pytest.raises(AssertionError, match="its Firmware Update command class knows no activation"):
+        await run.order(PLAIN, firmware(seed=6), activate="held")
+
+
 # --- from a service ---------------------------------------------------------------------------------------------------------------------------
 
 

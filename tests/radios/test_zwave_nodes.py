@@ -136,6 +136,7 @@ async def test_a_node_is_asked_for_versions_and_metadata_of_all_its_targets() ->
     assert all((each.manufacturer_code, each.hardware_version, each.updatable) == (0x027A, 1, True) for each in components)
     assert metadata is not None
     assert (metadata.largest_fragment, metadata.activation) == (40, False)
+    assert [each.activation for each in components] == ["at_once", "at_once"]
     assert [key for key, _ in line.asked] == ["get", "getMetaData"]
 
 
@@ -185,6 +186,14 @@ async def test_metadata_without_its_ids_is_no_answer(told: object) -> None:
 async def test_metadata_of_the_first_version_of_the_command_class_tells_little() -> None:
     metadata = await nodes.read_metadata(Answers(getMetaData={"manufacturerId": 1, "firmwareId": 2, "firmwareUpgradable": True}), node())
     assert (metadata.firmware_ids, metadata.largest_fragment, metadata.hardware_version, metadata.activation) == ((2,), None, None, False)
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_can_be_told_when_to_use_an_image_says_so_and_one_that_was_not_asked_says_nothing() -> None:
+    line = Answers(get={"firmwareVersions": ["1.6"]}, getMetaData=METADATA | {"supportsActivation": True})
+    components, _ = await nodes.read_components(line, node())
+    assert [each.activation for each in components] == ["server"]
+    assert [each.activation for each in nodes.known_components(node())] == [None]
 
 
 @pytest.mark.asyncio

@@ -67,6 +67,10 @@ class Component(Document):
     image_type: int | None
     hardware_version: int | None
     updatable: bool | None = Field(description="whether the device says that this firmware can be updated; null where it does not say")
+    activation: nouns.Activation | None = Field(description="what has it use an image that its device holds, as it says; null where it does not")
+    applies_unasked: bool | None = Field(
+        description="whether it uses an image that it holds when it hears nothing for long; null where it does not say"
+    )
 
 
 class PolicyOverride(Document):

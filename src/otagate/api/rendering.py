@@ -52,6 +52,8 @@ def _component(view: views.ComponentView) -> documents.Component:
         image_type=component.image_type,
         hardware_version=component.hardware_version,
         updatable=component.updatable,
+        activation=component.activation,
+        applies_unasked=component.applies_unasked,
     )
 
 

@@ -81,10 +81,15 @@ class Controls:
         if not request.updates:
             rows = [each for each in await self._updates.unfinished() if each.hold_activation and self._is_meant(each, request)]
         if not rows and not refused:
-            raise Refused("Nothing there holds an image back.", code="nothing-to-do", reason=None)
+            raise Refused(self._nobody(request), code="nothing-to-do", reason=None)
         given = await self._conductor.activations.give(rows, actor=actor)
         self._conductor.wake()
         return ActivationResult(given=tuple(given), refused=tuple(refused))
+
+    def _nobody(self, request: ActivationRequest) -> str:
+        if request.group is not None and not any(request.group in each.groups for each in self._registry.devices()):
+            return f"No device is in the group {request.group!r}."
+        return "Nothing there holds an image back."
 
     def _is_meant(self, update: Update, request: ActivationRequest) -> bool:
         device = self._registry.known(update.device)

@@ -414,6 +414,8 @@ def _component_better(told: Component, before: Component) -> Component:
         rate=before.rate,
         inner_format=before.inner_format,
         holds=told.holds if told.holds is not None else before.holds,
+        activation=told.activation or before.activation,
+        applies_unasked=told.applies_unasked if told.applies_unasked is not None else before.applies_unasked,
     )
 
 

@@ -19,6 +19,10 @@ Listening = Literal["always", "frequent", "sleeping"]
 """When a Z-Wave node can be reached: always, within a second (FLiRS), or when it wakes up."""
 
 
+Activation = Literal["server", "out_of_band", "at_once"]
+"""What has a component use an image that its device holds: the hub's word, a way of its own (a button, an app), or nothing: it does so at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """One separately updatable firmware inside a device.
@@ -29,7 +33,9 @@ class Component:
 
     `floor` is the highest version that an update of ours brought here and the device then told; `rate` is what its transfers reached, in bytes a
     second, as learned here; `inner_format` is what was inside of that image. `holds`: whether it waits with a new image until it is told to use it,
-    as it told or showed; None where nobody knows.
+    as it showed; None where nobody knows. `activation`: what it says of that itself (ZCL 11.10: UpgradeActivationPolicy; Firmware Update Meta Data CC
+    since version 4: the activation flag), and `applies_unasked`: whether it uses an image that it holds when it hears nothing for long
+    (UpgradeTimeoutPolicy).
     """
 
     id: ComponentId
@@ -44,6 +50,8 @@ class Component:
     rate: float | None = None
     inner_format: str | None = None
     holds: bool | None = None
+    activation: Activation | None = None
+    applies_unasked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,12 @@ from otagate.policy.admit import Air, unreachable
 from otagate.policy.guards import Watch
 from otagate.policy.settings import PolicySettings
 
+_OUT_OF_BAND = (
+    "The device says that it uses a new image only in a way of its own, such as a button or its maker's app, so nobody here can tell it when."
+    " Order it to be used now: it is brought the image, and uses it in its way."
+)
+_UNASKED = "Should it hear nothing of the hub for long, it uses it by itself, as it says."
+
 Wish = Literal["now", "window", "held"] | datetime
 """When an image is used that a device has: at once, in its window, at that time, or when somebody says so."""
 
@@ -33,17 +39,20 @@ class Staging:
 def stage(wish: Wish, device: Device, component: Component, quirk: Quirk, *, force: bool = False) -> Staging | Verdict:
     """What a wish comes to for this component, or why it is refused.
 
-    A device that uses an image as soon as it has it cannot hold one: what was to be used in a window or at a time is then brought only then.
+    A device that uses an image as soon as it has it cannot hold one: what was to be used in a window or at a time is then brought only then. One that
+    uses it only in a way of its own is refused whatever was wished but now.
     """
     if wish == "now":
         return Staging()
+    if component.activation == "out_of_band" and not force:
+        return Verdict(decision="refuse", sentence=_OUT_OF_BAND)
     why = None if force else cannot_hold(device, component, quirk)
     if why is None:
         begins = wish if isinstance(wish, datetime) else None
         return Staging(hold_activation=True, activate_in_window=wish == "window", activate_from=begins)
     if wish == "held":
         sentence = f"{why}. Order it to be used in a window or at a time: it is then brought only then."
-        return Verdict(decision="refuse", sentence=sentence, code="policy-refused")
+        return Verdict(decision="refuse", sentence=sentence)
     if wish == "window":
         return Staging(activate_in_window=True, in_window=True)
     return Staging(not_before=wish)
@@ -54,7 +63,11 @@ def cannot_hold(device: Device, component: Component, quirk: Quirk) -> str | Non
     if device.protocol == "cloud":
         return "Its own cloud updates the device, and has it use an image at once"
     if component.holds is False:
-        return "The device uses a new image as soon as it has it, as it told or showed before, so it cannot hold one"
+        return "The device uses a new image as soon as it has it, as it showed before, so it cannot hold one"
+    if component.activation == "at_once":
+        return "The node uses a new image as soon as it has it: its Firmware Update command class knows no activation, so it cannot hold one"
+    if component.activation == "server":
+        return None
     if not quirk.holds and component.holds is None:
         return "Devices of this kind use a new image as soon as they have it, so they cannot hold one"
     return None
@@ -65,14 +78,14 @@ def judge_activation(update: Update, settings: PolicySettings, *, air: Air, watc
 
     An operator's word counts more than windows and guards; a device that nothing reaches is told when it is heard, or asks by itself.
     """
-    waits = None if update.released_by is not None or update.activation_owed else _unreleased(update, settings, watch)
+    waits = None if update.released_by is not None or update.activation_owed else _unreleased(update, settings, air, watch)
     waits = waits or unreachable(update, air, watch.now)
     if waits is None and update.activate_in_window and update.released_by is None:  # nobody is asked for what cannot be done
         waits = guards.interlocked(update, settings, watch) or guards.lit(update, air.devices[update.device], settings, watch)
     return waits or Verdict(decision="allow", sentence=_WHY[_kind(update)])
 
 
-def _unreleased(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
+def _unreleased(update: Update, settings: PolicySettings, air: Air, watch: Watch) -> Verdict | None:
     """For what the word waits."""
     if not update.hold_activation:
         return Verdict(decision="hold", sentence="The device holds the image and wants another one before it uses them.")
@@ -83,7 +96,14 @@ def _unreleased(update: Update, settings: PolicySettings, watch: Watch) -> Verdi
         return Verdict(decision="hold", sentence=f"The device holds the image and is told to use it at {when}.", reason="scheduled")
     if update.activate_in_window:
         return guards.shut(settings.windows or watch.house.windows, watch, "The device holds the image and uses it in its window")
-    return Verdict(decision="hold", sentence="The device holds the image and waits for the word to use it.")
+    sentence = "The device holds the image and waits for the word to use it."
+    return Verdict(decision="hold", sentence=f"{sentence} {_UNASKED}" if _applies_unasked(update, air) else sentence)
+
+
+def _applies_unasked(update: Update, air: Air) -> bool:
+    device = air.devices.get(update.device)
+    component = None if device is None else device.component(update.component)
+    return component is not None and component.applies_unasked is True
 
 
 _WHY = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from otagate.model.devices import Component, Device
+from otagate.model.devices import Activation, Component, Device
 from otagate.model.errors import DeviceRefused, DeviceUnreachable
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
+from otagate.model.versions import Version
 from otagate.radios.meter import Readings
 from otagate.sessions.ota_frames import CLUSTER
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 CURRENT_FILE_VERSION = 0x0002
 MANUFACTURER_ID = 0x0007
 IMAGE_TYPE_ID = 0x0008
+UPGRADE_ACTIVATION_POLICY = 0x000B
+UPGRADE_TIMEOUT_POLICY = 0x000C
+_ACTIVATIONS: Mapping[int, Activation] = {0: "server", 1: "out_of_band"}
 _POWER_CONFIGURATION = 0x0001
 _BATTERY_PERCENTAGE_REMAINING = 0x0021
 _ON_OFF = 0x0006
@@ -35,6 +40,7 @@ class Peer:
     `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `detour_until`: replies go by zigpy's way, which
     mends routes. `overdue`: the next page block waits for the one before to leave. `found`: the engine knows it;
     `early`: what it told before that. `readings`: how well its last frames came in, and `linked`: that was told.
+    `activations`: what it told of how its components use an image, by endpoint and version.
     """
 
     device: ZigbeeDevice
@@ -52,6 +58,7 @@ class Peer:
     early: dict[str, Component] = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
     linked: bool = False
+    activations: dict[tuple[int, Version | None], Component] = field(default_factory=dict)
 
 
 def device_id_of(device: ZigbeeDevice) -> DeviceId:
@@ -120,6 +127,42 @@ async def read_components(device: ZigbeeDevice, *, version_at: tuple[int, int] |
         components.append(_component(device, number, values))
     true = None if version_at is None or len(components) != 1 else await _read_one(device, *version_at, own=True)
     return components if true is None else [replace(components[0], version=int(true))]
+
+
+async def with_activation(peer: Peer, component: Component) -> Component:
+    """The component with what it says of how it uses an image (ZCL 11.10: 0x000B, 0x000C); both are optional, so no answer is an answer.
+
+    A version is asked once in a life of the radio.
+    """
+    key = (component.endpoint, component.version)
+    if key not in peer.activations:
+        cluster = peer.device.endpoints[component.endpoint].out_clusters[CLUSTER]
+        told = await _read_aside(cluster, [UPGRADE_ACTIVATION_POLICY, UPGRADE_TIMEOUT_POLICY])
+        if told is None:
+            return component
+        peer.activations[key] = replace(
+            component,
+            activation=_ACTIVATIONS.get(_small(told.get(UPGRADE_ACTIVATION_POLICY))),
+            applies_unasked={0: True, 1: False}.get(_small(told.get(UPGRADE_TIMEOUT_POLICY))),
+        )
+    known = peer.activations[key]
+    return replace(component, activation=known.activation, applies_unasked=known.applies_unasked)
+
+
+def _small(told: Any) -> int:
+    return int(told) if isinstance(told, int) else -1
+
+
+async def _read_aside(cluster: Any, attributes: list[int]) -> dict[int, Any] | None:
+    """Attributes that the device need not have; None where it did not answer."""
+    from zigpy.exceptions import ZigbeeException
+
+    try:
+        async with asyncio.timeout(_ASIDE_BOUND):
+            values, _ = await cluster.read_attributes(attributes, allow_cache=False)
+    except (TimeoutError, ZigbeeException):
+        return None
+    return dict(values)
 
 
 async def read_battery(device: ZigbeeDevice) -> None:

@@ -31,7 +31,7 @@ from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.meter import Meter, is_news
-from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch
+from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch, with_activation
 from otagate.radios.questions import Questions
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
@@ -211,7 +211,8 @@ class ZigbeeRadio:
             raise DeviceUnreachable(f"{device} has not finished its interview yet")
         async with self._questions.asking():
             with in_our_words(failing(f"radio {self.name} could not ask {device}")):
-                told = await read_components(peer.device, version_at=peer.session.quirk.version_at)
+                components = await read_components(peer.device, version_at=peer.session.quirk.version_at)
+                told = [await with_activation(peer, each) for each in components]
                 if describe(peer.device, self.name).power == "battery":
                     await read_battery(peer.device)
         components = [each for each in told if each.image_type is not None]

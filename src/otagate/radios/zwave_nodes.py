@@ -204,6 +204,7 @@ def _components(versions: Sequence[Any], metadata: Metadata | None, *, updatable
             hardware_version=None if metadata is None else metadata.hardware_version,
             firmware_id=metadata.firmware_ids[target] if metadata is not None and target < len(metadata.firmware_ids) else None,
             updatable=updatable if metadata is None else _offers(metadata, target),
+            activation=None if metadata is None else "server" if metadata.activation else "at_once",
         )
         for target in range(min(targets, _MOST_TARGETS))
     )
