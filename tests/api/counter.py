@@ -39,6 +39,7 @@ from otagate.engine.views import (
     SourceView,
     UpdateView,
     WaveView,
+    WayBack,
     WindowView,
 )
 from otagate.model.devices import Component, Device
@@ -247,7 +248,9 @@ class Counterfoil:
     async def device(self, device_id: DeviceId) -> DeviceView:
         if device_id not in self.known:
             raise UnknownDevice(f"no device has the id {device_id!r}")
-        return self._device_view(self.known[device_id])
+        view = self._device_view(self.known[device_id])
+        back = WayBack(sentence="It can go back to 0x01010000, which it proved before.", version=0x0101_0000, image=Sha256("ab" * 32))
+        return replace(view, components=tuple(replace(each, back=back) for each in view.components))
 
     async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
         old = Verdict(decision="refuse", sentence="older than what the device runs", reason=None, facts={"installed": 0x0102_0509})

@@ -48,6 +48,12 @@ async def test_a_device_has_exactly_the_promised_shape(hall: Hall) -> None:
                 "updatable": None,
                 "activation": None,
                 "applies_unasked": None,
+                "rollback": {
+                    "version": 0x0101_0000,
+                    "display_version": "0x01010000",
+                    "image": "ab" * 32,
+                    "sentence": "It can go back to 0x01010000, which it proved before.",
+                },
             }
         ],
         "node": None,

@@ -44,6 +44,7 @@ async def test_one_device_is_shown_with_what_is_offered(hall: Hall) -> None:
     assert outcome.code == 0
     assert "LEDVANCE" in outcome.out
     assert "older than what the device runs" in outcome.out
+    assert "0x1409: It can go back to 0x01010000, which it proved before." in outcome.out
     assert (await at(hall, "device", LAMP, "--json")).document == await hall.json("GET", f"/api/v1/devices/{LAMP}")
 
 

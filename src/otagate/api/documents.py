@@ -55,6 +55,15 @@ class Release(Document):
     file_name: str | None
 
 
+class Rollback(Document):
+    """Where an order with `rollback` would lead now: the last good image before the one that runs, or the sentence why there is none."""
+
+    version: Version | None
+    display_version: str | None
+    image: str | None
+    sentence: str
+
+
 class Component(Document):
     """One separately updatable firmware inside a device."""
 
@@ -71,6 +80,7 @@ class Component(Document):
     applies_unasked: bool | None = Field(
         description="whether it uses an image that it holds when it hears nothing for long; null where it does not say"
     )
+    rollback: Rollback | None = Field(description="where it could go back to; null in lists of devices")
 
 
 class PolicyOverride(Document):

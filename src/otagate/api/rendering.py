@@ -54,7 +54,12 @@ def _component(view: views.ComponentView) -> documents.Component:
         updatable=component.updatable,
         activation=component.activation,
         applies_unasked=component.applies_unasked,
+        rollback=None if view.back is None else _rollback(view.back),
     )
+
+
+def _rollback(back: views.WayBack) -> documents.Rollback:
+    return documents.Rollback(version=back.version, display_version=_display(back.version), image=back.image, sentence=back.sentence)
 
 
 def device_document(view: views.DeviceView) -> documents.Device:

@@ -53,6 +53,9 @@ async def device(
         }
         session.say(tables.pairs(session.console, shown | seen))
         session.say(tables.devices(session.console, [found]))
+        for each in found["components"]:
+            if (back := each.get("rollback")) is not None:
+                session.say(f"{each['id']}: {back['sentence']}")
         if offers:
             session.say(tables.releases(session.console, offers))
     return Exit.DONE

@@ -228,7 +228,7 @@ class Desk:
 
     async def amend(self, device_id: DeviceId, patch: DevicePatch, *, actor: str) -> DeviceView:
         """Change what an operator says of a device; policy decides anew. Raises UnknownDevice, StoreUnavailable."""
-        return await self._readings.device_view(await self._errands.do(self._amend(device_id, patch, actor), what="amend"))
+        return await self._readings.whole_view(await self._errands.do(self._amend(device_id, patch, actor), what="amend"))
 
     async def _amend(self, device_id: DeviceId, patch: DevicePatch, actor: str) -> Device:
         device = await self._registry.amend(device_id, patch, actor=actor)
@@ -242,7 +242,7 @@ class Desk:
         """Interrogate now; cancelling the call does not cancel the check. Raises UnknownDevice and RadioError."""
         device = await self._interrogator.ask(device_id)
         await self._note("device", device_id, "checked", actor)
-        return await self._readings.device_view(device)
+        return await self._readings.whole_view(device)
 
     async def order(self, request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
         """Make updates, or only plan them; what is wrong with single devices is in `refused`. Raises KeyReused, StoreUnavailable."""

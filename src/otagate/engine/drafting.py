@@ -8,6 +8,7 @@ from datetime import datetime
 
 from otagate.engine.consultant import Consultant
 from otagate.engine.drafts import Past, draft
+from otagate.engine.goback import last_good
 from otagate.engine.jobs import as_job, chain_of, parts_of
 from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
@@ -18,7 +19,7 @@ from otagate.model.ids import DeviceId, RadioName
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version, display_version, parse_dotted_version, parse_file_version
+from otagate.model.versions import Version, parse_dotted_version, parse_file_version
 from otagate.policy.activation import stage
 from otagate.policy.chain import Way
 from otagate.policy.plan import Choice
@@ -150,18 +151,12 @@ class Drafting:
         return way if request.force else way[: max(1, next(loops, len(way)))]
 
     def _back(self, component: Component, request: OrderRequest, past: Past) -> OrderRequest:
-        """The order of the last good image before the one that runs. Raises NoRelease where there is none, PolicyRefused where another is named."""
+        """The order of the last good image before the one that runs. Raises what `last_good` does, and PolicyRefused where another is named."""
         if request.version is not None or request.image is not None:
             raise PolicyRefused(
                 "A rollback goes to the last good image by itself: leave version and image out, or order them with a downgrade allowed."
             )
-        good = past.good_before(component.id, component.version)
-        if not good:
-            raise NoRelease(f"there is nothing to roll {component.id} back to: no older version was brought here and proved by the device")
-        stored = next((each for each in good if each.image is not None and self._consultant.is_stored(each.image)), None)
-        if stored is None or stored.to_version is None:
-            version = "" if good[0].to_version is None else display_version(good[0].to_version)
-            raise NoRelease(f"{component.id} ran {version} well, but its image is not stored any more: add the file again")
+        stored = last_good(component, past, self._consultant)
         return replace(request, image=stored.image, version=stored.to_version, allow_downgrade=True)
 
     async def _require_idle(self, device: Device, component: Component) -> None:

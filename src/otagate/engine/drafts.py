@@ -22,6 +22,10 @@ FOREIGN = "foreign"
 """Actor and source of updates that another program began."""
 
 
+_UNWILLING = frozenset({"declined-by-device", "image-rejected-by-device", "version-unchanged"})
+"""Ends of an update by which a device shows that it does not want the version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """The updates of one device, newest first."""
@@ -51,11 +55,22 @@ class Past:
         done = (each for each in self._of(component) if each.state is State.SUCCEEDED and each.image is not None and each.to_version is not None)
         return [each for each in done if version_key(each.to_version) < version_key(running)]
 
+    def would_not_go_back(self, component: ComponentId) -> Update | None:
+        """The last update to an older version, where the device did not take it."""
+        back = (each for each in self._of(component) if each.ended and each.to_version is not None and each.from_version is not None)
+        last = next((each for each in back if version_key(each.to_version) < version_key(each.from_version) and _says_something(each)), None)
+        return None if last is None or last.state is State.SUCCEEDED else last
+
     def _latest(self, component: ComponentId, version: Version | None) -> Update | None:
         return next((each for each in self._of(component) if same_version(each.to_version, version)), None)
 
     def _of(self, component: ComponentId) -> Iterable[Update]:
         return (each for each in self.updates if each.component == component)
+
+
+def _says_something(update: Update) -> bool:
+    """Whether it shows how the device takes such an update."""
+    return update.state is State.SUCCEEDED or (update.error is not None and update.error.code in _UNWILLING)
 
 
 def _not_begun(update: Update) -> bool:

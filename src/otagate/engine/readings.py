@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.consultant import Consultant
+from otagate.engine.goback import way_back
 from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
@@ -115,8 +116,14 @@ class Readings:
         return DeviceView(device=device, update_status=shown, components=tuple(components), link=self._registry.links.get(device.id))
 
     async def device(self, device_id: DeviceId) -> DeviceView:
-        """One device; raises UnknownDevice."""
-        return await self.device_view(self._registry.device(device_id))
+        """One device, with where each component could go back to; raises UnknownDevice."""
+        return await self.whole_view(self._registry.device(device_id))
+
+    async def whole_view(self, device: Device) -> DeviceView:
+        """A device as shown by itself."""
+        view, past = await self.device_view(device), await self._consultant.past(device.id)
+        whole = tuple(replace(each, back=way_back(device, each.component, past, self._consultant)) for each in view.components)
+        return replace(view, components=whole)
 
     async def offers(self, device_id: DeviceId) -> Sequence[Offer]:
         """Every release that fits any component of the device, newest first; raises UnknownDevice."""

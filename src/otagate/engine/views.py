@@ -16,6 +16,7 @@ from otagate.model.releases import Release
 from otagate.model.rollouts import DEFAULT_WAVES, Rollout, RolloutId, Selection, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Priority, Update
 from otagate.model.verdicts import Guard, Verdict
+from otagate.model.versions import Version
 from otagate.policy.activation import Wish
 from otagate.policy.notices import Severity
 from otagate.policy.window import Opening
@@ -99,12 +100,22 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """The last good image before the one that runs, or the sentence why there is none to go back to."""
+
+    sentence: str
+    version: Version | None = None
+    image: Sha256 | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentView:
-    """A component with the newest release that policy would not refuse, and the update that has not ended."""
+    """A component with the newest release that policy would not refuse, and the update that has not ended; `back` where a single device is shown."""
 
     component: Component
     available: Release | None
     update: UpdateId | None
+    back: WayBack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
