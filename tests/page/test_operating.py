@@ -164,9 +164,11 @@ async def test_an_update_is_paused_resumed_and_cancelled_from_its_page_and_tried
 
     await press("Pause", kind="paused")
     await tab.get_by_text("What you can do: Press Resume to go on.").wait_for()
+    await tab.locator("button:focus", has_text="Resume").wait_for()
     await press("Resume", kind="resumed")
     await press("Cancel", kind="cancelled")
     await tab.get_by_text("Somebody ended it.").wait_for()
+    await tab.locator("h1:focus").wait_for()
     await tab.get_by_role("button", name="Try again: Lamp").click()
     await hall.desk.record("update", "u0002", "created")
     await tab.get_by_role("link", name="A newer update of it: Queued").click()

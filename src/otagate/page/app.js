@@ -13,6 +13,7 @@ const loaded = new Map(); // name → its module, or the error that came instead
 function draw() {
   const { name, id } = here();
   const { title, content } = shown(name, id);
+  const focused = document.activeElement;
   document.title = `${title} – otagate`;
   render(app,
     h("a", { key: "skip", class: "skip", href: "#main", onclick: skip }, t("skip")),
@@ -22,6 +23,7 @@ function draw() {
       hub.halt.halted && h("p", { key: "halted", class: "alert", role: "alert" }, t("halted", { time: ago(hub.halt.since), actor: hub.halt.actor || "" })),
       orders.problem && h("p", { key: "problem", class: "alert", role: "alert" }, plain(orders.problem)),
       content));
+  if (!focused.isConnected) app.querySelector("h1").focus(); // what was pressed is gone: whoever uses the keyboard goes on from the top, not from nowhere
 }
 
 function shown(name, id) {

@@ -78,6 +78,12 @@ export function when(moment) {
   return days === -1 ? t("yesterday", { time: clock.format(at) }) : `${day.format(at)} ${clock.format(at)}`;
 }
 
+// The end of a time that begins at `from`: on the same day, the clock alone.
+export function until(from, to) {
+  const [begins, ends] = [new Date(from), new Date(to)];
+  return midnight(begins).getTime() === midnight(ends).getTime() ? clock.format(ends) : when(to);
+}
+
 function midnight(at) {
   return new Date(at.getFullYear(), at.getMonth(), at.getDate());
 }

@@ -6,6 +6,7 @@ import { changed } from "./store.js";
 
 const MOST = 30;
 const BREATH = 1000; // between two readings of the same, however fast what it depends on changes
+const REST = 10; // times what the last reading took, so that what is much work for the hub is asked for seldom
 const RETRY = 10000;
 const kept = new Map();
 
@@ -14,18 +15,19 @@ const kept = new Map();
 // in another way than by one call.
 export function reading(path, { made_of = "", every = Infinity, breath = BREATH, get = read } = {}) {
   const depends = JSON.stringify(made_of);
-  const found = kept.get(path) || { data: null, problem: "", at: 0, tried: 0, depends: null, busy: false, due: 0 };
+  const found = kept.get(path) || { data: null, problem: "", at: 0, tried: 0, depends: null, busy: false, due: 0, took: 0 };
   kept.delete(path);
   kept.set(path, found); // the ones asked for last stay
   if (kept.size > MOST) kept.delete(kept.keys().next().value);
   const since = Date.now() - found.tried;
+  const rest = Math.max(breath, REST * found.took);
   const patience = found.problem ? Math.min(every, RETRY) : every;
   if (found.busy || (found.depends === depends && since < patience)) return found;
-  if (since >= breath) look(path, found, depends, get);
+  if (since >= rest) look(path, found, depends, get);
   else found.due ||= setTimeout(() => {
     found.due = 0;
     changed();
-  }, breath - since);
+  }, rest - since);
   return found;
 }
 
@@ -39,6 +41,7 @@ async function look(path, found, depends, get) {
     found.problem = t("failed.read", { why: error.message });
   }
   found.busy = false;
+  found.took = Date.now() - found.tried;
   changed();
 }
 

@@ -25,7 +25,7 @@ export function actsOf(update, states = ACTS) {
   const allowed = (verb) => may(verb === "approve" ? "approve" : "operate");
   const verbs = update.foreign ? [] : (states[update.state] || []).filter(allowed).map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
   return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {
-    key: verb,
+    key: verb === "resume" ? "pause" : verb, // one button, which keeps the focus; no other ever turns into another below a finger
     type: "button",
     "aria-label": t("act.of", { act: t(`act.${verb}`), name: nameOf(update.device) }),
     onclick: () => order("POST", `updates/${encodeURIComponent(update.id)}/${verb}`),

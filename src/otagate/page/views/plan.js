@@ -1,20 +1,23 @@
 // What happens next: the hours to come as a picture, the openings of windows, and for every device what would become of it and why or why not.
 
 import { read } from "../api.js";
-import { duration, number, plain, t, version, when } from "../i18n.js";
+import { duration, number, plain, t, until, version, when } from "../i18n.js";
 import { deviceLink } from "../parts/device.js";
-import { h } from "../parts/dom.js";
+import { h, memo } from "../parts/dom.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
 import { bar, pace } from "../parts/update.js";
 import { timeline } from "../parts/timeline.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
-import { hub, may, nameOf } from "../store.js";
+import { changed, hub, may, nameOf } from "../store.js";
 
 const FRESH = 60000; // it is a forecast, and becomes another one as time passes
 const LANES = 30;
 const OPENINGS = 7;
+const SHOWN = 50; // of a group at first
+const whole_groups = new Set();
+const kept = memo();
 const GROUPS = ["runs", "begins", "waits", "asks", "stopped"];
 
 export function view() {
@@ -85,7 +88,7 @@ function windows(openings) {
 function opening({ window, begins, ends, at_end, turns, airtime_seconds }) {
   const names = [...new Set(turns.map((each) => each.device))];
   return h("li", { key: `${window} ${begins}` },
-    h("span", { class: "name" }, t("plan.opening", { name: window, from: when(begins), to: when(ends) })),
+    h("span", { class: "name" }, t("plan.opening", { name: window, from: when(begins), to: until(begins, ends) })),
     h("p", { class: "dim" }, [t("plan.turns", { n: turns.length }), turns.length && t("plan.airtime", { time: duration(airtime_seconds) }), t(`plan.end.${at_end}`)].filter(Boolean).join(" · ")),
     names.length > 0 && h("details", {}, h("summary", {}, t("plan.who")), h("ol", { class: "lines" }, turns.slice(0, LANES).map((turn) =>
       h("li", { key: `${turn.device} ${turn.component}` }, when(turn.begins), " ", deviceLink(turn.device))),
@@ -93,7 +96,17 @@ function opening({ window, begins, ends, at_end, turns, airtime_seconds }) {
 }
 
 function group([outcome, some]) {
-  return h("section", { key: outcome }, h("h2", {}, t(`plan.group.${outcome}`)), h("ul", {}, some.map(({ device, plan }) => row(device, plan))));
+  const shown = whole_groups.has(outcome) ? some : some.slice(0, SHOWN);
+  const show = () => {
+    whole_groups.add(outcome);
+    changed();
+  };
+  return h("section", { key: outcome }, h("h2", {}, t(`plan.group.${outcome}`)),
+    h("ul", {}, shown.map(({ device, plan }) => {
+      const update = hub.updates.get(plan.update);
+      return kept(`${device} ${plan.component}`, [plan, update, nameOf(device)], () => row(device, plan, update));
+    })),
+    shown.length < some.length && h("p", {}, h("button", { type: "button", onclick: show }, t("show-more", { n: some.length - shown.length }))));
 }
 
 // What runs is told as it is, not as it was foreseen.
@@ -101,8 +114,7 @@ function progress(update) {
   return [h("p", { key: "state" }, t(`state.${update.state}`), ` · ${t("percent", { n: number(update.progress.percent) })}`, pace(update) && ` · ${pace(update)}`), bar(update)];
 }
 
-function row(device, plan) {
-  const update = hub.updates.get(plan.update);
+function row(device, plan, update) {
   const target = plan.steps.at(-1)?.to_version ?? plan.release?.version ?? update?.to_version ?? null;
   const order = () => askToUpdate({ devices: [device], component: plan.component });
   const what = plan.reason ? t(`reason.${plan.reason}`) : t(`outcome.${plan.outcome}`);

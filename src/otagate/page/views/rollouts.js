@@ -65,7 +65,7 @@ function acts(rollout) {
   const run = (verb) => order("POST", `rollouts/${encodeURIComponent(rollout.id)}/${verb}`);
   const press = (verb) => (ASKED.has(verb) ? confirm(rollout, verb, run) : run(verb));
   return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {
-    key: verb, type: "button", class: verb === "halt" ? "halt" : verb === "approve" ? "sure" : "",
+    key: verb === "resume" ? "pause" : verb, type: "button", class: verb === "halt" ? "halt" : verb === "approve" ? "sure" : "",
     "aria-label": t("act.of", { act: t(`rollout.act.${verb}`), name: rollout.name }), onclick: () => press(verb),
   }, t(`rollout.act.${verb}`))));
 }
