@@ -74,6 +74,7 @@ class Lamp:
     learns: bool = True
     unanswered: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
+    reported_at: float | None = None
     interrogations: int = 0
     notifies: int = 0
     downloads: int = 0
@@ -226,6 +227,10 @@ class ScriptedRadio:
         if lamp.learns:
             places = {(each.kind, each.at) for each in settings}
             lamp.set_to = (*(each for each in lamp.set_to if (each.kind, each.at) not in places), *settings)
+
+    def reported(self, device: DeviceId) -> float | None:
+        told = self.lamps[device].reported_at
+        return None if told is None else asyncio.get_running_loop().time() - told
 
     async def back_up(self) -> RadioBackup:
         if not self.up:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Setting
 from otagate.model.updates import Update
 from otagate.policy.health import Vitals, judge_health
 from otagate.policy.settings import PolicySettings
@@ -27,6 +30,12 @@ WATCHED = PolicySettings(cooldown=timedelta(0), alive_for=timedelta(minutes=5))
         (Vitals(lived=10, silent=0, restarts=2), False, "wait", None),
         (Vitals(lived=10, silent=0, restarts=3), False, "failed", "device-restarts"),
         (Vitals(lived=DAY, silent=DAY), False, "ask", None),
+        (Vitals(lived=300, silent=0, proved=True, report_due=300), False, "wait", None),
+        (Vitals(lived=300, silent=0, proved=True, report_due=300, reported=True), False, "healthy", None),
+        (Vitals(lived=300, silent=0, proved=True, report_due=601), False, "healthy", None),
+        (Vitals(lived=600, silent=10, proved=True, report_due=300), False, "ask", None),
+        (Vitals(lived=600, silent=0, proved=True, report_due=300), False, "failed", "device-mute"),
+        (Vitals(lived=600, silent=0, report_due=300), False, "ask", None),
         (Vitals(lived=90_000, silent=90_000), False, "failed", "device-silent"),
         (Vitals(lived=90_000, silent=90_000), True, "failed", "device-silent"),
     ],
@@ -135,4 +144,49 @@ async def test_a_hub_that_dies_while_it_watches_goes_on_watching() -> None:
     async with bench.hub() as hub:
         await hub.pass_time(minutes=4)
         assert (await bench.rows())[0].state is State.CONFIRMING
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
+
+
+REPORTING = Setting(kind="reporting", question="reporting/1/0x0006", at="1/0x0006/0x0000", value="1000003c00")  # once a minute at the latest
+
+
+async def reporting(hub: Hub, *, until: float) -> None:
+    """The lamp reports every half minute for so many seconds."""
+    for _ in range(int(until // 30)):
+        hub.bench.lamp.reported_at = asyncio.get_running_loop().time()
+        await hub.pass_time(seconds=30)
+
+
+@pytest.mark.parametrize(("goes_on", "code"), [(True, None), (False, "device-mute")])
+@instantly
+async def test_a_device_that_answers_and_reports_no_more_has_failed(goes_on: bool, code: str | None) -> None:
+    bench = Bench(lamps={LAMP: Lamp(set_to=(REPORTING,))}, settings=replace(WATCHED, alive_for=timedelta(seconds=30)))
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        bench.lamp.reported_at = asyncio.get_running_loop().time()
+        update = (await hub.order()).update
+        await hub.until_state(update.id, State.CONFIRMING)
+        if goes_on:
+            await reporting(hub, until=60)
+        ended = await hub.until_ended(update.id, within=600)
+    assert (None if ended.error is None else ended.error.code) == code
+
+
+@instantly
+async def test_a_lamp_that_is_switched_off_before_it_could_report_is_waited_for() -> None:
+    bench = Bench(lamps={LAMP: Lamp(set_to=(REPORTING,))}, settings=replace(WATCHED, alive_for=timedelta(seconds=30)))
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        bench.lamp.reported_at = asyncio.get_running_loop().time()
+        update = (await hub.order()).update
+        await hub.until_state(update.id, State.CONFIRMING)
+        await hub.pass_time(seconds=60)
+        bench.lamp.there = False
+        await hub.pass_time(hours=2)
+        assert hub.state(update.id) is State.CONFIRMING
+        bench.lamp.there = True
+        hub.radio.announce(LAMP)
+        await reporting(hub, until=90)
         assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED

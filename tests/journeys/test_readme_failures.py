@@ -53,6 +53,7 @@ READER = "reader-reader-reader-reader-reader-reader"
 ELSEWHERE: Mapping[str, str] = {
     "device-restarts": "engine/test_vigil.py::test_a_device_that_restarts_again_and_again_has_failed",
     "version-unprovable": "engine/test_confirmation.py::test_of_a_device_whose_kind_lies_about_its_version_nobody_can_say_what_it_runs",
+    "device-mute": "engine/test_vigil.py::test_a_device_that_answers_and_reports_no_more_has_failed",
     "device-silent": "engine/test_vigil.py::test_a_device_that_is_never_heard_again_has_failed",
     "request-timeout": "api/test_server.py::test_a_body_that_does_not_arrive_is_given_up",
     "too-slow": "api/test_server.py::test_an_answer_that_takes_too_long_is_given_up",

@@ -13,6 +13,7 @@ import pytest_asyncio
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import AlreadyUpdating, CannotPause, NotCancellable, NotInState
 from otagate.model.ids import ComponentId
+from otagate.model.portraits import Behaviour
 from otagate_rig.services.zwave import ZwaveFile, ZwaveService
 from otagate_rig.zwave import ZwaveRig
 from tests.formats.zwave_files import as_hex, gbl, updater, zipped
@@ -27,6 +28,9 @@ TARGETS, SLEEPY, HELD, FOREIGN, CANCELLED, LATE, EXPLICIT, FIXED, PLAIN = range(
 AT_ONCE = range(13, 17)
 DUAL, PLUG, OTHER = 17, 18, 19
 FULL, CONTAINED = 20, 30
+FORGETFUL, STUBBORN = 21, 22
+NUMBER = {"valueSize": 1, "minValue": 0, "maxValue": 99, "defaultValue": 5}
+SET = {"associations": {"1": [1], "2": [PLAIN]}, "parameters": [{"number": 1, "set": 42, **NUMBER}, {"number": 2, **NUMBER}]}
 NODES: list[dict[str, Any]] = [
     *({"id": each} for each in (PLAIN, FOREIGN, LATE, EXPLICIT, *AT_ONCE, CONTAINED)),
     {"id": CANCELLED, "reportsPerGet": 1},
@@ -37,6 +41,8 @@ NODES: list[dict[str, Any]] = [
     {"id": SLEEPY, "listening": "sleeping", "battery": 80},
     {"id": HELD, "ccVersion": 7, "activation": True},
     {"id": FULL, "faults": {"endStatus": 7}},
+    {"id": FORGETFUL, "faults": {"forgets": True}, **SET},
+    {"id": STUBBORN, "faults": {"forgets": "for good"}, **SET},
 ]
 
 
@@ -266,3 +272,15 @@ async def test_an_image_for_a_target_that_the_node_has_not_is_refused_before_any
     (refused,) = (await run.desk.order(request, actor="test")).refused
     assert refused.error.code == "no-release"
     assert (await run.rig.node(PLAIN))["counters"]["requests"] == 0
+
+
+async def test_a_node_that_forgets_associations_and_parameters_gets_them_back_or_it_is_told(run: ZwaveJourney) -> None:
+    before = await run.rig.node(FORGETFUL)
+    updates = [await run.order(each, firmware()) for each in (FORGETFUL, STUBBORN)]
+    forgetful, stubborn = [await run.ended(each) for each in updates]
+    after = await run.rig.node(FORGETFUL)
+    assert (forgetful.state, stubborn.state) == ("succeeded", "succeeded")
+    assert [(after[key], before[key]) for key in ("associations", "parameters")] == [({"1": [1], "2": [PLAIN]},) * 2, ({"1": 42, "2": 5},) * 2]
+    assert forgetful.behaviour == Behaviour(kept=2, restored=(f"association 0/2 to {PLAIN}", "parameter 0/1 = 42"))
+    assert stubborn.behaviour is not None
+    assert f"association 0/2 to {PLAIN}" in stubborn.behaviour.lost

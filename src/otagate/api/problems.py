@@ -94,6 +94,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "image-rejected-by-device": _kind(409, "The device rejected the image after it had it"),
         "device-lost": _kind(409, "The device did not come back"),
         "device-silent": _kind(409, "The device told the new version and fell silent"),
+        "device-mute": _kind(409, "The device does not report any more"),
         "device-restarts": _kind(409, "The device restarts again and again with the new version"),
         "version-unchanged": _kind(409, "The device runs another version than it was sent"),
         "version-unprovable": _kind(409, "Nobody can say which version the device runs"),

@@ -70,7 +70,7 @@ class Course:
 
     def __post_init__(self) -> None:
         self.reader = Reader(radio=self.radio, registry=self.tools.registry, questions=self.questions)
-        self.keeper = Keeper(radio=self.radio, tools=self.tools, questions=self.questions)
+        self.keeper = Keeper(radio=self.radio, tools=self.tools)
         self.progress = Progress(total=self.update.bytes_total, offset=self.update.bytes_sent, saved=self.update.bytes_sent)
         self._began_at = self.update.bytes_sent
 
@@ -325,9 +325,12 @@ class Course:
         settings, update = self._policy(), self.update
         if not settings.alive_for or update.delegated or update.foreign or update.step < update.steps:
             return told
-        vigil, spent = Vigil(settings=settings, sleepy=self.sleepy, pace=self.tools.waits.pace), Stopwatch(self.tools.clock, self._in_charge)
+        due, pace = None if self.sleepy else self.keeper.report_due, self.tools.waits.pace
+        vigil = Vigil(settings=settings, sleepy=self.sleepy, pace=pace, report_due=due)
+        spent, began = Stopwatch(self.tools.clock, self._in_charge), self.tools.clock.monotonic() if self._returned_at is None else self._returned_at
         self.mailbox.forget(Returned, Heard, Told)  # that was before
         while self._stands(State.CONFIRMING):
+            vigil.reported = self.keeper.has_reported(update, (self.tools.clock.monotonic() - began) * pace)
             health = vigil.judge(spent.read())
             self.sentence = health.sentence
             if health.action == "healthy":

@@ -27,16 +27,16 @@ LOG = structlog.get_logger("otagate.conductor")
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """The portrait of a device, as far as it is known; `questions` bounds those that all courses of the radio ask at once.
+    """The portrait of a device, as far as it is known. How many devices are asked at once is bounded by their radio.
 
     What people change all day is remembered here alone: after a restart of the hub nobody knows when it was so.
     """
 
     radio: Radio
     tools: Tools
-    questions: asyncio.Semaphore
     _before: Portrait | None = None
     _glanced: Portrait | None = None
+    _report_due: float | None = None
 
     async def portray(self, update: Update) -> Portrait | None:
         """How the device is set now, to be kept with the row; None where nobody can or wants to know."""
@@ -46,6 +46,9 @@ class Keeper:
         if told is None or not told.answered:
             return None
         self._before = told
+        heard = self._reported(update)
+        if told.report_due is not None and heard is not None and heard <= told.report_due:
+            self._report_due = told.report_due
         return told
 
     async def remember(self, update: Update) -> None:
@@ -83,6 +86,20 @@ class Keeper:
             last = compare(Portrait(answered=asked, settings=wanted), await self._ask(update, asked) or Portrait())
         return conclude(first, wanted, last)
 
+    @property
+    def report_due(self) -> float | None:
+        """The device reported, and promised to, at least so often before the update, in seconds; None where it did not, or nobody knows any more."""
+        return self._report_due
+
+    def has_reported(self, update: Update, since: float) -> bool:
+        """Whether it has reported in the last seconds."""
+        heard = self._reported(update)
+        return heard is not None and heard <= since
+
+    def _reported(self, update: Update) -> float | None:
+        heard = self.radio.reported(update.device) if isinstance(self.radio, Keeping) else None
+        return None if heard is None else heard * self.tools.waits.pace
+
     async def _known(self, update: Update) -> Portrait | None:
         """Raises StoreUnavailable."""
         if self._before is None:
@@ -93,8 +110,7 @@ class Keeper:
         if not isinstance(self.radio, Keeping) or update.foreign or update.delegated:
             return None
         try:
-            async with self.questions:
-                return await self.radio.portray(update.device, questions)
+            return await self.radio.portray(update.device, questions)
         except OtagateError as error:
             LOG.debug("settings not read", update=update.id, error=str(error))
             return None
@@ -103,8 +119,7 @@ class Keeper:
         if not isinstance(self.radio, Keeping):
             return
         try:
-            async with self.questions:
-                await self.radio.restore(update.device, wanted)
+            await self.radio.restore(update.device, wanted)
         except OtagateError as error:
             LOG.debug("settings not given back", update=update.id, error=str(error))
 

@@ -10,7 +10,10 @@ from otagate.policy.settings import PolicySettings
 
 @dataclass(slots=True, kw_only=True)
 class Vigil:
-    """What was seen of it, by the seconds `spent` in which it could have been heard; `pace`: time passes so much faster."""
+    """What was seen of it, by the seconds `spent` in which it could have been heard; `pace`: time passes so much faster.
+
+    `report_due`: see `policy.health.Vitals`.
+    """
 
     settings: PolicySettings
     sleepy: bool
@@ -19,6 +22,8 @@ class Vigil:
     heard_at: float = 0.0
     restarts: int = 0
     proved: bool = False
+    report_due: float | None = None
+    reported: bool = False
 
     def heard(self, spent: float) -> None:
         """A sign of life: of one that sleeps that is all there is to have."""
@@ -36,7 +41,14 @@ class Vigil:
     def judge(self, spent: float) -> Health:
         """How it does."""
         silent = (spent - self.heard_at) * self.pace
-        vitals = Vitals(lived=self._lived(spent), silent=silent, restarts=self.restarts, proved=self.proved)
+        vitals = Vitals(
+            lived=self._lived(spent),
+            silent=silent,
+            restarts=self.restarts,
+            proved=self.proved,
+            report_due=self.report_due,
+            reported=self.reported,
+        )
         return judge_health(vitals, self.settings, sleepy=self.sleepy)
 
     def rest(self, spent: float) -> float:

@@ -80,6 +80,12 @@ class Portrait:
         return next((each.value for each in self.settings if (each.kind, each.at) == (kind, at)), None)
 
     @property
+    def report_due(self) -> int | None:
+        """Seconds after which a report of the device comes at the latest; None where it promises none (ZCL 2.5.7.1.6: the maximum interval)."""
+        promised = [int.from_bytes(bytes.fromhex(each.value)[3:5], "little") for each in self.settings if each.kind == "reporting"]
+        return min((each for each in promised if each not in (0, 0xFFFF)), default=None)
+
+    @property
     def lasting(self) -> Portrait:
         """The same without what changes all day."""
         return replace(

@@ -20,7 +20,9 @@ from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import version_key
 from otagate.policy.match import plain_region
 
-HARMS: Final = frozenset({"device-lost", "device-restarts", "version-unchanged", "update-loop", "image-rejected-by-device", "checksum-error"})
+HARMS: Final = frozenset(
+    {"device-lost", "device-mute", "device-restarts", "version-unchanged", "update-loop", "image-rejected-by-device", "checksum-error"}
+)
 """Ends of an update that speak against its image; a source, a radio or a store that failed says nothing of it."""
 
 LIFTED: Final[Guard] = "quarantined"

@@ -93,3 +93,6 @@ class Keeping(Protocol):
 
     async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
         """Give these back, in order; what the device refuses is only not so afterwards. Bounded in time. Raises RadioError."""
+
+    def reported(self, device: DeviceId) -> float | None:
+        """Seconds since the device reported something by itself; None where it was not heard to, or reports are none of this radio's business."""

@@ -28,6 +28,7 @@ _ACTIVATIONS: Mapping[int, Activation] = {0: "server", 1: "out_of_band"}
 _POWER_CONFIGURATION = 0x0001
 _BATTERY_PERCENTAGE_REMAINING = 0x0021
 _ON_OFF = 0x0006
+_REPORT_ATTRIBUTES = 0x0A
 _READ_BOUND = 30.0
 _ASIDE_BOUND = 10.0
 _TEXT_BOUND = 64
@@ -37,9 +38,9 @@ _TEXT_BOUND = 64
 class Peer:
     """One device on the air: its zigpy object, its session, and what the radio keeps per device between two frames.
 
-    `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `detour_until`: replies go by zigpy's way, which
-    mends routes. `overdue`: the next page block waits for the one before to leave. `found`: the engine knows it;
-    `early`: what it told before that. `readings`: how well its last frames came in, and `linked`: that was told.
+    `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `reported`: when it last reported an attribute by
+    itself. `detour_until`: replies go by zigpy's way, which mends routes. `overdue`: the next page block waits for the one before to leave. `found`:
+    the engine knows it; `early`: what it told before that. `readings`: how well its last frames came in, and `linked`: that was told.
     `activations`: what it told of how its components use an image, by endpoint and version.
     """
 
@@ -48,6 +49,7 @@ class Peer:
     session: OtaServer
     endpoint: int = 1
     fed: float = float("-inf")
+    reported: float | None = None
     told: float = float("-inf")
     progress_due: float = 0.0
     detour_until: float = float("-inf")
@@ -163,6 +165,12 @@ async def _read_aside(cluster: Any, attributes: list[int]) -> dict[int, Any] | N
     except (TimeoutError, ZigbeeException):
         return None
     return dict(values)
+
+
+def is_report(data: bytes) -> bool:
+    """Whether a ZCL frame is a Report Attributes (ZCL 2.4.1, 2.5.11)."""
+    at = 4 if data and data[0] & 0x04 else 2
+    return len(data) > at and data[0] & 0x03 == 0 and data[at] == _REPORT_ATTRIBUTES
 
 
 async def read_battery(device: ZigbeeDevice) -> None:

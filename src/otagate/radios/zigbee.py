@@ -31,7 +31,7 @@ from otagate.radios.connection import ZigbeeSettings as ZigbeeSettings
 from otagate.radios.interviews import Interviews
 from otagate.radios.library import failing, in_our_words
 from otagate.radios.meter import Meter, is_news
-from otagate.radios.peers import Peer, describe, device_id_of, read_battery, read_components, read_switch, with_activation
+from otagate.radios.peers import Peer, describe, device_id_of, is_report, read_battery, read_components, read_switch, with_activation
 from otagate.radios.questions import Questions
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger("otagate.radio")
 
 _ASK_BOUND = 20.0
+_SITTINGS = 2
+"""Devices that are asked for all their settings at once: transfers go first."""
 _MEASURE_EVERY = 15.0
 
 
@@ -78,6 +80,7 @@ class ZigbeeRadio:
         self._slow_because = ""
         self._interviews = Interviews(pause=settings.interview_pause)
         self._questions = Questions(settings.name)
+        self._sittings = asyncio.Semaphore(_SITTINGS)
 
     @property
     def name(self) -> RadioName:
@@ -229,15 +232,20 @@ class ZigbeeRadio:
 
     async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
         """See `ports.Keeping.portray`."""
-        async with self._questions.asking():
+        async with self._sittings, self._questions.asking():
             with in_our_words(failing(f"radio {self.name} could not ask {device}")):
                 return await zigbee_portraits.portray(self._peer(device).device, questions)
 
     async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
         """See `ports.Keeping.restore`."""
-        async with self._questions.asking():
+        async with self._sittings, self._questions.asking():
             with in_our_words(failing(f"radio {self.name} could not set {device}")):
                 await zigbee_portraits.restore(self._peer(device).device, settings)
+
+    def reported(self, device: DeviceId) -> float | None:
+        """See `ports.Keeping.reported`."""
+        peer = self._switchboard.peers.get(device)
+        return None if peer is None or peer.reported is None else self._clock.monotonic() - peer.reported
 
     async def notify(self, device: DeviceId) -> Component:
         """See `ports.Radio.notify`."""
@@ -275,6 +283,8 @@ class ZigbeeRadio:
 
     def handle_message(self, device: ZigbeeDevice, profile: int, cluster: int, src_ep: int, dst_ep: int, data: bytes) -> None:
         """Every frame before zigpy's filter of repetitions: what the fast path did not take."""
+        if is_report(data) and (peer := self._switchboard.peers.get(device_id_of(device))) is not None:
+            peer.reported = self._clock.monotonic()
         self._switchboard.message(device, profile, cluster, src_ep, bytes(data))
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,7 +7,8 @@ read anew, and nothing that it did meanwhile is assumed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioUnavail
 from otagate.model.ids import DeviceId, RadioName, UpdateId, node_id_of, zwave_component_id, zwave_device_id
 from otagate.model.links import Link, Load
 from otagate.model.orders import Order
+from otagate.model.portraits import Portrait, Setting
 from otagate.ports import (
     Clock,
     DeviceAsked,
@@ -35,6 +37,7 @@ from otagate.ports import (
     RadioState,
 )
 from otagate.radios import zwave_nodes as nodes
+from otagate.radios import zwave_portraits
 from otagate.radios.meter import Meter, is_news
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
@@ -46,6 +49,8 @@ LOG = structlog.get_logger("otagate.radio")
 _TICK = 1.0
 _TELL_SEEN_EVERY = 60.0
 _ASK_WITHIN = 20.0
+_INTERVIEW_WITHIN = 600.0
+_RESTORE_WITHIN = 60.0
 _REFUSED = ("messagesDroppedTX", "NAK", "CAN", "timeoutACK", "timeoutCallback")
 """What the driver counts of the serial line that speaks of a controller in trouble (its `ControllerStatistics`)."""
 
@@ -75,6 +80,7 @@ class ZwaveRadio:
         self._links: dict[DeviceId, Link] = {}
         self._meter = Meter()
         self._load: Load | None = None
+        self._outdated: dict[DeviceId, asyncio.Event] = {}  # by an update; until the driver has read everything anew
         self._restarted = asyncio.Event()
 
     @property
@@ -110,6 +116,7 @@ class ZwaveRadio:
         self._restarted.clear()
         self._line = line
         self._resting.clear()
+        self._outdated.clear()
         self._links.clear()
         self._meter.forget()
         self._load = None
@@ -162,6 +169,28 @@ class ZwaveRadio:
         """See `ports.Radio.notify`: a Z-Wave node is asked, and tells everything."""
         told = await self.interrogate(device)
         return told.components[0] if told.components else Component(id=zwave_component_id(0))
+
+    async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
+        """See `ports.Keeping.portray`: from the driver's memory, once it has interviewed the node after an update; before that nothing is known."""
+        outdated = self._outdated.get(device)
+        if outdated is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_INTERVIEW_WITHIN / self._settings.pace):
+                    await outdated.wait()
+        line, node = self._node(device)
+        if device in self._outdated or not node.ready:
+            return Portrait()
+        return await zwave_portraits.portray(line, node, questions)
+
+    async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
+        """See `ports.Keeping.restore`."""
+        line, node = self._node(device)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RESTORE_WITHIN):
+                await zwave_portraits.restore(line, node, settings)
+
+    def reported(self, device: DeviceId) -> float | None:
+        """See `ports.Keeping.reported`: how often a node reports is not told by its interview."""
 
     async def permit_joining(self, seconds: int) -> None:
         """See `ports.Radio.permit_joining`."""
@@ -237,6 +266,7 @@ class ZwaveRadio:
     def rest(self, device: DeviceId, seconds: float) -> None:
         """See `zwave_transfers.Nodes.rest`."""
         self._resting[device] = self._clock.monotonic() + seconds
+        self._outdated.setdefault(device, asyncio.Event())
 
     def sleeps(self, device: DeviceId) -> bool:
         """See `zwave_transfers.Nodes.sleeps`."""
@@ -304,6 +334,8 @@ class ZwaveRadio:
     def _interviewed(self, device: DeviceId, node: Node) -> None:
         """The driver has read everything anew, so what it knows is fresh."""
         self._resting.pop(device, None)
+        if (outdated := self._outdated.pop(device, None)) is not None:
+            outdated.set()
         self._describe(node)
         for component in nodes.known_components(node):
             self._emit(DeviceAsked(device=device, component=component))

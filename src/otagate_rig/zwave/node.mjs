@@ -4,7 +4,7 @@ import { CommandClass } from "@zwave-js/cc";
 import { createMockZWaveRequestFrame } from "@zwave-js/testing";
 import { FirmwareReceiver } from "./receiver.mjs";
 
-const BATTERY = 0x80, VERSION = 0x86, WAKE_UP = 0x84, FIRMWARE_UPDATE = 0x7a;
+const ASSOCIATION = 0x85, CONFIGURATION = 0x70, BATTERY = 0x80, VERSION = 0x86, WAKE_UP = 0x84, FIRMWARE_UPDATE = 0x7a;
 
 const DEFAULTS = {
     manufacturerId: 0x027a, productType: 0x0003, productId: 0x0082, firmware: ["1.6"], ccVersion: 5, hardwareVersion: 1, maxFragment: 40,
@@ -13,7 +13,7 @@ const DEFAULTS = {
 };
 
 export const describeSpec = (given) => {
-    const unknown = Object.keys(given).filter((key) => !(key in DEFAULTS) && !["id", "firmwareIds", "battery", "faults", "asleep"].includes(key));
+    const unknown = Object.keys(given).filter((key) => !(key in DEFAULTS) && !["id", "firmwareIds", "battery", "faults", "asleep", "associations", "parameters"].includes(key));
     if (unknown.length) throw new Error(`a node has no ${unknown.join(", ")}`);
     const spec = { ...DEFAULTS, ...given, faults: { ...given.faults } };
     spec.firmware = [...spec.firmware];
@@ -35,6 +35,8 @@ export const capabilities = (spec) => ({
         { ccId: FIRMWARE_UPDATE, version: spec.ccVersion },
         ...(spec.battery == undefined ? [] : [{ ccId: BATTERY, version: 1 }]),
         ...(spec.listening === "sleeping" ? [{ ccId: WAKE_UP, version: 1 }] : []),
+        ...(spec.associations ? [{ ccId: ASSOCIATION, version: 2 }] : []),
+        ...(spec.parameters ? [{ ccId: CONFIGURATION, version: 3, parameters: spec.parameters.map(({ number, set, ...rest }) => ({ "#": number, ...rest })) }] : []),
     ],
 });
 
@@ -49,6 +51,8 @@ export class SimulatedNode {
         this.away = false;
         this.restarts = 0;
         mock.capabilities.txDelay = txDelay;
+        this.associations = new Map(Object.entries(spec.associations ?? {}).map(([group, nodes]) => [Number(group), new Set(nodes)]));
+        for (const { number, set } of spec.parameters ?? []) if (set != undefined) mock.state.set(`Configuration_value_${number}`, set);
         this.firmware = new FirmwareReceiver(spec, {
             send: (command, payload) => this.send(FIRMWARE_UPDATE, command, payload),
             restart: (used, ms) => this.restart(used ?? {}, ms),
@@ -84,6 +88,7 @@ export class SimulatedNode {
             case VERSION: return this.tellVersion(cc.ccCommand);
             case BATTERY: return this.answer(BATTERY, 0x03, [this.spec.battery], cc.ccCommand === 0x02);
             case WAKE_UP: return this.sleepTalk(cc.ccCommand);
+            case ASSOCIATION: return this.associate(cc);
             default: return undefined;
         }
     }
@@ -105,6 +110,22 @@ export class SimulatedNode {
             return this.answer(VERSION, 0x18, [7, 18, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 18, 1, 0, 0, ...application, 0, 1]);
         }
         return undefined;
+    }
+
+    // Association CC: Set, Get, Remove, Groupings Get; whoever forgot for good takes nobody any more.
+    associate({ ccCommand, groupId, nodeIds }) {
+        const members = this.associations.get(groupId);
+        if (ccCommand === 0x01 && !this.stubborn) nodeIds.forEach((each) => members?.add(each));
+        if (ccCommand === 0x04) nodeIds.forEach((each) => members?.delete(each));
+        if (ccCommand === 0x05) return this.answer(ASSOCIATION, 0x06, [this.associations.size]);
+        return this.answer(ASSOCIATION, 0x03, [groupId, 5, 0, ...(members ?? [])], ccCommand === 0x02);
+    }
+
+    // What new firmware does to settings, where its makers did not think of them.
+    forget() {
+        for (const members of this.associations.values()) members.clear();
+        for (const { number } of this.spec.parameters ?? []) this.mock.state.delete(`Configuration_value_${number}`);
+        this.stubborn = this.spec.faults.forgets === "for good";
     }
 
     sleepTalk(command) {
@@ -143,6 +164,7 @@ export class SimulatedNode {
         setTimeout(() => {
             const version = image && (faults.wrongVersion ?? (faults.keepVersion ? undefined : versionIn(image)));
             if (version) this.spec.firmware[target] = version;
+            if (version && faults.forgets) this.forget();
             this.away = false;
             this.listen();
             this.stayAwake();
@@ -154,6 +176,9 @@ export class SimulatedNode {
         return {
             id: this.spec.id, firmware: this.spec.firmware, asleep: this.asleep, away: this.away, restarts: this.restarts, staged: firmware.staged != undefined,
             receiving: firmware.transfer ? { target: firmware.transfer.target, bytes: firmware.transfer.length } : null,
+            associations: Object.fromEntries([...this.associations].map(([group, nodes]) => [group, [...nodes]])),
+            parameters: Object.fromEntries((this.spec.parameters ?? []).map(({ number, defaultValue }) =>
+                [number, this.mock.state.get(`Configuration_value_${number}`) ?? defaultValue])),
             received: firmware.received, lastedMs: firmware.lastedMs, counters: firmware.counters, violations: firmware.violations,
         };
     }
