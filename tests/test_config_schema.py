@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from otagate.config import HubSettings, effective
+from otagate.config import HubSettings, effective, reference
 from otagate.config.kinds import format_duration, parse_duration
 from otagate.config.schema import COPY, document, render
 from otagate.config.section import Section, keys_of
@@ -27,6 +28,16 @@ def complaints(text: str) -> list[str]:
 
 def test_the_checked_in_copy_is_fresh() -> None:
     assert COPY.read_text(encoding="utf-8") == render(), "run python -m otagate.config.schema"
+
+
+def test_the_page_of_every_setting_is_fresh_and_misses_none() -> None:
+    text = reference.COPY.read_text(encoding="utf-8")
+    assert text == reference.render(), "run python -m otagate.config.reference"
+    rows = [row.strip("|").split(" | ") for row in text.splitlines() if row.startswith("| `")]
+    assert {len(row) for row in rows} == {3}
+    named = {row[0].strip(" `").rpartition(".")[2] for row in rows} | set(re.findall(r"^## `(\w+)`$", text, re.MULTILINE))
+    assert {key for section in every_section() for key in keys_of(section)} - named == set()
+    assert all(len(row[1]) > 10 for row in rows)
 
 
 def test_the_document_is_a_valid_schema() -> None:

@@ -31,6 +31,12 @@ def block(heading: str, number: int = 0) -> list[str]:
     return [re.sub(r"\s{2,}# .*", "", line[4:]).rstrip() for line in blocks[number].splitlines()]
 
 
+def sections() -> list[list[str]]:
+    """The lines of every indented block, without what is remarked at their ends."""
+    blocks = re.findall(r"(?:^    .*\n)+", README, re.MULTILINE)
+    return [[re.sub(r"\s{2,}# .*", "", line[4:]).rstrip() for line in each.splitlines()] for each in blocks]
+
+
 @cache
 def _functions(path: Path) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))

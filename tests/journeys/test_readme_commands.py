@@ -129,3 +129,40 @@ def test_every_file_that_the_service_needs_is_there() -> None:
     named = set(re.findall(r"(?<=\s)(?:systemd|config)/[\w.-]+", "\n".join(readme.block("As a service on Raspberry Pi OS (64-bit)"))))
     assert len(named) == 3
     assert [each for each in named if not (readme.ROOT / each).is_file()] == []
+
+
+ROOT_ALONE = "it changes the system for all users: the files that it names are checked by tests/house/test_systemd.py"
+ELSEWHERE = {
+    "make demo": "cli/test_demo.py::test_the_demo_updates_zigbee_and_zwave_devices_side_by_side_refuses_one_with_its_reason_and_exits_with_0",
+    "make test": "it is what runs this",
+    "python3 -m venv ~/otagate && ~/otagate/bin/pip install .": "make itself does the same in .venv, before any test",
+    "~/otagate/bin/otagate check-config otagate.yaml": "journeys/test_readme_commands.py::test_the_configuration_for_a_real_stick_is_right",
+    "~/otagate/bin/otagate run --config otagate.yaml": "cli/test_system.py::test_the_daemon_serves_until_it_is_told_to_stop",
+    "otagate watch": WATCHED,
+    "otagate adopt zigbee0 /opt/zigbee2mqtt/data --from z2m --config otagate.yaml --dry-run": (
+        "cli/test_adopt.py::test_a_dry_run_tells_the_same_and_changes_nothing"
+    ),
+    "otagate adopt zigbee0 /opt/zigbee2mqtt/data --from z2m --config otagate.yaml": (
+        "cli/test_adopt.py::test_what_was_taken_over_is_shown_with_what_was_not"
+    ),
+    "otagate adopt zigbee0 /config/zigbee.db --from zha --config otagate.yaml": (
+        "cli/test_adopt.py::test_zha_is_read_with_what_stands_in_its_log_only"
+    ),
+    "otagate mirror serve --listen 0.0.0.0:8380 --address http://hub.local:8380": (
+        "journeys/test_mirror.py::test_what_policy_allows_is_offered_by_the_command_in_another_programs_format"
+    ),
+    "pip install 'otagate[mqtt]'": "it needs a published package: the extra is one of those of .[dev]",
+}
+"""Lines of the README that are typed by another test, or the reason why none types them."""
+
+
+def test_every_command_of_the_readme_is_typed_by_a_test_or_says_why_not() -> None:
+    lines = [line for section in readme.sections() for line in section if re.match(r"(otagate |make |curl |python3? |pip |sudo |~/|TOKEN=)", line)]
+    assert len(lines) > 50
+    typed = {*readme.block("The API"), *readme.block("With a real stick", 3)}
+    as_service = set(readme.block("As a service on Raspberry Pi OS (64-bit)"))
+    excused = {line for line in as_service if line.startswith("sudo ")} | {'sudo install -d -o "$USER" -m 0700 /var/lib/otagate'}
+    assert set(lines) - typed - excused - ELSEWHERE.keys() == set(), f"type it in a test, or name in ELSEWHERE why not ({ROOT_ALONE})"
+    assert ELSEWHERE.keys() - set(lines) == set(), "the README does not say this any more"
+    for named in (each for each in ELSEWHERE.values() if "::" in each):
+        assert readme.exists(named), named
