@@ -33,4 +33,15 @@ async def test_nobody_is_shut_out_of_any_view(hall: Hall, browser: Any, scheme: 
     await page.get_by_role("button", name="Halt everything").click()
     await page.get_by_role("dialog").wait_for()
     found["dialog"] = await violations(page, contrast_only=contrast_only)
+    await page.keyboard.press("Escape")
+    await page.get_by_label("Select all").check()
+    found["selection"] = await violations(page, contrast_only=contrast_only)
+    for order, looked in (("Update …", "would be made"), ("Roll out in waves …", "Wave 1")):
+        await page.get_by_role("region", name="Selection").get_by_role("button", name=order).click()
+        if order != "Update …":
+            await page.get_by_role("button", name="Show the waves").click()
+        await page.get_by_role("dialog").get_by_text(looked).first.wait_for()
+        await page.evaluate("document.querySelectorAll('dialog details').forEach(each => { each.open = true; })")
+        found[order] = await violations(page, contrast_only=contrast_only)
+        await page.keyboard.press("Escape")
     assert not any(found.values()), found
