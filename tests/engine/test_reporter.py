@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
+
 import pytest
 
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest
 from otagate.model.errors import BadFilter
+from otagate.model.facts import Fact
 from otagate.model.ids import zigbee_device_id
+from otagate.model.lifecycle import State
+from otagate.model.versions import display_version
 from otagate.policy.settings import PolicySettings
 from otagate.reports.report import Month, Report
 from tests.engine.bench import Bench, Hub
@@ -16,6 +23,7 @@ from tests.virtual_time import instantly
 
 IDS = [zigbee_device_id(number) for number in range(1, 5)]
 PLAIN, PINNED, SKIPS, NEVER = IDS
+FINAL = {each.value for each in State if each.final}
 
 
 def this_month(hub: Hub) -> Month:
@@ -94,3 +102,47 @@ async def test_a_report_is_of_its_month_alone_and_none_is_of_one_to_come() -> No
         assert (await hub.reporter.report(before)).attempts == []
         with pytest.raises(BadFilter, match="has not begun: it begins on"):
             await hub.reporter.report(month.following)
+
+
+def said_of_updates(report: bytes) -> dict[str, tuple[str, ...]]:
+    """What the CSV of a report says of each update that ended: how, in which fact, with which image, from and to which version."""
+    rows = csv.DictReader(io.StringIO(report.decode()))
+    told = ("device", "result", "fact", "image", "from_version", "to_version")
+    return {row["update"]: tuple(row[each] for each in told) for row in rows if row["record"] == "update"}
+
+
+def told_by(facts: Sequence[Fact]) -> dict[str, tuple[str, ...]]:
+    """The same, counted from the lines of the journal alone."""
+    made = {each.subject_id: each for each in facts if each.subject == "update" and each.kind == "created"}
+    ended = {}
+    for fact in facts:
+        state = fact.data.get("state")
+        if fact.subject == "update" and state in FINAL:
+            images = [str(each.data["image"]) for each in facts if each.subject_id == fact.subject_id and each.data.get("image")]
+            versions = [display_version(int(str(made[fact.subject_id].data[each]))) for each in ("from_version", "to_version")]
+            ended[fact.subject_id] = (str(fact.data["device"]), str(state), str(fact.number), images[-1] if images else "", *versions)
+    return ended
+
+
+@instantly
+async def test_the_numbers_of_a_report_are_those_of_the_journal() -> None:
+    good, bad, unwanted, waiting = IDS
+    bench = Bench(lamps={good: Lamp(id=good), bad: Lamp(id=bad, goes="rejects"), unwanted: Lamp(id=unwanted), waiting: Lamp(id=waiting)}, parallel=1)
+    async with bench.hub() as hub:
+        await hub.until(lambda: len(hub.registry.devices()) == len(IDS) and all(each.components for each in hub.registry.devices()))
+        await hub.add_image(NEW)
+        orders = {each: (await hub.order(each)).update.id for each in (good, bad, unwanted)}
+        await hub.desk.cancel(orders[unwanted], actor="token:anna")
+        for each in orders.values():
+            await hub.until_ended(each)
+        await hub.add_image(NEWER)
+        orders[waiting] = (await hub.order(good)).update.id
+        await hub.until_ended(orders[waiting])
+        facts = await hub.store.facts.after(0, limit=10_000)
+        said = said_of_updates(await hub.reporter.sealed(this_month(hub), "csv"))
+        assert said == told_by(facts)
+        assert sorted(each[1] for each in said.values()) == ["cancelled", "failed", "succeeded", "succeeded"]
+        report = await made(hub)
+        assert "4 updates ended in the month: 2 succeeded, 1 failed, 1 were cancelled" in report.summary[2]
+        versions = {device.id: device.components[0].version for device in hub.registry.devices()}
+        assert report.share == sum(each == NEWER for each in versions.values()) / len(versions)
