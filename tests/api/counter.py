@@ -272,6 +272,8 @@ class Counterfoil:
         return await self.device(device_id)
 
     async def plan(self, device_id: DeviceId) -> DevicePlan:
+        if "plan" in self.trouble:
+            raise self.trouble["plan"]
         view = await self.device(device_id)
         rules = (
             Line(rule="pin", outcome="pass", sentence="The device is pinned to no other version.", facts={"pin": None}),

@@ -43,7 +43,7 @@ CASES = {
     "device": Case(done=(LAMP,), usage=(UNKNOWN,)),
     "check": Case(done=(LAMP,), usage=(UNKNOWN,), fails=("check", DeviceUnreachable("no answer"))),
     "set": Case(done=(LAMP, "--room", "Hall"), usage=(LAMP, "--pin", "1", "--unpin"), fails=("amend", FULL)),
-    "plan": Case(done=(LAMP,), usage=(LAMP, "--image", "x"), fails=("order", FULL), refused=(PLUG,)),
+    "plan": Case(done=(LAMP,), usage=(LAMP, "--image", "x"), fails=("plan", FULL), refused=(PLUG, "--force")),
     "update": Case(done=(LAMP,), usage=(), fails=("order", FULL), refused=(PLUG,)),
     "updates": Case(done=(), usage=("--state", "done"), fails=("updates", FULL)),
     "watch": Case(done=(), usage=("--nonsense",)),  # it ends only when it is interrupted

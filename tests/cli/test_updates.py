@@ -70,8 +70,8 @@ async def test_a_version_that_is_none_is_exit_2(hall: Hall) -> None:
     assert "version" in outcome.err
 
 
-async def test_a_plan_changes_nothing(hall: Hall) -> None:
-    for arguments in (("plan",), ("plan", LAMP), ("update", LAMP, "--dry-run")):
+async def test_a_rehearsal_changes_nothing(hall: Hall) -> None:
+    for arguments in (("plan", "--force"), ("plan", LAMP, "--version", "16909824"), ("update", LAMP, "--dry-run")):
         outcome = await at(hall, *arguments)
         assert outcome.code == 0
         assert LAMP in outcome.out
@@ -79,9 +79,9 @@ async def test_a_plan_changes_nothing(hall: Hall) -> None:
     assert hall.desk.jobs == {}
 
 
-async def test_a_plan_without_anything_to_do_says_so(hall: Hall) -> None:
+async def test_a_rehearsal_without_anything_to_do_says_so(hall: Hall) -> None:
     hall.desk.known.clear()
-    outcome = await at(hall, "plan")
+    outcome = await at(hall, "plan", "--force")
     assert (outcome.code, outcome.out) == (0, "Nothing to update.\n")
 
 
@@ -89,7 +89,7 @@ async def test_more_devices_than_one_order_takes_are_ordered_in_portions(hall: H
     for number in range(700):
         key = f"zigbee-{number:016x}"
         hall.desk.known[key] = device(key)
-    outcome = await at(hall, "plan", "--json")
+    outcome = await at(hall, "plan", "--force", "--json")
     assert len(outcome.document["updates"]) == 702
     assert [len(order.devices) for _, order, _ in hall.desk.orders] == [500, 202]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from otagate import __version__
-from otagate.cli import adopt, audit, detect, devices, doctor, hub, init, mirror, past, report, rollouts, system, updates
+from otagate.cli import adopt, audit, detect, devices, doctor, hub, init, mirror, past, plan, report, rollouts, system, updates
 from otagate.cli.session import AsJson, TokenFile, Url, Wishes
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ for family in (
     system.app,
     init.app,
     devices.app,
+    plan.app,
     updates.app,
     rollouts.app,
     past.app,

@@ -48,24 +48,10 @@ Priority = Annotated[PriorityWord, typer.Option("--priority", help="Who goes fir
 Because = Annotated[str | None, typer.Option(help="Why guards are overruled.")]
 
 
-@command(app)
-async def plan(
-    session: Session,
-    ids: Ids = None,
-    version: Version = None,
-    component: Component = None,
-    image: ImageOption = None,
-    allow_downgrade: Downgrade = False,
-    force: Force = False,
-    override: Override = None,
-    because: Because = None,
-) -> Exit:
-    """Show exactly what an update would do, and change nothing."""
+async def rehearse(session: Session, ids: list[str], wishes: Mapping[str, Any]) -> Exit:
+    """Show exactly what an order would do, to these devices or to all that something is there for; changes nothing."""
     wanted = ids or [each["id"] for each in await session.client.items("devices", query={"update_status": "available"})]
-    wishes = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
-    body = _body(**wishes, override=override, because=because, dry_run=True)
-    answer = await _order(session, wanted, body)
-    codes = _told(session, answer)
+    codes = _told(session, await _order(session, wanted, _body(**wishes, dry_run=True)))
     return worst(codes) if ids else Exit.DONE
 
 
