@@ -96,7 +96,10 @@ WRONG: list[tuple[str, str]] = [
     ),
     ("sources: [{type: z2m-index, url: 'https://x:99999'}]", f"1:34: sources[0].url: 'https://x:99999' {SERVICE}"),
     ("state_dri: /x", f"1:1: state_dri: unknown key (do you mean state_dir?): known here are {SECTIONS}"),
-    ("policy: {retrys: 3}", f"1:10: policy.retrys: unknown key (do you mean retries?): known here are {POLICY}, quarantine_after, advisories, rules"),
+    (
+        "policy: {retrys: 3}",
+        f"1:10: policy.retrys: unknown key (do you mean retries?): known here are {POLICY}, quarantine_after, advisories, offline, rules",
+    ),
     ("policy: {rules: [{match: {model: a}, use: {windows: night}}]}", f"1:44: policy.rules[0].use.windows: {UNKNOWN_USE}"),
     ("<<: {}", f"1:1: <<: unknown key: known here are {SECTIONS}"),
     ("1: x", f"1:1: 1: unknown key: known here are {SECTIONS}"),

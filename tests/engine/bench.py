@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -196,6 +196,7 @@ class Bench:
     interlocks: dict[str, Interlock] = field(default_factory=dict)
     synced: bool = True
     keep_good: int = 2
+    offline: Mapping[str, str] = field(default_factory=dict)
     twins: dict[DeviceId, set[DeviceId]] = field(default_factory=dict)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     history: list[tuple[str, object]] = field(default_factory=list)
@@ -319,7 +320,9 @@ class Hub:
         self.keeping = Keeping(store=store, library=self.library, clock=clock, offers=self.offers, most=bench.keep_good)
         shelves += [Shelf(folder=each, library=self.library, clock=clock, others=lambda: shelves, good=self.keeping.good) for each in bench.folders]
         feeds: list[Feed] = [*shelves, *self.offers.feeds]
-        self.refresher = Refresher(feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock, talks=talks)
+        self.refresher = Refresher(
+            feeds=feeds, offers=self.offers, consultant=self.consultant, journal=self.journal, clock=clock, talks=talks, offline=bench.offline
+        )
         self.refresher.watch(self.interrogator.releases_changed)
         self.readings = Readings(
             store=store,

@@ -103,7 +103,7 @@ async def test_what_a_folder_no_longer_holds_goes_after_a_restart_too() -> None:
 @instantly
 async def test_an_image_that_an_update_needs_outlives_its_file() -> None:
     folder = MemoryFolder(files={"a.ota": image_bytes(NEW)})
-    bench = Bench(folders=[folder])
+    bench = Bench(folders=[folder], keep_good=0)
     async with bench.hub() as hub:
         await hub.ready()
         await hub.until(lambda: hub.library.images(), within=60)

@@ -378,7 +378,7 @@ class Source(Document):
 
     name: str
     type: str
-    state: Literal["ok", "degraded", "misconfigured"]
+    state: Literal["ok", "degraded", "misconfigured", "offline"]
     sentence: str
     last_success: datetime | None
     next_refresh: datetime | None = None

@@ -141,6 +141,7 @@ class Parts(Reach):
             clock=self.clock,
             talks=self.talks,
             every=every,
+            offline=self.never_asked,
         )
         refresher.watch(self.interrogator.releases_changed)
         return refresher

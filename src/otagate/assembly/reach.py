@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from otagate import ports
 from otagate.accounts import repository, terms
 from otagate.assembly.known import Known
 from otagate.config import IOTAAP, ZWAVE_JS, InterlockSettings, NotifySettings, RadioSettings, SourceSettings
@@ -29,6 +30,7 @@ from otagate.mqtt.interlocks import TopicInterlock
 from otagate.net.http import HttpClient
 from otagate.net.interlocks import HttpInterlock
 from otagate.net.notices import Ntfy, Webhook
+from otagate.net.offline import SENTENCE, Offline
 from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Courier, Interlock, Radio
 from otagate.radios.anchors import anchor_for
@@ -59,7 +61,19 @@ class Reach(Known):
     @cached_property
     def talks(self) -> Talks:
         """Conversations with update services."""
-        return Talks(self.http)
+        return Talks(self.outside)
+
+    @cached_property
+    def outside(self) -> ports.HttpClient:
+        """The way out for sources; interlocks and receivers of notices are no sources."""
+        return Offline() if self.settings.policy.offline else self.http
+
+    @property
+    def never_asked(self) -> Mapping[str, str]:
+        """Why a source is not asked at all, by its name."""
+        if not self.settings.policy.offline:
+            return {}
+        return {each.name: f"{SENTENCE[0].upper()}{SENTENCE[1:]}." for each in self.settings.sources if each.is_outside}
 
     @cached_property
     def offers(self) -> Offers:
@@ -119,7 +133,7 @@ class Reach(Known):
     def _service(self, each: SourceSettings) -> ServiceFeed:
         talks = self.talks
         if each.path is not None:
-            talks = Talks(LocalFiles(folder=each.path.parent, http=self.http, cache=self.cache, clock=self.clock))
+            talks = Talks(LocalFiles(folder=each.path.parent, http=self.outside, cache=self.cache, clock=self.clock))
         return ServiceFeed(source=REGISTRY[each.type](terms(each)), type=each.type, registry=self.registry, talks=talks, clock=self.clock)
 
     def _bound(self, each: SourceSettings) -> BoundFeed:

@@ -171,6 +171,8 @@ class PolicyRules(Section):
     """An image that failed on so many devices is given to no other, until an order that overrules that has succeeded; 0 is never."""
     advisories: LocalPath | None = None
     """A file with your own advisories: releases and devices that are refused. It is read again when it changes."""
+    offline: bool = False
+    """Whether no source outside of this machine is asked for anything: only what is stored here, or comes from folders and uploads, is offered."""
     rules: Annotated[tuple[Rule, ...], Some, Field(max_length=1000)] = ()
     """Other settings for some devices; the first rule that fits wins."""
 

@@ -222,6 +222,11 @@ class SourceSettings(Section):
         return {"name": data["type"], **data} if isinstance(data, dict) and isinstance(data.get("type"), str) else data
 
     @property
+    def is_outside(self) -> bool:
+        """Whether it is a service, and neither a folder nor an index on this machine."""
+        return self.path is None
+
+    @property
     def every(self) -> timedelta:
         """How often it is looked at."""
         return self.refresh or _EVERY.get(self.type, timedelta(hours=24))

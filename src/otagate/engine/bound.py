@@ -184,7 +184,7 @@ class BoundFeed:
 
     async def fetch(self, release: Release) -> Stored:
         """Fetch a version again; other bytes than were pinned are an alarm. Raises SourceError, StoreUnavailable."""
-        if self.state.condition == "misconfigured":  # as with every source
+        if self.state.left_alone:  # as with every source
             raise SourceMisconfigured(self.state.sentence)
         device_id, _, version = (release.location or "").partition("/")
         async with self._turn:

@@ -20,7 +20,8 @@ HARD_LIFE = timedelta(hours=24)
 
 _KEPT, _SHOWN = 100, 5
 
-Condition = Literal["ok", "degraded", "misconfigured"]
+Condition = Literal["ok", "degraded", "misconfigured", "offline"]
+"""`misconfigured` is not asked until an operator acts, `offline` never."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -47,6 +48,11 @@ class FeedState:
     skipped: tuple[Skipped, ...] = ()
     left_out: int = 0
     fresh_until: datetime | None = None
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether it is not asked, by itself or for a file, until an operator acts."""
+        return self.condition in ("misconfigured", "offline")
 
     def leaves_out(self, skipped: Sequence[Skipped]) -> str:
         """So much of it is of no use: kept by name, and the first of it as the end of a sentence."""

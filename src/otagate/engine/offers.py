@@ -67,7 +67,7 @@ class ServiceFeed:
 
     def wonders_about(self, device: Device) -> bool:
         """Whether the device raises a question that it was not asked yet."""
-        if self._knows_all():
+        if self._knows_all() or self.state.condition == "offline":
             return False
         questions = (question_of(device, component) for component in device.components)
         return any(each is not None and each not in self._asked and self.source.concerns(each) for each in questions)
@@ -121,7 +121,7 @@ class ServiceFeed:
 
     async def fetch(self, release: Release) -> Stored:
         """Fetch the file of a release that it offered, as served. Raises SourceError, StoreUnavailable."""
-        if self.state.condition == "misconfigured":  # whatever waits for its files: to ask again and again would mend nothing
+        if self.state.left_alone:  # whatever waits for its files: to ask again and again would mend nothing
             raise SourceMisconfigured(self.state.sentence)
         return await self.talks.hold(self.source.service, self.source.fetch(release))
 
@@ -176,7 +176,7 @@ class Offers:
         feed = self._by_name.get(source)
         if feed is None:
             return f"the source {source!r} is not configured any more"
-        return feed.state.sentence if feed.state.condition == "misconfigured" else None
+        return feed.state.sentence if feed.state.left_alone else None
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all of them offer for a component."""

@@ -44,7 +44,7 @@ class _Source:
 
 
 class Refresher:
-    """Every configured source, each with a task of its own."""
+    """Every configured source, each with a task of its own. `offline`: why a source is never asked, by its name."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Refresher:
         clock: Clock,
         talks: Talks,
         every: Mapping[str, timedelta] | None = None,
+        offline: Mapping[str, str] | None = None,
     ) -> None:
         self._offers = offers
         self._consultant = consultant
@@ -66,6 +67,8 @@ class Refresher:
         self.every = dict(every or {})
         self._curious: set[str] = set()
         self._watchers: list[Callable[[], None]] = []
+        for name, sentence in (offline or {}).items():
+            self._sources[name].feed.state.now("offline", sentence)
         offers.watch(self._wonder, doubtful=self._doubt)
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -104,6 +107,8 @@ class Refresher:
 
     async def _serve(self, source: _Source) -> None:
         name, state = source.feed.name, source.feed.state
+        if state.condition == "offline":
+            await outcome(self._tell(source), what=f"state of source {name}")
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._until_again(state)):
@@ -115,7 +120,7 @@ class Refresher:
             self._curious.discard(name)
             if state.not_before is not None and self._clock.now() < state.not_before:
                 continue
-            if state.condition == "misconfigured":  # to ask again and again would mend nothing
+            if state.left_alone:  # to ask again and again would mend nothing
                 continue
             error = await outcome(self._refresh(source, only_news=only_news), what=f"source {name}")
             if isinstance(error, Exception):
@@ -123,7 +128,7 @@ class Refresher:
 
     def _until_again(self, state: FeedState) -> float | None:
         """Seconds until a source that failed is read again by itself, however long its period is; None where it did not fail."""
-        if state.condition == "misconfigured":
+        if state.left_alone:
             return None
         if state.not_before is not None:
             return max(1.0, (state.not_before - self._clock.now()).total_seconds())
@@ -152,6 +157,8 @@ class Refresher:
 
     async def _refresh(self, source: _Source, *, only_news: bool = False) -> None:
         feed = source.feed
+        if feed.state.condition == "offline":
+            return
         async with source.lock:
             try:
                 changed = await (self._offers.feed(feed.name).read_news() if only_news else feed.read())
@@ -168,7 +175,7 @@ class Refresher:
 
     def _next(self, feed: Feed) -> datetime | None:
         every, again = self.every.get(feed.name), self._until_again(feed.state)
-        if feed.state.condition == "misconfigured" or (every is None and again is None):
+        if feed.state.left_alone or (every is None and again is None):
             return None
         soonest = min(each for each in (every, None if again is None else timedelta(seconds=again)) if each is not None)
         return self._clock.now() + soonest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
+from otagate.engine.feeds import Condition
 from otagate.model.devices import Component, Device
 from otagate.model.errors import OtagateError
 from otagate.model.facts import Fact, Subject
@@ -313,7 +314,7 @@ class SourceView:
 
     name: str
     type: str
-    state: Literal["ok", "degraded", "misconfigured"]
+    state: Condition
     sentence: str
     last_success: datetime | None
     releases: int

@@ -555,6 +555,7 @@ export const WORDS = {
   "source.state.ok": "Fine",
   "source.state.degraded": "Not reached lately",
   "source.state.misconfigured": "Needs its settings mended",
+  "source.state.offline": "Not asked: this hub stays offline",
   "source.help.degraded": "The hub asks again by itself; what the source said before stays in use.",
   "source.help.misconfigured": "Mend its lines of the configuration and restart the hub, or ask it now if the other side was wrong.",
   "source.help.source-unreachable": "Can this hub reach the internet? It asks again by itself; what the source said before stays in use.",

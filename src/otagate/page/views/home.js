@@ -51,7 +51,7 @@ function lateFailures() {
 
 function troubles() {
   const radios = hub.radios.filter((each) => WRONG_RADIO.has(each.state)).map((each) => trouble("radios", each, "reattach"));
-  return [...radios, ...hub.sources.filter((each) => each.state !== "ok").map((each) => trouble("sources", each, "refresh"))];
+  return [...radios, ...hub.sources.filter((each) => each.state !== "ok" && each.state !== "offline").map((each) => trouble("sources", each, "refresh"))];
 }
 
 function trouble(noun, each, verb) {

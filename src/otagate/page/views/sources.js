@@ -14,13 +14,14 @@ export function view() {
 
 function row(source) {
   const { name, state, error } = source;
+  const fine = state === "ok" || state === "offline";
   const ask = () => order("POST", `sources/${encodeURIComponent(name)}/refresh`, {});
   return h("li", { key: name },
     h("span", { class: `chip ${state}` }, t(`source.state.${state}`)),
     h("h2", { class: "name" }, h("bdi", {}, plain(name, 80))),
-    h("p", { class: state === "ok" ? "" : "bad" }, plain(source.sentence)),
+    h("p", { class: fine ? "" : "bad" }, plain(source.sentence)),
     error && error.detail !== source.sentence && h("p", { class: "dim" }, plain(error.detail)),
-    state !== "ok" && h("p", {}, t("help", { what: help(source) })),
+    !fine && h("p", {}, t("help", { what: help(source) })),
     facts([
       [t("source.type"), source.type],
       [t("source.releases"), number(source.releases)],
