@@ -48,7 +48,7 @@ async def check_in(hub: Hub) -> None:
             await asyncio.sleep(CHECK_IN / len(sleepers))
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.night)])
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.night)])
 @instantly
 async def test_a_house_full_of_devices_of_which_half_sleep_is_brought_to_the_release(count: int) -> None:
     bench = Bench(lamps=house(count), parallel=PARALLEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ from otagate.model.orders import Order, Park, Pause, Resume, Serve, Withdraw
 from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import same_version
+from otagate.model.versions import Version, same_version
 from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, with_asked
 from otagate.policy.chain import first_steps, waits_for_step
 from otagate.policy.window import AnyWindow
@@ -271,8 +272,10 @@ class Conductor:
         admission = admit(scene.queue, scene.running, air=scene.air, now=scene.now)
         self._waiting.verdicts = admission.waiting
         self._ask_around(with_asked(admission, asked))
-        for update_id in admission.admitted:
-            await self._start(self._rows.get(update_id))
+        admitted = [row for each in admission.admitted if (row := self._rows.get(each)) is not None]
+        together = Counter(_image_of(each) for each in admitted)
+        for row in admitted:
+            await self._start(row, together[_image_of(row)])
         await self._tell_waits()
         for update_id in admission.waiting:
             if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
@@ -323,8 +326,8 @@ class Conductor:
             await self._tools.ledger.hold(news)
             self._waiting.told(news, now)
 
-    async def _start(self, update: Update | None) -> None:
-        if self._tasks is None or update is None or update.id in self._courses:
+    async def _start(self, update: Update, together: int) -> None:
+        if self._tasks is None or update.id not in self._rows or update.id in self._courses:
             return
         if benched := update.id in self._benched:
             self._benched.discard(update.id)
@@ -336,6 +339,7 @@ class Conductor:
         self._knocked.discard(update.id)
         begins = update.state is State.FETCHING or (update.delegated and not benched)
         course = self._courses[update.id] = self._new_course(update, adopted=not begins)
+        course.together = together
         self._tasks.create_task(self._run(course), name=f"update:{update.id}")
 
     def _runs_already(self, update: Update) -> bool:
@@ -457,3 +461,8 @@ class Conductor:
         for course in self._courses_of(device):
             if course.update.component == component.id:
                 course.mailbox.put(Told(component))
+
+
+def _image_of(update: Update) -> tuple[RadioName, int | None, int | None, Version | None]:
+    """What a notify on its radio names its image by."""
+    return update.radio, update.manufacturer_code, update.image_type, update.to_version

@@ -48,13 +48,17 @@ LOG = structlog.get_logger("otagate.conductor")
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """One running update: its row as last committed, its mailbox, its live progress. `questions` bounds those that a radio's courses ask at once."""
+    """One running update: its row as last committed, its mailbox, its live progress. `questions` bounds those that a radio's courses ask at once.
+
+    `together`: so many devices of its radio begin with the same image at one moment.
+    """
 
     update: Update
     radio: Radio
     tools: Tools
     questions: asyncio.Semaphore
     adopted: bool = False
+    together: int = 1
     mailbox: Mailbox = field(default_factory=Mailbox)
     progress: Progress = field(init=False)
     reader: Reader = field(init=False)
@@ -151,7 +155,7 @@ class Course:
         if self.update.id != update.id or self.update.ended:
             return
         taken_up = ADOPTED.get(self.update.state) if adopted else None
-        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up, quiet=self._held))
+        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up, quiet=self._held, together=self.together))
         if self._held:
             self.radio.command(Pause(update=update.id))
         self.served = True

@@ -21,8 +21,10 @@ ADOPTED: Mapping[State, Adopted] = {
 """Where the session of a device takes up an update that this process did not begin."""
 
 
-def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None, quiet: bool = False) -> Serve | Send:
-    """The order that pins an update's image; `quiet`: it stands still, so nothing is announced until it goes on.
+def serve_order(
+    update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None, quiet: bool = False, together: int = 1
+) -> Serve | Send:
+    """The order that pins an update's image; `quiet`: it stands still, so nothing is announced until it goes on; `together`: see `Serve`.
 
     Raises NotForDevice where a Zigbee component would be sent what is no Zigbee image.
     """
@@ -53,6 +55,7 @@ def serve_order(update: Update, image: memoryview, facts: ImageFacts, *, adopted
         allow_downgrade=update.allow_downgrade,
         hold_activation=update.holds,
         released=update.released_by is not None,
+        together=together,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )
 

@@ -18,6 +18,7 @@ class Serve:
 
     `image` is the whole file as sent, readable by slices without copying. `from_version` is what the device ran when the update was made.
     `hold_activation`: it waits with the whole image until it is told to use it; `released`: that was said already, so it is told when it asks.
+    `together`: with so many devices this begins for the same image at one moment, itself included.
     """
 
     update: UpdateId
@@ -33,6 +34,7 @@ class Serve:
     allow_downgrade: bool = False
     hold_activation: bool = False
     released: bool = False
+    together: int = 1
     adopted: Adopted | None = None
 
 

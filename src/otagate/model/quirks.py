@@ -12,7 +12,8 @@ class Quirk:
 
     `block_limit`: never more data than this. `whole_up_to`: a request for no more than this is answered with all of it, or not at all.
     `stuck_at`: offset and size of the block that only a stuck client begins with; the answer that frees it is the block `freed_by` (offset, size).
-    `notify`: whether an Image Notify may be sent (some devices loop after one). `ota_endpoint`: where what is unasked goes, if the device has it.
+    `notify`: whether an Image Notify may be sent (some devices loop after one); `broadcast`: whether one by broadcast may pass within its hearing.
+    `ota_endpoint`: where what is unasked goes, if the device has it.
     `query_patience`: how long the query after it may take. `refusal_status`: the ZCL status of a Query Next Image Response that says no
     (0x98 NO_IMAGE_AVAILABLE, 0x95 ABORT). `silent_refusal`: no is said by no answer. `block_patience`: how long the device may stay silent
     between blocks. `end_patience`: how long after the last block the end may take. `stray_end_status`: the status of the Default Response to an
@@ -27,6 +28,7 @@ class Quirk:
     stuck_at: tuple[int, int] | None = None
     freed_by: tuple[int, int] | None = None
     notify: bool = True
+    broadcast: bool = True
     ota_endpoint: int | None = None
     query_patience: float = 0.0
     refusal_status: int = 0x98
@@ -38,6 +40,11 @@ class Quirk:
     version_at: tuple[int, int] | None = None
     holds: bool = True
     by_type: tuple[tuple[int, Quirk], ...] = ()
+
+    @property
+    def heeds_broadcasts(self) -> bool:
+        """Whether none of its image types mistakes an Image Notify by broadcast."""
+        return all(each.notify and each.broadcast for each in (self, *(quirk for _, quirk in self.by_type)))
 
     def of_type(self, image_type: int | None) -> Quirk:
         """The quirk of one image type of the device."""

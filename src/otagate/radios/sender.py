@@ -31,6 +31,8 @@ LOG = structlog.get_logger("otagate.radio")
 _BUSY_PAUSE = 0.02
 _DETOUR = 10.0
 _ZHA = 0x0104
+_EVERY_ENDPOINT = 0xFF
+_RADIUS = 30
 
 
 class Sender:
@@ -70,6 +72,11 @@ class Sender:
         endpoint = wanted if wanted in peer.device.endpoints else peer.endpoint
         self._outbox.announce(peer, endpoint, frame, patient=peer.session.sleepy)
         self._work.set()
+
+    def broadcast(self, frame: bytes) -> None:
+        """Say something to every device whose receiver is on when idle; nobody acknowledges that, and what is lost is lost."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._broadcast(frame))
 
     def waits_for(self, peer: Peer) -> bool:
         """Whether a reply to this device has not left yet."""
@@ -180,6 +187,17 @@ class Sender:
         finally:
             self._outbox.settled(ticket, delivered=delivered)
             self._work.set()
+
+    async def _broadcast(self, frame: bytes) -> None:
+        if self._app is None:
+            return
+        OURS.set(True)
+        send: Any = self._app.broadcast
+        try:
+            with in_our_words(failing("a broadcast was not sent")):
+                await send(_ZHA, ota.CLUSTER, 1, _EVERY_ENDPOINT, 0, _RADIUS, frame[1], frame)
+        except RadioError as error:  # sessions tell each device again
+            LOG.debug(str(error))
 
     async def _request_zigpy(self, item: Outgoing[Peer]) -> None:
         if self._app is None:

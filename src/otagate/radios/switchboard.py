@@ -15,6 +15,7 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
 from otagate.model.orders import Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
+from otagate.radios.crier import Crier
 from otagate.radios.meter import Meter
 from otagate.radios.peers import Peer, clean, describe, device_id_of, ota_endpoints
 from otagate.radios.sender import Sender
@@ -38,6 +39,7 @@ class Switchboard:
     def __init__(self, radio: RadioName, *, sender: Sender, meter: Meter, emit: Emit, clock: Clock, quirk_of: QuirkOf, patience: Patience) -> None:
         self._radio = radio
         self._sender = sender
+        self._crier = Crier(sender, lambda: self.peers.values())
         self._meter = meter
         self._emit = emit
         self._clock = clock
@@ -64,6 +66,7 @@ class Switchboard:
     def part(self) -> None:
         """The radio is gone: forget its devices, not their sessions."""
         self._serving = False
+        self._crier.forget()
         for peer in self.peers.values():
             if peer.timer is not None:
                 peer.timer.cancel()
@@ -238,7 +241,7 @@ class Switchboard:
                 case Reply(frame):
                     self._sender.reply(peer, endpoint, frame)
                 case Announce(frame):
-                    self._sender.announce(peer, frame)
+                    self._crier.announce(peer, frame)
                 case Advance():
                     self._advance(peer, endpoint, effect)
                 case Asked():

@@ -12,6 +12,7 @@ from otagate.model.errors import RemoteProtocolError
 
 CLUSTER = 0x0019
 
+IMAGE_NOTIFY = 0x00
 QUERY_NEXT_IMAGE = 0x01
 IMAGE_BLOCK = 0x03
 IMAGE_PAGE = 0x04
@@ -233,4 +234,4 @@ def image_notify(
             break
         body += struct.pack(form, value)
         payload_type += 1
-    return bytes((_ANSWER, tsn, 0x00, payload_type, jitter)) + body
+    return bytes((_ANSWER, tsn, IMAGE_NOTIFY, payload_type, jitter)) + body

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from otagate.model.orders import Serve
 from otagate.sessions.effects import Advance
 from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, QueryRequest, end_response
+from otagate.sessions.ota_notify import Offered
 
 MAX_PAGE = 4_096
 """Largest page that is served, in bytes; a larger one is malformed (the specification sets no bound, and 65,535 is an attack)."""
@@ -139,6 +140,11 @@ class Transfer:
     def open(self) -> bool:
         """Whether blocks are simply served."""
         return self.phase is Phase.SERVING and self.pending is None and self.parked_at is None and not self.paused
+
+    @property
+    def offered(self) -> Offered:
+        """What a notify names it by."""
+        return Offered(self.order.manufacturer_code, self.order.image_type, self.order.file_version)
 
     @property
     def waiting(self) -> bool:

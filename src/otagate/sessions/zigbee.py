@@ -18,6 +18,7 @@ from otagate.sessions import ota_frames as ota
 from otagate.sessions import ota_verdicts as verdicts
 from otagate.sessions.effects import NOTHING, Advance, Announce, Effects, Knock, Reply
 from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, block_size, freeing_block, smaller_block
+from otagate.sessions.ota_notify import Offered
 from otagate.sessions.ota_timing import NEVER, Timing
 from otagate.sessions.ota_transfer import MAX_PAGE, Page, Patience, Pending, Phase, Transfer, first_phase, page_of
 from otagate.sessions.ota_verdicts import Verdict
@@ -50,6 +51,20 @@ class OtaServer:
     def serves(self) -> bool:
         """Whether any image is pinned for this device."""
         return bool(self._transfers)
+
+    def first_told(self) -> Offered | None:
+        """The image that the device was told of just now, once; None where it sleeps, was told before, or several wait for it."""
+        told = [each for each in self._transfers.values() if each.phase is Phase.OFFERED and each.waiting]
+        return told[0].offered if len(told) == 1 and told[0].notifies == 1 and not self.sleepy else None
+
+    def together(self) -> int:
+        """With how many others at most an image of this device was ordered at one moment, itself included."""
+        return max((each.order.together for each in self._transfers.values()), default=0)
+
+    def awaits(self, offered: Offered) -> bool:
+        """Whether a notify that names this image is for this device, be it its turn or not."""
+        transfer = self._transfers.get(offered.image_type)
+        return transfer is not None and transfer.phase is Phase.OFFERED and transfer.offered == offered
 
     def wake_at(self) -> float | None:
         """When `tick` wants to be called next, or None."""
