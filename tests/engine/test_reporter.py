@@ -17,6 +17,7 @@ from otagate.model.lifecycle import State
 from otagate.model.versions import display_version
 from otagate.policy.settings import PolicySettings
 from otagate.reports.report import Month, Report
+from otagate.reports.sheet import as_csv
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import NEW, NEWER, OLD, Lamp
 from tests.virtual_time import instantly
@@ -104,9 +105,9 @@ async def test_a_report_is_of_its_month_alone_and_none_is_of_one_to_come() -> No
             await hub.reporter.report(month.following)
 
 
-def said_of_updates(report: bytes) -> dict[str, tuple[str, ...]]:
+def said_of_updates(report: str) -> dict[str, tuple[str, ...]]:
     """What the CSV of a report says of each update that ended: how, in which fact, with which image, from and to which version."""
-    rows = csv.DictReader(io.StringIO(report.decode()))
+    rows = csv.DictReader(io.StringIO(report))
     told = ("device", "result", "fact", "image", "from_version", "to_version")
     return {row["update"]: tuple(row[each] for each in told) for row in rows if row["record"] == "update"}
 
@@ -139,10 +140,10 @@ async def test_the_numbers_of_a_report_are_those_of_the_journal() -> None:
         orders[waiting] = (await hub.order(good)).update.id
         await hub.until_ended(orders[waiting])
         facts = await hub.store.facts.after(0, limit=10_000)
-        said = said_of_updates(await hub.reporter.sealed(this_month(hub), "csv"))
+        report = await made(hub)
+        said = said_of_updates(as_csv(report, "the key"))
         assert said == told_by(facts)
         assert sorted(each[1] for each in said.values()) == ["cancelled", "failed", "succeeded", "succeeded"]
-        report = await made(hub)
         assert "4 updates ended in the month: 2 succeeded, 1 failed, 1 were cancelled" in report.summary[2]
         versions = {device.id: device.components[0].version for device in hub.registry.devices()}
         assert report.share == sum(each == NEWER for each in versions.values()) / len(versions)
