@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import get_args
 
@@ -67,3 +68,8 @@ def test_no_sentence_is_left_that_nobody_asks_for() -> None:
 )
 def test_there_is_a_sentence_for_every_word_of_the_hub(key: str, words: list[str]) -> None:
     assert [each for each in words if key.format(each) not in WORDS] == []
+
+
+def test_every_guard_but_the_approval_that_an_order_is_by_itself_can_be_overruled() -> None:
+    (guards,) = re.findall(r"const GUARDS = new Set\((\[.*?\])\)", CODE, re.DOTALL)
+    assert set(json.loads(guards)) == set(get_args(Guard)) - {"awaiting_approval"}

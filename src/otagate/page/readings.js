@@ -44,8 +44,3 @@ async function look(path, found, depends, get) {
   found.took = Date.now() - found.tried;
   changed();
 }
-
-// Read it again at the next look.
-export function forget(path) {
-  kept.delete(path);
-}

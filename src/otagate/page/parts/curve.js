@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 
 const WIDE = 600;
 const HIGH = 100;
-const GAP = 15000; // a longer silence is a hole in the line
+const GAP = 15000; // a longer silence is a hole in the line, where the points are not farther apart than that anyway
 
 // `samples`: [{ at, rate }] in the order of time, `at` in milliseconds.
 export function curve(samples) {
@@ -23,8 +23,9 @@ export function curve(samples) {
 
 function runs(samples) {
   const found = [[]];
+  const gap = Math.max(GAP, (4 * (samples[samples.length - 1].at - samples[0].at)) / samples.length);
   samples.forEach((each, i) => {
-    if (i && each.at - samples[i - 1].at > GAP) found.push([]);
+    if (i && each.at - samples[i - 1].at > gap) found.push([]);
     found[found.length - 1].push(each);
   });
   return found;

@@ -1,6 +1,6 @@
 // The list of devices: searched, filtered, and chosen from, for one order to many.
 
-import { ago, number, plain, raw, t, version } from "../i18n.js";
+import { ago, number, raw, t, version } from "../i18n.js";
 import { filter, here, to } from "../router.js";
 import { changed, FINAL, hub, may, updateOf } from "../store.js";
 import { deviceLink, power } from "./device.js";

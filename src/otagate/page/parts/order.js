@@ -10,7 +10,7 @@ import { begins } from "./plan.js";
 import { change } from "./update.js";
 
 const MOST = 500; // devices that the hub takes in one call
-const GUARDS = new Set(["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown", "in_use", "interlock", "quarantined"]);
+const GUARDS = new Set(["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown", "in_use", "interlock", "quarantined", "load"]);
 const SHOWN = 50; // lines of a group; the rest is counted
 
 // `wanted`: { devices, component?, version? } as POST /updates takes it; `done` is called once it was ordered.
@@ -19,7 +19,7 @@ export function askToUpdate(wanted, done = () => {}) {
   const title = many ? t("order.title.many", { n: wanted.devices.length }) : t("order.title", { name: nameOf(wanted.devices[0]) });
   const wish = { when: "now", priority: "normal", override: new Set(), because: "" };
   const trying = attempts();
-  const key = newKey();
+  let key = ""; // new for every plan: what was shown is ordered once, however often it is sent
   let plan = null;
   let planned = ""; // what `plan` is about; why a guard is overruled changes nothing in it
   let guards = []; // what was in the way at first, and may be overruled
@@ -30,6 +30,7 @@ export function askToUpdate(wanted, done = () => {}) {
     const look = () => trying.run(async () => {
       plan = await send(now, true);
       planned = about;
+      key = newKey();
       guards = [...new Set([...guards, ...reasonsOf(plan).filter((each) => GUARDS.has(each))])];
     }, again);
     const go = () => trying.run(async () => {

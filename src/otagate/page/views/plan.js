@@ -6,13 +6,14 @@ import { deviceLink } from "../parts/device.js";
 import { h, memo } from "../parts/dom.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
-import { bar, pace } from "../parts/update.js";
 import { timeline } from "../parts/timeline.js";
+import { bar, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
 import { changed, hub, may, nameOf } from "../store.js";
 
-const FRESH = 60000; // it is a forecast, and becomes another one as time passes
+const MINUTE = 60000;
+const FRESH = MINUTE; // it is a forecast, and becomes another one as time passes
 const LANES = 30;
 const OPENINGS = 7;
 const SHOWN = 50; // of a group at first
@@ -27,6 +28,7 @@ export function view() {
   const { items, openings } = found.data;
   const rows = items.flatMap(({ device, components }) => components.map((plan) => ({ device, plan })));
   const groups = GROUPS.map((outcome) => [outcome, rows.filter(({ plan }) => plan.outcome === outcome)]).filter(([, some]) => some.length);
+  const idle = rows.length - groups.reduce((sum, [, some]) => sum + some.length, 0);
   const now = Date.now();
   const running = updateLanes(rows, now);
   const lanes = [...windowLanes(openings, Math.max(...running.map((lane) => lane.spans[0][1]))), ...running];
@@ -36,7 +38,7 @@ export function view() {
     windows(openings),
     groups.map(group),
     !groups.length && h("p", { key: "none" }, t(items.length ? "plan.none" : "sum.empty")),
-    h("p", { key: "rest", class: "dim" }, t("plan.rest", { n: rows.length - groups.reduce((sum, [, some]) => sum + some.length, 0) })),
+    idle > 0 && h("p", { key: "rest", class: "dim" }, t("plan.rest", { n: idle })),
   ] };
 }
 
@@ -59,11 +61,11 @@ function summary(groups) {
 }
 
 // The next opening of each window, and those after it that are still needed: the others stand below in words.
-function windowLanes(openings, until) {
+function windowLanes(openings, needed) {
   const lanes = new Map();
   for (const { window, begins, ends } of openings) {
     if (!lanes.has(window)) lanes.set(window, { key: `window ${window}`, name: t("plan.window", { name: window }), kind: "window", spans: [] });
-    else if (Date.parse(begins) > until) continue;
+    else if (Date.parse(begins) > needed) continue;
     lanes.get(window).spans.push([Date.parse(begins), Date.parse(ends)]);
   }
   return [...lanes.values()];
@@ -74,8 +76,9 @@ function updateLanes(rows, now) {
   const lanes = timed.map(({ device, plan }) => {
     const from = Math.max(now, Date.parse(plan.when.begins));
     const left = hub.updates.get(plan.update)?.progress.eta_seconds;
-    const until = left ? now + 1000 * left : plan.when.ends ? Date.parse(plan.when.ends) : from + 60000 * (plan.minutes?.value ?? 5);
-    return { key: `${device} ${plan.component}`, name: nameOf(device), kind: "update", spans: [[from, Math.max(until, from + 60000)]] };
+    const foreseen = plan.when.ends ? Date.parse(plan.when.ends) : from + MINUTE * (plan.minutes?.value ?? 5);
+    const ends = Math.max(left ? now + 1000 * left : foreseen, from + MINUTE);
+    return { key: `${device} ${plan.component}`, name: nameOf(device), kind: "update", spans: [[from, ends]] };
   });
   return lanes.sort((a, b) => a.spans[0][0] - b.spans[0][0]).slice(0, LANES);
 }
