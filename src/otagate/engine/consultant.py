@@ -173,7 +173,14 @@ class Consultant:
 
     def releases_for(self, device: Device, component: Component) -> list[Release]:
         """What all sources offer for this kind of component, and what is stored for it."""
-        return merge(self._offers.releases_for(device, component), self._library.releases_for(component))
+        stored = [self._as_stored(each, device, component) for each in self._library.releases_for(component)]
+        return merge(self._offers.releases_for(device, component), stored)
+
+    def _as_stored(self, release: Release, device: Device, component: Component) -> Release:
+        """What a service brought and has taken back since is nobody's to take, but for who names the image."""
+        if not self._offers.retracted(release, device, component):
+            return release
+        return replace(release, alarm=f"{release.source} has taken it back: it offers neither this version nor a newer one any more.")
 
     def offers(self, device: Device) -> Sequence[tuple[Component, Choice]]:
         """Every component with its choice."""
@@ -272,7 +279,7 @@ class Consultant:
         return as_job(drafts, release.bundle or chain_of(component)) if len(drafts) > 1 else drafts
 
     async def review(self, device: Device) -> None:
-        """End the steps to come of a chain that lead nowhere now: their source took them back, or something is known against them.
+        """End what waits and is taken back by its source; of a chain also steps to come that something is known against.
 
         Raises StoreUnavailable.
         """
@@ -280,18 +287,25 @@ class Consultant:
         first = first_steps(rows)
         for row in rows:
             component = device.component(row.component)
-            if row.state not in (State.QUEUED, State.PLANNED) or not is_link(row) or component is None:
+            if row.state not in (State.QUEUED, State.PLANNED) or component is None or row.release is None:
+                continue  # an image that is here is heeded by whoever recalls
+            if not is_link(row):
+                if self._offers.retracted(row.release, device, component):
+                    await self._give_up(row, TAKEN_BACK.format(row.source))
                 continue
             its_turn = waits_for_step(row, first) is None and same_version(component.version, row.from_version)
             why = self._leads_nowhere(device, component, row, its_turn=its_turn)
             if why is not None:
-                cause = Cause.SUPERSEDED if row.gives_way else Cause.CANCELLED
-                with suppress(IllegalTransition):  # it has just begun
-                    await self._ledger.advance(row.id, [cause], detail=f"step {row.step} of {row.steps}: {why}")
+                await self._give_up(row, f"step {row.step} of {row.steps}: {why}")
+
+    async def _give_up(self, row: Update, detail: str) -> None:
+        cause = Cause.SUPERSEDED if row.gives_way else Cause.CANCELLED
+        with suppress(IllegalTransition):  # it has just begun
+            await self._ledger.advance(row.id, [cause], detail=detail)
 
     def _leads_nowhere(self, device: Device, component: Component, row: Update, *, its_turn: bool) -> str | None:
         if row.release is None:
-            return None  # its image is here, and what is known against it is heeded by whoever recalls
+            return None
         if self._offers.withdrew(row.release, device, component):
             return TAKEN_BACK.format(row.source)
         if not its_turn:

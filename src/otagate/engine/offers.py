@@ -13,6 +13,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import NotFound, SourceError, SourceMisconfigured
 from otagate.model.ids import DeviceId, image_type_of, target_of
 from otagate.model.releases import Release
+from otagate.model.versions import version_key
 from otagate.policy.catalogue import is_of
 from otagate.policy.match import plain_region
 from otagate.ports import Clock
@@ -153,11 +154,20 @@ class Offers:
 
     def withdrew(self, release: Release, device: Device, component: Component) -> bool:
         """Whether the source that offered a release was asked again since, and offers it no more; one that is away took nothing back."""
-        feed = self._by_name.get(release.source)
-        if feed is None or feed.state.last_success is None or feed.state.failures or feed.wonders_about(device):
-            return False
-        offered = feed.releases_for(device, component)
-        return not any((each.location, each.file_version) == (release.location, release.file_version) for each in offered)
+        offered = self._offered_now(release.source, device, component)
+        return offered is not None and not any((each.location, each.file_version) == (release.location, release.file_version) for each in offered)
+
+    def retracted(self, release: Release, device: Device, component: Component) -> bool:
+        """Whether the source that offered a release, or brought its image, has taken it back: it offers neither this version nor a newer one."""
+        offered = self._offered_now(release.source, device, component)
+        return offered is not None and all(version_key(each.file_version) < version_key(release.file_version) for each in offered)
+
+    def _offered_now(self, source: str, device: Device, component: Component) -> list[Release] | None:
+        """What a service offers for a component; None where it does not stand to its word just now."""
+        feed = self._by_name.get(source)
+        if not isinstance(feed, ServiceFeed) or feed.state.condition != "ok" or feed.state.last_success is None or feed.wonders_about(device):
+            return None
+        return None if question_of(device, component) is None else feed.releases_for(device, component)
 
     def abandoned(self, image: Release) -> bool:
         """Whether the service that brought a stored image offers it no more; one that was not heard yet, or is away, took nothing back."""
