@@ -24,6 +24,10 @@ from otagate.cli.stops import Exit, slug_of
 from otagate.cli.tables import cell, table
 from otagate_rig.rig import Stack
 
+OPENING = (
+    "A hub with simulated radios and devices, everything else as it is: it forms a network, lets the devices join, orders new firmware for them and",
+    "reads back what they run. That takes about a minute; open the page below to watch and to press, and nothing that is plugged in is touched.",
+)
 NEXT = (
     "Next: otagate init          a configuration from the sticks that are plugged in, with the reason beside every line",
     "      otagate doctor        what is wrong with a hub, and the command that mends it",
@@ -38,6 +42,8 @@ async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as
     """
     console = terminal(stderr=as_json)
     missing: list[str] = []
+    for line in OPENING:
+        console.print(Text(line), soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="otagate-demo-") as folder:
         home = Path(folder)
         async with AsyncExitStack() as house:
