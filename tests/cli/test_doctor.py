@@ -23,6 +23,7 @@ from tests.radios.test_probe import held, stick
 
 pytestmark = pytest.mark.asyncio
 Room = namedtuple("Room", "total used free")
+IS_TAKEN = checkup.is_taken
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,7 @@ def _sound_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "clock_state", lambda: 0)
     monkeypatch.setattr(checkup, "UNIT", Path("/nowhere"))
     monkeypatch.setattr(checkup, "_processes", lambda: iter(()))
+    monkeypatch.setattr(checkup, "is_taken", lambda *_: False)  # 8377 may be another hub's here
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Room(10**10, 0, 10**10))
 
 
@@ -151,6 +153,19 @@ async def test_a_stick_that_another_program_holds_names_the_program_and_how_to_s
         ((check, result, sentence, remedy),) = await home.ailments()
     assert (check, result, remedy) == ("radio zigbee0", "bad", f"sudo kill {pid}")
     assert f"(process {pid})" in sentence
+
+
+async def test_a_port_that_another_program_has_is_said_while_the_hub_does_not_run(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "is_taken", IS_TAKEN)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        home.lines.append(f"api: {{listen: '127.0.0.1:{port}'}}")
+        ((check, result, sentence, remedy),) = await home.ailments()
+        assert (check, result, f"127.0.0.1:{port} is another program's" in sentence, f"sport = :{port}" in remedy) == ("port", "bad", True, True)
+        monkeypatch.setattr(doctor, "store_owner", lambda _: 4711)
+        assert await home.ailments() == []
+    monkeypatch.undo()
+    assert not IS_TAKEN("127.0.0.1", port)
 
 
 async def test_known_programs_are_stopped_by_their_service(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ async def test_a_radio_of_any_zigpy_library_is_driven_through_its_public_interfa
     image = image_of(5_000)
     async with journey(tmp_path, images=[image], radio={"type": name}) as run:
         up = await radio_is(run.desk, "up")
-        assert re.fullmatch(r"channel \d+, PAN 0x[0-9a-f]{4}; OTA over the library's public interface", str(up.data["sentence"]))
+        assert re.fullmatch(r"channel \d+, PAN 0x[0-9a-f]{4}, .*Z-Stack.*; OTA over the library's public interface", str(up.data["sentence"]))
         update = await ended(run.desk, await run.order())
         assert update.state == "succeeded", update.error
         assert_updated(run.device(), image)

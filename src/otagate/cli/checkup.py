@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import grp
 import importlib.util
 import os
 import pwd
 import shutil
+import socket
 import sqlite3
 import stat
 import struct
@@ -201,6 +203,28 @@ def _look_into(path: Path) -> tuple[str, int]:
             connection.close()
 
 
+def _listen(patient: Patient) -> Iterator[Finding]:
+    """Ports of the API that another program has, while no daemon of this hub runs."""
+    for each in patient.settings.api.listen if patient.daemon is None else ():
+        host, _, port = each.rpartition(":")
+        if not each.startswith("unix:") and is_taken(host.strip("[]"), int(port)):
+            remedy = f"sudo ss -ltnp 'sport = :{port}', stop the program that it names, or change api.listen"
+            yield bad("port", f"{each} is another program's: the hub cannot listen there", remedy)
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens there already."""
+    with suppress(OSError):
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                return error.errno == errno.EADDRINUSE
+    return False
+
+
 def _tokens(patient: Patient) -> Iterator[Finding]:
     files = [patient.settings.token_file, *(each.file for each in patient.settings.api.tokens)]
     for file in files:
@@ -310,4 +334,4 @@ def _group(gid: int) -> str:
     return str(gid)
 
 
-CHECKS: tuple[Check, ...] = (_configuration, _state_folder, _store, _tokens, _report_key, _radios, _sources)
+CHECKS: tuple[Check, ...] = (_configuration, _state_folder, _store, _listen, _tokens, _report_key, _radios, _sources)

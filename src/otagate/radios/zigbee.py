@@ -149,7 +149,7 @@ class ZigbeeRadio:
 
     def _sentence(self, app: ControllerApplication) -> str:
         network = app.state.network_info
-        sentence = f"channel {network.channel}, PAN 0x{network.pan_id:04x}"
+        sentence = f"channel {network.channel}, PAN 0x{network.pan_id:04x}{_firmware(app)}"
         if self._fast is not None:
             return sentence
         because = f", because {self._slow_because}" if self._slow_because else ""
@@ -324,3 +324,10 @@ class ZigbeeRadio:
         """An operator removed the device."""
         self._switchboard.forget(device)
         self.device_left(device)
+
+
+def _firmware(app: ControllerApplication) -> str:
+    """What runs on the coordinator, where its library knows."""
+    node = app.state.node_info
+    told = " ".join(" ".join(str(each).split())[:40] for each in (node.model, node.version) if each)
+    return f", {told}" if told.isprintable() and told else ""
