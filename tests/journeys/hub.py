@@ -38,12 +38,15 @@ def image_of(size: int = 20_000, *, version: int = NEW, image_type: int = IMAGE_
     return build_image(manufacturer, image_type, version, payload=make_payload(size, version & 0xFF))
 
 
-def hub_settings(state_dir: Path, path: str, *, policy: dict[str, Any] | None = None, **radio: Any) -> HubSettings:
+def hub_settings(
+    state_dir: Path, path: str, *, policy: dict[str, Any] | None = None, sources: Sequence[dict[str, Any]] = (), **radio: Any
+) -> HubSettings:
     """The configuration of a hub with one Z-Stack radio behind `path`."""
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
             "policy": policy or {},
+            "sources": list(sources),
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": RADIO, "type": "znp", "path": path, "air_share": 100} | radio],
         }
