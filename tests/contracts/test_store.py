@@ -131,7 +131,7 @@ def an_image(digit: str = "a", **changes: object) -> Image:
         destination=0xFFFF_FFFF_FFFF_FFFE,
         checks=(Check(name="size", result="pass", detail="as the header says"),),
     )
-    return replace(Image(sha256=Sha256(digit * 64), file_name="../../etc/passwd", facts=facts, added=NOW), **changes)  # type: ignore[arg-type]
+    return replace(Image(sha256=Sha256(digit * 64), file_name="../../etc/passwd", facts=facts, added=NOW, models=("Lamp 1", "Lämp 2")), **changes)  # type: ignore[arg-type]
 
 
 def a_fact(**changes: object) -> Fact:

@@ -59,6 +59,7 @@ class Lamp:
     radio: RadioName = ZIGBEE0
     version: int = OLD
     image_type: int = IMAGE_TYPE
+    model: str | None = "Lamp 1"
     sleepy: bool = False
     there: bool = True
     asks: bool = True
@@ -90,7 +91,7 @@ class Lamp:
         component = Component(id=self.component, version=self.version, manufacturer_code=MAKER, image_type=self.image_type)
         power: Literal["mains", "battery"] = "battery" if self.sleepy else "mains"
         return Device(
-            id=self.id, radio=self.radio, model="Lamp 1", manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
+            id=self.id, radio=self.radio, model=self.model, manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
             battery_percent=self.battery if self.sleepy else None,
             components=(component,) if interrogated else (),
         )  # fmt: skip

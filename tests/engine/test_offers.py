@@ -372,6 +372,66 @@ async def test_an_entry_for_another_model_is_shown_and_refused() -> None:
         assert (offer.verdict.decision, "another" in offer.verdict.sentence) == ("refuse", True)
 
 
+OTHER, OTHERS_FILE = zigbee_device_id(2), "https://example.org/other.ota"
+
+
+def of_two_models(*, second: str | None = "Lamp 2", **more: Any) -> Bench:
+    """An index with two files of one version and image type, each for a model of its own, and a lamp of each."""
+    mine, others = image_bytes(NEW, seed=1), image_bytes(NEW, seed=2)
+    bench = Bench(sources=[index()], lamps={LAMP: Lamp(), OTHER: Lamp(id=OTHER, model=second)}, **more)
+    bench.services.documents[INDEX] = [entry(mine, modelId="Lamp 1"), entry(others, modelId="Lamp 2", url=OTHERS_FILE)]
+    bench.services.files |= {FILE: mine, OTHERS_FILE: others}
+    return bench
+
+
+@instantly
+async def test_of_two_files_of_one_version_each_model_gets_its_own_though_the_other_is_here_already() -> None:
+    async with of_two_models().hub() as hub:
+        await told(hub)
+        for device, seed in ((LAMP, 1), (OTHER, 2)):
+            made = (await hub.desk.order(OrderRequest(devices=(device,)), actor="anna")).updates[0].update
+            done = await hub.until_ended(made.id)
+            assert (done.state, done.image) == (State.SUCCEEDED, hashlib.sha256(image_bytes(NEW, seed=seed)).hexdigest())
+        assert [each.url for each in hub.bench.services.asked] == [INDEX, FILE, OTHERS_FILE]
+
+
+@instantly
+async def test_a_file_that_was_fetched_for_one_model_is_offered_to_no_other_when_its_source_is_silent() -> None:
+    bench = of_two_models()
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.until_ended(await order(hub))
+        bench.services.documents[INDEX] = [entry(image_bytes(NEW, seed=1), modelId="Lamp 1")]
+        await hub.desk.refresh("index", actor="test")
+        (refused,) = (await hub.desk.order(OrderRequest(devices=(OTHER,)), actor="anna")).refused
+        assert (refused.error.code, refused.reason) == ("incompatible-image", "image_mismatch")
+
+
+@instantly
+async def test_a_device_that_tells_no_model_is_given_neither_of_two_files_and_both_are_named() -> None:
+    async with of_two_models(second=None).hub() as hub:
+        await told(hub)
+        (refused,) = (await hub.desk.order(OrderRequest(devices=(OTHER,)), actor="anna")).refused
+        assert refused.reason == "ambiguous"
+        assert "for model 'Lamp 1'" in str(refused.error)
+        assert "for model 'Lamp 2'" in str(refused.error)
+
+
+@instantly
+async def test_one_file_that_is_offered_for_two_models_is_fetched_again_but_kept_once_and_serves_both() -> None:
+    bench = of_two_models()
+    same = image_bytes(NEW, seed=1)
+    bench.services.documents[INDEX][1] = entry(same, modelId="Lamp 2", url=OTHERS_FILE)
+    bench.services.files[OTHERS_FILE] = same
+    async with bench.hub() as hub:
+        await told(hub)
+        for device in (LAMP, OTHER):
+            made = (await hub.desk.order(OrderRequest(devices=(device,)), actor="anna")).updates[0].update
+            assert (await hub.until_ended(made.id)).state is State.SUCCEEDED
+        (image,) = await hub.desk.images()
+        assert image.models == ("Lamp 1", "Lamp 2")
+
+
 @instantly
 async def test_what_is_wrong_with_an_index_is_named_to_the_operator_and_the_rest_serves() -> None:
     bench = offering()

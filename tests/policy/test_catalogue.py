@@ -37,3 +37,17 @@ def test_what_is_stored_and_offered_by_nobody_is_offered_as_it_is() -> None:
     assert merge([OFFER], [STORED, other])[1:] == [other]
     assert merge([release(source="elsewhere")], [STORED]) == [release(source="elsewhere")]
     assert merge([], [STORED]) == [STORED]
+
+
+ONE, TWO = ("Lamp 1",), ("Lamp 2",)
+
+
+@pytest.mark.parametrize(
+    ("here", "wanted", "same"),
+    [((), (), True), (ONE, ONE, True), ((*ONE, *TWO), TWO, True), (ONE, TWO, False), (ONE, (*ONE, *TWO), False), ((), ONE, False), (ONE, (), False)],
+)
+@pytest.mark.parametrize("key", ["models", "manufacturers"])
+def test_a_file_that_was_offered_for_some_is_nobody_elses(key: str, here: tuple[str, ...], wanted: tuple[str, ...], same: bool) -> None:
+    stored, offer = release(source="index", **{key: here}), release(source="index", sha256=None, location="x", **{key: wanted})
+    assert is_of(stored, offer) is same
+    assert (merge([offer], [stored])[0].sha256 is not None) is same

@@ -153,3 +153,42 @@ def test_what_cannot_be_mistaken_is_not_ambiguous(other: Release) -> None:
 
 def test_without_a_digest_another_length_is_another_file() -> None:
     assert pick(release(), release(source="index", sha256=None, size=999)).verdict.reason == "quarantined"
+
+
+# --- ambiguity by model --------------------------------------------------------------------------------------------------------------------
+
+ONE = {"sha256": DIGEST_A, "models": ("Lamp 1",)}
+TWO = {"sha256": DIGEST_B, "models": ("Lamp 2",)}
+BOTH = {"sha256": DIGEST_B, "models": ("Lamp 1", "Lamp 2")}
+ANY = {"sha256": DIGEST_B}
+
+
+@pytest.mark.parametrize(
+    ("model", "offers", "reason"),
+    [
+        pytest.param("Lamp 1", (ONE, TWO), None, id="one names the model, one another"),
+        pytest.param("Lamp 3", (ONE, TWO), "image_mismatch", id="each names another model"),
+        pytest.param(None, (ONE, TWO), "ambiguous", id="the model is not known"),
+        pytest.param("Lamp 1", (ONE, ANY), "ambiguous", id="one names the model, one nobody"),
+        pytest.param("Lamp 1", (ONE, BOTH), "ambiguous", id="both name the model"),
+        pytest.param("Lamp 2", (ONE, BOTH), None, id="one names this model among others"),
+        pytest.param("Lamp 2", (ONE, ANY), None, id="one names another model, one nobody"),
+        pytest.param("Lamp 1", (ONE, ANY | {"sha256": DIGEST_A}), None, id="the same bytes, for the model and for everybody"),
+        pytest.param("Lamp 1", (ONE, ANY | {"source": "index"}), "ambiguous", id="two sources, of which one names nobody"),
+        pytest.param("Lamp 1", (ONE, ONE | {"sha256": DIGEST_B, "source": "index"}), "quarantined", id="two sources, which both name the model"),
+    ],
+)
+def test_of_files_for_several_models_one_is_taken_only_where_nobody_can_mistake_it(
+    model: str | None, offers: tuple[dict[str, Any], ...], reason: str | None
+) -> None:
+    choice = choose(device(model=model), component(), [release(**each) for each in offers], settings=AUTOMATIC, operator=True)
+    assert choice.verdict.reason == reason
+    assert (choice.chosen is None) is (reason is not None)
+
+
+def test_an_ambiguity_names_its_candidates_with_their_models_and_counts_the_rest() -> None:
+    offers = [release(sha256=str(number) * 64, models=(f"Lamp {number}",)) for number in range(6)]
+    sentence = choose(device(model=None), component(), offers, settings=AUTOMATIC, operator=True).verdict.sentence
+    assert sentence.startswith("6 different files claim to be 0x00000014: for model 'Lamp 0' of source 'folder'")
+    assert "for model 'Lamp 3'" in sentence
+    assert "and 2 more. Order one of them by its sha256." in sentence

@@ -116,7 +116,9 @@ class Fetcher:
 
     async def _fetch(self, release: Release) -> Image:
         """The image of a release; one that is here costs nothing, and who comes while it is fetched waits for it."""
-        turn = self._turns.setdefault((release.source, repr((release.location, release.image_type, release.file_version))), asyncio.Lock())
+        turn = self._turns.setdefault(
+            (release.source, repr((release.location, release.image_type, release.file_version, release.models))), asyncio.Lock()
+        )
         async with turn:
             known = self._library.stored(release)
             return known if known is not None else await self._bring(release)
@@ -127,7 +129,15 @@ class Fetcher:
         actor, image = f"source:{release.source}", None
         try:
             name = release.file_name or file.file_name
-            image = await self._library.add(data, file_name=name, source=release.source, actor=actor, promised=release.sha256)
+            image = await self._library.add(
+                data,
+                file_name=name,
+                source=release.source,
+                actor=actor,
+                promised=release.sha256,
+                models=release.models,
+                manufacturers=release.manufacturers,
+            )
         finally:
             if image is None or image.sha256 != file.sha256:  # the wrapper around it, or no image at all
                 await self._cache.remove(file.sha256)

@@ -110,11 +110,22 @@ class Library:
         self.image(sha256)
         return self._cache.path(sha256)
 
-    async def add(self, data: bytes, *, file_name: str, source: str, actor: str, promised: Sha256 | None = None) -> Image:
+    async def add(
+        self,
+        data: bytes,
+        *,
+        file_name: str,
+        source: str,
+        actor: str,
+        promised: Sha256 | None = None,
+        models: tuple[str, ...] = (),
+        manufacturers: tuple[str, ...] = (),
+    ) -> Image:
         """Check and store a file; the same bytes again are the same image.
 
         What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. `promised`: the digest of that; a
-        file that is sent as it is, is not even looked into before it is settled. Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable.
+        file that is sent as it is, is not even looked into before it is settled. `models` and `manufacturers`: whom the source offers it for alone.
+        Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable.
         """
         if promised is not None and is_bare(data, file_name):
             await asyncio.to_thread(_require, data, promised, source)
@@ -125,8 +136,12 @@ class Library:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
             if known is not None and (known.source in (source, "upload") or source in self._reserved):
-                return known
-            image = self._describe(identified.facts, sha256, file_name=file_name, source=source)
+                image = _offered_for(known, models, manufacturers) if known.source == source else known
+                if image == known:
+                    return known
+            else:
+                described = self._describe(identified.facts, sha256, file_name=file_name, source=source)
+                image = replace(described, models=models, manufacturers=manufacturers)
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": image.file_name, "source": source, "bytes": image.facts.size})
@@ -211,6 +226,16 @@ class Library:
         return [image for image in self._images.values() if image.source == source]
 
 
+def _offered_for(image: Image, models: tuple[str, ...], manufacturers: tuple[str, ...]) -> Image:
+    """The image, which its source offers for others too."""
+    return replace(image, models=_together(image.models, models), manufacturers=_together(image.manufacturers, manufacturers))
+
+
+def _together(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """Nobody named is everybody."""
+    return known if known == more else tuple(sorted({*known, *more})) if known and more else ()
+
+
 def _digest(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -249,4 +274,6 @@ def _release(image: Image) -> Release:
         hardware_max=facts.hardware_max,
         destination=facts.destination,
         file_name=image.file_name,
+        models=image.models,
+        manufacturers=image.manufacturers,
     )

@@ -46,7 +46,10 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A stored image: its address, where its bytes came from, and what they say. `edition`: of the checks that `facts` tells of."""
+    """A stored image: its address, where its bytes came from, and what they say. `edition`: of the checks that `facts` tells of.
+
+    `models` and `manufacturers`: whom its source offered these bytes for alone; empty where it named nobody.
+    """
 
     sha256: Sha256
     file_name: str
@@ -54,3 +57,5 @@ class Image:
     added: datetime
     source: str = "upload"
     edition: int = 1
+    models: tuple[str, ...] = ()
+    manufacturers: tuple[str, ...] = ()

@@ -11,23 +11,34 @@ from otagate.model.versions import version_key
 
 def merge(offered: Sequence[Release], stored: Sequence[Release]) -> list[Release]:
     """Offers first, each with the digest and the size of its stored image where it is here; then what is stored and offered by nobody now."""
-    here = {_kind(each): each for each in stored}
-    merged = [_with_image(each, here.get(_kind(each))) for each in offered]
+    here: dict[tuple[object, ...], list[Release]] = {}
+    for each in stored:
+        here.setdefault(_kind(each), []).append(each)
+    merged = [_with_image(each, next((image for image in here.get(_kind(each), ())[::-1] if _is_for_same(image, each)), None)) for each in offered]
     taken = {each.sha256 for each in merged if each.sha256 is not None}
     return merged + [each for each in stored if each.sha256 not in taken]
 
 
 def is_of(image: Release, offer: Release) -> bool:
-    """Whether a stored image is the file that this offer is about: the same bytes where both are known, else the same kind of the same source."""
+    """Whether a stored image is the file that this offer is about: the same bytes where both are known, else the same kind of the same source.
+
+    A source may have several files of one kind, each for other models: what it offered for one of them is nobody else's.
+    """
     if offer.sha256 is not None:
         return image.sha256 == offer.sha256
-    return _kind(image) == _kind(offer)
+    return _kind(image) == _kind(offer) and _is_for_same(image, offer)
 
 
 def _with_image(offer: Release, image: Release | None) -> Release:
     if image is None or offer.sha256 is not None:
         return offer
     return replace(offer, sha256=image.sha256, size=image.size, inner_format=image.inner_format, file_name=offer.file_name or image.file_name)
+
+
+def _is_for_same(image: Release, offer: Release) -> bool:
+    """Whether the bytes were offered for everybody that the offer names; nobody named is everybody."""
+    pairs = ((image.models, offer.models), (image.manufacturers, offer.manufacturers))
+    return all(set(wanted) <= set(known) if wanted else not known for known, wanted in pairs)
 
 
 def _kind(release: Release) -> tuple[object, ...]:

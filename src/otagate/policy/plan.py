@@ -128,12 +128,20 @@ def _against(group: Sequence[Release], judged: Judged) -> Judged:
     rivals = [other for other in group if _differ(other, judged.release)]
     if not rivals:
         return judged
-    names = " and ".join(_name(each) for each in sorted((judged.release, rivals[0]), key=_tie))
-    known = any(each.sha256 is not None for each in (judged.release, rivals[0]))
+    candidates = sorted((judged.release, *rivals), key=_tie)
+    names = " and ".join(_name(each) for each in candidates[:_NAMED]) + (f" and {len(candidates) - _NAMED} more" if len(candidates) > _NAMED else "")
+    known = any(each.sha256 is not None for each in candidates)
     do = "Order one of them by its sha256" if known else "Put the one that is meant on the hub (otagate images add FILE) and order it by its sha256"
-    sentence = f"Two different files claim to be {judged.release.display_version}: {names}. {do}."
-    reason = "ambiguous" if all(each.source == judged.release.source for each in rivals) else "quarantined"  # sources that contradict each other
+    count = "Two" if len(candidates) == 2 else str(len(candidates))
+    sentence = f"{count} different files claim to be {judged.release.display_version}: {names}. {do}."
+    # Sources that say of the same models that this is their file, and mean other bytes, contradict each other.
+    contradict = any(each.source != judged.release.source and set(each.models) == set(judged.release.models) for each in rivals)
+    reason = "quarantined" if contradict else "ambiguous"
     return Judged(release=judged.release, verdict=Verdict(decision="refuse", sentence=sentence, reason=reason, facts={"rivals": len(rivals)}))
+
+
+_NAMED = 4
+"""Candidates that a refusal names at most."""
 
 
 def _identity(release: Release) -> tuple[object, ...]:
@@ -160,4 +168,5 @@ def _name(release: Release) -> str:
     file_name = f"{release.file_name!r:.80} " if release.file_name else ""
     others = next((f"{each.algorithm} {each.value[:16]}…" for each in release.digests), "no digest")
     digest = f"sha256 {release.sha256}" if release.sha256 else others
-    return f"{file_name}of source {release.source!r:.40} ({release.size} bytes, {digest})"
+    models = f"for model {' or '.join(f'{each!r:.40}' for each in release.models[:3])} " if release.models else ""
+    return f"{file_name}{models}of source {release.source!r:.40} ({release.size} bytes, {digest})"
