@@ -97,6 +97,20 @@ def commands(group: object, prefix: str = "") -> set[str]:
     return found
 
 
+def options(group: object) -> dict[str, set[str]]:
+    """The options of every command of a click group."""
+    found: dict[str, set[str]] = {}
+    for name, each in getattr(group, "commands", {}).items():
+        inner = {f"{name} {key}": value for key, value in options(each).items()} if hasattr(each, "commands") else {}
+        found |= inner or {name: {opt for param in each.params for opt in param.opts}}
+    return found
+
+
+async def test_every_command_takes_json() -> None:
+    endless = {"run", "mirror serve", "report"}  # they serve until they are stopped, or answer with a file
+    assert {name for name, known in options(typer.main.get_command(app)).items() if "--json" not in known} <= endless
+
+
 @pytest.fixture
 def stocked(hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hall:
     """Updates: one waits, one is too far to cancel, one failed; rollouts: one runs, one ended; two files, and a plug that policy refuses."""

@@ -52,6 +52,17 @@ async def test_each_error_of_a_configuration_is_one_line_and_exit_78(config: Pat
 
 
 @pytest.mark.asyncio
+async def test_a_check_answers_in_json_what_is_in_force_or_every_error_with_its_line_and_column(config: Path, tmp_path: Path) -> None:
+    good = await otagate("check-config", str(config), "--json")
+    assert (good.code, good.err, good.document["valid"], good.document["warnings"]) == (0, "", True, [])
+    assert good.document["configuration"]["state_dir"] == str(tmp_path / "state")
+    config.write_text(config.read_text() + "  colour: red\n")
+    bad = await otagate("--json", "check-config", str(config))
+    assert (bad.code, bad.document["valid"]) == (78, False)
+    assert [each.startswith(f"{config}:5:") for each in bad.document["errors"]] == [True]
+
+
+@pytest.mark.asyncio
 async def test_a_configuration_that_is_not_there_is_exit_78(tmp_path: Path) -> None:
     outcome = await otagate("check-config", str(tmp_path / "none.yaml"))
     assert outcome.code == 78

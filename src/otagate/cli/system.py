@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from otagate.cli.session import AsJson, Wishes, complain, settle
+from otagate.cli.session import AsJson, Wishes, complain, print_json, settle
 from otagate.cli.stops import Exit, Stop, leaf
 
 app = typer.Typer()
@@ -39,25 +39,35 @@ def _run(file: Path) -> Exit:
 
 
 @app.command("check-config")
-def check_config(file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The configuration.", show_default=False)]) -> None:
+def check_config(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The configuration.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
     """Check a configuration and print what is in force.
 
     Secrets are masked; those that only the service may see are taken on trust.
     """
-    raise typer.Exit(settle(lambda: _check_config(file)))
+    machine_readable = as_json or (isinstance(ctx.obj, Wishes) and ctx.obj.as_json)
+    raise typer.Exit(settle(lambda: _check_config(file, as_json=machine_readable), as_json=machine_readable))
 
 
-def _check_config(file: Path) -> Exit:
-    from otagate.config import effective, load
+def _check_config(file: Path, *, as_json: bool) -> Exit:
+    from otagate.config import effective, effective_tree, load
     from otagate.model.errors import ConfigError
 
     try:
         settings = load(file, os.environ, by_hand=True)
-        typer.echo(effective(settings), nl=False)
-        for warning in settings.warnings:
-            complain(f"warning: {warning}")
     except ConfigError as error:
+        if as_json:
+            print_json({"valid": False, "errors": str(error).splitlines()})
         return _misconfigured(error)
+    if as_json:
+        print_json({"valid": True, "configuration": effective_tree(settings), "warnings": list(settings.warnings)})
+        return Exit.DONE
+    typer.echo(effective(settings), nl=False)
+    for warning in settings.warnings:
+        complain(f"warning: {warning}")
     return Exit.DONE
 
 
