@@ -12,6 +12,7 @@ import pytest
 
 import otagate
 from otagate.api.problems import KINDS
+from otagate.cli.words import REASONS
 from otagate.model.lifecycle import diagram
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,13 @@ def test_the_readme_says_of_every_problem_what_to_do_and_invents_none() -> None:
     assert sorted(named) == sorted(KINDS)
     for row in (each for each in rows if len(each) == 4):
         assert {str(KINDS[slug].status) for slug in re.findall(r"`([a-z-]+)`", row[0])} == set(row[1].split(", ")), row[0]
+
+
+def test_the_readme_says_of_every_reason_to_wait_what_to_do_and_invents_none() -> None:
+    (table,) = re.findall(r"^\| reason \|.*\n\| ---.*\n((?:\|.*\n)+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = [row.split(" | ") for row in table.splitlines()]
+    assert {len(row) for row in rows} == {3}
+    assert sorted(word for row in rows for word in re.findall(r"`([a-z_]+)`", row[0])) == sorted(REASONS)
 
 
 def test_no_file_of_the_source_is_longer_than_five_hundred_lines() -> None:
