@@ -32,7 +32,7 @@ def test_the_checked_in_copy_is_fresh() -> None:
 
 def test_the_page_of_every_setting_is_fresh_and_misses_none() -> None:
     text = reference.COPY.read_text(encoding="utf-8")
-    assert text == reference.render(), "run python -m otagate.config.reference"
+    assert text == reference.render(), "run python -m otagate.config.schema"
     rows = [row.strip("|").split(" | ") for row in text.splitlines() if row.startswith("| `")]
     assert {len(row) for row in rows} == {3}
     named = {row[0].strip(" `").rpartition(".")[2] for row in rows} | set(re.findall(r"^## `(\w+)`$", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Every key of the configuration as a table for people, from the JSON Schema: `python -m otagate.config.reference` refreshes the checked-in page."""
+"""Every key of the configuration as a table for people, from the JSON Schema: `python -m otagate.config.schema` refreshes both."""
 
 from __future__ import annotations
 
@@ -67,7 +67,3 @@ def _path(key: str, value: dict[str, Any]) -> str:
 def _table(rows: Iterator[tuple[str, str, str]]) -> str:
     lines = [f"| `{key}` | {' '.join(what.split())} | {default} |" for key, what, default in rows]
     return "\n".join(["| key | what it is for | without it |", "| --- | --- | --- |", *lines]) + "\n"
-
-
-if __name__ == "__main__":
-    COPY.write_text(render(), encoding="utf-8")

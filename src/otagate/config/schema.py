@@ -1,6 +1,6 @@
 """The JSON Schema of the configuration, for editors: what a key is for, which values it takes, what it is without one.
 
-`python -m otagate.config.schema` refreshes the checked-in copy. The daemon never reads it: what editors cannot know is judged by `load`.
+`python -m otagate.config.schema` refreshes the checked-in copy, and the page for people. The daemon never reads it: what editors cannot know is judged by `load`.
 """
 
 from __future__ import annotations
@@ -84,4 +84,7 @@ def _told(section: type[Section]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    from otagate.config import reference  # the page for people is made from the same document
+
     COPY.write_text(render(), encoding="utf-8")
+    reference.COPY.write_text(reference.render(), encoding="utf-8")
