@@ -9,7 +9,7 @@ from typing import Any
 
 from otagate.config.schema import document
 
-COPY = Path(__file__).parents[3] / "config" / "README.md"
+COPY: Path = Path(__file__).parents[3] / "config" / "README.md"
 _HEAD = """# Every setting
 
 `otagate.yaml` beside this page explains the same in its comments. `otagate check-config FILE` says what is in force, and every error with its line

@@ -1,6 +1,7 @@
 """The JSON Schema of the configuration, for editors: what a key is for, which values it takes, what it is without one.
 
-`python -m otagate.config.schema` refreshes the checked-in copy, and the page for people. The daemon never reads it: what editors cannot know is judged by `load`.
+`python -m otagate.config.schema` refreshes the checked-in copy, and the page for people. The daemon never reads it: what editors cannot know is
+judged by `load`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from otagate.config.kinds import OneOrMore
 from otagate.config.section import Section, keys_of
 from otagate.config.settings import HubSettings
 
-COPY = Path(__file__).parents[3] / "config" / "otagate.schema.json"
+COPY: Path = Path(__file__).parents[3] / "config" / "otagate.schema.json"
 _NOTHING = {"type": "null"}
 
 
