@@ -23,7 +23,7 @@ function draw() {
       hub.halt.halted && h("p", { key: "halted", class: "alert", role: "alert" }, t("halted", { time: ago(hub.halt.since), actor: hub.halt.actor || "" })),
       orders.problem && h("p", { key: "problem", class: "alert", role: "alert" }, plain(orders.problem)),
       content));
-  if (!focused.isConnected) app.querySelector("h1").focus(); // what was pressed is gone: whoever uses the keyboard goes on from the top, not from nowhere
+  if (!focused.isConnected) app.querySelector("h1").focus(); // what was pressed is gone: the keyboard goes on from the top, not from nowhere
 }
 
 function shown(name, id) {

@@ -34,6 +34,7 @@ export function plain(value, longest = 400) {
 }
 
 export const number = (value, digits = 0) => numbers[digits].format(value);
+export const dots = (parts) => parts.filter(Boolean).join(" · ");
 export const list = (items) => lists.format(items);
 
 export function size(bytes) {

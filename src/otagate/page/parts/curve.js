@@ -13,7 +13,10 @@ export function curve(samples) {
   const first = samples[0].at;
   const last = samples[samples.length - 1];
   const most = Math.max(...samples.map((each) => each.rate), 1);
-  const point = ({ at, rate: value }) => [(WIDE * (at - first)) / Math.max(1, last.at - first), HIGH - 4 - ((HIGH - 8) * value) / most].map((each) => each.toFixed(1)).join(",");
+  const point = ({ at, rate: value }) => {
+    const [x, y] = [(WIDE * (at - first)) / Math.max(1, last.at - first), HIGH - 4 - ((HIGH - 8) * value) / most];
+    return `${x.toFixed(1)},${y.toFixed(1)}`;
+  };
   const says = t("rate.says", { time: duration((last.at - first) / 1000), now: rate(last.rate), most: rate(most) });
   return h("figure", { key: "curve", class: "curve" },
     h("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", role: "img", "aria-label": says },

@@ -46,7 +46,10 @@ function choose(devices, yes) {
 function chooseAll(found) {
   const count = found.filter((each) => chosen.has(each.id)).length;
   return h("label", { key: "all", class: "choose" },
-    h("input", { type: "checkbox", checked: count === found.length, indeterminate: count > 0 && count < found.length, onchange: (event) => choose(found, event.target.checked) }),
+    h("input", {
+      type: "checkbox", checked: count === found.length, indeterminate: count > 0 && count < found.length,
+      onchange: (event) => choose(found, event.target.checked),
+    }),
     t("devices.select.all", { n: found.length }));
 }
 
@@ -63,7 +66,10 @@ function deviceRow(device) {
       t("seen", { time: ago(device.last_seen) }),
     ];
     return h("li", { key: device.id, class: "choice" },
-      may("operate") && h("input", { type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }), onchange: (event) => choose([device], event.target.checked) }),
+      may("operate") && h("input", {
+        type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }),
+        onchange: (event) => choose([device], event.target.checked),
+      }),
       h("div", {}, icon(kindOf(device)), deviceLink(device.id), chip(device, update),
         h("p", { class: "dim" }, told.filter(Boolean).join(" · "))));
   });
@@ -73,8 +79,10 @@ function deviceRow(device) {
 function chip(device, update) {
   const props = { class: `chip ${device.update_status}` };
   const running = update && !FINAL.has(update.state);
-  const words = running && update.state === "transferring" ? t("devices.percent", { n: number(update.progress.percent) }) : t(`status.${device.update_status}`);
-  return running || (update && device.update_status === "failed") ? h("a", { ...props, href: to("update", update.id) }, words) : h("span", props, words);
+  const percent = running && update.state === "transferring" && t("devices.percent", { n: number(update.progress.percent) });
+  const words = percent || t(`status.${device.update_status}`);
+  const tells = running || (update && device.update_status === "failed");
+  return tells ? h("a", { ...props, href: to("update", update.id) }, words) : h("span", props, words);
 }
 
 function selection() {

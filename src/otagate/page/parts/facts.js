@@ -8,7 +8,8 @@ const LONG = 40; // characters
 // Pairs of a name and what stands beside it, text or an element; those without a value are left out.
 export function facts(pairs) {
   return h("dl", { key: "facts" }, pairs.filter(([, value]) => value || value === 0).map(([name, value]) =>
-    h("div", { key: name, class: typeof value === "string" && value.length > LONG ? "wide" : "" }, h("dt", {}, name), h("dd", {}, typeof value === "object" ? value : plain(value)))));
+    h("div", { key: name, class: typeof value === "string" && value.length > LONG ? "wide" : "" },
+      h("dt", {}, name), h("dd", {}, typeof value === "object" ? value : plain(value)))));
 }
 
 export const time = (moment) => h("time", { datetime: moment, title: exact(moment) }, when(moment));

@@ -10,7 +10,8 @@ import { begins } from "./plan.js";
 import { change } from "./update.js";
 
 const MOST = 500; // devices that the hub takes in one call
-const GUARDS = new Set(["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown", "in_use", "interlock", "quarantined", "load"]);
+const GUARDS = new Set(["window_closed", "battery_low", "battery_unknown", "link_weak", "pinned", "skipped", "cooldown",
+  "in_use", "interlock", "quarantined", "load"]);
 const SHOWN = 50; // lines of a group; the rest is counted
 
 // `wanted`: { devices, component?, version? } as POST /updates takes it; `done` is called once it was ordered.
@@ -93,8 +94,10 @@ function options(wish, guards, change) {
       ["normal", "high", "low"].map((each) => h("option", { key: each, value: each }, t(`priority.${each}`))))),
     guards.length > 0 && may("approve") && h("details", { key: "guards" }, h("summary", {}, t("order.overrules")),
       guards.map((guard) => h("label", { key: guard, class: "choose" },
-        h("input", { type: "checkbox", checked: wish.override.has(guard), onchange: overrule(guard) }), t("order.override", { guard: t(`reason.${guard}`) }))),
-      h("label", {}, t("order.because"), h("input", { type: "text", maxlength: "500", value: wish.because, oninput: (event) => change({ because: event.target.value }) })),
+        h("input", { type: "checkbox", checked: wish.override.has(guard), onchange: overrule(guard) }),
+        t("order.override", { guard: t(`reason.${guard}`) }))),
+      h("label", {}, t("order.because"),
+        h("input", { type: "text", maxlength: "500", value: wish.because, oninput: (event) => change({ because: event.target.value }) })),
       needsWord(wish) && h("p", { class: "bad", role: "alert" }, t("order.because.need"))));
 }
 
@@ -104,9 +107,10 @@ function told(plan, problem, many, stale) {
   const { updates, refused } = plan;
   const airtime = plan.plans.reduce((sum, each) => sum + (each.airtime_seconds?.value || 0), 0);
   const groups = grouped(plan);
+  const sum = [t("order.would", { n: updates.length }), refused.length && t("order.refused.many", { n: refused.length })];
   return [
     !updates.length && !refused.length && h("p", { key: "none" }, t("order.none")),
-    many && h("p", { key: "sum" }, h("strong", {}, [t("order.would", { n: updates.length }), refused.length && t("order.refused.many", { n: refused.length })].filter(Boolean).join(", "))),
+    many && h("p", { key: "sum" }, h("strong", {}, sum.filter(Boolean).join(", "))),
     groups.map((group) => (many ? folded(group) : group.rows.map(line))),
     airtime >= 1 && h("p", { key: "airtime", class: "dim" }, t("order.airtime", { time: duration(airtime) })),
     h("p", { key: "nothing", class: "dim" }, t("order.nothing")),
@@ -129,15 +133,18 @@ function grouped({ updates, refused, plans }) {
   });
   for (const { device, problem } of refused) {
     const label = problem.reason ? t(`reason.${problem.reason}`) : problem.title;
-    into(label, problem.reason ? t(`reason.${problem.reason}.more`) : "", true, { key: `not ${device}`, device, what: "", sentence: t("order.refused", { why: problem.detail }) });
+    const row = { key: `not ${device}`, device, what: "", sentence: t("order.refused", { why: problem.detail }) };
+    into(label, problem.reason ? t(`reason.${problem.reason}.more`) : "", true, row);
   }
   return [...groups.values()].sort((a, b) => a.bad - b.bad || b.rows.length - a.rows.length);
 }
 
 function folded({ key, label, help, bad, rows }) {
-  return h("details", { key }, h("summary", { class: bad ? "bad" : "" }, t(bad ? "order.group.refused" : "order.group", { what: label, n: rows.length })),
+  const title = t(bad ? "order.group.refused" : "order.group", { what: label, n: rows.length });
+  return h("details", { key }, h("summary", { class: bad ? "bad" : "" }, title),
     help && h("p", { class: "dim" }, help),
-    h("ul", {}, rows.slice(0, SHOWN).map((row) => h("li", { key: row.key }, h("bdi", { class: "name" }, plain(nameOf(row.device), 80)), ` ${row.what}`, h("p", { class: "dim" }, plain(row.sentence))))),
+    h("ul", {}, rows.slice(0, SHOWN).map((row) => h("li", { key: row.key },
+      h("bdi", { class: "name" }, plain(nameOf(row.device), 80)), ` ${row.what}`, h("p", { class: "dim" }, plain(row.sentence))))),
     rows.length > SHOWN && h("p", { class: "dim" }, t("more", { n: rows.length - SHOWN })));
 }
 

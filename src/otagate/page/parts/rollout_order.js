@@ -44,16 +44,20 @@ export function askToRollOut(select, done = () => {}) {
 
 function form(wish, change, select) {
   return h("div", { class: "options" },
-    h("label", {}, t("rollout.name"), h("input", { type: "text", maxlength: "64", value: wish.name, oninput: (event) => change({ name: event.target.value }) })),
+    h("label", {}, t("rollout.name"),
+      h("input", { type: "text", maxlength: "64", value: wish.name, oninput: (event) => change({ name: event.target.value }) })),
     select ? h("p", {}, t("rollout.devices", { n: select.devices.length })) : forWhom(change),
     h("label", {}, t("order.when"), h("select", { value: wish.when, onchange: (event) => change({ when: event.target.value }) },
       ["now", "window"].map((each) => h("option", { key: each, value: each }, t(`order.when.${each}`))))),
-    h("label", { class: "choose" }, h("input", { type: "checkbox", checked: wish.by_hand, onchange: (event) => change({ by_hand: event.target.checked }) }), t("rollout.by-hand")));
+    h("label", { class: "choose" },
+      h("input", { type: "checkbox", checked: wish.by_hand, onchange: (event) => change({ by_hand: event.target.checked }) }), t("rollout.by-hand")));
 }
 
 function forWhom(change) {
   const devices = [...hub.devices.values()];
-  const options = [["model", devices.map((each) => each.model)], ["group", devices.flatMap((each) => each.groups)], ["radio", devices.map((each) => each.radio)]];
+  const options = Object.entries({
+    model: devices.map((each) => each.model), group: devices.flatMap((each) => each.groups), radio: devices.map((each) => each.radio),
+  });
   const pick = (event) => {
     const [key, ...rest] = event.target.value.split(" ");
     change({ select: key ? { [key]: rest.join(" ") } : {} });
@@ -67,7 +71,8 @@ function told(plan, { problem }) {
   return [
     problem && h("p", { key: "problem", class: "bad" }, plain(problem)),
     plan && waves(plan),
-    plan && plan.refused.map(({ device, problem: why }) => h("p", { key: device, class: "bad" }, plain(nameOf(device), 80), ": ", t("order.refused", { why: why.detail }))),
+    plan && plan.refused.map(({ device, problem: why }) =>
+      h("p", { key: device, class: "bad" }, plain(nameOf(device), 80), ": ", t("order.refused", { why: why.detail }))),
     plan && h("p", { key: "nothing", class: "dim" }, t("order.nothing")),
   ];
 }

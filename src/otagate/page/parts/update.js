@@ -23,7 +23,8 @@ const SILENT = 60000; // a device asks for blocks every few seconds; one that sl
 // What this person can do with it now; nothing with what another program began.
 export function actsOf(update, states = ACTS) {
   const allowed = (verb) => may(verb === "approve" ? "approve" : "operate");
-  const verbs = update.foreign ? [] : (states[update.state] || []).filter(allowed).map((verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb));
+  const meant = (verb) => (verb === "pause" && update.reason === "paused" ? "resume" : verb);
+  const verbs = update.foreign ? [] : (states[update.state] || []).filter(allowed).map(meant);
   return verbs.length > 0 && h("div", { key: "acts", class: "acts" }, verbs.map((verb) => h("button", {
     key: verb === "resume" ? "pause" : verb, // one button, which keeps the focus; no other ever turns into another below a finger
     type: "button",

@@ -31,7 +31,8 @@ export function strip(rollout) {
 
 export function waves(rollout) {
   return h("ol", { key: "waves", class: "waves" }, rollout.waves.map((wave) => h("li", { key: wave.number, class: wave.state },
-    h("h3", {}, PICTURES[wave.state] && icon(PICTURES[wave.state]), t("rollout.wave", { n: wave.number }), h("span", { class: `chip ${wave.state}` }, t(`wave.${wave.state}`))),
+    h("h3", {}, PICTURES[wave.state] && icon(PICTURES[wave.state]), t("rollout.wave", { n: wave.number }),
+      h("span", { class: `chip ${wave.state}` }, t(`wave.${wave.state}`))),
     filled(wave),
     h("p", {}, t("rollout.devices", { n: wave.devices.length }), ": ", tally(wave)),
     h("p", { class: "dim" }, must(wave)),
@@ -40,7 +41,8 @@ export function waves(rollout) {
 
 function must({ success, error, soak, gate }) {
   const share = (value) => t("percent", { n: number(100 * value) });
-  return [t("wave.must", { success: share(success), error: share(error) }), seconds(soak) > 0 && t("wave.soak", { time: duration(seconds(soak)) }), t(`wave.gate.${gate}`)].filter(Boolean).join(" ");
+  const shown = [t("wave.must", { success: share(success), error: share(error) }), seconds(soak) > 0 && t("wave.soak", { time: duration(seconds(soak)) })];
+  return [...shown, t(`wave.gate.${gate}`)].filter(Boolean).join(" ");
 }
 
 // A span as the hub writes it: 90m, 24h, 1d, or 0.

@@ -7,6 +7,7 @@ import { facts } from "../parts/facts.js";
 import { icon, kindOf } from "../parts/icons.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
+import { unread } from "../parts/unread.js";
 import { updateRow } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { hub, may, nameOf, updates } from "../store.js";
@@ -18,14 +19,19 @@ export function view(id) {
   const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
   if (!found) return { title: t("device.gone"), content: [back] };
   const { plan, offers, history } = look(found);
-  return { title: plain(nameOf(id), 80), content: [back, about(found), firmware(found), next(plan), releases(id, offers), past(id, history.data?.items || [])] };
+  const rows = [back, about(found), firmware(found), next(plan), releases(id, offers), past(id, history.data?.items || [])];
+  return { title: plain(nameOf(id), 80), content: rows };
 }
 
 // What the store does not keep, read again once what it depends on has changed.
 function look(found) {
   const options = { made_of: [found.components, found.pin, found.skipped, found.policy, found.update_status] };
   const path = encodeURIComponent(found.id);
-  return { plan: reading(`devices/${path}/plan`, options), offers: reading(`devices/${path}/releases`, options), history: reading(`updates?limit=${HISTORY}&device=${path}`, options) };
+  return {
+    plan: reading(`devices/${path}/plan`, options),
+    offers: reading(`devices/${path}/releases`, options),
+    history: reading(`updates?limit=${HISTORY}&device=${path}`, options),
+  };
 }
 
 function about(found) {
@@ -51,18 +57,16 @@ function firmware(found) {
     may("operate") && h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
 }
 
-function next({ data, problem }) {
-  return h("section", { key: "next" }, h("h2", {}, t("device.next")),
-    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
-    !data ? !problem && h("p", { class: "dim" }, t("loading")) : h("ul", {}, data.components.map((each) => h("li", { key: each.component },
-      data.components.length > 1 && h("p", { class: "dim" }, t("device.component", { id: each.component })), planOf(each)))));
+function next(plan) {
+  return h("section", { key: "next" }, h("h2", {}, t("device.next")), unread(plan),
+    plan.data && h("ul", {}, plan.data.components.map((each) => h("li", { key: each.component },
+      plan.data.components.length > 1 && h("p", { class: "dim" }, t("device.component", { id: each.component })), planOf(each)))));
 }
 
-function releases(id, { data, problem }) {
+function releases(id, offers) {
   return h("section", { key: "releases" }, h("h2", {}, t("device.releases")),
-    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
-    data === null ? !problem && h("p", { class: "dim" }, t("loading"))
-      : data.items.length ? h("ul", {}, data.items.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none")));
+    unread(offers),
+    offers.data && (offers.data.items.length ? h("ul", {}, offers.data.items.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none"))));
 }
 
 function release(id, { component, release: one, verdict }) {

@@ -1,10 +1,11 @@
 // What happened and who did it: the journal, filtered; the updates that ended as a file; and whether anybody changed what was written.
 
 import { act, download, query, read } from "../api.js";
-import { keys, plain, t, when } from "../i18n.js";
+import { dots, keys, plain, t } from "../i18n.js";
 import { attempts } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { kind, time } from "../parts/facts.js";
+import { unread } from "../parts/unread.js";
 import { reading } from "../readings.js";
 import { filter, here, to, toDevice } from "../router.js";
 import { changed, hub, nameOf } from "../store.js";
@@ -51,7 +52,9 @@ function filters(asked) {
 }
 
 function files(asked) {
-  const save = (format) => () => trying.run(() => download(`audit${wanted(asked, ["actor", "since", "until"], { format, device: hub.devices.has(asked.id) ? asked.id : "" })}`, `otagate-audit.${format}`), changed);
+  const device = hub.devices.has(asked.id) ? asked.id : "";
+  const path = (format) => `audit${wanted(asked, ["actor", "since", "until"], { format, device })}`;
+  const save = (format) => () => trying.run(() => download(path(format), `otagate-audit.${format}`), changed);
   const verify = () => trying.run(async () => {
     chain = null;
     chain = await act("GET", "audit/verify");
@@ -63,8 +66,10 @@ function files(asked) {
       h("button", { type: "button", onclick: verify }, t("history.verify"))),
     h("p", { class: "dim" }, t("history.files.more")),
     trying.problem && h("p", { key: "bad", class: "alert", role: "alert" }, plain(trying.problem)),
-    h("p", { role: "status", class: chain && !chain.holds ? "bad" : "" }, chain ? t("history.chain", { sentence: chain.sentence, last: String(chain.last), chain: chain.chain.slice(0, 16) }) : ""));
+    h("p", { role: "status", class: chain && !chain.holds ? "bad" : "" }, chain ? verdict(chain) : ""));
 }
+
+const verdict = ({ sentence, last, chain: link }) => t("history.chain", { sentence, last: String(last), chain: link.slice(0, 16) });
 
 // The newest page, put to what was read before where they meet; where so much happened meanwhile that they do not, it is begun anew.
 function gather(path, page) {
@@ -80,8 +85,8 @@ function gather(path, page) {
 
 const keep = (page) => page.items.forEach((each) => seen.facts.set(each.number, each));
 
-function lines(path, { data, problem, at }) {
-  gather(path, data);
+function lines(path, found) {
+  gather(path, found.data);
   const more = () => trying.run(async () => {
     const page = await read(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(seen.cursor)}`);
     if (seen.path !== path) return;
@@ -90,17 +95,17 @@ function lines(path, { data, problem, at }) {
   }, changed);
   const items = [...seen.facts.values()].sort((a, b) => b.number - a.number);
   return h("section", { key: "lines" }, h("h2", {}, t("history.lines")),
-    problem && h("p", { class: "alert", role: "alert" }, plain(problem), at ? ` ${t("stale", { time: when(at) })}` : ""),
-    !data ? !problem && h("p", { class: "dim" }, t("loading"))
-      : items.length ? h("ol", { class: "lines" }, items.map(fact)) : h("p", { class: "dim" }, t("history.none")),
+    unread(found),
+    found.data && (items.length ? h("ol", { class: "lines" }, items.map(fact)) : h("p", { class: "dim" }, t("history.none"))),
     seen.cursor && h("p", { key: "more" }, h("button", { type: "button", onclick: more }, t("history.more"))));
 }
 
 function fact({ number, at, subject, subject_id, kind: word, actor, data }) {
-  const told = [data.detail || data.sentence, data.reason && t(`reason.${data.reason}`), data.because && t("history.because", { why: data.because })].filter(Boolean);
+  const told = [data.detail || data.sentence, data.reason && t(`reason.${data.reason}`), data.because && t("history.because", { why: data.because })];
+  const shown = dots(told.map((each) => each && plain(each)));
   return h("li", { key: number }, time(at), " ", h("strong", {}, kind(word)), " ", about(subject, subject_id, data),
     actor === "otagate" ? "" : h("span", { class: "dim" }, ` ${t("update.by", { actor })}`),
-    told.length > 0 && h("p", { class: "dim" }, told.map((each) => plain(each)).join(" · ")));
+    shown && h("p", { class: "dim" }, shown));
 }
 
 function about(subject, id, data) {

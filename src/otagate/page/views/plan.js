@@ -1,12 +1,13 @@
 // What happens next: the hours to come as a picture, the openings of windows, and for every device what would become of it and why or why not.
 
 import { read } from "../api.js";
-import { duration, number, plain, t, until, version, when } from "../i18n.js";
+import { dots, duration, number, t, until, version, when } from "../i18n.js";
 import { deviceLink } from "../parts/device.js";
 import { h, memo } from "../parts/dom.js";
 import { askToUpdate } from "../parts/order.js";
 import { planOf } from "../parts/plan.js";
 import { timeline } from "../parts/timeline.js";
+import { unread } from "../parts/unread.js";
 import { bar, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
@@ -23,8 +24,8 @@ const GROUPS = ["runs", "begins", "waits", "asks", "stopped"];
 
 export function view() {
   const found = reading("plan?limit=500", { made_of: hub.facts, every: FRESH, breath: 5000, get: whole });
-  const notice = found.problem && h("p", { key: "bad", class: "alert", role: "alert" }, plain(found.problem), found.at ? ` ${t("stale", { time: when(found.at) })}` : "");
-  if (!found.data) return { title: t("nav.plan"), content: [notice || h("p", { class: "dim" }, t("plan.reading"))] };
+  const notice = unread(found, t("plan.reading"));
+  if (!found.data) return { title: t("nav.plan"), content: notice };
   const { items, openings } = found.data;
   const rows = items.flatMap(({ device, components }) => components.map((plan) => ({ device, plan })));
   const groups = GROUPS.map((outcome) => [outcome, rows.filter(({ plan }) => plan.outcome === outcome)]).filter(([, some]) => some.length);
@@ -92,7 +93,8 @@ function opening({ window, begins, ends, at_end, turns, airtime_seconds }) {
   const names = [...new Set(turns.map((each) => each.device))];
   return h("li", { key: `${window} ${begins}` },
     h("span", { class: "name" }, t("plan.opening", { name: window, from: when(begins), to: until(begins, ends) })),
-    h("p", { class: "dim" }, [t("plan.turns", { n: turns.length }), turns.length && t("plan.airtime", { time: duration(airtime_seconds) }), t(`plan.end.${at_end}`)].filter(Boolean).join(" · ")),
+    h("p", { class: "dim" },
+      dots([t("plan.turns", { n: turns.length }), turns.length && t("plan.airtime", { time: duration(airtime_seconds) }), t(`plan.end.${at_end}`)])),
     names.length > 0 && h("details", {}, h("summary", {}, t("plan.who")), h("ol", { class: "lines" }, turns.slice(0, LANES).map((turn) =>
       h("li", { key: `${turn.device} ${turn.component}` }, when(turn.begins), " ", deviceLink(turn.device))),
     turns.length > LANES && h("li", {}, t("more", { n: turns.length - LANES })))));
@@ -114,7 +116,8 @@ function group([outcome, some]) {
 
 // What runs is told as it is, not as it was foreseen.
 function progress(update) {
-  return [h("p", { key: "state" }, t(`state.${update.state}`), ` · ${t("percent", { n: number(update.progress.percent) })}`, pace(update) && ` · ${pace(update)}`), bar(update)];
+  const percent = t("percent", { n: number(update.progress.percent) });
+  return [h("p", { key: "state" }, dots([t(`state.${update.state}`), percent, pace(update)])), bar(update)];
 }
 
 function row(device, plan, update) {
@@ -125,5 +128,6 @@ function row(device, plan, update) {
     h("div", { class: "head" }, h("span", {}, deviceLink(device), target !== null && ` ${version(plan.from_version)} → ${version(target)}`),
       plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
     plan.outcome === "runs" && update ? progress(update) : planOf(plan),
-    plan.outcome === "asks" && may("operate") && h("div", { class: "acts" }, h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
+    plan.outcome === "asks" && may("operate") && h("div", { class: "acts" },
+      h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
 }

@@ -1,10 +1,11 @@
 // Rollouts: all of them, or one with its waves and the updates that need a look.
 
-import { ago, plain, t } from "../i18n.js";
+import { ago, dots, plain, t } from "../i18n.js";
 import { order } from "../orders.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { askToRollOut } from "../parts/rollout_order.js";
+import { unread } from "../parts/unread.js";
 import { updateRow } from "../parts/update.js";
 import { strip, waves } from "../parts/waves.js";
 import { reading } from "../readings.js";
@@ -26,8 +27,10 @@ export function view(id) {
 }
 
 function all() {
-  const begin = may("operate") && h("p", { key: "new" }, h("button", { type: "button", class: "sure", onclick: () => askToRollOut(null) }, t("rollout.new.more")));
-  if (!hub.rollouts.length) return { title: t("nav.rollouts"), content: [h("p", { key: "none" }, t("rollouts.none")), h("p", { key: "more", class: "dim" }, t("rollouts.none.more")), begin] };
+  const order = () => askToRollOut(null);
+  const begin = may("operate") && h("p", { key: "new" }, h("button", { type: "button", class: "sure", onclick: order }, t("rollout.new.more")));
+  const none = [h("p", { key: "none" }, t("rollouts.none")), h("p", { key: "more", class: "dim" }, t("rollouts.none.more"))];
+  if (!hub.rollouts.length) return { title: t("nav.rollouts"), content: [none, begin] };
   return { title: t("nav.rollouts"), content: [begin, h("ul", { key: "list" }, hub.rollouts.map((each) => h("li", { key: each.id },
     h("a", { class: "name", href: to("rollouts", each.id) }, h("bdi", {}, plain(each.name, 80))), state(each),
     h("p", { class: "dim" }, plain(each.sentence), ` ${t("rollout.since", { time: ago(each.created), actor: each.actor })}`),
@@ -41,13 +44,14 @@ function one(id) {
   const read = known ? { data: known, problem: "" } : reading(`rollouts/${encodeURIComponent(id)}`);
   const rollout = read.data;
   const back = h("p", { key: "back" }, h("a", { href: to("rollouts") }, t("rollouts.back")));
-  if (!rollout) return { title: read.problem ? t("rollout.gone") : t("loading"), content: [back, read.problem && h("p", { key: "bad", class: "bad" }, plain(read.problem))] };
+  if (!rollout) return { title: read.problem ? t("rollout.gone") : t("loading"), content: [back, read.problem && unread(read)] };
   return { title: plain(rollout.name, 80), content: [
     back,
     h("section", { key: "now", class: "card stack" },
       h("p", { class: "big" }, t(`rollout.${rollout.state}`)),
       h("p", {}, plain(rollout.sentence)),
-      h("p", { class: "dim" }, [whom(rollout.select), rollout.version && t("rollout.version", { version: rollout.version }), t("rollout.since", { time: ago(rollout.created), actor: rollout.actor })].filter(Boolean).join(" · ")),
+      h("p", { class: "dim" }, dots([whom(rollout.select), rollout.version && t("rollout.version", { version: rollout.version }),
+        t("rollout.since", { time: ago(rollout.created), actor: rollout.actor })])),
       acts(rollout)),
     h("section", { key: "waves" }, h("h2", {}, t("rollout.waves")), waves(rollout)),
     members(rollout),
@@ -55,8 +59,8 @@ function one(id) {
 }
 
 function whom({ model, group, radio, devices }) {
-  const told = [model && t("rollout.for.model", { name: model }), group && t("rollout.for.group", { name: group }), radio && t("rollout.for.radio", { name: radio }),
-    devices && t("rollout.devices", { n: devices.length })].filter(Boolean);
+  const told = [model && t("rollout.for.model", { name: model }), group && t("rollout.for.group", { name: group }),
+    radio && t("rollout.for.radio", { name: radio }), devices && t("rollout.devices", { n: devices.length })].filter(Boolean);
   return told.join(", ") || t("rollout.everybody");
 }
 
@@ -83,12 +87,12 @@ function confirm(rollout, verb, run) {
 
 // Its updates, those first that a person would look at; what the store does not keep any more is read.
 function members({ id, waves: of }) {
-  const { data, problem } = reading(`updates?rollout=${encodeURIComponent(id)}&limit=500`, { made_of: of.map((each) => [each.opened, each.pending]) });
-  const known = new Map((data?.items || []).map((each) => [each.id, each]));
+  const read = reading(`updates?rollout=${encodeURIComponent(id)}&limit=500`, { made_of: of.map((each) => [each.opened, each.pending]) });
+  const known = new Map((read.data?.items || []).map((each) => [each.id, each]));
   for (const each of updates()) if (each.rollout === id) known.set(each.id, each);
   const place = (each) => (ORDER.includes(each.state) ? ORDER.indexOf(each.state) : ORDER.length);
   const rows = [...known.values()].sort((a, b) => place(a) - place(b) || (a.id < b.id ? 1 : -1));
   return h("section", { key: "updates" }, h("h2", {}, t("rollout.updates")),
-    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
+    read.problem && unread(read),
     rows.length ? h("ul", {}, rows.map(updateRow)) : h("p", { class: "dim" }, t("rollout.updates.none")));
 }

@@ -1,12 +1,13 @@
 // One update: how far it is and how fast, what holds it up and what helps, what was ordered, and everything that happened to it.
 
-import { ago, list, number, plain, raw, size, t, when } from "../i18n.js";
+import { ago, dots, list, number, plain, raw, size, t, when } from "../i18n.js";
 import { order } from "../orders.js";
 import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
 import { facts, kind, time } from "../parts/facts.js";
 import { icon } from "../parts/icons.js";
+import { unread } from "../parts/unread.js";
 import { actsOf, bar, change, holdUp, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
@@ -20,7 +21,7 @@ export function view(id) {
   const known = hub.updates.get(id);
   const older = known ? { data: known, problem: "" } : reading(path);
   const update = older.data;
-  if (!update) return { title: older.problem ? t("update.gone") : t("loading"), content: older.problem && h("p", { class: "bad" }, plain(older.problem)) };
+  if (!update) return { title: older.problem ? t("update.gone") : t("loading"), content: older.problem && unread(older) };
   const log = reading(`${path}/log?limit=500`, { made_of: [update.state, update.reason] });
   return { title: t("update.title", { name: nameOf(update.device) }), content: [
     h("p", { key: "device", class: "dim" }, deviceLink(update.device), ` ${change(update)}`),
@@ -32,16 +33,17 @@ function now(update) {
   const { bytes_sent, bytes_total, percent } = update.progress;
   const held = holdUp(update);
   const moves = !FINAL.has(update.state) && update.state !== "planned" && update.state !== "queued";
-  const told = [bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)];
-  const newer = !FINAL.has(update.state) ? null : updates().find((each) => each.device === update.device && each.component === update.component && each.id > update.id);
+  const told = dots([bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)]);
+  const state = dots([t(`state.${update.state}`), moves && bytes_total && t("percent", { n: number(percent) })]);
+  const newer = FINAL.has(update.state) && updates().find((each) => each.device === update.device && each.component === update.component && each.id > update.id);
   return h("section", { key: "now", class: "card stack" },
-    h("p", { class: update.error ? "bad big" : "big" }, PICTURES[update.state] && icon(PICTURES[update.state]), t(`state.${update.state}`), moves && bytes_total ? ` · ${t("percent", { n: number(percent) })}` : "",
-      update.finished ? `, ${ago(update.finished)}` : ""),
+    h("p", { class: update.error ? "bad big" : "big" }, PICTURES[update.state] && icon(PICTURES[update.state]),
+      state, update.finished ? `, ${ago(update.finished)}` : ""),
     h("p", {}, plain(update.error?.detail || held?.why || t(`state.${update.state}.more`), 1000)),
     held?.help && h("p", { key: "help", class: "help" }, t("help", { what: held.help })),
     update.error?.title && h("p", { key: "error", class: "dim" }, plain(update.error.title)),
     bar(update),
-    moves && h("p", { key: "told", class: "dim" }, told.filter(Boolean).join(" · ")),
+    moves && h("p", { key: "told", class: "dim" }, told),
     update.state === "transferring" && curve(hub.rates.get(update.id) || []),
     update.foreign && h("p", { key: "foreign", class: "dim" }, t("update.foreign")),
     newer && h("p", { key: "newer" }, h("a", { href: to("update", newer.id) }, t("update.newer", { state: t(`state.${newer.state}`) }))),
@@ -65,7 +67,7 @@ function ordered(update) {
     [t("update.expires"), update.state === "planned" && when(update.expires)],
     [t("update.not-before"), update.state === "queued" && when(update.not_before)],
     [t("update.activate"), activation(update)],
-    [t("update.rollout"), update.rollout && h("a", { href: to("rollouts", update.rollout) }, plain(rolloutName(update.rollout)), update.wave ? `, ${t("rollout.wave", { n: update.wave })}` : "")],
+    [t("update.rollout"), update.rollout && h("a", { href: to("rollouts", update.rollout) }, wave(update))],
     [t("update.image"), update.image],
   ])));
 }
@@ -82,20 +84,26 @@ function activation({ activate }) {
   return activate === "now" ? "" : ["held", "window"].includes(activate) ? t(`activate.${activate}`) : when(activate);
 }
 
-const rolloutName = (id) => hub.rollouts.find((each) => each.id === id)?.name || id;
+function wave({ rollout, wave: number }) {
+  const name = plain(hub.rollouts.find((each) => each.id === rollout)?.name || rollout);
+  return number ? `${name}, ${t("rollout.wave", { n: number })}` : name;
+}
 
 // The other steps of its job: updates that belong together run one after the other.
 function together({ id, job, steps }) {
   const rows = steps > 1 ? updates().filter((each) => each.job === job).sort((a, b) => a.step - b.step) : [];
   return rows.length > 1 && h("section", { key: "job" }, h("h2", {}, t("update.job")), h("ol", { class: "lines" }, rows.map((each) =>
-    h("li", { key: each.id }, each.id === id ? h("strong", {}, t("update.this")) : h("a", { href: to("update", each.id) }, t("update.step", { n: each.step })),
+    h("li", { key: each.id },
+      each.id === id ? h("strong", {}, t("update.this")) : h("a", { href: to("update", each.id) }, t("update.step", { n: each.step })),
       ` ${change(each)} · ${t(`state.${each.state}`)}`))));
 }
 
-function happened({ data, problem }) {
-  return h("section", { key: "log" }, h("h2", {}, t("update.log")),
-    problem && h("p", { class: "alert", role: "alert" }, plain(problem)),
-    !data ? !problem && h("p", { class: "dim" }, t("loading")) : !data.items.length ? h("p", { class: "dim" }, t("update.log.none")) : h("ol", { class: "lines" }, data.items.map((each) =>
-      h("li", { key: each.number }, time(each.at), " ", h("strong", {}, kind(each.kind)), each.actor === "otagate" ? "" : ` ${t("update.by", { actor: each.actor })}`,
-        each.data.detail && h("p", { class: "dim" }, plain(each.data.detail))))));
+function happened(log) {
+  return h("section", { key: "log" }, h("h2", {}, t("update.log")), unread(log),
+    log.data && (log.data.items.length ? h("ol", { class: "lines" }, log.data.items.map(fact)) : h("p", { class: "dim" }, t("update.log.none"))));
+}
+
+function fact({ number: key, at, kind: word, actor, data }) {
+  return h("li", { key }, time(at), " ", h("strong", {}, kind(word)), actor === "otagate" ? "" : ` ${t("update.by", { actor })}`,
+    data.detail && h("p", { class: "dim" }, plain(data.detail)));
 }
