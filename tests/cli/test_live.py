@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,11 +15,12 @@ from rich.console import Console
 from rich.text import Text
 
 from otagate.cli.client import Client
-from otagate.cli.live import Board, TableView, follow, tally
+from otagate.cli.live import Board, LineView, TableView, follow, tally
 from otagate.cli.stops import Exit, Stop
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall, Open
 from tests.api.counter import LAMP, PLUG, device, failed, update, view
+from tests.cli.test_terminals import HOSTILE
 
 
 @asynccontextmanager
@@ -217,6 +219,23 @@ def test_the_table_fits_the_terminal(width: int) -> None:
     assert max(len(line) for line in text.splitlines()) <= width
     assert "transferring" in text
     assert "42" in text
+
+
+@pytest.mark.parametrize("view", [TableView, LineView])
+def test_what_devices_and_sources_say_is_harmless_while_it_is_watched(view: type[TableView] | type[LineView]) -> None:
+    board, console = Board(None), paper(terminal=view is TableView, width=100)
+    update = document("u1", "queued") | {"sentence": HOSTILE, "component": HOSTILE, "to_display_version": HOSTILE, "from_display_version": HOSTILE}
+    board.name({"id": update["device"], "name": HOSTILE})
+    board.take(update)
+    shown = view(board, console)
+    if isinstance(shown, TableView):
+        console.print(shown._draw())
+    else:
+        shown.show(update)
+    text = Text.from_ansi(written(console)).plain
+    assert "queued" in text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200f\u202e]", text)
+    assert not re.search(r"\x1b(?!\[[\d;]*m)", written(console))
 
 
 def test_a_version_that_its_source_does_not_name_is_said_to_be_unnamed() -> None:
