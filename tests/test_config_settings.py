@@ -107,6 +107,7 @@ GENERAL = PolicySettings(
     spare_in_use=True,
     interlocks=("fire",),
     approval_expires=timedelta(days=7),
+    alive_for=timedelta(seconds=30),
 )
 NEVER = replace(GENERAL, mode="never", spare_in_use=False)
 SECOND_RADIO = replace(

@@ -18,7 +18,9 @@ _KNOWN_BOUND = 90.0
 def settings(errand: Errand) -> HubSettings:
     """One radio on which all devices of the row may be served at once and take all of the air, as the peer serves them."""
     radio = {"name": "zigbee0", "type": errand.stack, "path": errand.path, "network": "existing", "parallel": errand.devices, "air_share": 100}
-    return HubSettings.model_validate({"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio]})
+    return HubSettings.model_validate(
+        {"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio], "policy": {"alive_for": "0d"}}
+    )
 
 
 async def devices_known(hub: Hub, count: int) -> tuple[DeviceId, ...]:

@@ -24,7 +24,9 @@ _FINAL = {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.SUPERSEDED}
 def settings(errand: ZwaveErrand) -> HubSettings:
     """One controller on which the nodes may be served at once."""
     radio = {"name": "zwave0", "type": "zwave-js", "url": errand.url, "parallel": len(errand.nodes)}
-    return HubSettings.model_validate({"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio]})
+    return HubSettings.model_validate(
+        {"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio], "policy": {"alive_for": "0d"}}
+    )
 
 
 async def succeeded(hub: Hub, updates: Collection[UpdateId]) -> None:

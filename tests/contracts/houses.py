@@ -101,6 +101,7 @@ async def _hub(folder: Path, radio: Json, source: str, url: str) -> AsyncIterato
             "state_dir": folder / "state",
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [radio | {"parallel": 4}],
+            "policy": {"alive_for": "0d"},
             "sources": [{"type": source, "url": url}],
             "http": {"allow_private": ["127.0.0.1"]},
         }

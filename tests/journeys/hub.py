@@ -45,7 +45,7 @@ def hub_settings(
     return HubSettings.model_validate(
         {
             "state_dir": state_dir,
-            "policy": policy or {},
+            "policy": {"alive_for": "0d"} | (policy or {}),
             "sources": list(sources),
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": RADIO, "type": "znp", "path": path, "air_share": 100} | radio],

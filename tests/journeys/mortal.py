@@ -146,7 +146,11 @@ class Mortal:
         self.state_dir = self.folder / "state"
         radio = {"name": "zigbee0", "type": self.stack, "path": self.path}
         self._config = self.folder / "otagate.yaml"
-        self._config.write_text(yaml.safe_dump({"state_dir": str(self.state_dir), "api": {"listen": f"unix:{self._socket}"}, "radios": [radio]}))
+        self._config.write_text(
+            yaml.safe_dump(
+                {"state_dir": str(self.state_dir), "api": {"listen": f"unix:{self._socket}"}, "radios": [radio], "policy": {"alive_for": "0d"}}
+            )
+        )
 
     @asynccontextmanager
     async def living(self, at: Callable[[Point], Answer | None]) -> AsyncIterator[None]:

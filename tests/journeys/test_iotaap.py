@@ -38,6 +38,7 @@ def settings(state: Path, rig: Rig, url: str) -> HubSettings:
             "state_dir": state,
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": "zigbee0", "type": rig.stack, "path": rig.path}],
+            "policy": {"alive_for": "0d"},
             "sources": [
                 {
                     "type": "iotaap",

@@ -453,7 +453,7 @@ async def house_of(folder: Path, specs: list[DeviceSpec]) -> AsyncIterator[tuple
                 "sources": sources,
                 "http": {"allow_private": ["127.0.0.1"]},
                 "images": {"max_bytes": MOST},
-                "policy": {"retries": 1},
+                "policy": {"retries": 1, "alive_for": "0d"},
             }
         )
         hub = await stack.enter_async_context(running(settings, pace=Pace.scaled(PACE)))

@@ -33,6 +33,7 @@ def settings(state: Path, rig: Rig, kind: str, url: str) -> HubSettings:
             "state_dir": state,
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": "zigbee0", "type": rig.stack, "path": rig.path}],
+            "policy": {"alive_for": "0d"},
             "sources": [{"type": kind, "url": url + SERVICES[kind]}],
             "http": {"allow_private": ["127.0.0.1"]},
         }

@@ -47,7 +47,7 @@ def hub_settings(state_dir: Path, *, policy: Mapping[str, Any] | None = None, **
             "state_dir": state_dir,
             "api": {"listen": ["127.0.0.1:0"]},
             "radios": [{"name": RADIO, "type": "zwave-js"} | radio],
-            "policy": dict(policy or {}),
+            "policy": {"alive_for": "0d"} | dict(policy or {}),
         }
         | sections
     )

@@ -14,6 +14,7 @@ import pytest
 
 from otagate.model.portraits import MOST_SETTINGS, Portrait
 from otagate.radios import zigbee_portraits
+from otagate.radios.peers import is_report
 from otagate.radios.zigbee_portraits import portray
 
 pytestmark = pytest.mark.asyncio
@@ -103,3 +104,18 @@ async def test_an_answer_with_more_settings_than_a_portrait_holds_is_not_taken_i
 @pytest.mark.parametrize("question", ["groups/7", "groups/x", "attribute/1/0x0006", "reporting/1/0x0B05", "nonsense", ""])
 async def test_a_question_that_the_device_has_no_place_for_is_not_answered(question: str) -> None:
     assert await portrait_of(_Odd(), question) == Portrait()
+
+
+@pytest.mark.parametrize(
+    ("frame", "report"),
+    [
+        ("18 01 0a 0000 10 01", True),
+        ("1c 5f11 01 0a f700 41 00", True),  # of its maker's own
+        ("18 01 01 0000 00 10 01", False),  # an answer to a read
+        ("19 01 0a 00", False),  # a command of the cluster
+        ("1c 5f11 01", False),
+        ("", False),
+    ],
+)
+async def test_what_a_device_reports_by_itself_is_told_from_its_answers(frame: str, report: bool) -> None:
+    assert is_report(bytes.fromhex(frame)) is report

@@ -161,7 +161,7 @@ class PolicyRules(Section):
     """Whether a lamp that is on is left alone: it is asked just before its update would begin."""
     interlocks: Names = ()
     """The interlocks that are asked before an update begins."""
-    alive_for: Span = timedelta(0)
+    alive_for: Span = timedelta(seconds=30)
     """So long a device must be alive with its new firmware before its update has succeeded; 0d is as soon as it tells its version."""
     silent_for: Duration = timedelta(hours=25)
     """So long it may be silent meanwhile, as one behind a switched-off breaker is; then its update has failed."""
