@@ -68,6 +68,9 @@ def test_of_many_devices_the_first_three_are_named() -> None:
     assert verdict is not None
     assert "failed on 5 devices here (" in verdict.sentence
     assert "and 2 more)" in verdict.sentence
+    two = book(failed(1), failed(2)).quarantines(release())
+    assert two is not None
+    assert f"failed on 2 devices here ({failed(1).device}, {failed(2).device}), so" in two.sentence
 
 
 def test_without_digests_the_same_file_of_the_same_source_is_the_same_image() -> None:
@@ -77,6 +80,10 @@ def test_without_digests_the_same_file_of_the_same_source_is_the_same_image() ->
     assert not is_same(mine, replace(offer, location="b"))
     assert not is_same(mine, replace(offer, source="other"))
     assert not is_same(update(1, image=None), release(sha256=None))
+    assert is_same(mine, replace(offer, sha256=DIGEST_A))
+    assert is_same(replace(mine, image=DIGEST_A), offer)
+    nowhere = release(sha256=None, source="index")
+    assert not is_same(update(1, image=None, release=nowhere), nowhere)
     assert is_same(update(1, image=DIGEST_A, release=offer), replace(offer, sha256=DIGEST_A, location="c"))
 
 
@@ -103,6 +110,8 @@ MAIN = component(id=zwave_component_id(0), version="1.0", manufacturer_code=None
         ({"codes": (0x117C,), "image_types": (1,)}, False),
         ({"codes": (0x117C,), "min_version": 20, "max_version": 20}, True),
         ({"codes": (0x117C,), "min_version": 21}, False),
+        ({"codes": (0x117C,), "min_version": 19}, True),
+        ({"codes": (0x117C,), "max_version": 21}, True),
         ({"codes": (0x117C,), "max_version": 19}, False),
         ({"codes": (0x117C,), "inner_formats": ("telink",)}, True),
         ({"codes": (0x117C,), "inner_formats": ("silabs-gbl",)}, False),
@@ -138,3 +147,10 @@ def test_what_a_device_has_not_told_does_not_spare_it() -> None:
     assert casebook.warns(device(model=None), component(), release()) is not None
     assert casebook.warns(device(model=" "), component(), release()) is not None
     assert casebook.warns(device(), component(), release()) is None
+    unknown = device(model="Lamp 9", manufacturer_code=None), component(manufacturer_code=None, image_type=None)
+    assert casebook.warns(*unknown, release()) is not None
+    of_a_type = Casebook(advisories=[Advisory(sentence="It dies", source="us", models=("Lamp 9",), image_types=(0x1409,), min_version=99)])
+    assert of_a_type.warns(*unknown, release(file_version=None)) is not None
+    assert of_a_type.warns(*unknown, release()) is None
+    other = Casebook(advisories=[Advisory(sentence="It dies", source="us", models=("Lamp 9",), image_types=(1,))])
+    assert other.warns(*unknown, release()) is None

@@ -102,6 +102,8 @@ TABLE = [
     row("window_closed", name="no window is long enough: near the end of one", world={"settings": {"windows": (around(-2 * HOUR, HOUR),)}}, **HOURS),
     row(None, name="no window is long enough: it pauses", world={"settings": {"windows": (around(-2 * HOUR, HOUR, at_end="pause"),)}}, **HOURS),
     row(None, name="nobody knows its size", world={"settings": {"windows": (NIGHTLY,)}}, bytes_total=0),
+    row(None, name="used in a window, brought at any time", world=NOT_NOW, hold_activation=True, activate_in_window=True),
+    row("window_closed", name="used and brought in a window", world=NOT_NOW, activate_in_window=True, in_window=True),
     row("clock_unsynced", name="clock not set", world=UNSET),
     row(None, name="clock not set, and no window", world={"clock": "The clock is not set."}),
     row(None, name="clock not set, window overruled", world=UNSET, override=("window_closed",), because="x"),
@@ -190,6 +192,11 @@ def test_a_closed_window_says_when_it_opens_by_the_clock_of_its_zone() -> None:
     berlin = Window(name="night", zone=ZoneInfo("Europe/Berlin"), start=60, end=300)
     assert sentence(update(1), settings={"windows": (berlin,)}) == ("No window is open for it; night opens on Sun 2024-03-31 01:00 (Europe/Berlin).")
     assert sentence(update(1), settings={"windows": (around(-2 * HOUR, -HOUR),)}) == "No window is open for it; none opens any more."
+
+
+def test_what_is_moved_to_a_window_with_its_use_says_why() -> None:
+    assert "uses an image as soon as it has it" in sentence(update(1, activate_in_window=True, in_window=True), **NOT_NOW)
+    assert "uses an image" not in sentence(update(1, in_window=True), **NOT_NOW)
 
 
 def test_what_ends_too_late_says_how_long_it_takes_and_how_long_there_is() -> None:
