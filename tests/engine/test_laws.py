@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otagate.engine.views import OrderRequest
+from otagate.model.advisories import Advisory
 from otagate.model.errors import OtagateError
 from otagate.model.facts import Fact
-from otagate.model.ids import UpdateId, zigbee_device_id
+from otagate.model.ids import Sha256, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import AFTER_RESTART, TABLE, Cause, State
 from otagate.ports import TransferAdvanced
 from tests.engine.bench import Bench, Hub
@@ -39,6 +40,7 @@ class Story:
     hub: Hub
     again: bool = False
     tokens: int = 1_000_000
+    warned: list[tuple[int, frozenset[str]]] = field(default_factory=lambda: [(0, frozenset())])  # from which fact on, against which images
     steps: list[str] = field(default_factory=list)
 
 
@@ -99,6 +101,17 @@ async def _time(story: Story, number: int) -> None:
     await story.hub.pass_time(seconds=number**2 / 5)
 
 
+async def _advise(story: Story, number: int) -> None:
+    """Something becomes known against some of the images, or it turns out that nothing is."""
+    images = sorted(each.sha256 for each in story.hub.library.images())
+    await _warn(story, frozenset(each for at, each in enumerate(images) if number >> at & 1))
+
+
+async def _warn(story: Story, images: frozenset[Sha256]) -> None:
+    story.hub.cases.advise([Advisory(sentence="It dies", source="us", sha256=(each,)) for each in sorted(images)])
+    story.warned.append((await story.hub.store.facts.last_number(), frozenset(images)))
+
+
 async def _restart(story: Story, number: int) -> None:
     if number % 2:
         story.hub.kill()
@@ -108,6 +121,7 @@ async def _restart(story: Story, number: int) -> None:
 STEPS: dict[str, Step] = {
     "order": _order, "cancel": _asked("cancel"), "pause": _asked("pause"), "resume": _asked("resume"), "retry": _asked("retry"),
     "say": _say, "misbehave": _misbehave, "announce": _announce, "wake": _wake, "disk": _disk, "plug": _plug, "time": _time, "restart": _restart,
+    "advise": _advise,
 }  # fmt: skip
 
 
@@ -117,6 +131,7 @@ async def live(story: Story, steps: list[tuple[str, int]]) -> None:
     while True:
         async with story.bench.hub() as hub:
             story.hub, story.again = hub, False
+            hub.cases.advise([Advisory(sentence="It dies", source="us", sha256=(Sha256(each),)) for each in story.warned[-1][1]])
             await hub.pass_time(seconds=2)
             while rest and not story.again:
                 name, number = rest.pop(0)
@@ -136,6 +151,7 @@ async def live(story: Story, steps: list[tuple[str, int]]) -> None:
 async def _mend(story: Story) -> None:
     story.hub.store.full = False
     story.hub.radio.plug_in()
+    await _warn(story, frozenset())
     for lamp in story.bench.lamps.values():
         lamp.goes, lamp.boots, lamp.there, lamp.asks, lamp.busy = "well", "new", True, True, ""  # and switched off and on
         story.hub.radio.announce(lamp.id)
@@ -193,6 +209,14 @@ async def check(bench: Bench) -> None:
             assert row.reason is None
 
 
+def check_no_refused_image_begins(facts: list[Fact], warned: list[tuple[int, frozenset[str]]]) -> None:
+    """Whatever is known against an image when an update with it would be offered: it is not."""
+    for fact in facts:
+        if fact.kind == "verified":
+            against = [images for number, images in warned if number < fact.number][-1]
+            assert fact.data["image"] not in against
+
+
 def check_one_at_a_time(facts: list[Fact]) -> None:
     """A component never had two updates that had not ended."""
     unfinished: dict[str, str] = {}
@@ -215,6 +239,7 @@ def the_laws(steps: list[tuple[str, int]]) -> None:
         await live(told, steps)
         await check(bench)
         check_one_at_a_time(await bench.facts())
+        check_no_refused_image_begins(await bench.facts(), told.warned)
 
     instantly(story)()
 

@@ -19,7 +19,7 @@ from otagate.policy.settings import PolicySettings
 from tests.policy.cases import DIGEST_A, DIGEST_B, IEEE, NOW, RADIO, component, device, device_id, release, update
 
 VERSIONS = st.integers(7, 13)
-COMPONENTS = st.builds(component, version=st.none() | VERSIONS, hardware_version=st.sampled_from([None, 3, 7]))
+COMPONENTS = st.builds(component, version=st.none() | VERSIONS, floor=st.none() | VERSIONS, hardware_version=st.sampled_from([None, 3, 7]))
 DEVICES = st.builds(
     device, pin=st.none() | VERSIONS, skipped=st.lists(VERSIONS, max_size=2).map(tuple), model=st.sampled_from([None, "Lamp 1", "Lamp 2"])
 )
@@ -65,10 +65,19 @@ def test_what_is_chosen_is_never_refused_never_older_without_the_flag_and_never_
     assert match(lamp, part, chosen).decision != "refuse"
     assert judge(lamp, part, chosen, settings=settings, operator=operator, force=force, allow_downgrade=downgrade) == choice.verdict
     assert downgrade or part.version is None or chosen.file_version > part.version
+    assert downgrade or part.floor is None or chosen.file_version >= part.floor
     assert version in {None, chosen.file_version}
     rivals = [each.release for each in choice.trace if each.verdict.decision != "refuse" and each.release.file_version == chosen.file_version]
     digests = {each.sha256 for each in rivals if each.sha256 and each.manufacturer_code == chosen.manufacturer_code}
     assert len(digests) <= 1, "an ambiguous version was chosen"
+
+
+@given(VERSIONS, st.none() | VERSIONS, st.lists(VERSIONS, min_size=1, max_size=4), st.booleans(), st.booleans())
+def test_nothing_that_fits_is_chosen_below_the_floor(version: int, floor: int | None, offered: list[int], operator: bool, force: bool) -> None:
+    part, releases = component(version=version, floor=floor), [release(file_version=each) for each in offered]
+    chosen = choose(device(), part, releases, settings=PolicySettings(mode="automatic"), operator=operator, force=force).chosen
+    fit = [each for each in offered if each > version and each >= (floor or 0)]
+    assert (None if chosen is None else chosen.file_version) == max(fit, default=None)
 
 
 @given(DEVICES, COMPONENTS, RELEASES, SETTINGS)
