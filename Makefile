@@ -2,6 +2,7 @@
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv. WORKERS=2 on a small machine: most tests wait
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
 # make bench   figures against a peer, measured in the same run
+# make pictures the README's, of the real page and terminal while a demo runs
 # make night   the big numbers: every image, every loss, fuzzing, kills
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 4
 RADIO ?= znp
 
-.PHONY: demo test check bench night clean
+.PHONY: demo test check bench night pictures clean
 
 .venv/base: pyproject.toml src/otagate/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "otagate needs Python 3.11 or newer; name one with make PYTHON=…")'
@@ -46,6 +47,9 @@ bench: .venv/dev
 
 night: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night --timeout 1800
+
+pictures: .venv/dev
+	$(BIN)/python -m tests.page.pictures
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

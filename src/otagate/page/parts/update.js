@@ -62,10 +62,10 @@ export function updateRow(update) {
   const ended = update.finished && ago(update.finished);
   const speed = pace(update);
   const verbs = update.state === "cancelled" ? {} : ACTS; // in a list, who cancelled it is not asked again
-  return h("li", { key: update.id },
-    deviceLink(update.device), ` ${change(update)} · `,
-    h("a", { href: to("update", update.id), "aria-label": t("update.see", { state: t(`state.${update.state}`), name: nameOf(update.device) }) },
-      t(`state.${update.state}`)), ended ? `, ${ended}` : "",
+  return h("li", { key: update.id, class: "update" },
+    h("p", {}, deviceLink(update.device), ` ${change(update)} · `,
+      h("a", { href: to("update", update.id), "aria-label": t("update.see", { state: t(`state.${update.state}`), name: nameOf(update.device) }) },
+        t(`state.${update.state}`)), ended ? `, ${ended}` : ""),
     h("p", { class: update.error ? "bad" : "dim" }, plain(update.error?.detail || holdUp(update)?.why || t(`state.${update.state}.more`))),
     bar(update),
     speed && h("p", { class: "dim" }, speed),
