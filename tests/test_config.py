@@ -25,7 +25,7 @@ SOURCES = "directory, ledvance, zwave-js, z2m-index, zigpy-index, zigpy-ota, ike
 SECTIONS = "state_dir, api, radios, sources, http, store, schedule, images, policy, windows, interlocks, notify, mqtt, logging"
 POLICY = (
     "default, channel, cooldown, battery_floor, lqi_floor, rssi_floor, load_limit, retries, window, approval_expires, spare_in_use, interlocks,"
-    " alive_for, silent_for, behaviour"
+    " alive_for, silent_for, asleep_for, behaviour"
 )
 UNKNOWN_USE = f"unknown key (do you mean window?): known here are {POLICY}"
 DURATION = "is not a duration: write a whole number and its unit, as in 90s, 30m, 6h or 14d"

@@ -11,7 +11,9 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.policy.admit import AWAKE_FOR, Admission, Air, RadioAir, admit
+from otagate.policy.admit import AWAKE_FOR, LISTENED, Admission, Air, RadioAir, admit, has_given_up
+from otagate.policy.guards import House
+from otagate.policy.settings import PolicySettings
 from tests.policy.cases import NOW, RADIO, device, device_id, update
 
 SECOND = timedelta(seconds=1)
@@ -207,3 +209,50 @@ def test_one_device_is_not_updated_from_both_sides_at_once(waits: str, runs: str
     assert ask([update(1, device=here)], [on_air(2, device=there)], devices=known).admitted == ids(1)
     both = ask([update(1, device=here), update(2, device=there)], twins=twins, devices=known)
     assert (both.admitted, set(both.waiting)) == (ids(1), set(ids(2)))
+
+
+# --- what is given up -------------------------------------------------------------------------------------------------------------------------
+
+MONTH = timedelta(days=30)
+
+
+def asleep_since(then: datetime, *, now: datetime, listened: timedelta = LISTENED, **world: Any) -> tuple[bool, str]:
+    """Whether an order for a device that was heard last `then` is given up, and what is said of it."""
+    changes = {"actor": "anna"} | world.pop("order", {})
+    house = House(clock=world.pop("clock", None))
+    settings = world.pop("settings", PolicySettings())
+    devices = {device_id(1): device(id=device_id(1), sleepy=True, last_seen=then)}
+    air = Air(radios={RADIO: RadioAir()}, devices=devices, listened=listened, house=house, policy_of=lambda _: settings)
+    verdict = admit([update(1, created=NOW, **changes)], [], air=air, now=now).waiting[ids(1)[0]]
+    assert verdict.reason == "asleep"
+    return has_given_up(verdict, air, now), verdict.sentence
+
+
+def test_a_sleeper_that_is_not_heard_is_given_up_on_the_day_that_was_said() -> None:
+    assert asleep_since(NOW, now=NOW + MONTH - SECOND) == (
+        False,
+        "The device sleeps; the update starts when it wakes. It is given up when nothing is heard of the device until 2024-04-29 12:00 UTC.",
+    )
+    assert asleep_since(NOW, now=NOW + MONTH)[0]
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        {"then": NOW + timedelta(days=1)},  # it was heard since
+        {"listened": LISTENED - SECOND},  # the hub has just begun to listen
+        {"clock": "it has not been set"},
+        {"order": {"actor": "policy"}},
+        {"order": {"not_before": NOW + timedelta(days=1)}},  # ordered for later
+        {"settings": PolicySettings(asleep_for=timedelta(0))},
+        {"settings": PolicySettings(asleep_for=MONTH + SECOND)},
+    ],
+    ids=str,
+)
+def test_a_sleeper_is_not_given_up(world: dict[str, Any]) -> None:
+    assert not asleep_since(**({"then": NOW, "now": NOW + MONTH} | world))[0]
+
+
+def test_a_date_counts_for_those_only_whom_nobody_has_heard_since_the_order() -> None:
+    assert not asleep_since(NOW - 2 * MONTH, now=NOW + MONTH - SECOND)[0]
+    assert asleep_since(NOW - 2 * MONTH, now=NOW + MONTH)[0]

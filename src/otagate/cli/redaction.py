@@ -34,7 +34,7 @@ def fields(names: str, **nested: Shape) -> Mapping[str, Shape]:
 
 _RULES = (
     "default channel cooldown battery_floor lqi_floor rssi_floor load_limit retries window approval_expires spare_in_use interlocks alive_for"
-    " silent_for behaviour quarantine_after offline"
+    " silent_for asleep_for behaviour quarantine_after offline"
 )
 CONFIGURATION: Final = fields(
     "state_dir",

@@ -115,6 +115,8 @@ class RuleUse(Section):
     """So long a device must be alive with its new firmware."""
     silent_for: Duration | None = None
     """So long it may be silent meanwhile."""
+    asleep_for: Span | None = None
+    """So long an update waits for a device that sleeps."""
     behaviour: Care | None = None
     """What becomes of settings that an update loses."""
 
@@ -165,6 +167,8 @@ class PolicyRules(Section):
     """So long a device must be alive with its new firmware before its update has succeeded; 0d is as soon as it tells its version."""
     silent_for: Duration = timedelta(hours=25)
     """So long it may be silent meanwhile, as one behind a switched-off breaker is; then its update has failed."""
+    asleep_for: Span = timedelta(days=30)
+    """So long an ordered update waits for a device that sleeps and is not heard; then it is given up. 0d is for ever."""
     behaviour: Care = "restore"
     """What becomes of groups, bindings, reporting and start-up settings that an update loses: restore them, only report it, or ignore them."""
     quarantine_after: Annotated[Whole, Field(ge=0, le=100)] = 2

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -29,7 +30,7 @@ from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, same_version
-from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, with_asked
+from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, has_given_up, with_asked
 from otagate.policy.chain import first_steps, waits_for_step
 from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
@@ -58,6 +59,7 @@ class Conductor:
         self.activations = Activations(tools=tools, courses=self._courses)
         self._wake = asyncio.Event()
         self._stopping = False
+        self._began: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
@@ -166,6 +168,7 @@ class Conductor:
 
     async def run(self) -> None:
         """Admit and run, for ever."""
+        self._began = self._tools.clock.monotonic()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for course in self._courses.values():
@@ -277,6 +280,7 @@ class Conductor:
         for row in admitted:
             await self._start(row, together[_image_of(row)])
         await self._tell_waits()
+        await self._give_up_asleep(admission, scene)
         for update_id in admission.waiting:
             if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
                 await self._pin(row)
@@ -285,6 +289,13 @@ class Conductor:
         now = self._tools.clock.now()
         for row in [each for each in self._rows if each.state is State.PLANNED and each.expires is not None and each.expires <= now]:
             await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {row.expires:%Y-%m-%d %H:%M} UTC")
+
+    async def _give_up_asleep(self, admission: Admission, scene: Scene) -> None:
+        for update_id, verdict in admission.waiting.items():
+            row = self._rows.get(update_id)
+            if row is not None and row.state is State.QUEUED and has_given_up(verdict, scene.air, scene.now):
+                detail = "the device sleeps, and nothing was heard of it for so long that nobody waits for it any more"
+                await self._tools.ledger.advance(update_id, [Cause.CANCELLED], detail=detail, reason="asleep")
 
     def _ask_around(self, admission: Admission) -> None:
         """Ask those whose answer is all that is missing, aside: nobody else waits for them."""
@@ -313,7 +324,11 @@ class Conductor:
         tools = self._tools
         still = (each.id for each in self._rows if each.paused or tools.curfew.holds(each.id))
         held = {each.id: verdict for each in self._rows if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
-        return replace(tools.outlook.air(still=still), held=self._jobs.holds(self._rows) | held)
+        return replace(tools.outlook.air(still=still), held=self._jobs.holds(self._rows) | held, listened=self._listened())
+
+    def _listened(self) -> timedelta:
+        """For how long this life of the hub has heard devices, by a clock that nobody sets."""
+        return timedelta(0) if self._began is None else timedelta(seconds=self._tools.clock.monotonic() - self._began)
 
     def _pauses(self, update: Update) -> bool:
         radio = self._radios.get(update.radio)

@@ -74,8 +74,8 @@ def _says_something(update: Update) -> bool:
 
 
 def _not_begun(update: Update) -> bool:
-    """Whether it failed only because a step before it did."""
-    return update.error is not None and update.error.code == "predecessor-failed"
+    """Whether it ended only because a step before it did, or because its device slept for too long."""
+    return update.reason == "asleep" or (update.error is not None and update.error.code == "predecessor-failed")
 
 
 def foreign_draft(device: Device, *, now: datetime, component_id: ComponentId | None = None, to_version: Version | None = None) -> Update:

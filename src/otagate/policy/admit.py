@@ -26,6 +26,9 @@ from otagate.policy.trace import Line, Rule
 AWAKE_FOR = timedelta(minutes=5)
 """A sleeping device that was heard within this time may be offered an image; radios tell of it at most about once a minute."""
 
+LISTENED = timedelta(days=1)
+"""So long a hub must have listened before it says that a device is silent: most of those that sleep are heard at least daily."""
+
 ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
 """The states that take a slot: a staged, activating or confirming device sends next to nothing."""
 
@@ -56,7 +59,7 @@ class Air:
 
     `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout or a step, and why.
     `policy_of` gives the settings of a device, and `house` is what the guards know. `trouble_of` says why the source that an update needs is left
-    alone until an operator acts.
+    alone until an operator acts. `listened`: for how long this hub has heard devices without a break.
     """
 
     radios: Mapping[RadioName, RadioAir]
@@ -66,6 +69,7 @@ class Air:
     asleep: Set[DeviceId] = field(default=frozenset())
     twins: Mapping[DeviceId, Set[DeviceId]] = field(default_factory=dict)
     held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
+    listened: timedelta = timedelta(0)
     policy_of: PolicyOf = field(default=lambda _: PolicySettings())
     house: House = field(default_factory=House)
     trouble_of: Callable[[Update], str | None] = field(default=lambda _: None)
@@ -191,6 +195,22 @@ def _lines(update: Update, slots: _Slots) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def given_up_at(update: Update, device: Device, settings: PolicySettings) -> datetime | None:
+    """When an update is waited for no longer whose device sleeps; None where it is for ever.
+
+    What nobody ordered is not given up, because policy would want it again.
+    """
+    if update.unasked or not settings.asleep_for:
+        return None
+    return max(each for each in (update.created, update.not_before, device.last_seen) if each is not None) + settings.asleep_for
+
+
+def has_given_up(verdict: Verdict, air: Air, now: datetime) -> bool:
+    """Whether nothing was heard of a device that sleeps for so long that its update is given up, by a hub that has listened, and knows the time."""
+    until = verdict.facts.get("given_up")
+    return until is not None and datetime.fromisoformat(str(until)) <= now and air.listened >= LISTENED and air.house.clock is None
+
+
 def unreachable(update: Update, air: Air, now: datetime) -> Verdict | None:
     """Hold it (`offline`, `in_use`, `asleep`) where nothing reaches its device now: the radio is not up, the device is away, or sleeps."""
     return _radio_away(update, air) or _device_away(update, air, now)
@@ -283,7 +303,14 @@ def _radio(update: Update, slots: _Slots) -> Verdict | None:
 
 
 def _device(update: Update, slots: _Slots) -> Verdict | None:
-    return _device_away(update, slots.air, slots.now)
+    verdict = _device_away(update, slots.air, slots.now)
+    if verdict is None or verdict.reason != "asleep":
+        return verdict
+    until = given_up_at(update, slots.air.devices[update.device], slots.settings(update))
+    if until is None:
+        return verdict
+    sentence = f"{verdict.sentence} It is given up when nothing is heard of the device until {until:%Y-%m-%d %H:%M} UTC."
+    return replace(verdict, sentence=sentence, facts={"given_up": until.isoformat(timespec="seconds")})
 
 
 def _slot(update: Update, slots: _Slots) -> Verdict | None:

@@ -20,8 +20,8 @@ class PolicySettings:
     255), and `rssi_floor` the dBm where that is not known, below which nothing begins; `load_limit` the percent of a radio's load above which nothing
     does. `windows`: when updates may use the air, at any time where there are none. `approval_expires`: with `ask`, so long an update waits that is
     made to be approved; None makes none. `spare_in_use`: a lamp that is on is left alone. `interlocks`: what is asked whether an update may begin, by
-    name. `alive_for`: so long a device must be alive with its new version; `silent_for`: so long it may be silent meanwhile. `behaviour`: what
-    becomes of settings that it lost.
+    name. `alive_for`: so long a device must be alive with its new version; `silent_for`: so long it may be silent meanwhile; `asleep_for`: so long
+    an update waits for one that sleeps, without an end where it is 0. `behaviour`: what becomes of settings that it lost.
     """
 
     mode: Mode = "ask"
@@ -38,6 +38,7 @@ class PolicySettings:
     interlocks: tuple[str, ...] = ()
     alive_for: timedelta = timedelta(0)
     silent_for: timedelta = timedelta(hours=25)
+    asleep_for: timedelta = timedelta(days=30)
     behaviour: Care = "restore"
 
     def overridden(self, by: PolicyOverride | None) -> PolicySettings:
