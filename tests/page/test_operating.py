@@ -181,6 +181,7 @@ async def test_trying_again_what_meanwhile_runs_is_refused_in_words(hall: Hall, 
     hall.desk.jobs["u0001"] = failed(1)
     await sign_in(tab, hall, "/update/u0001")
     await tab.locator(".bad").get_by_text("Failed").wait_for()
+    await tab.get_by_text("What you can do: Is it switched on and near enough? Then try again.").wait_for()
     hall.desk.jobs["u0001"] = update(1, LAMP, State.QUEUED)
     await tab.get_by_role("button", name="Try again: Lamp").click()
     await tab.get_by_role("alert").get_by_text("only an update that ended can be tried again").wait_for()

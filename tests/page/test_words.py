@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -19,6 +20,7 @@ from otagate.model.verdicts import Decision, Guard
 from otagate.policy import pace, trace
 from otagate.policy.window import AtEnd
 
+README = Path(__file__).parent.parent.parent / "README.md"
 CATALOGUE = "words.js"
 WORDS = frozenset(re.findall(r'^  "([^"]+)": ', (FOLDER / CATALOGUE).read_text(), re.MULTILINE))
 CODE = "\n".join(each.read_text() for each in sorted(FOLDER.rglob("*.js")) if each.name != CATALOGUE)
@@ -73,3 +75,10 @@ def test_there_is_a_sentence_for_every_word_of_the_hub(key: str, words: list[str
 def test_every_guard_but_the_approval_that_an_order_is_by_itself_can_be_overruled() -> None:
     (guards,) = re.findall(r"const GUARDS = new Set\((\[.*?\])\)", CODE, re.DOTALL)
     assert set(json.loads(guards)) == set(get_args(Guard)) - {"awaiting_approval"}
+
+
+def test_what_helps_is_said_for_every_failure_that_the_readme_names() -> None:
+    rows = re.findall(r"^\| (`retries-spent`.*?)\n\n", README.read_text(), re.MULTILINE | re.DOTALL)[0].splitlines()
+    codes = [code for row in rows for code in re.findall(r"`([a-z-]+)`", row.split("|")[0 if row.startswith("`") else 1])]
+    assert len(codes) > 10
+    assert [code for code in codes if f"error.{code}" not in WORDS] == []

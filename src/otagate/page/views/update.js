@@ -1,6 +1,6 @@
 // One update: how far it is and how fast, what holds it up and what helps, what was ordered, and everything that happened to it.
 
-import { ago, dots, list, number, plain, raw, size, t, when } from "../i18n.js";
+import { ago, dots, has, list, number, plain, raw, size, t, when } from "../i18n.js";
 import { order } from "../orders.js";
 import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
@@ -32,6 +32,8 @@ export function view(id) {
 function now(update) {
   const { bytes_sent, bytes_total, percent } = update.progress;
   const held = holdUp(update);
+  const mend = `error.${update.error?.type.split("/").pop()}`;
+  const help = has(mend) ? t(mend) : held?.help;
   const moves = !FINAL.has(update.state) && update.state !== "planned" && update.state !== "queued";
   const told = dots([bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)]);
   const state = dots([t(`state.${update.state}`), moves && bytes_total && t("percent", { n: number(percent) })]);
@@ -40,7 +42,7 @@ function now(update) {
     h("p", { class: update.error ? "bad big" : "big" }, PICTURES[update.state] && icon(PICTURES[update.state]),
       state, update.finished ? `, ${ago(update.finished)}` : ""),
     h("p", {}, plain(update.error?.detail || held?.why || t(`state.${update.state}.more`), 1000)),
-    held?.help && h("p", { key: "help", class: "help" }, t("help", { what: held.help })),
+    help && h("p", { key: "help", class: "help" }, t("help", { what: help })),
     update.error?.title && h("p", { key: "error", class: "dim" }, plain(update.error.title)),
     bar(update),
     moves && h("p", { key: "told", class: "dim" }, told),
