@@ -214,6 +214,7 @@ ASKERS = {
     "asks as another maker than it told": does(
         fails("declined-by-device", says="manufacturer 0x1234"), lambda it: it.counters.blocks == 0, asks_as=(0x1234, IMAGE_TYPE)
     ),
+    "does not say how it uses an image that it holds": does(succeeds(), activation_policy=None, timeout_policy=None),
     "sleeps and polls": does(succeeds(), lambda it: it.polls > 0, kind=DeviceKind.SLEEPY, poll_interval=7.5, size=1_500),
     "sleeps behind a router and checks in": does(succeeds(), None, kind=DeviceKind.SLEEPY, hops=2, poll_interval=4.0, checks_in=20.0, size=1_500),
 }
