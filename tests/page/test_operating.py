@@ -323,3 +323,10 @@ async def test_going_back_and_going_first_are_wished_for(hall: Hall, tab: Any) -
     await dialog.wait_for(state="detached")
     last = ordered(hall)[-1]
     assert (last.allow_downgrade, last.version, last.priority) == (True, 0x0101_0000, "high")
+
+
+async def test_what_another_program_began_is_watched_and_not_steered(hall: Hall, tab: Any) -> None:
+    hall.desk.jobs["u0001"] = update(1, LAMP, State.TRANSFERRING, foreign=True)
+    await sign_in(tab, hall, "/update/u0001")
+    await tab.get_by_text("Another program began it; it is watched, and cannot be cancelled here.").wait_for()
+    assert await tab.locator("main").get_by_role("button").count() == 0
