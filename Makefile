@@ -42,6 +42,7 @@ bench: .venv/dev
 	$(BIN)/python -m hil.bench.fleet
 	$(BIN)/python -m hil.bench.upkeep
 	$(BIN)/python -m hil.bench.desk
+	$(BIN)/python -m hil.bench.queue
 	$(BIN)/python -m hil.bench.zwave
 	$(BIN)/python -m hil.bench.page
 

@@ -34,3 +34,12 @@ def test_a_quick_run_reads_the_api_while_devices_are_updated_and_loses_no_reques
     assert found["figures"]["lost_requests"] == 0
     assert 0 < found["figures"]["read_p50_ms"] <= found["figures"]["read_p99_ms"]
     assert found["goals"]["reads_per_second"]["least"] == desk.LEAST["reads_per_second"]
+
+
+@pytest.mark.night
+def test_a_quick_run_finds_what_a_queue_costs() -> None:
+    ran = subprocess.run([sys.executable, "-m", "hil.bench.queue", "--quick", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(ran.stdout)["figures"]
+    assert figures.keys() == {"milliseconds_per_look", "milliseconds_per_decision", "seconds_per_order"}
+    assert figures["milliseconds_per_look"] > 0
