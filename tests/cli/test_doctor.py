@@ -8,12 +8,14 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otagate.cli import checkup, doctor, session
+from otagate.engine import timers
 from otagate.radios.holders import Holder, Holding
 from otagate.stores import open_store
 from tests.api.conftest import Hall
@@ -34,6 +36,13 @@ def _sound_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "_processes", lambda: iter(()))
     monkeypatch.setattr(checkup, "is_taken", lambda *_: False)  # 8377 may be another hub's here
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Room(10**10, 0, 10**10))
+
+
+class _Unset:
+    """A clock that was never set."""
+
+    def now(self) -> datetime:
+        return datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Home:
@@ -86,6 +95,7 @@ Stage = Callable[[Home, pytest.MonkeyPatch], object]
 AILMENTS: dict[str, tuple[Stage, str, str, str, str]] = {
     "old Python": (lambda _, m: m.setattr(checkup, "OLDEST_PYTHON", (9, 9)), "python", "bad", "is too old", "install Python"),
     "old SQLite": (lambda _, m: m.setattr(checkup, "OLDEST_SQLITE", (9, 9)), "python", "bad", "SQLite", "install a Python"),
+    "clock of 1970": (lambda _, m: m.setattr(timers, "SystemClock", _Unset), "clock", "bad", "shows 1970-01-01", "sudo timedatectl set-ntp true"),
     "clock": (lambda _, m: m.setattr(checkup, "clock_state", lambda: 5), "clock", "warning", "not synchronised", "sudo timedatectl set-ntp true"),
     "bad key": (lambda home, _: home.lines.append("radioes: []"), "configuration", "bad", "radioes: unknown key", "otagate check-config"),
     "open to the network": (

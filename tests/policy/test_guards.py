@@ -71,14 +71,16 @@ def loaded(*, settings: dict[str, Any] | None = None, **load: Any) -> dict[str, 
 LONG_RANGE = {"node": ZwaveNode(long_range=True)}
 
 
-def row(reason: str | None, *, name: str, world: dict[str, Any] | None = None, **changes: Any) -> Any:
-    return pytest.param(reason, update(1, **{"actor": "anna", **changes}), world or {}, id=name)
+def row(reason: str | None, *, name: str, world: dict[str, Any] | None = None, changes: dict[str, Any] | None = None, **more: Any) -> Any:
+    return pytest.param(reason, update(1, **{"actor": "anna", **more, **(changes or {})}), world or {}, id=name)
 
 
 BELOW = {"of": {**BATTERY, "battery_percent": 69}}
 UNKNOWN = {"of": {**BATTERY, "battery_percent": None}}
 NOT_NOW = {"settings": {"windows": (SHUT,)}}
 UNSET = {"settings": {"windows": (OPEN,)}, "clock": "The clock is not set."}
+LIMITED: dict[str, Any] = {"started": NOW, "changes": {"reason": "quota"}}
+UNTOLD = {"clock": "The clock is not set."}
 ASKED = {"settings": {"interlocks": ("fire", "frost")}}
 SPARED = {"settings": {"spare_in_use": True}}
 TABLE = [
@@ -106,6 +108,24 @@ TABLE = [
     row("window_closed", name="used and brought in a window", world=NOT_NOW, activate_in_window=True, in_window=True),
     row("clock_unsynced", name="clock not set", world=UNSET),
     row(None, name="clock not set, and no window", world={"clock": "The clock is not set."}),
+    row("clock_unsynced", name="clock not set, at a time that it shows as over", world=UNTOLD, not_before=NOW),
+    row("clock_unsynced", name="clock not set, at a time to come", world=UNTOLD, not_before=NOW + HOUR),
+    row(None, name="clock not set, at a time, overruled", world=UNTOLD, not_before=NOW, override=("window_closed",), because="x"),
+    row(
+        "clock_unsynced",
+        name="clock not set, a release old enough by it",
+        actor="policy",
+        release=SERVICE,
+        world=UNTOLD | {"settings": {"cooldown": DAY}},
+    ),
+    row(None, name="clock not set, a release that somebody ordered", release=SERVICE, world=UNTOLD),
+    row(None, name="clock not set, a release that needs no age", actor="policy", release=SERVICE, world=UNTOLD | {"settings": {"cooldown": 0 * DAY}}),
+    row("backoff", name="a pause as long as one can be", not_before=NOW + 12 * HOUR, started=NOW),
+    row(None, name="a pause that is longer than any: the clock went back", not_before=NOW + 13 * HOUR, started=NOW),
+    row("quota", name="a source that wants a month", not_before=NOW + 30 * DAY, **LIMITED),
+    row(None, name="a source that wants decades: the clock went back", not_before=NOW + 9999 * DAY, **LIMITED),
+    row("scheduled", name="ordered for years later", not_before=NOW + 999 * DAY),
+    row("asleep", name="heard in the future of a clock that went back", world={"of": {"sleepy": True, "last_seen": NOW + HOUR}}),
     row(None, name="clock not set, window overruled", world=UNSET, override=("window_closed",), because="x"),
     row("cooldown", name="new release", actor="policy", release=SERVICE),
     row(None, name="new release that somebody ordered", release=SERVICE),

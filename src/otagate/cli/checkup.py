@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from otagate.cli.findings import Finding, bad, ok, warning
 from otagate.cli.words import size
+from otagate.policy.window import judge_clock
 
 if TYPE_CHECKING:
     from otagate.config import HubSettings, RadioSettings
@@ -98,7 +99,12 @@ def clock_state() -> int | None:
 
 
 def _clock() -> Iterator[Finding]:
+    from otagate.engine.timers import SystemClock  # here, not above: `--help` needs no scheduler
+
     state = clock_state()
+    if (why := judge_clock(SystemClock().now(), synced=True)) is not None:
+        yield bad("clock", why[0].lower() + why[1:].rstrip("."), "sudo timedatectl set-ntp true")
+        return
     if state == CLOCK_WRONG:
         yield warning("clock", "the clock is not synchronised: windows and certificates go by it", "sudo timedatectl set-ntp true")
     elif state is not None:

@@ -22,7 +22,7 @@ from otagate.engine.supervise import outcome
 from otagate.engine.tools import Tools
 from otagate.engine.waiting import WaitingList
 from otagate.model.devices import Component
-from otagate.model.errors import ImageError, StoreError, UnknownDevice, UnknownImage, UpdateError
+from otagate.model.errors import ImageError, NotInState, StoreError, UnknownDevice, UnknownImage, UpdateError
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Order, Park, Pause, Resume, Serve, Withdraw
@@ -32,7 +32,7 @@ from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, same_version
 from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, has_given_up, with_asked
 from otagate.policy.chain import first_steps, waits_for_step
-from otagate.policy.window import AnyWindow
+from otagate.policy.window import BUILT, AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
@@ -287,8 +287,14 @@ class Conductor:
 
     async def _give_up_unapproved(self) -> None:
         now = self._tools.clock.now()
-        for row in [each for each in self._rows if each.state is State.PLANNED and each.expires is not None and each.expires <= now]:
-            await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {row.expires:%Y-%m-%d %H:%M} UTC")
+        over = [(each, each.expires) for each in self._rows if each.state is State.PLANNED and each.expires is not None and each.expires <= now]
+        if over and self._tools.outlook.house().clock is not None:
+            return  # nobody can say whether their time is over
+        for row, expires in over:
+            if expires < BUILT:  # planned by a clock that was not set: its time begins now
+                await self._tools.ledger.amend(row.id, "redated", check=_require_planned, actor="otagate", expires=now + (expires - row.created))
+            else:
+                await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {expires:%Y-%m-%d %H:%M} UTC")
 
     async def _give_up_asleep(self, admission: Admission, scene: Scene) -> None:
         for update_id, verdict in admission.waiting.items():
@@ -476,6 +482,11 @@ class Conductor:
         for course in self._courses_of(device):
             if course.update.component == component.id:
                 course.mailbox.put(Told(component))
+
+
+def _require_planned(update: Update) -> None:
+    if update.state is not State.PLANNED:
+        raise NotInState(f"update {update.id} is {update.state}")
 
 
 def _image_of(update: Update) -> tuple[RadioName, int | None, int | None, Version | None]:

@@ -143,7 +143,7 @@ class Interrogator:
                     self.post(device.id)
 
     def _due(self, device: Device, period: timedelta) -> bool:
-        return device.last_checked is None or self._clock.now() - device.last_checked >= period
+        return device.last_checked is None or abs(self._clock.now() - device.last_checked) >= period
 
     def _rested(self, device_id: DeviceId, *, heard: bool) -> bool:
         """Whether a device that did not answer may be asked again."""

@@ -238,7 +238,7 @@ class Registry:
         known = self._devices.get(device_id)
         if known is None or known.sleepy or not known.online:
             return
-        if known.last_seen is None or self._clock.now() - known.last_seen > _HEARD_LATELY:
+        if known.last_seen is None or abs(self._clock.now() - known.last_seen) > _HEARD_LATELY:
             await self._take(replace(known, online=False), "offline")
 
     async def gone(self, device_id: DeviceId) -> None:

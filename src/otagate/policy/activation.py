@@ -90,6 +90,8 @@ def _unreleased(update: Update, settings: PolicySettings, air: Air, watch: Watch
     if not update.hold_activation:
         return Verdict(decision="hold", sentence="The device holds the image and wants another one before it uses them.")
     if update.activate_from is not None:
+        if watch.house.clock is not None:
+            return Verdict(decision="hold", sentence=watch.house.clock, reason="clock_unsynced")
         if update.activate_from <= watch.now:
             return None
         when = update.activate_from.isoformat(timespec="seconds")

@@ -103,6 +103,10 @@ ASKED_LATER = "It is asked just before the update begins."
 SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
 """The reasons of an update whose image could not be fetched."""
 
+LONGEST_BACKOFF = timedelta(hours=12)
+LONGEST_OF_A_SOURCE = timedelta(days=40)
+"""No pause after a failed attempt, and none that a source wants, is longer."""
+
 Lane = tuple[RadioName, bool]
 
 
@@ -229,7 +233,7 @@ def _device_away(update: Update, air: Air, now: datetime) -> Verdict | None:
         return _hold("offline", "The device is not known to any radio now.")
     if not device.online:
         return _hold("offline", "The device does not answer.")
-    if device.sleepy and (device.id in air.asleep or device.last_seen is None or now - device.last_seen > AWAKE_FOR):
+    if device.sleepy and (device.id in air.asleep or device.last_seen is None or abs(now - device.last_seen) > AWAKE_FOR):
         return _hold("asleep", "The device sleeps; the update starts when it wakes.")
     return None
 
@@ -258,7 +262,9 @@ def _source(update: Update, slots: _Slots) -> Verdict | None:
 
 
 def _not_before(update: Update, slots: _Slots) -> Verdict | None:
-    if update.not_before is None or update.not_before <= slots.now:
+    if update.not_before is not None and update.started is None and (unset := guards.by_the_clock(update, slots.watch)) is not None:
+        return unset
+    if update.not_before is None or update.not_before <= slots.now or _went_back(update, update.not_before - slots.now):
         return None
     when = update.not_before.isoformat(timespec="seconds")
     if update.started is None:
@@ -268,8 +274,14 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
     return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
 
 
+def _went_back(update: Update, left: timedelta) -> bool:
+    """Whether the rest of a pause is longer than any pause is: the clock has gone back since, and nobody waits decades for that."""
+    return update.started is not None and left > (LONGEST_OF_A_SOURCE if update.reason in SOURCE_REASONS else LONGEST_BACKOFF)
+
+
 def _cooldown(update: Update, slots: _Slots) -> Verdict | None:
-    return guards.cooling(update, slots.settings(update), slots.now)
+    settings = slots.settings(update)
+    return guards.cooling(update, settings, slots.now) or guards.undated(update, settings, slots.watch)
 
 
 def _window(update: Update, slots: _Slots) -> Verdict | None:

@@ -127,6 +127,18 @@ def cooling(update: Update, settings: PolicySettings, now: datetime) -> Verdict 
     return _hold("cooldown", sentence, until=until.isoformat(timespec="seconds"))
 
 
+def undated(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
+    """Hold what nobody ordered (`clock_unsynced`) where its release must have an age, and nobody trusts the clock that says which."""
+    if not update.unasked or update.release is None or not settings.cooldown or update.overrules("cooldown"):
+        return None
+    return by_the_clock(update, watch)
+
+
+def by_the_clock(update: Update, watch: Watch) -> Verdict | None:
+    """Hold what is bound to a time (`clock_unsynced`) while nobody trusts the clock."""
+    return None if watch.house.clock is None or update.overrules("window_closed") else _hold("clock_unsynced", watch.house.clock)
+
+
 def battery(update: Update, device: Device, settings: PolicySettings) -> Verdict | None:
     """Hold it where the battery is too low, or where nobody ordered it and nobody knows how low (`battery_low`, `battery_unknown`)."""
     if device.power != "battery" or settings.battery_floor == 0:

@@ -193,7 +193,9 @@ BUILT = datetime(2026, 1, 1, tzinfo=UTC)
 def judge_clock(now: datetime, *, synced: bool) -> str | None:
     """Why this clock opens no window, or None; `synced` is False where something keeps the time of this machine and has not set it yet."""
     if now < BUILT:
-        return f"The clock of the hub shows {now:%Y-%m-%d}, which is before this version was made: no window opens until it is set."
+        return (
+            f"The clock of the hub shows {now:%Y-%m-%d}, when this version was not made yet: nothing that is bound to a time begins until it is set."
+        )
     if not synced:
-        return "The clock of the hub has not been set from the network since it started: no window opens until it is."
+        return "The clock of the hub has not been set from the network since it started: nothing that is bound to a time begins until it is."
     return None
