@@ -250,7 +250,16 @@ async def test_an_entity_of_an_earlier_life_that_is_none_any_more_is_taken_away(
     house.mirror.up()
     house.mirror.heard(Message(topic=config, payload=json.dumps(told | {"components": before | {"odd": 5}}).encode(), retained=True))
     house.mirror.heard(Message(topic=config, payload=json.dumps(told | {"components": {"cancel": {"platform": "button"}}}).encode(), retained=True))
+    for number in range(100):
+        strange = f"homeassistant/device/otagate_{number}/config"
+        house.mirror.heard(Message(topic=strange, payload=json.dumps(told | {"components": before}).encode(), retained=True))
     message = json.loads(dict(await house.rounds(1))[config])
+    assert len(house.mirror._entities) == 1, "whatever the broker has"
+    hub = "homeassistant/device/otagate_hub/config"
+    radio = {"radio_gone": {"platform": "binary_sensor"}}
+    house.mirror.heard(Message(topic=hub, payload=json.dumps(told | {"components": radio}).encode(), retained=True))
+    said = json.loads(dict(await house.rounds(1))[hub])
+    assert (said["components"]["radio_gone"], "radio_my-stick" in said["components"]) == ({"platform": "binary_sensor"}, True)
     assert message["components"]["cancel"] == {"platform": "button"}
     assert message["components"]["state"]["unique_id"]
     assert "bad key!" not in message["components"]

@@ -120,7 +120,8 @@ class Mirror:
         devices = sorted(each.id for each in self.known())
         here = {self.names.hub, *(self.names.object_id(each) for each in devices)}
         for object_id, entities in self._kept.items():  # what was told in an earlier life, and may have to be taken back
-            self._entities.setdefault(object_id, entities)
+            if object_id in here:
+                self._entities.setdefault(object_id, entities)
         for gone in [each for each in self._topics if self.names.object_id(each) not in here]:
             for topic in sorted(self._topics[gone]):
                 await self._say(topic, b"")
@@ -137,8 +138,11 @@ class Mirror:
 
     async def _show_hub(self) -> None:
         radios = self.desk.radios()
+        config = hub_message(radios, self.names)
+        told = self._entities.get(self.names.hub, {})
+        config["components"] |= {key: {"platform": platform} for key, platform in told.items() if key not in config["components"]}
         documents = {
-            self.names.config(self.names.hub): hub_message(radios, self.names),
+            self.names.config(self.names.hub): config,
             self.names.hub_state: hub_states(radios, halted=self.desk.halted() is not None),
         }
         for topic, each in documents.items():
