@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from otagate.api.auth import SCOPES
 from otagate.api.page import FOLDER
 from otagate.cli.words import REASONS
 from otagate.engine.foresight import Outcome
@@ -19,6 +20,7 @@ from otagate.model.rollouts import Gate, RolloutState, WaveState
 from otagate.model.verdicts import Decision, Guard
 from otagate.policy import pace, trace
 from otagate.policy.window import AtEnd
+from otagate.ports import RadioState
 
 README = Path(__file__).parent.parent.parent / "README.md"
 CATALOGUE = "words.js"
@@ -45,6 +47,11 @@ def test_no_sentence_is_left_that_nobody_asks_for() -> None:
     assert sorted(WORDS - literal - made) == []
 
 
+def test_no_line_of_the_page_is_longer_than_one_of_the_program() -> None:
+    files = (each for each in FOLDER.rglob("*") if each.is_file())
+    assert [f"{each.name}: {line}" for each in files for line in each.read_text().splitlines() if len(line) > 150] == []
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -66,6 +73,9 @@ def test_no_sentence_is_left_that_nobody_asks_for() -> None:
         ("wave.gate.{}", get_args(Gate)),
         ("subject.{}", get_args(Subject)),
         ("kind.{}", list(Cause)),
+        ("radio.state.{}", get_args(RadioState)),
+        ("radio.help.{}", set(get_args(RadioState)) - {"up", "starting"}),
+        ("scope.{}", SCOPES),
     ],
 )
 def test_there_is_a_sentence_for_every_word_of_the_hub(key: str, words: list[str]) -> None:

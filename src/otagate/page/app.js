@@ -20,7 +20,8 @@ function draw() {
     navigation(name),
     h("main", { key: `${name} ${id}`, id: "main" }, h("h1", { tabindex: "-1" }, title),
       hub.line.open ? null : h("p", { key: "line", class: "alert", role: "alert" }, t("line.lost", { time: ago(hub.line.heard) })),
-      hub.halt.halted && h("p", { key: "halted", class: "alert", role: "alert" }, t("halted", { time: ago(hub.halt.since), actor: hub.halt.actor || "" })),
+      hub.halt.halted && h("p", { key: "halted", class: "alert", role: "alert" },
+        t("halted", { time: ago(hub.halt.since), actor: hub.halt.actor || "" })),
       orders.problem && h("p", { key: "problem", class: "alert", role: "alert" }, plain(orders.problem)),
       content));
   if (!focused.isConnected) app.querySelector("h1").focus(); // what was pressed is gone: the keyboard goes on from the top, not from nowhere
@@ -87,8 +88,9 @@ function told(type, { fact, state, id, device, progress }) {
   if (type !== "update" || !state) return;
   const tenth = Math.floor(progress.percent / 10) * 10;
   if (fact) say(t("said.state", { name: nameOf(device), state: t(`state.${state}`) }));
-  else if (here().name === "update" && here().id === id && tenth > (tenths.get(id) ?? tenth)) say(t("said.percent", { name: nameOf(device), n: tenth }));
-  if (here().id === id) tenths.set(id, tenth);
+  if (here().name !== "update" || here().id !== id) return;
+  if (!fact && tenth > (tenths.get(id) ?? tenth)) say(t("said.percent", { name: nameOf(device), n: tenth }));
+  tenths.set(id, tenth);
 }
 
 async function start() {

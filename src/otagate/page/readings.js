@@ -1,4 +1,5 @@
-// What only one view shows: read when it first asks for it, and again once what it depends on has changed. What was read stays until the new has come.
+// What only one view shows: read when it first asks for it, and again once what it depends on has changed. What was read stays
+// until the new has come.
 
 import { read } from "./api.js";
 import { t } from "./i18n.js";
@@ -11,7 +12,8 @@ const RETRY = 10000;
 const kept = new Map();
 
 // `{ data, problem, at }` of `GET /api/v1/<path>`: `data` is null until it was read, `problem` a sentence where it could not be read last, and `at`
-// when it was. `made_of` is anything that turns into text; `every` are milliseconds after which it is read again while a view asks for it. `get` reads
+// when it was. `made_of` is anything that turns into text; `every` are milliseconds after which it is read again while a view asks for it.
+// `get` reads
 // in another way than by one call.
 export function reading(path, { made_of = "", every = Infinity, breath = BREATH, get = read } = {}) {
   const depends = JSON.stringify(made_of);

@@ -18,7 +18,8 @@ export const VIEWS = {
 export function here() {
   const [path, search] = location.hash.replace(/^#/, "").split("?");
   const [name, id] = path.split("/").filter(Boolean);
-  return { name: Object.hasOwn(VIEWS, name || "") ? name : "home", id: decoded(id || ""), query: Object.fromEntries(new URLSearchParams(search || "")) };
+  const query = Object.fromEntries(new URLSearchParams(search || ""));
+  return { name: Object.hasOwn(VIEWS, name || "") ? name : "home", id: decoded(id || ""), query };
 }
 
 function decoded(text) {

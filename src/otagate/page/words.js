@@ -353,7 +353,8 @@ export const WORDS = {
   // rollouts
   "nav.rollouts": "Rollouts",
   "rollouts.none": "No rollout yet.",
-  "rollouts.none.more": "A rollout updates many devices in waves: one device first, then a few, then the rest, each wave only once the one before has proved itself.",
+  "rollouts.none.more": "A rollout updates many devices in waves: one device first, then a few, then the rest, each wave only once the one before "
+    + "has proved itself.",
   "rollouts.back": "All rollouts",
   "rollout.gone": "This rollout is not known (any more).",
   "rollout.since": "Begun {time} by {actor}.",

@@ -41,7 +41,8 @@ export function waves(rollout) {
 
 function must({ success, error, soak, gate }) {
   const share = (value) => t("percent", { n: number(100 * value) });
-  const shown = [t("wave.must", { success: share(success), error: share(error) }), seconds(soak) > 0 && t("wave.soak", { time: duration(seconds(soak)) })];
+  const watched = seconds(soak) > 0 && t("wave.soak", { time: duration(seconds(soak)) });
+  const shown = [t("wave.must", { success: share(success), error: share(error) }), watched];
   return [...shown, t(`wave.gate.${gate}`)].filter(Boolean).join(" ");
 }
 

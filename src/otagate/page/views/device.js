@@ -66,7 +66,8 @@ function next(plan) {
 function releases(id, offers) {
   return h("section", { key: "releases" }, h("h2", {}, t("device.releases")),
     unread(offers),
-    offers.data && (offers.data.items.length ? h("ul", {}, offers.data.items.map((each) => release(id, each))) : h("p", { class: "dim" }, t("device.releases.none"))));
+    offers.data && (offers.data.items.length ? h("ul", {}, offers.data.items.map((each) => release(id, each)))
+      : h("p", { class: "dim" }, t("device.releases.none"))));
 }
 
 function release(id, { component, release: one, verdict }) {
@@ -78,7 +79,8 @@ function release(id, { component, release: one, verdict }) {
     h("p", { class: verdict.decision === "refuse" ? "bad" : "" }, `${t(`verdict.${verdict.decision}`)}: ${plain(verdict.sentence)}`),
     one.changelog && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(one.changelog, 8000))),
     takeable(one, verdict) && h("div", { class: "acts" },
-      h("button", { type: "button", onclick: () => askToUpdate(wanted) }, t(one.downgrade ? "release.back" : "release.take", { version: version(one.version) }))));
+      h("button", { type: "button", onclick: () => askToUpdate(wanted) },
+        t(one.downgrade ? "release.back" : "release.take", { version: version(one.version) }))));
 }
 
 // An older one is refused until somebody wishes to go back.

@@ -51,7 +51,8 @@ function lateFailures() {
 
 function troubles() {
   const radios = hub.radios.filter((each) => WRONG_RADIO.has(each.state)).map((each) => trouble("radios", each, "reattach"));
-  return [...radios, ...hub.sources.filter((each) => each.state !== "ok" && each.state !== "offline").map((each) => trouble("sources", each, "refresh"))];
+  const sources = hub.sources.filter((each) => each.state !== "ok" && each.state !== "offline").map((each) => trouble("sources", each, "refresh"));
+  return [...radios, ...sources];
 }
 
 function trouble(noun, each, verb) {

@@ -129,5 +129,6 @@ function row(device, plan, update) {
       plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
     plan.outcome === "runs" && update ? progress(update) : planOf(plan),
     plan.outcome === "asks" && may("operate") && h("div", { class: "acts" },
-      h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) }, t("device.update"))));
+      h("button", { type: "button", onclick: order, "aria-label": t("act.of", { act: t("device.update"), name: nameOf(device) }) },
+        t("device.update"))));
 }

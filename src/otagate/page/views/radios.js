@@ -30,7 +30,8 @@ function radio(each) {
     h("div", { class: "card tall" },
       h("p", { class: state === "up" ? "" : "bad" }, h("span", { class: "name" }, t(`radio.state.${state}`)), ` · ${plain(each.sentence)}`),
       state !== "up" && state !== "starting" && h("p", {}, t("help", { what: t(`radio.help.${state}`) })),
-      paused && h("p", { class: "alert" }, t("radio.paused", { actor: paused.actor, time: ago(paused.since) }), paused.because && ` ${plain(paused.because)}`),
+      paused && h("p", { class: "alert" },
+        t("radio.paused", { actor: paused.actor, time: ago(paused.since) }), paused.because && ` ${plain(paused.because)}`),
       facts([
         [t("radio.type"), each.type],
         [t("radio.devices"), number(each.devices)],

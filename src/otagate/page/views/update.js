@@ -37,7 +37,8 @@ function now(update) {
   const moves = !FINAL.has(update.state) && update.state !== "planned" && update.state !== "queued";
   const told = dots([bytes_total && t("update.sent", { sent: size(bytes_sent), total: size(bytes_total) }), pace(update)]);
   const state = dots([t(`state.${update.state}`), moves && bytes_total && t("percent", { n: number(percent) })]);
-  const newer = FINAL.has(update.state) && updates().find((each) => each.device === update.device && each.component === update.component && each.id > update.id);
+  const follows = (each) => each.device === update.device && each.component === update.component && each.id > update.id;
+  const newer = FINAL.has(update.state) && updates().find(follows);
   return h("section", { key: "now", class: "card stack" },
     h("p", { class: update.error ? "bad big" : "big" }, PICTURES[update.state] && icon(PICTURES[update.state]),
       state, update.finished ? `, ${ago(update.finished)}` : ""),
