@@ -202,6 +202,24 @@ async def test_nothing_goes_below_a_version_that_was_proved_unless_a_downgrade_i
 
 
 @instantly
+async def test_what_an_update_took_of_a_battery_is_what_the_next_one_is_reckoned_with() -> None:
+    bench = Bench(lamps={LAMP: Lamp(sleepy=True, battery=90)}, settings=AT_ONCE)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.until(lambda: hub.registry.devices())
+        hub.radio.ask(LAMP, OLD)
+        hub.radio.wake(LAMP)
+        await hub.pass_time(minutes=1)
+        update = (await hub.desk.order(OrderRequest(devices=(LAMP,)), actor="anna")).updates[0].update
+        hub.radio.wake(LAMP)
+        await hub.until(lambda: hub.state(update.id) is State.TRANSFERRING)
+        bench.lamp.battery = 88
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        (component,) = hub.registry.device(LAMP).components
+        assert component.drain == pytest.approx(2 * (1 << 20) / update.bytes_total, rel=0.05)
+
+
+@instantly
 async def test_a_device_known_by_two_ids_is_updated_by_one_of_them_at_a_time() -> None:
     other = zigbee_device_id(2)
     bench = Bench(lamps={LAMP: Lamp(seconds=600.0), other: Lamp(id=other)}, twins={LAMP: {other}, other: {LAMP}})

@@ -7,7 +7,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from otagate.policy.admit import Air, RadioAir, explain
-from otagate.policy.cost import COIN, airtime, cost_of
+from otagate.policy.cost import COIN, airtime, cost_of, drained
 from otagate.policy.forecast import When, foresee
 from otagate.policy.guards import House
 from otagate.policy.pace import QUICK, Kin, rate_of
@@ -74,3 +74,18 @@ def test_only_a_battery_is_told_what_it_loses() -> None:
     spent = cost_of(60 * 3600, COMPONENT.id, device(power="battery", sleepy=True)).battery
     assert spent is not None
     assert round(spent.value, 1) == round(100 * 12 / COIN, 1)  # an hour awake
+
+
+def test_what_a_battery_lost_here_counts_more_than_what_its_kind_loses() -> None:
+    sleeper = device(power="battery", sleepy=True, components=(replace(COMPONENT, drain=8.0),))
+    spent = cost_of(1 << 19, COMPONENT.id, sleeper).battery
+    assert spent is not None
+    assert (spent.value, spent.known) == (4.0, "measured here")
+
+
+def test_a_drain_is_learned_half_from_the_last_image_and_nothing_from_a_new_battery() -> None:
+    assert drained(None, 1 << 18, charged=90, left=88) == 8.0
+    assert drained(8.0, 1 << 18, charged=88, left=88) == 4.0
+    assert drained(8.0, 1 << 18, charged=60, left=100) == 8.0
+    assert drained(None, 1 << 18, charged=88, left=88) is None
+    assert drained(8.0, 0, charged=90, left=80) == drained(8.0, 1, charged=None, left=80) == drained(8.0, 1, charged=90, left=None) == 8.0

@@ -7,17 +7,26 @@ from contextlib import suppress
 from otagate.engine.tools import Tools
 from otagate.model.errors import UnknownImage
 from otagate.model.updates import Update
+from otagate.policy.cost import drained
 
 
-async def certify(tools: Tools, update: Update, *, rate: float | None) -> None:
-    """Keep what was proved, on disk before the success is, so that no restart in between forgets it. `rate` in bytes a second, None for as before."""
+async def certify(tools: Tools, update: Update, *, rate: float | None, size: int = 0, charged: int | None = None) -> None:
+    """Keep what was proved, on disk before the success is, so that no restart in between forgets it. `rate` in bytes a second, None for as before.
+
+    `size`: so many bytes were sent in one go, before which the battery had `charged` percent.
+    """
     device = tools.registry.known(update.device)
     component = None if device is None else device.component(update.component)
-    if component is None:
+    if device is None or component is None:
         return
     inner_format = None
     with suppress(UnknownImage):
         inner_format = None if update.image is None else tools.library.image(update.image).facts.inner_format
     await tools.registry.proved(
-        update.device, component.id, version=component.version, rate=component.rate if rate is None else rate, inner_format=inner_format
+        update.device,
+        component.id,
+        version=component.version,
+        rate=component.rate if rate is None else rate,
+        drain=drained(component.drain, size, charged=charged, left=device.battery_percent),
+        inner_format=inner_format,
     )

@@ -68,6 +68,8 @@ class Course:
     _fell_silent: bool = False
     _came_back: bool = False
     _rate: float | None = None
+    _sent: int = 0
+    _charged: int | None = None
     sentence: str | None = None
     _staged_at: float | None = None
     _returned_at: float | None = None
@@ -181,6 +183,8 @@ class Course:
             await self.keeper.remember(self.update)
         patience = waits.silence + (waits.activation_sleepy if self.update.delegated else 0.0)  # a cloud waits for a device that sleeps
         silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
+        device = self._device()
+        self._charged = None if device is None else device.battery_percent
         spent, began_at = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
         while self._stands(state):
             letter = await self.mailbox.get(waits.poll)
@@ -203,7 +207,7 @@ class Course:
         device = self._device()
         component = None if device is None else device.component(self.update.component)
         if component is not None and size * 2 >= self.update.bytes_total:
-            self._rate = learned(component.rate, size, seconds)
+            self._rate, self._sent = learned(component.rate, size, seconds), size
 
     @property
     def _held(self) -> bool:
@@ -369,7 +373,7 @@ class Course:
         if finding.cause is Cause.VERSION_MATCHES:
             self.progress.moved(self.update.bytes_total, self.tools.clock.monotonic())
             changes["bytes_sent"] = self.update.bytes_total
-            await certify(self.tools, self.update, rate=self._rate)
+            await certify(self.tools, self.update, rate=self._rate, size=self._sent, charged=self._charged)
         await self._advance(finding.cause, detail=finding.detail, code=finding.code, **changes)
 
     def _invites(self, letter: Letter | None) -> bool:

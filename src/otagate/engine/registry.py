@@ -201,7 +201,14 @@ class Registry:
         return changed
 
     async def proved(
-        self, device_id: DeviceId, component_id: ComponentId, *, version: Version | None, rate: float | None, inner_format: str | None = None
+        self,
+        device_id: DeviceId,
+        component_id: ComponentId,
+        *,
+        version: Version | None,
+        rate: float | None,
+        drain: float | None = None,
+        inner_format: str | None = None,
     ) -> None:
         """An update of ours brought this version to a component, which told it, at so many bytes a second: what policy goes by from now on."""
         known = self._devices.get(device_id)
@@ -209,7 +216,9 @@ class Registry:
         if known is None or before is None:
             return
         floor = version if before.floor is None or (version is not None and version_key(version) > version_key(before.floor)) else before.floor
-        after = replace(before, floor=floor, rate=rate, inner_format=inner_format or before.inner_format)
+        after = replace(
+            before, floor=floor, rate=rate, drain=drain if drain is not None else before.drain, inner_format=inner_format or before.inner_format
+        )
         if after != before:
             components = tuple(after if each.id == component_id else each for each in known.components)
             await self._take(replace(known, components=components), "proved" if floor != before.floor else None)
@@ -412,6 +421,7 @@ def _component_better(told: Component, before: Component) -> Component:
         updatable=told.updatable if told.updatable is not None else before.updatable,
         floor=before.floor,
         rate=before.rate,
+        drain=before.drain,
         inner_format=before.inner_format,
         holds=told.holds if told.holds is not None else before.holds,
         activation=told.activation or before.activation,

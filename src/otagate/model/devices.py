@@ -32,10 +32,11 @@ class Component:
     `updatable`: what the device itself says of that, None where it did not say.
 
     `floor` is the highest version that an update of ours brought here and the device then told; `rate` is what its transfers reached, in bytes a
-    second, as learned here; `inner_format` is what was inside of that image. `holds`: whether it waits with a new image until it is told to use it,
-    as it showed; None where nobody knows. `activation`: what it says of that itself (ZCL 11.10: UpgradeActivationPolicy; Firmware Update Meta Data CC
-    since version 4: the activation flag), and `applies_unasked`: whether it uses an image that it holds when it hears nothing for long
-    (UpgradeTimeoutPolicy).
+    second, and `drain` the percent of the battery that a mebibyte cost, as learned here; `inner_format` is what was inside of that image.
+
+    `holds`: whether it waits with a new image until it is told to use it, as it showed; None where nobody knows. `activation`: what it says of that
+    itself (ZCL 11.10: UpgradeActivationPolicy; Firmware Update Meta Data CC since version 4: the activation flag), and `applies_unasked`: whether it
+    uses an image that it holds when it hears nothing for long (UpgradeTimeoutPolicy).
     """
 
     id: ComponentId
@@ -48,6 +49,7 @@ class Component:
     updatable: bool | None = None
     floor: Version | None = None
     rate: float | None = None
+    drain: float | None = None
     inner_format: str | None = None
     holds: bool | None = None
     activation: Activation | None = None

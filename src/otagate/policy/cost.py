@@ -15,6 +15,7 @@ from otagate.policy.pace import STRANGERS, Figure, Kin, rate_of
 HOPS = 2
 """So often a frame is sent before it arrives, where nobody knows better: the middle of what meshes in buildings need."""
 
+_MEBIBYTE = 1 << 20
 _BLOCK = 50
 """Bytes of an image block, as most clients ask for them."""
 
@@ -53,14 +54,32 @@ def cost_of(size: int, component: ComponentId, device: Device, kin: Kin = STRANG
     """What `size` bytes cost, sent to one component of a device."""
     rate = rate_of(component, device, kin)
     seconds = size / rate.value
+    own = device.component(component)
+    drain = None if own is None else own.drain
+    if drain is not None:
+        battery = Figure(value=min(100.0, drain * size / _MEBIBYTE), known="measured here")
+    else:
+        battery = Figure(value=min(100.0, 100 * AWAKE * seconds / 3600 / COIN))
     air = airtime(size, device)
     return Cost(
         rate=rate,
         transfer=Figure(value=seconds, known=rate.known),
         airtime=None if air is None else Figure(value=air),
         share=None if air is None or not seconds else Figure(value=min(1.0, air / seconds)),
-        battery=Figure(value=min(100.0, 100 * AWAKE * seconds / 3600 / COIN)) if device.power == "battery" else None,
+        battery=battery if device.power == "battery" else None,
     )
+
+
+def drained(before: float | None, size: int, *, charged: int | None, left: int | None) -> float | None:
+    """The drain in percent a mebibyte after one more image of `size` bytes, of which the last one tells half.
+
+    `charged` and `left` are the percent of the battery before and after. A battery that was changed meanwhile, or does not say, teaches nothing; nor
+    does one that has not fallen, before it once did: it may only not have been read since.
+    """
+    if size <= 0 or charged is None or left is None or left > charged or (before is None and left == charged):
+        return before
+    now = (charged - left) * _MEBIBYTE / size
+    return round(now if before is None else (before + now) / 2, 2)
 
 
 def airtime(size: int, device: Device) -> float | None:
