@@ -49,7 +49,10 @@ api:
   hosts: hub.example.org
 radios:
   - {name: zigbee0, type: znp, path: /dev/ttyUSB0, network: form, channel: 15, parallel: 16, air_share: 50, baudrate: 115200, flow_control: none}
-  - {name: zigbee1, type: ezsp, path: "socket://192.168.1.7:6638"}
+  - name: zigbee1
+    type: ezsp
+    path: "socket://192.168.1.7:6638"
+    hand_over: {take: [/usr/local/bin/let-go, "a word"], give_back: zigbee2mqtt.service, max_minutes: 45, to: zigbee2mqtt}
 sources:
   - {type: directory, path: images}
   - {type: directory, path: /srv/firmware, name: more, refresh: 14d}
@@ -146,6 +149,14 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
         "air_share": 50,
         "baudrate": 115200,
         "flow_control": "none",
+        "hand_over": None,
+    }
+    assert second.hand_over is not None
+    assert second.hand_over.model_dump() == {
+        "take": ("/usr/local/bin/let-go", "a word"),
+        "give_back": ("systemctl", "start", "zigbee2mqtt.service"),
+        "max_minutes": 45,
+        "to": "zigbee2mqtt",
     }
     assert (second.path, second.network, second.parallel, second.baudrate) == ("socket://192.168.1.7:6638", "existing", 2, None)
     assert [(each.name, each.path, each.every) for each in hub.sources] == [

@@ -20,7 +20,7 @@ from otagate import logs
 from otagate.api.auth import TokenFile
 from otagate.api.server import Server, serve
 from otagate.api.settings import ApiSettings
-from otagate.assembly import READ_ADVISORIES, Parts
+from otagate.assembly import READ_ADVISORIES, Parts, life_of
 from otagate.assembly import Pace as Pace
 from otagate.config import HubSettings, effective_tree
 from otagate.engine.bulletin import NAME as ADVISORIES
@@ -134,7 +134,7 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
     tasks.start(parts.rollouts.run(), name="rollouts")
     tasks.start(parts.recalls.run(), name="recalls")
     for name in parts.radios:
-        tasks.start(parts.life_of(name), name=f"radio:{name}")
+        tasks.start(life_of(parts, name), name=f"radio:{name}")
     if parts.mirror is not None:
         tasks.start(parts.mirror.show(), name="mirror")
         tasks.start(parts.mirror.follow(), name="mirror:news")

@@ -6,7 +6,18 @@ import re
 from typing import Any
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
-_COMMON = {"platform", "unique_id", "name", "qos", "entity_category", "enabled_by_default", "value_template", "json_attributes_topic", "device_class"}
+_COMMON = {
+    "platform",
+    "unique_id",
+    "name",
+    "qos",
+    "entity_category",
+    "enabled_by_default",
+    "value_template",
+    "json_attributes_topic",
+    "json_attributes_template",
+    "device_class",
+}
 _KEYS = {
     "update": {"state_topic", "command_topic", "payload_install", "retain", "display_precision"},
     "sensor": {"state_topic", "options"},

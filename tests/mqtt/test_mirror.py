@@ -276,4 +276,8 @@ async def test_links_lead_to_the_page_where_its_address_is_known() -> None:
     hub = json.loads(said["homeassistant/device/otagate_hub/config"])
     assert hub["device"]["configuration_url"] == "http://hub.example.org"
     check_message("homeassistant/device/otagate_hub/config", hub)
-    assert json.loads(said["otagate/hub"]) == {"halted": "OFF", "radio_my-stick": "ON"}
+    assert json.loads(said["otagate/hub"]) == {
+        "halted": "OFF",
+        "radio_my-stick": "ON",
+        "told_my-stick": {"state": "up", "sentence": "fine"},
+    }

@@ -37,7 +37,7 @@ async def resume_radio(call: Call, name: str) -> radio_documents.Radio:
 
 
 async def reattach_radio(call: Call, name: str) -> Reply:
-    """Try a radio again now that the operator has settled why it was left alone (`in_use`, `wrong_network`)."""
+    """Try a radio again now that the operator has settled why it was left alone (`in_use`, `wrong_network`), or borrow one that is `lent`."""
     await call.desk.reattach(name, actor=call.actor)
     radio = next((each for each in call.desk.radios() if each.name == name), None)
     if radio is None:

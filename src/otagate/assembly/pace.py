@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from otagate.engine.supervise import Backoff
 from otagate.engine.waits import Waits
+from otagate.policy.lease import Terms
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.sessions.delegated import Patience as CloudPatience
 from otagate.sessions.ota_transfer import Patience
@@ -24,6 +25,7 @@ class Pace:
     cloud: CloudPatience = field(default_factory=CloudPatience)
     waits: Waits = field(default_factory=Waits)
     backoff: Backoff = field(default_factory=Backoff)
+    lease: Terms = field(default_factory=Terms)
     listen: float = 3.0
     interview: float = FIRST_PAUSE
     air: float = 1.0
@@ -38,6 +40,7 @@ class Pace:
             cloud=CloudPatience().scaled(factor),
             waits=Waits().scaled(factor),
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),
+            lease=Terms().scaled(factor),
             listen=3.0 / factor,
             interview=FIRST_PAUSE / factor,
             air=factor,

@@ -15,11 +15,12 @@ from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
 from otagate.engine.feeds import Offering
 from otagate.engine.keeping import Keeping
+from otagate.engine.lending import Told
 from otagate.engine.notifier import AGAIN, Notifier
 from otagate.engine.offers import Offers, ServiceFeed
 from otagate.engine.pins import Pins
 from otagate.engine.quotas import StoredQuotas
-from otagate.engine.supervise import supervise_line, supervise_radio
+from otagate.engine.supervise import supervise_line
 from otagate.engine.talks import Talks
 from otagate.engine.upkeep import Upkeep
 from otagate.folders.local_files import LocalFiles
@@ -156,6 +157,12 @@ class Reach(Known):
         radios = {RadioName(each.name): self._radio(each) for each in self.settings.radios}
         return radios if self.cloud is None else {**radios, THE_CLOUD: self.cloud}
 
+    @cached_property
+    def told(self) -> Mapping[RadioName, Told]:
+        """What passes on what is told by the radios whose sticks other programs have."""
+        shared = ((each.name, each.hand_over) for each in self.settings.radios)
+        return {RadioName(name): Told(self.intake.emit, hand_over.to) for name, hand_over in shared if hand_over is not None}
+
     def _radio(self, each: RadioSettings) -> Radio:
         if each.type == ZWAVE_JS:
             from otagate.radios.zwave import ZwaveRadio, ZwaveSettings  # with its client library, which a hub of Zigbee radios goes without
@@ -172,27 +179,17 @@ class Reach(Known):
             channel=each.channel,
             air_share=AIR_SHARE if each.air_share is None else each.air_share / 100,
             air_pace=self.pace.air,
+            lent=each.hand_over is not None,
             listen_seconds=self.pace.listen,
             interview_pause=self.pace.interview,
         )
         return ZigbeeRadio(
             zigbee,
             state_dir=self.settings.state_dir,
-            emit=self.intake.emit,
+            emit=self.told.get(zigbee.name, self.intake.emit),
             clock=self.clock,
             quirk_of=self.quirk_of,
             patience=self.pace.patience,
-        )
-
-    def life_of(self, radio: RadioName) -> Coroutine[Any, Any, None]:
-        """What keeps a radio alive."""
-        return supervise_radio(
-            self.radios[radio],
-            emit=self.intake.emit,
-            clock=self.clock,
-            reattach=self.reattach[radio],
-            backoff=self.pace.backoff,
-            pulse=self.pulse,
         )
 
     @cached_property

@@ -28,6 +28,7 @@ RADIO_REMEDIES = {
     "in_use": "stop the other program, then: otagate reattach {name}",
     "wrong_network": "put the old stick back, or do as the sentence says; then: otagate reattach {name}",
     "retrying": "otagate detect",
+    "lent": "nothing, or to borrow it now: otagate reattach {name}",
     "starting": "wait a moment, then: otagate radios",
 }
 

@@ -110,9 +110,9 @@ async def resume_radio(session: Session, radio: RadioArgument) -> Exit:
 
 @command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
-    """Try a radio again that was left alone.
+    """Try a radio again that was left alone, or borrow one now that is lent.
 
-    That is one whose state is in_use or wrong_network; settle first what its sentence says.
+    Where its state is in_use or wrong_network, settle first what its sentence says.
     """
     answer = await session.client.post("radios", radio, "reattach")
     session.tell(answer)

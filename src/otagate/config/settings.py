@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from pydantic_core import PydanticCustomError
 
 from otagate.config.broker import MqttSettings
+from otagate.config.hand_over import HandOverSettings
 from otagate.config.kinds import (
     Bytes,
     CloudWord,
@@ -84,7 +85,7 @@ class RadioSettings(Section):
             "if": {"properties": {"type": {"const": "zwave-js"}}, "required": ["type"]},
             "then": {
                 "required": ["url"],
-                "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel", "air_share")},
+                "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel", "air_share", "hand_over")},
             },
             "else": {"required": ["path"], "properties": {key: {"type": "null"} for key in ("url", "region")}},
         }
@@ -112,6 +113,8 @@ class RadioSettings(Section):
     """How much of a Zigbee channel firmware may hold, in percent: 66 without being given, 100 is all of it."""
     channel: Annotated[Whole, Field(ge=11, le=26)] | None = None
     """The Zigbee channel of a network that is formed."""
+    hand_over: HandOverSettings | None = None
+    """Where another program has the stick most of the time: how it is borrowed from that, and given back."""
 
     @model_validator(mode="before")
     @classmethod
@@ -126,12 +129,19 @@ class RadioSettings(Section):
             raise PydanticCustomError("missing", "Field required")
         return value
 
-    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "air_share", "network")
+    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "air_share", "network", "hand_over")
     @classmethod
     def _meant_for_its_type(cls, value: Any, info: ValidationInfo) -> Any:
         of_zwave = info.data.get("type") == ZWAVE_JS
         if value is not None and "type" in info.data and (info.field_name in ("url", "region")) != of_zwave and value != "existing":
             raise ValueError(f"is not for type {info.data['type']}: a {'Z-Wave' if of_zwave else 'Zigbee'} radio has no {info.field_name}")
+        return value
+
+    @field_validator("hand_over")
+    @classmethod
+    def _never_formed(cls, value: HandOverSettings | None, info: ValidationInfo) -> HandOverSettings | None:
+        if value is not None and info.data.get("network") == "form":
+            raise ValueError("goes with network: existing alone: nothing is formed on a stick that belongs to another program")
         return value
 
     @property

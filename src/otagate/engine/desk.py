@@ -431,7 +431,7 @@ class Desk:
         return found
 
     async def reattach(self, radio: str, *, actor: str) -> None:
-        """Try a radio again now that its trouble is settled; raises UnknownRadio."""
+        """Try a radio again now that its trouble is settled, or borrow its stick now; raises UnknownRadio."""
         event = self._reattach.get(RadioName(radio))
         if event is None:
             raise UnknownRadio(f"there is no radio {radio!r}")

@@ -70,7 +70,7 @@ class Outlook:
                 up=status.state == "up",
                 parallel=status.parallel,
                 slow=status.slow,
-                reason="in_use" if status.state == "in_use" else "offline",
+                reason="in_use" if status.state in ("in_use", "lent") else "offline",
                 sentence=f"Radio {name} is {status.state}: {status.sentence}",
                 load=status.load,
                 paused=self._radio_pauses.sentence(name),

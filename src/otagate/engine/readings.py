@@ -256,7 +256,7 @@ class Readings:
             open_, store = False, str(error)
         tried = {name for name, status in self._registry.radios.items() if status.tried}
         radios = tuple(self.radios())
-        ready = open_ and all(each.state in ("up", "retrying") or (each.state == "starting" and each.name in tried) for each in radios)
+        ready = open_ and all(each.state in ("up", "lent", "retrying") or (each.state == "starting" and each.name in tried) for each in radios)
         broker = None if self._broker is None else self._broker.trouble or "ok"
         return Health(ready=ready, store=store, radios=radios, broker=broker)
 

@@ -37,7 +37,12 @@ _HEARD_LATELY = timedelta(seconds=60)
 _COMPONENTS = 8
 """No device has more components than this; one that tells of more invents them."""
 
-_TROUBLE: Mapping[RadioState, type[RadioError]] = {"retrying": RadioUnavailable, "in_use": RadioInUse, "wrong_network": WrongNetwork}
+_TROUBLE: Mapping[RadioState, type[RadioError]] = {
+    "retrying": RadioUnavailable,
+    "in_use": RadioInUse,
+    "wrong_network": WrongNetwork,
+    "lent": RadioUnavailable,
+}
 """The states of a radio that does not serve, each with the error that its sentence goes with."""
 
 Adopted = Literal["new", "changed", "unchanged"]

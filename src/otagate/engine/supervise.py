@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from otagate.engine.pulse import Pulse
 from otagate.model.errors import OtagateError, RadioError, RadioInUse, WrongNetwork
+from otagate.model.ids import RadioName
 from otagate.ports import Clock, Emit, Radio, RadioChanged, RadioState
 
 LOG = structlog.get_logger("otagate.supervise")
@@ -43,7 +44,7 @@ async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: a
         if clock.monotonic() - began >= backoff.healthy:
             delay = backoff.first
         emit(RadioChanged(radio=radio.name, state=state, sentence=sentence))
-        called = await _rest(reattach, None if lasting else delay, beat=lambda: pulse.beat(_part(radio)), every=pulse.every)
+        called = await rest(reattach, None if lasting else delay, radio=radio.name, pulse=pulse)
         delay = backoff.first if called else backoff.after(delay)
 
 
@@ -62,15 +63,16 @@ async def supervise_line(life: Callable[[], Awaitable[None]], *, clock: Clock, b
         delay = backoff.after(delay)
 
 
-def _part(radio: Radio) -> str:
-    return f"the supervisor of radio {radio.name}"
+def beat(radio: RadioName, pulse: Pulse) -> None:
+    """A sign of life of the supervisor of a radio."""
+    pulse.beat(f"the supervisor of radio {radio}")
 
 
-async def _rest(called: asyncio.Event, seconds: float | None, *, beat: Callable[[], None], every: float) -> bool:
-    """Wait for so many seconds, or for ever, unless `called`; True where that is why it ended."""
+async def rest(called: asyncio.Event, seconds: float | None, *, radio: RadioName, pulse: Pulse) -> bool:
+    """Wait for so many seconds, or for ever, with signs of life, unless `called`; True where that is why it ended."""
     while seconds is None or seconds > 0:
-        beat()
-        step = every if seconds is None else min(every, seconds)
+        beat(radio, pulse)
+        step = pulse.every if seconds is None else min(pulse.every, seconds)
         try:
             async with asyncio.timeout(step):
                 await called.wait()
@@ -83,13 +85,7 @@ async def _rest(called: asyncio.Event, seconds: float | None, *, beat: Callable[
 
 async def _one_life(radio: Radio, pulse: Pulse) -> tuple[RadioState, str, bool]:
     """How a life ended: the radio's state, a sentence, and whether only an operator can mend it."""
-    # In a task of its own: what a task group inside leaves behind in its task (Python 3.11 does not take back every cancel) dies with the life.
-    async with asyncio.TaskGroup() as group:
-        life = group.create_task(outcome(radio.run(), what=f"radio {radio.name}"), name=f"life:{radio.name}")
-        while not life.done():
-            pulse.beat(_part(radio))
-            await asyncio.wait([life], timeout=pulse.every)
-    error = None if life.cancelled() else life.result()
+    error = await alive(radio.run(), what=f"radio {radio.name}", radio=radio.name, pulse=pulse)
     match error:
         case WrongNetwork():
             return "wrong_network", str(error), True
@@ -100,6 +96,17 @@ async def _one_life(radio: Radio, pulse: Pulse) -> tuple[RadioState, str, bool]:
         case None:
             return "retrying", "the radio ended", False
     return "retrying", f"the radio failed unexpectedly: {type(error).__name__}", False
+
+
+async def alive(work: Coroutine[Any, Any, T], *, what: str, radio: RadioName, pulse: Pulse) -> T | Exception:
+    """The outcome of work that takes long, with signs of life meanwhile."""
+    # In a task of its own: what a task group inside leaves behind in its task (Python 3.11 does not take back every cancel) dies with the life.
+    async with asyncio.TaskGroup() as group:
+        life = group.create_task(outcome(work, what=what), name=f"life:{radio}")
+        while not life.done():
+            beat(radio, pulse)
+            await asyncio.wait([life], timeout=pulse.every)
+    return InterruptedError(f"{what} cancelled itself") if life.cancelled() else life.result()
 
 
 async def outcome(work: Awaitable[T], *, what: str) -> T | Exception:

@@ -147,6 +147,9 @@ def hub_message(radios: Sequence[RadioView], names: Names) -> dict[str, Any]:
         key: of_hub | {"unique_id": f"{names.hub}_{key}", "name": name, "device_class": kind, "value_template": _read(key)}
         for key, name, kind in shown
     }
+    for each in radios:
+        attributes = f"{{{{ value_json['told_{each.name}'] | tojson }}}}"
+        entities[f"radio_{each.name}"] |= {"json_attributes_topic": names.hub_state, "json_attributes_template": attributes}
     return {
         "device": {key: value for key, value in told.items() if value},
         "origin": _ORIGIN,
@@ -158,7 +161,9 @@ def hub_message(radios: Sequence[RadioView], names: Names) -> dict[str, Any]:
 
 def hub_states(radios: Sequence[RadioView], *, halted: bool) -> dict[str, Any]:
     """The state of the hub itself."""
-    return {"halted": _on(halted), **{f"radio_{each.name}": _on(each.state == "up") for each in radios}}
+    up = {f"radio_{each.name}": _on(each.state == "up") for each in radios}
+    told = {f"told_{each.name}": {"state": each.state, "sentence": readable(each.sentence, _SUMMARY)} for each in radios}
+    return {"halted": _on(halted), **up, **told}
 
 
 def _on(value: bool) -> str:

@@ -30,7 +30,7 @@ from otagate.ports.events import (
 )
 from otagate.ports.notices import Courier, Outgoing
 from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
-from otagate.ports.radios import Keeping, Network, Observant, Radio, RadioBackup
+from otagate.ports.radios import Handover, Keeping, Network, Observant, Radio, RadioBackup
 from otagate.ports.stores import Catalogue, Devices, Facts, Portraits, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
 from otagate.ports.time import Clock
 
@@ -53,6 +53,7 @@ __all__ = [
     "Folder",
     "FolderScan",
     "ForeignTransfer",
+    "Handover",
     "HttpClient",
     "ImageCache",
     "Interlock",

@@ -13,7 +13,7 @@ from otagate.model.lifecycle import Cause
 from otagate.model.links import Link, Load
 from otagate.model.versions import Version
 
-RadioState = Literal["starting", "up", "retrying", "wrong_network", "in_use", "disabled"]
+RadioState = Literal["starting", "up", "retrying", "wrong_network", "in_use", "lent", "disabled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

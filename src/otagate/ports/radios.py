@@ -96,3 +96,17 @@ class Keeping(Protocol):
 
     def reported(self, device: DeviceId) -> float | None:
         """Seconds since the device reported something by itself; None where it was not heard to, or reports are none of this radio's business."""
+
+
+class Handover(Protocol):
+    """A stick that another program has, and lends."""
+
+    @property
+    def owed(self) -> bool:
+        """Whether it is to be given back: it was taken, or perhaps taken, and never given back since, over restarts too."""
+
+    async def take(self) -> None:
+        """Have the other program let go of it; from now on it is owed. Raises RadioUnavailable, and it is owed all the same."""
+
+    async def give_back(self) -> None:
+        """Have the other program take it again; then it is owed no more. Idempotent. Raises RadioUnavailable."""

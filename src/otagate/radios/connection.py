@@ -34,7 +34,7 @@ _CLOSE_BOUND = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZigbeeSettings:
     """How to reach one coordinator; the words are those of the configuration. `air_share` lies between 0 and 1, 1 is the whole channel; `air_pace`:
-    its frames take so much less time than real ones.
+    its frames take so much less time than real ones. `lent`: another program goes on with it after us, so it is left running.
     """
 
     name: RadioName
@@ -46,6 +46,7 @@ class ZigbeeSettings:
     channel: int | None = None
     air_share: float = AIR_SHARE
     air_pace: float = 1.0
+    lent: bool = False
     listen_seconds: float = LISTEN_SECONDS
     interview_pause: float = FIRST_PAUSE
 
@@ -155,11 +156,11 @@ class Connection:
             self._lost.set()
 
     async def close(self) -> None:
-        """Stop the coordinator where its network is ours and the line stands; else let go of it without a further byte."""
+        """Stop the coordinator where its network is ours alone and the line stands; else let go of it without a further byte."""
         app, self._app = self._app, None
         if app is None:
             return
-        stop = self._started and not self._lost.is_set()
+        stop = self._started and not self._lost.is_set() and not self._settings.lent
         if await self._shut(app, stop=stop) and stop and stacks.STACKS[self._settings.type].stops:
             self._files.mark_stopped()
 

@@ -14,7 +14,8 @@ const FAINT = -100; // dBm: what a receiver hardly hears, and what is as good as
 const LOUD = -40;
 const SHOWN = 8;
 const OPEN = 60; // seconds for devices to join
-const AGAIN = new Set(["retrying", "wrong_network", "in_use"]);
+const FINE = new Set(["up", "lent"]);
+const AGAIN = new Set(["retrying", "wrong_network", "in_use", "lent"]);
 
 export function view() {
   return { title: t("nav.radios"), content: [
@@ -28,7 +29,7 @@ function radio(each) {
   const speed = moving.reduce((sum, update) => sum + (update.progress.bytes_per_second || 0), 0);
   return h("section", { key: name }, h("h2", {}, h("bdi", {}, plain(name, 80))),
     h("div", { class: "card tall" },
-      h("p", { class: state === "up" ? "" : "bad" }, h("span", { class: "name" }, t(`radio.state.${state}`)), ` · ${plain(each.sentence)}`),
+      h("p", { class: FINE.has(state) ? "" : "bad" }, h("span", { class: "name" }, t(`radio.state.${state}`)), ` · ${plain(each.sentence)}`),
       state !== "up" && state !== "starting" && h("p", {}, t("help", { what: t(`radio.help.${state}`) })),
       paused && h("p", { class: "alert" },
         t("radio.paused", { actor: paused.actor, time: ago(paused.since) }), paused.because && ` ${plain(paused.because)}`),

@@ -1,0 +1,40 @@
+"""What keeps a radio alive."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from otagate.assembly.parts import Parts
+from otagate.engine.agenda import Agenda
+from otagate.engine.lending import Lending
+from otagate.engine.supervise import supervise_radio
+from otagate.model.ids import RadioName
+from otagate.radios.handover import LeasedStick
+
+
+def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
+    """One radio, for ever: ours alone, or borrowed from another program."""
+    hand_over = next((each.hand_over for each in parts.settings.radios if each.name == radio), None)
+    if hand_over is None:
+        return supervise_radio(
+            parts.radios[radio],
+            emit=parts.intake.emit,
+            clock=parts.clock,
+            reattach=parts.reattach[radio],
+            backoff=parts.pace.backoff,
+            pulse=parts.pulse,
+        )
+    lease = parts.settings.state_dir / f"zigbee-{radio}.lease.json"
+    return Lending(
+        radio=parts.radios[radio],
+        stick=LeasedStick(take=hand_over.take, give_back=hand_over.give_back, lease=lease, now=parts.clock.now),
+        agenda=Agenda(radio=radio, conductor=parts.conductor, inquiries=parts.outlook.inquiries).read,
+        told=parts.told[radio],
+        terms=replace(parts.pace.lease, most=hand_over.max_minutes * 60.0),
+        clock=parts.clock,
+        called=parts.reattach[radio],
+        backoff=parts.pace.backoff,
+        pulse=parts.pulse,
+    ).run()

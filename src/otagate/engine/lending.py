@@ -1,0 +1,206 @@
+"""A radio whose stick another program has: borrowed when there is something to do, and given back, whatever happens between.
+
+Its normal state is `lent`. While it is borrowed it lives like any other radio. Who decides is `policy.lease`; that the stick goes back after a crash,
+too, is the lease's business (`ports.Handover.owed`), which the first look of every life is at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+import structlog
+
+from otagate.engine.pulse import Pulse
+from otagate.engine.supervise import Backoff, alive, outcome, rest, supervise_radio
+from otagate.policy.lease import NOTHING, Borrowed, Ending, Lent, Step, Terms, Work, judge_borrowed, judge_lent, rest_after
+from otagate.ports import Clock, Emit, Handover, Radio, RadioChanged, RadioEvent, RadioState
+
+LOG = structlog.get_logger("otagate.lending")
+
+
+class ReadAgenda(Protocol):
+    """What there is to do on the radio."""
+
+    def __call__(self, *, borrowed: bool) -> Awaitable[Work]:
+        """Now."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a radio tells, passed on; that it is up, with who goes without it meanwhile. `owner`: whose stick it is, for sentences."""
+
+    emit: Emit
+    owner: str
+    state: RadioState = "lent"
+
+    def __call__(self, event: RadioEvent) -> None:
+        """Pass it on."""
+        if isinstance(event, RadioChanged):
+            self.state = event.state
+            if event.state == "up":
+                event = replace(event, sentence=f"borrowed, so {self.owner} cannot control its lamps meanwhile; {event.sentence}")
+        self.emit(event)
+
+
+@dataclass(slots=True, kw_only=True)
+class Lending:
+    """The stick's way to and fro. `told` is what the radio itself tells by; `called` is set by an operator who wants the stick now."""
+
+    radio: Radio
+    stick: Handover
+    agenda: ReadAgenda
+    told: Told
+    terms: Terms
+    clock: Clock
+    called: asyncio.Event
+    backoff: Backoff
+    pulse: Pulse
+    _rest: float = 0.0
+    _in_vain: int = 0
+    _barred: str = ""
+    _failed: str = ""
+    _inner: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """For ever; gives the stick back at its end. What it cannot give back then, the next life gives back first."""
+        try:
+            if self.stick.owed:
+                await self._give_back("the hub ended while it had the stick")
+                self._rest = self.terms.again
+            while True:
+                why = await self._until_wanted()
+                step, useful = await self._hold(why)
+                await self._give_back(step.sentence)
+                self._settle(step, useful=useful)
+        finally:
+            if self.stick.owed:
+                error = await outcome(self.stick.give_back(), what=f"giving back the stick of {self.radio.name}")
+                if error is not None:
+                    LOG.error("the stick is not given back; that is done first at the next start", radio=self.radio.name, error=str(error))
+
+    # --- lent -------------------------------------------------------------------------------------------------------------------------
+
+    async def _until_wanted(self) -> str:
+        """Wait while the other program has it; returns why it is to be borrowed."""
+        self._tell_lent()
+        since = self.clock.monotonic()
+        while True:
+            stick = Lent(
+                since=self.clock.monotonic() - since,
+                rest=self._rest,
+                called=self.called.is_set(),
+                barred=bool(self._barred),
+                work=await self._work(borrowed=False),
+            )
+            step = judge_lent(stick)
+            if step.deed == "take":
+                return step.sentence
+            await self._pause(self.called)
+
+    def _tell_lent(self) -> None:
+        if self._barred:
+            self._tell("wrong_network", self._barred)
+            return
+        failed = f"; the last try failed: {self._failed}" if self._failed else ""
+        self._tell("lent", f"{self.told.owner} has the stick: devices cannot be updated now; it is borrowed when an update may begin{failed}")
+
+    def _settle(self, step: Step, *, useful: bool) -> None:
+        """What a loan teaches about the next one."""
+        ending: Ending = step.ending or "done"
+        self._rest = rest_after(ending, useful=useful, in_vain=self._in_vain, terms=self.terms)
+        self._in_vain = 0 if useful else self._in_vain + 1
+        self._failed = (self._failed or step.sentence) if ending in ("failed", "wrong_network") else ""
+
+    # --- borrowed ---------------------------------------------------------------------------------------------------------------------
+
+    async def _hold(self, why: str) -> tuple[Step, bool]:
+        """Take it, and live with it until it is to be given back; returns why that is, and whether the loan was of use."""
+        called = self.called.is_set()
+        self.called.clear()
+        self._barred = ""
+        self._tell("starting", f"borrowing the stick from {self.told.owner}: {why}")
+        error = await alive(self.stick.take(), what="taking a stick", radio=self.radio.name, pulse=self.pulse)
+        if error is not None:
+            self._failed = str(error)
+            return Step(deed="give_back", sentence=f"it could not be taken: {error}", ending="failed"), False
+        async with asyncio.TaskGroup() as group:
+            life = group.create_task(self._live(), name=f"borrowed:{self.radio.name}")
+            found = await self._until_done(called=called)
+            life.cancel()
+        return found
+
+    async def _live(self) -> None:
+        await supervise_radio(self.radio, emit=self._failing, clock=self.clock, reattach=self._inner, backoff=self.backoff, pulse=self.pulse)
+
+    def _failing(self, event: RadioEvent) -> None:
+        """The end of a life of the radio, which is no end of the loan yet."""
+        if isinstance(event, RadioChanged):
+            self._failed = event.sentence
+        self.told(event)
+
+    async def _until_done(self, *, called: bool) -> tuple[Step, bool]:
+        began = busy = up = self.clock.monotonic()
+        asked = began if called else None
+        useful = called
+        while True:
+            work = await self._work(borrowed=True)
+            now = self.clock.monotonic()
+            if self.called.is_set():
+                self.called.clear()
+                self._inner.set()
+                asked = now
+            busy = now if work.any else busy
+            up = now if self.told.state == "up" else up
+            useful = useful or (work.moves and self.told.state == "up")
+            stick = Borrowed(
+                since=now - began,
+                idle=now - busy,
+                down=now - up,
+                called=None if asked is None else now - asked,
+                trouble=self._trouble(),
+                work=work,
+            )
+            step = judge_borrowed(stick, self.terms)
+            if step.deed == "give_back":
+                if step.ending == "wrong_network":
+                    self._barred = f"{self._failed} The stick was given back to {self.told.owner}."
+                return step, useful
+            await self._pause(self.called)
+
+    def _trouble(self) -> Literal["wrong_network", "in_use"] | None:
+        match self.told.state:
+            case "wrong_network":
+                return "wrong_network"
+            case "in_use":
+                return "in_use"
+        return None
+
+    # --- back -------------------------------------------------------------------------------------------------------------------------
+
+    async def _give_back(self, why: str) -> None:
+        """Until it has worked, with growing pauses; every failure is told."""
+        delay = self.backoff.first
+        while True:
+            self._tell("starting", f"giving the stick back to {self.told.owner}: {why}")
+            error = await alive(self.stick.give_back(), what="giving a stick back", radio=self.radio.name, pulse=self.pulse)
+            if error is None:
+                return
+            self._tell("retrying", f"{self.told.owner} has not got its stick back, so nobody controls its lamps: {error}")
+            await rest(asyncio.Event(), delay, radio=self.radio.name, pulse=self.pulse)
+            delay = self.backoff.after(delay)
+
+    # --- small pieces -----------------------------------------------------------------------------------------------------------------
+
+    async def _work(self, *, borrowed: bool) -> Work:
+        """An agenda that cannot be read is an empty one: the stick goes back."""
+        work = await outcome(self.agenda(borrowed=borrowed), what=f"agenda of radio {self.radio.name}")
+        return work if isinstance(work, Work) else NOTHING
+
+    async def _pause(self, called: asyncio.Event) -> None:
+        await rest(called, self.terms.look, radio=self.radio.name, pulse=self.pulse)
+
+    def _tell(self, state: RadioState, sentence: str) -> None:
+        self.told(RadioChanged(radio=self.radio.name, state=state, sentence=sentence))

@@ -1,0 +1,212 @@
+"""A stick that another program has: borrowed from a real zigbee-herdsman for an update, and given back to it, over the death of the hub too."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from otagate.daemon import Pace, running
+from otagate.policy.lease import Terms
+from otagate_rig.air import AirSettings
+from otagate_rig.rig import Rig
+from otagate_rig.spec import DeviceSpec
+from tests.journeys.herdsman import Herdsman, installed, write_configuration
+from tests.journeys.hub import (
+    IEEE,
+    OTHER_IEEE,
+    PACE,
+    RADIO,
+    assert_updated,
+    device_id,
+    ended,
+    hub_settings,
+    image_of,
+    last_number,
+    ordered,
+    radio_is,
+    reached,
+    told,
+)
+from tests.journeys.process import Daemon, assert_gapless, assert_legal
+from tests.journeys.test_adopted import adopt
+
+WITHIN = 120.0
+NAMES = {IEEE: "lamp", OTHER_IEEE: "other lamp"}
+TERMS = replace(Terms().scaled(PACE), idle=1.0, called=6.0, again=0.5, down=60.0, look=0.2)
+TELL = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.sendall(sys.argv[2].encode())
+line.shutdown(socket.SHUT_WR)
+sys.exit(line.recv(16) != b"done")
+"""
+
+
+class Neighbour:
+    """The program whose stick it is: a herdsman that runs, but while the stick is lent. `history` is what became of it."""
+
+    def __init__(self, rig: Rig, program: Path, data: Path, *, adapter: str, address: str) -> None:
+        self._made = lambda: Herdsman(program, data, path=rig.path, adapter=adapter)
+        self._address = address
+        self._orders = asyncio.Lock()
+        self._news = asyncio.Condition()
+        self.herdsman: Herdsman | None = None
+        self.history: list[str] = []
+
+    @property
+    def hand_over(self) -> dict[str, Any]:
+        """What a radio's configuration says of it."""
+        words = [sys.executable, "-S", "-E", "-c", TELL, self._address]
+        return {"take": [*words, "stop"], "give_back": [*words, "start"], "to": "zigbee2mqtt", "max_minutes": 30}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One order of the hub."""
+        word = (await reader.read(16)).decode()
+        await (self.start() if word == "start" else self.stop())
+        writer.write(b"done")
+        writer.close()
+
+    async def start(self) -> None:
+        """As systemd would; one that runs is left alone."""
+        async with self._orders:
+            if self.herdsman is None:
+                herdsman = await self._made().__aenter__()
+                await self._became(await herdsman.start())
+                self.herdsman = herdsman
+
+    async def stop(self) -> None:
+        """Likewise."""
+        async with self._orders:
+            herdsman, self.herdsman = self.herdsman, None
+            if herdsman is not None:
+                await herdsman.stop()
+                await self._became("stopped")
+
+    async def _became(self, word: str) -> None:
+        async with self._news:
+            self.history.append(word)
+            self._news.notify_all()
+
+    async def happened(self, count: int) -> None:
+        """Wait until so much has become of it."""
+        async with asyncio.timeout(WITHIN), self._news:
+            await self._news.wait_for(lambda: len(self.history) >= count)
+
+    async def assert_all_readable(self, rig: Rig) -> None:
+        """It runs, and every device answers it."""
+        async with self._orders:
+            assert self.herdsman is not None
+            for ieee, device in rig.devices.items():
+                assert await self.herdsman.read_model(ieee) == {"modelId": device.spec.model, "swBuildId": f"{device.file_version:08x}"}
+
+
+@asynccontextmanager
+async def _neighbour(tmp_path: Path, rig: Rig, adapter: str) -> AsyncIterator[Neighbour]:
+    """Has formed the network on the rig, and is adopted; it runs."""
+    program, data = installed(), tmp_path / "zigbee2mqtt"
+    with TemporaryDirectory(prefix="otagate-") as folder:
+        neighbour = Neighbour(rig, program, data, adapter=adapter, address=f"{folder}/orders")
+        async with await asyncio.start_unix_server(neighbour.serve, f"{folder}/orders"):
+            await neighbour.start()
+            assert neighbour.herdsman is not None
+            await neighbour.herdsman.ask("permit", seconds=200)
+            rig.start_joining()
+            await neighbour.herdsman.interviews(len(NAMES))
+            await neighbour.stop()
+            write_configuration(data, devices=NAMES, groups={})
+            await adopt(tmp_path, rig, str(data), "--from", "z2m")
+            await neighbour.start()
+            assert neighbour.history == ["reset", "stopped", "resumed"]
+            try:
+                yield neighbour
+            finally:
+                await neighbour.stop()
+
+
+def _devices(**changes: Any) -> list[DeviceSpec]:
+    return [DeviceSpec(ieee=IEEE, **changes), DeviceSpec(ieee=OTHER_IEEE, model="Lamp", image_type=0x0084)]
+
+
+@pytest.mark.asyncio
+async def test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_network_as_it_was(tmp_path: Path) -> None:
+    image, air = image_of(5_000), AirSettings(speedup=None)
+    async with (
+        Rig(stack="znp", port="tcp", formed=False, devices=_devices(), images=[image], air=air, announce_after=0.1) as rig,
+        _neighbour(tmp_path, rig, "zstack") as neighbour,
+    ):
+        before = rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}
+        settings = hub_settings(tmp_path / "state", rig.path, hand_over=neighbour.hand_over)
+        async with running(settings, pace=replace(Pace.scaled(PACE), lease=TERMS)) as hub:
+            lent = await radio_is(hub.desk, "lent")
+            assert "zigbee2mqtt has the stick: devices cannot be updated now" in str(lent.data["sentence"])
+            assert neighbour.history[3:] == []
+            await hub.desk.add_image(image, file_name="x.ota", actor="test")
+            await hub.desk.reattach(RADIO, actor="test")  # nobody knows yet what the devices run
+            up = await radio_is(hub.desk, "up")
+            assert "zigbee2mqtt cannot control its lamps meanwhile" in str(up.data["sentence"])
+            for ieee in NAMES:
+                await told(hub.desk, ieee)
+            await radio_is(hub.desk, "lent", after=up.number)
+            assert neighbour.history[3:] == ["stopped", "resumed"]
+            await neighbour.assert_all_readable(rig)
+
+            now = await last_number(hub)
+            update = await ended(hub.desk, await ordered(hub.desk))
+            assert update.state == "succeeded", update.error
+            await radio_is(hub.desk, "lent", after=now)
+            assert neighbour.history[5:] == ["stopped", "resumed"]
+        assert neighbour.history[7:] == []
+        assert_updated(rig.device(IEEE), image)
+        await neighbour.assert_all_readable(rig)
+        assert (rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}) == before
+        assert [device.violations for device in rig.devices.values()] == [[], []]
+
+
+@pytest.mark.night
+@pytest.mark.asyncio
+async def test_a_hub_that_is_killed_with_a_borrowed_stick_gives_it_back_first_and_resumes_when_it_has_it_again(tmp_path: Path) -> None:
+    image, air, lease = image_of(60_000), AirSettings(speedup=None, timers=5), tmp_path / "state" / f"zigbee-{RADIO}.lease.json"
+    made = Rig(
+        stack="ezsp", port="tcp", formed=False, devices=_devices(request_retries=200, reboot_seconds=2.0), images=[image], air=air, announce_after=0.1
+    )
+    async with made as rig, _neighbour(tmp_path, rig, "ember") as neighbour:
+        radio = {"name": RADIO, "type": "ezsp", "path": rig.path, "air_share": 100, "hand_over": neighbour.hand_over}
+        async with Daemon(tmp_path, rig.path, stack="ezsp", more={"radios": [radio]}) as daemon:
+            await daemon.told("radio", state="lent")
+            await daemon.upload(image)
+            await daemon.post(f"/radios/{RADIO}/reattach")
+            await daemon.told("device", kind="interrogated", id=device_id(IEEE))
+            result = await daemon.post("/updates", devices=[device_id(IEEE)])
+            assert result["refused"] == []
+            await reached(rig.device(IEEE), 0.3)
+            await daemon.kill()
+            assert lease.exists()
+            assert neighbour.history[3:] == ["stopped"]
+
+            await daemon.start()
+            await neighbour.happened(5)
+            assert neighbour.history[3:] == ["stopped", "resumed"]
+            await neighbour.assert_all_readable(rig)
+            blocks = rig.device(IEEE).counters.blocks
+
+            await daemon.post(f"/radios/{RADIO}/reattach")
+            update = str(result["updates"][0]["id"])
+            await daemon.told("update", id=update, state="succeeded")
+            assert await daemon.stop() == 0
+            assert not lease.exists()
+            assert neighbour.history[5:] == ["stopped", "resumed"]
+        await neighbour.assert_all_readable(rig)
+        assert_updated(rig.device(IEEE), image)
+        assert rig.device(IEEE).counters.blocks - blocks < blocks * 3, "it began anew"
+        facts = await daemon.journal()
+        assert_gapless(facts)
+        assert_legal(facts, update)
