@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from otagate.api.rendering import source_document
 from otagate.api.requests import RecordFilters
+from otagate.api.source_documents import source_document
 from otagate.config import HubSettings
 from otagate.daemon import Pace, running
 from otagate.engine.views import OrderRequest

@@ -327,69 +327,6 @@ class Offer(Document):
     verdict: Verdict
 
 
-class Check(Document):
-    """One pre-flight check of an image."""
-
-    name: str
-    result: Literal["pass", "fail", "unknown"]
-    detail: str
-
-
-class Image(Document):
-    """A stored image. The sha256 is that of the bytes as sent to a device."""
-
-    sha256: str
-    file_name: str
-    bytes: int
-    format: str
-    inner_format: str | None = Field(description="what is inside, silicon's maker first, as in `silabs-gbl`; null where nobody can tell")
-    manufacturer_code: int | None
-    image_type: int | None
-    file_version: Version | None
-    display_version: str | None
-    hardware_min: int | None
-    hardware_max: int | None
-    header_string: str
-    destination: str | None = Field(description="the IEEE address of the only device that may take it")
-    checks: tuple[Check, ...]
-    added: datetime
-    source: str
-
-
-class Quota(Document):
-    """What is left of one limit of a service: so many calls or bytes in any period of so many seconds. `bucket`: of these calls alone."""
-
-    of: Literal["calls", "bytes"]
-    left: int
-    amount: int
-    seconds: int
-    bucket: str | None
-
-
-class SkippedEntry(Document):
-    """Something in what a source says that is of no use, and why."""
-
-    what: str
-    why: str
-
-
-class Source(Document):
-    """Where firmware comes from."""
-
-    name: str
-    type: str
-    state: Literal["ok", "degraded", "misconfigured", "offline"]
-    sentence: str
-    last_success: datetime | None
-    next_refresh: datetime | None = None
-    quota_left: int | None = Field(default=None, description="calls that may be made now; null where nothing limits them")
-    quotas: tuple[Quota, ...] = ()
-    skipped_count: int = 0
-    skipped: tuple[SkippedEntry, ...] = Field(default=(), description="the first hundred of what is skipped, each with the reason")
-    releases: int
-    error: Problem | None = Field(default=None, description="why it could not be read last")
-
-
 class Notifier(Document):
     """Who is told what happens on the hub."""
 
@@ -400,17 +337,6 @@ class Notifier(Document):
     sentence: str
     waiting: int = Field(description="notices that are not told yet: held in quiet hours, or on their way")
     last_delivered: datetime | None = Field(default=None, description="since the hub began")
-
-
-class Record(Document):
-    """One line of what a service itself recorded. `device` is the hub's id of the device; `details` is what the service says besides."""
-
-    device: str | None
-    name: str | None
-    status: str | None
-    version: str | None
-    at: datetime | None
-    details: dict[str, str | int | float | bool | None]
 
 
 class Opening(Document):

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
-from otagate.api import documents, radio_documents, rendering
+from otagate.api import documents, radio_documents, rendering, source_documents
 from otagate.api.desk import Desk
 from otagate.api.problems import RequestError
 from otagate.api.rollout_documents import rollout_document
@@ -158,11 +158,11 @@ async def _subject(desk: Desk, fact: Fact) -> BaseModel | None:
         case "device":
             return rendering.device_document(await desk.device(DeviceId(fact.subject_id)))
         case "image":
-            return rendering.image_document(await desk.image(Sha256(fact.subject_id)))
+            return source_documents.image_document(await desk.image(Sha256(fact.subject_id)))
         case "radio":
             return next((radio_documents.radio_document(each) for each in desk.radios() if each.name == fact.subject_id), None)
         case "source":
-            return next((rendering.source_document(each) for each in await desk.sources() if each.name == fact.subject_id), None)
+            return next((source_documents.source_document(each) for each in await desk.sources() if each.name == fact.subject_id), None)
         case "rollout":
             return rollout_document(desk.rollout(RolloutId(fact.subject_id)))
         case "hub":

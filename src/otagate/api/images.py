@@ -9,7 +9,7 @@ from datetime import UTC
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from otagate.api import documents, paging, rendering
+from otagate.api import documents, paging, source_documents
 from otagate.api.problems import RequestError, invalid
 from otagate.api.requests import ImageFilters, ImageUpload
 from otagate.api.router import Call, Reply, Route
@@ -26,11 +26,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-async def list_images(call: Call, query: ImageFilters) -> documents.Page[documents.Image]:
+async def list_images(call: Call, query: ImageFilters) -> documents.Page[source_documents.Image]:
     """Every stored image, a page at a time, newest first."""
     newest_first = sorted(await call.desk.images(), key=_age, reverse=True)
     items, last = paging.cut(newest_first, key=_age, limit=query.limit, after=paging.IMAGES.read(query.cursor))
-    return documents.Page[documents.Image](items=tuple(rendering.image_document(each) for each in items), next_cursor=paging.IMAGES.write(last))
+    found = tuple(source_documents.image_document(each) for each in items)
+    return documents.Page[source_documents.Image](items=found, next_cursor=paging.IMAGES.write(last))
+        items=tuple(source_documents.image_document(each) for each in items), next_cursor=paging.IMAGES.write(last)
+    )
 
 
 def _age(image: Image) -> str:
@@ -51,14 +54,14 @@ async def add_image(call: Call, query: ImageUpload) -> Reply:
                 "request-timeout", f"the file did not arrive within {hub.settings.upload_timeout:g} seconds", headers={"Connection": "close"}
             ) from None
         if query.dry_run:
-            return Reply(document=rendering.image_document(await call.desk.inspect_image(data, file_name=name)))
-        document = rendering.image_document(await call.desk.add_image(data, file_name=name, actor=call.actor))
+            return Reply(document=source_documents.image_document(await call.desk.inspect_image(data, file_name=name)))
+        document = source_documents.image_document(await call.desk.add_image(data, file_name=name, actor=call.actor))
     return Reply(document=document, status=201, headers={"Location": f"{PATH}/{document.sha256}"})
 
 
-async def show_image(call: Call, sha256: str) -> documents.Image:
+async def show_image(call: Call, sha256: str) -> source_documents.Image:
     """What a stored image says of itself."""
-    return rendering.image_document(await call.desk.image(_digest(sha256)))
+    return source_documents.image_document(await call.desk.image(_digest(sha256)))
 
 
 async def send_content(call: Call, sha256: str) -> web.StreamResponse:
@@ -120,18 +123,18 @@ def _too_large(limit: int) -> TooLarge:
 
 
 ROUTES = (
-    Route(method="GET", path=PATH, run=list_images, answers={200: documents.Page[documents.Image]}),
+    Route(method="GET", path=PATH, run=list_images, answers={200: documents.Page[source_documents.Image]}),
     Route(
         method="POST",
         path=PATH,
         run=add_image,
-        answers={200: documents.Image, 201: documents.Image},
+        answers={200: source_documents.Image, 201: source_documents.Image},
         scope="operate",
         problems=("image-corrupt", "image-too-large", "busy", "store-unavailable"),
         timeout=0,
         multipart="file",
     ),
-    Route(method="GET", path=f"{PATH}/{{sha256}}", run=show_image, answers={200: documents.Image}, problems=("unknown-image",)),
+    Route(method="GET", path=f"{PATH}/{{sha256}}", run=show_image, answers={200: source_documents.Image}, problems=("unknown-image",)),
     Route(method="GET", path=f"{PATH}/{{sha256}}/content", run=send_content, answers={200: "application/octet-stream"}, problems=("unknown-image",)),
     Route(
         method="DELETE",

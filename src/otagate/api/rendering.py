@@ -8,15 +8,13 @@ from otagate.api import documents
 from otagate.api.problems import problem_of, problem_of_failure
 from otagate.config.kinds import format_duration
 from otagate.engine import views
-from otagate.model import devices, facts, images, links
+from otagate.model import devices, facts, links
 from otagate.model import releases as offered
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
 from otagate.model.portraits import Behaviour
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.activation import wish_of
-from otagate.sources.effects import Left
-from otagate.sources.records import Record
 
 
 def release_document(release: offered.Release, *, installed: Version | None) -> documents.Release:
@@ -285,47 +283,6 @@ def audit_line(entry: views.AuditEntry) -> documents.AuditLine:
     )
 
 
-def image_document(image: images.Image) -> documents.Image:
-    """The document of a stored image."""
-    told = image.facts
-    return documents.Image(
-        sha256=image.sha256,
-        file_name=image.file_name,
-        bytes=told.size,
-        format=told.format,
-        inner_format=told.inner_format,
-        manufacturer_code=told.manufacturer_code,
-        image_type=told.image_type,
-        file_version=told.file_version,
-        display_version=_display(told.file_version),
-        hardware_min=told.hardware_min,
-        hardware_max=told.hardware_max,
-        header_string=told.header_string,
-        destination=None if told.destination is None else f"{told.destination:016x}",
-        checks=tuple(documents.Check(name=each.name, result=each.result, detail=each.detail) for each in told.checks),
-        added=image.added,
-        source=image.source,
-    )
-
-
-def source_document(view: views.SourceView) -> documents.Source:
-    """The document of a source."""
-    return documents.Source(
-        name=view.name,
-        type=view.type,
-        state=view.state,
-        sentence=view.sentence,
-        last_success=view.last_success,
-        next_refresh=view.next_refresh,
-        quota_left=view.calls_left,
-        quotas=tuple(_quota(each) for each in view.quotas),
-        skipped_count=view.left_out,
-        skipped=tuple(documents.SkippedEntry(what=each.what, why=each.why) for each in view.skipped),
-        releases=view.releases,
-        error=None if view.error is None else problem_of(view.error),
-    )
-
-
 def notifier_document(view: views.NotifierView) -> documents.Notifier:
     """The document of a receiver of notifications."""
     if view.trouble is not None:
@@ -340,18 +297,6 @@ def notifier_document(view: views.NotifierView) -> documents.Notifier:
         sentence=sentence,
         waiting=view.waiting,
         last_delivered=view.last_delivered,
-    )
-
-
-def _quota(left: Left) -> documents.Quota:
-    limit = left.limit
-    return documents.Quota(of=limit.of, left=left.amount, amount=limit.amount, seconds=int(limit.per.total_seconds()), bucket=limit.bucket)
-
-
-def record_document(record: Record) -> documents.Record:
-    """The document of what a service recorded."""
-    return documents.Record(
-        device=record.device, name=record.name, status=record.status, version=record.version, at=record.at, details=dict(record.details)
     )
 
 
