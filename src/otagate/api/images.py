@@ -32,8 +32,6 @@ async def list_images(call: Call, query: ImageFilters) -> documents.Page[source_
     items, last = paging.cut(newest_first, key=_age, limit=query.limit, after=paging.IMAGES.read(query.cursor))
     found = tuple(source_documents.image_document(each) for each in items)
     return documents.Page[source_documents.Image](items=found, next_cursor=paging.IMAGES.write(last))
-        items=tuple(source_documents.image_document(each) for each in items), next_cursor=paging.IMAGES.write(last)
-    )
 
 
 def _age(image: Image) -> str:
