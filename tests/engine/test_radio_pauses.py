@@ -56,7 +56,7 @@ async def test_a_paused_radio_begins_nothing_and_holds_what_runs_over_a_restart_
             assert found[:2] == (state, "paused")
             assert str(found[2]).startswith(said)
     async with bench.hub() as hub:
-        await hub.pass_time(days=2)
+        await hub.pass_time(hours=6)
         assert (bench.lamps[HERE].offset, bench.lamps[BESIDE].offset) == (offset, 0.0)
         assert (await shown(hub, here))[:2] == (State.TRANSFERRING, "paused")
         await hub.desk.resume_radio(QUIET, actor="ben")
