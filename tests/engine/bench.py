@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from otagate import quirks
+from otagate.engine.agenda import Agenda
 from otagate.engine.audit import Audit
 from otagate.engine.cases import Cases
 from otagate.engine.conductor import Conductor
@@ -28,6 +30,7 @@ from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
 from otagate.engine.keeping import Keeping
 from otagate.engine.ledger import Ledger
+from otagate.engine.lending import Lending, Told
 from otagate.engine.library import Library
 from otagate.engine.metrics import collectors
 from otagate.engine.offers import Offers, ServiceFeed
@@ -53,9 +56,10 @@ from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.policy.lease import Terms
 from otagate.policy.settings import Mode, PolicySettings
 from otagate.policy.window import AnyWindow
-from otagate.ports import Folder, FolderScan, Interlock
+from otagate.ports import Folder, FolderScan, Handover, Interlock
 from otagate.quirks.advisories import load_advisories
 from otagate.reports.key import SealKey
 from otagate.sources.source import Source
@@ -199,6 +203,7 @@ class Bench:
     offline: Mapping[str, str] = field(default_factory=dict)
     twins: dict[DeviceId, set[DeviceId]] = field(default_factory=dict)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
+    stick: Handover | None = None
     history: list[tuple[str, object]] = field(default_factory=list)
     cache: MemoryCache = field(default_factory=MemoryCache)
     disk: MemoryStore = field(default_factory=MemoryStore)
@@ -249,7 +254,9 @@ class Hub:
         self.store = store = FickleStore(bench.disk, bench.history)
         store.full = bench.full
         self.intake = Intake()
-        self.radios = {each: ScriptedRadio(bench.lamps, self.intake.emit, bench.history, name=each) for each in bench.radios}
+        self.relay = Told(self.intake.emit, "zigbee2mqtt")
+        emit = self.intake.emit if bench.stick is None else self.relay
+        self.radios = {each: ScriptedRadio(bench.lamps, emit, bench.history, name=each) for each in bench.radios}
         self.radio = next(iter(self.radios.values()))
         self.journal = Journal(store, clock)
         self.ledger = Ledger(store, self.journal, clock)
@@ -257,6 +264,7 @@ class Hub:
         self.registry.radios = {each: RadioStatus(type="scripted", parallel=bench.parallel) for each in self.radios}
         self.library = Library(store, bench.cache, self.journal, clock, max_bytes=1 << 20)
         self.cases = Cases(store=store, ledger=self.ledger, library=self.library, advisories=load_advisories(), most=2)
+        self.inquiries = Inquiries(clock=clock, asked=bench.interlocks)
         self.halt = Halt(store, self.journal, clock)
         self.radio_pauses = RadioPauses(store, self.journal, clock, self.radios)
         self.rollout_book = RolloutBook(store, self.journal, self.ledger)
@@ -284,7 +292,7 @@ class Hub:
                 radio_pauses=self.radio_pauses,
                 clock=clock,
                 policy_of=policy_of,
-                inquiries=Inquiries(clock=clock, asked=bench.interlocks),
+                inquiries=self.inquiries,
                 windows=bench.windows,
                 synced=lambda: bench.synced,
                 twins=bench.twins,
@@ -412,10 +420,23 @@ class Hub:
             group.create_task(self.rollouts.run())
             group.create_task(self.recalls.run())
             for name, radio in self.radios.items():
-                group.create_task(
-                    supervise_radio(radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[name], backoff=Backoff(), pulse=self.pulse)
-                )
+                group.create_task(self._life_of(name, radio))
             group.create_task(self._tick())
+
+    def _life_of(self, name: RadioName, radio: ScriptedRadio) -> Coroutine[Any, Any, None]:
+        if self.bench.stick is None:
+            return supervise_radio(radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[name], backoff=Backoff(), pulse=self.pulse)
+        return Lending(
+            radio=radio,
+            stick=self.bench.stick,
+            agenda=Agenda(radio=name, conductor=self.conductor, inquiries=self.inquiries).read,
+            told=self.relay,
+            terms=Terms(most=6 * 3_600.0),
+            clock=self.clock,
+            called=self.reattach[name],
+            backoff=Backoff(),
+            pulse=self.pulse,
+        ).run()
 
     async def _listen(self, facts: AsyncIterator[Fact]) -> None:
         async for fact in facts:

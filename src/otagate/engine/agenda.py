@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.inquiries import Inquiries
@@ -31,4 +31,7 @@ class Agenda:
     def _look(self, *, borrowed: bool) -> Work:
         held = [each.update for each in self.conductor.courses() if each.update.state is State.STAGED]
         staged = [each for each in held if not self.conductor.stands_still(each.id)]
-        return work_on(self.radio, self.conductor.scene(), staged, borrowed=borrowed)
+        scene = self.conductor.scene()
+        still = frozenset(each.id for each in scene.running if self.conductor.stands_still(each.id))
+        scene = replace(scene, air=replace(scene.air, paused=scene.air.paused | still))
+        return work_on(self.radio, scene, staged, borrowed=borrowed)
