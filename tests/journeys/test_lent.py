@@ -207,6 +207,7 @@ async def test_a_hub_that_is_killed_with_a_borrowed_stick_gives_it_back_first_an
         await neighbour.assert_all_readable(rig)
         assert_updated(rig.device(IEEE), image)
         assert rig.device(IEEE).counters.blocks - blocks < blocks * 3, "it began anew"
+        assert "went back" not in daemon.log, "the frame counter of the network"
         facts = await daemon.journal()
         assert_gapless(facts)
         assert_legal(facts, update)

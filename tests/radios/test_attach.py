@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import zigpy.types as t
+from structlog.testing import capture_logs
 from zigpy.exceptions import NetworkNotFormed
 
 from otagate.model.errors import RadioUnavailable, WrongNetwork
-from otagate.radios.attach import Pin, StateFiles, check_network, form_where_empty, pin_of
+from otagate.radios.attach import Pin, StateFiles, check_network, follow_frame_counter, form_where_empty, pin_of
 
 KEY = bytes.fromhex("8c6b1e0f3d5a7294b1c0e2f4a6d8907b")
 
@@ -157,3 +158,11 @@ def test_the_database_is_closed_to_others_before_it_holds_anything(files: StateF
     files.database.touch(mode=0o644)
     files.prepare()
     assert stat.S_IMODE(files.database.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("highest", "found", "told"), [(0, 7, []), (7, 7, []), (7, 1_000, []), (1_000, 7, [993])])
+def test_a_frame_counter_that_went_back_is_told(highest: int, found: int, told: list[int]) -> None:
+    app = SimpleNamespace(state=SimpleNamespace(network_info=SimpleNamespace(network_key=SimpleNamespace(tx_counter=found))))
+    with capture_logs() as logs:
+        assert follow_frame_counter(app, highest, radio="zigbee0") == max(highest, found)  # type: ignore[arg-type]
+    assert [each["by"] for each in logs if each["log_level"] == "error"] == told

@@ -13,12 +13,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from otagate.files import write_durably
 from otagate.model.errors import RadioUnavailable, WrongNetwork
 from otagate.model.networks import NetworkIdentity, spell_ieee
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
+
+
+LOG = structlog.get_logger("otagate.radio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,19 @@ async def check_network(app: ControllerApplication, files: StateFiles) -> None:
         )
     if pinned is None:
         files.write_pin(found)
+
+
+def follow_frame_counter(app: ControllerApplication, highest: int, *, radio: str) -> int:
+    """The highest outgoing frame counter of the network so far, with that which the coordinator has just told; one that went back is told the log.
+
+    Devices ignore whoever sends with a smaller one than before (Zigbee 05-3474, 4.3.1.2): a network that two programs share must never go back.
+    """
+    found = int(app.state.network_info.network_key.tx_counter or 0)
+    if found < highest:
+        LOG.error(
+            "the frame counter of the network went back: devices ignore the coordinator until it has caught up", radio=radio, by=highest - found
+        )
+    return max(found, highest)
 
 
 async def _holds_network(app: ControllerApplication) -> bool:

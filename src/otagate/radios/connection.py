@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from otagate.model.ids import RadioName
 from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Clock
 from otagate.radios import stacks
-from otagate.radios.attach import StateFiles, check_network, form_where_empty
+from otagate.radios.attach import StateFiles, check_network, follow_frame_counter, form_where_empty
 from otagate.radios.floods import bound_floods
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.library import in_our_words, opening, plain
@@ -29,6 +30,7 @@ LOG = structlog.get_logger("otagate.radio")
 _RESETS_ALLOWED = 1
 _RESET_WINDOW = 60.0
 _CLOSE_BOUND = 10.0
+_COUNT_BOUND = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Connection:
         self._lost = asyncio.Event()
         self._why = ""
         self._was_reset = False
+        self._counter = 0
 
     async def listen(self) -> None:
         """Find out whether somebody else drives the coordinator. Raises RadioInUse, RadioUnavailable."""
@@ -121,6 +124,7 @@ class Connection:
         with in_our_words(opening(settings.path)):
             await app.connect()
             await check_network(app, self._files)
+            self._counter = follow_frame_counter(app, self._counter, radio=settings.name)
             self._files.mark_running()
             await app.initialize(auto_form=False)
         self._started = True
@@ -160,9 +164,19 @@ class Connection:
         app, self._app = self._app, None
         if app is None:
             return
+        if self._settings.lent and self._started and not self._lost.is_set():
+            await self._count(app)
         stop = self._started and not self._lost.is_set() and not self._settings.lent
         if await self._shut(app, stop=stop) and stop and stacks.STACKS[self._settings.type].stops:
             self._files.mark_stopped()
+
+    async def _count(self, app: ControllerApplication) -> None:
+        """Once more, before another program goes on with the network; a coordinator that does not tell is let go all the same."""
+        with suppress(RadioUnavailable, TimeoutError):
+            async with asyncio.timeout(_COUNT_BOUND):
+                with in_our_words(opening(self._settings.path)):
+                    await app.load_network_info(load_devices=False)
+            self._counter = follow_frame_counter(app, self._counter, radio=self._settings.name)
 
     async def _shut(self, app: ControllerApplication, *, stop: bool) -> bool:
         """Close the line, after a word to the coordinator where it is to `stop`; return whether that was done in time."""
