@@ -86,6 +86,28 @@ def drawn(table: RenderableType, console: Console) -> str:
     return console.file.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("calls", "quotas", "cell"),
+    [
+        (None, [], ""),
+        (23, [{"of": "calls", "left": 23, "amount": 24, "seconds": 60, "bucket": None}], "23 calls"),
+        (
+            0,
+            [
+                {"of": "calls", "left": 24, "amount": 24, "seconds": 60, "bucket": None},
+                {"of": "bytes", "left": 2_000_000, "amount": 90_000_000, "seconds": 60, "bucket": "x"},
+                {"of": "bytes", "left": 0, "amount": 900_000_000, "seconds": 60, "bucket": None},
+            ],
+            "0 calls, 0 B",
+        ),
+    ],
+)
+def test_what_may_still_be_asked_of_a_source_stands_under_left(calls: int | None, quotas: list[dict[str, object]], cell: str) -> None:
+    made = tables.sources(Console(file=io.StringIO()), [SOURCE | {"quota_left": calls, "quotas": quotas}])
+    (left,) = [each for each in made.columns if each.header == "Left"]
+    assert [str(each) for each in left.cells] == [cell]
+
+
 @pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_table_fits_a_terminal_whatever_devices_are_called(name: str, width: int) -> None:

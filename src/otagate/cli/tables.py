@@ -185,7 +185,7 @@ def sources(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def _left(source: Mapping[str, Any]) -> str | None:
     """What may be asked of a source now: calls, and bytes where these are limited too."""
-    calls, quotas = source["quota_left"], [each["amount"] for each in source["quotas"] if each["of"] == "bytes"]
+    calls, quotas = source["quota_left"], [each["left"] for each in source["quotas"] if each["of"] == "bytes"]
     if calls is None:
         return None
     return f"{calls} calls, {size(min(quotas))}" if quotas else f"{calls} calls"
