@@ -202,6 +202,9 @@ class _Listener:
     async def download(self, service: Service, request: Request, expect: Expect) -> Stored:
         return await self.http.download(service, request, replace(expect, size=None, digests=()))
 
+    async def check(self, service: Service) -> datetime | None:
+        return await self.http.check(service)
+
     def left(self, service: Service) -> list[Left]:
         return self.http.left(service)
 

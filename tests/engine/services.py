@@ -11,8 +11,10 @@ from typing import Any
 
 from otagate.model.errors import SourceError, SourceUnavailable
 from otagate.model.ids import Sha256
+from otagate.net.quotas import Account
 from otagate.ports import ImageCache
 from otagate.sources.effects import Expect, Left, Request, Response, Service, Stored, Upload
+from tests.virtual_time import VirtualClock
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class Services:
     asked: list[Request] = field(default_factory=list)
     cache: ImageCache | None = None
     hangs: frozenset[str] = frozenset()
+    accounts: dict[str, Account] = field(default_factory=dict)
 
     async def send(self, service: Service, request: Request) -> Response:
         self.asked.append(request)
@@ -48,6 +51,10 @@ class Services:
 
     async def upload(self, service: Service, effect: Upload) -> Response:
         raise TypeError(f"{service.name} takes no {effect.file_name}")
+
+    async def check(self, service: Service) -> datetime | None:
+        account = self.accounts.setdefault(service.name, Account(service))
+        return account.check(VirtualClock().now()) if service.between_checks else None
 
     def left(self, service: Service) -> list[Left]:
         return [Left(limit=each, amount=max(0, each.amount - len(self.asked))) for each in service.limits]

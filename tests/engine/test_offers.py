@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from otagate.engine.offers import ServiceFeed
+from otagate.engine.talks import Talks
 from otagate.engine.views import OrderRequest
+from otagate.folders.local_files import LocalFiles
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.sources.effects import Conversation, Limit, Service
 from otagate.sources.index import KINDS, Index
 from otagate.sources.ledvance import Ledvance
-from otagate.sources.source import Findings, Question
+from otagate.sources.source import Findings, Question, ZigbeeQuestion
 from tests.engine.bench import Bench, Hub, image_bytes
 from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, OLD, Lamp
 from tests.engine.test_metrics import metrics
@@ -122,6 +128,62 @@ class Holding(Index):
     def consult(self, questions: Sequence[Question]) -> Conversation[Findings]:
         found = yield from Index.consult(self, questions)
         return replace(found, fresh_for=timedelta(hours=1))
+
+
+class ForAll(Ledvance):
+    """The service, were it one for every maker."""
+
+    def concerns(self, question: Question) -> bool:
+        return isinstance(question, ZigbeeQuestion)
+
+
+@instantly
+async def test_a_service_that_wants_checks_apart_is_not_asked_sooner_and_its_answer_of_before_is_told_with_the_time() -> None:
+    bench = Bench(sources=[ForAll(url=LEDVANCE)])
+    bench.services.documents |= {f"{LEDVANCE}/difference": {}, f"{LEDVANCE}/firmwares": {"firmwares": []}}
+    async with bench.hub() as hub:
+        await told(hub, "ledvance")
+        asked = len(bench.services.asked)
+        assert asked, "the first is heeded, right after the start as well"
+        await hub.pass_time(minutes=4)
+        view = await hub.desk.refresh("ledvance", actor="anna")
+        until = view.sentence.rpartition("refreshed again from ")[2]
+        assert (view.state, view.error, len(bench.services.asked)) == ("ok", None, asked)
+        assert [each.sentence for each in await hub.desk.sources()] == [view.sentence], "told to whoever looks"
+        await hub.pass_time(minutes=6)
+        assert "refreshed again" not in (await hub.desk.sources())[0].sentence
+        assert until == f"{hub.clock.now():%Y-%m-%d %H:%M}:{until[17:19]} UTC on"
+        view = await hub.desk.refresh("ledvance", actor="anna")
+        assert len(bench.services.asked) > asked
+        assert "refreshed again" not in view.sentence
+
+
+@instantly
+async def test_an_operator_is_heeded_at_once_where_the_last_check_failed() -> None:
+    bench = Bench(sources=[ForAll(url=LEDVANCE)])
+    async with bench.hub() as hub:
+        await told(hub, "ledvance")
+        asked = len(bench.services.asked)
+        bench.services.documents |= {f"{LEDVANCE}/difference": {}, f"{LEDVANCE}/firmwares": {"firmwares": []}}
+        assert (await hub.desk.refresh("ledvance", actor="anna")).state == "ok"
+        assert len(bench.services.asked) > asked
+
+
+@instantly
+async def test_an_index_that_was_read_before_a_device_was_known_serves_it_as_soon_as_it_is() -> None:
+    with TemporaryDirectory() as folder:
+        data, path = image_bytes(NEW), Path(folder) / "index.json"
+        path.write_text(json.dumps([entry(data, url="new.ota")]))
+        bench = Bench(sources=[index(url=path.as_uri())])
+        async with bench.hub() as hub:
+            talks = Talks(LocalFiles(folder=path.parent, http=bench.services, cache=bench.cache, clock=hub.clock))
+            feed = hub.offers.feed("index")
+            assert isinstance(feed, ServiceFeed)
+            feed.talks = talks
+            await hub.desk.refresh("index", actor="test")
+            assert not hub.registry.devices()
+            await hub.ready()
+            await hub.until(lambda: hub.consultant.offers(hub.registry.device(LAMP)), within=30)
 
 
 @instantly

@@ -269,7 +269,7 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
                 await refresh_all()
                 said += await everything_answered(hub, session, update, list(aviary.services))
                 said += [repr(each) for each in await hub.store.facts.after(0, limit=10_000)]
-    assert {name for name, found in states.items() if not found > {"ok"}} <= {"ikea", "sonoff"}, "no device here is of these makers"
+    assert {name for name, found in states.items() if not found > {"ok"}} <= {"ikea", "sonoff", "ledvance"}, "no device of these makers; asked lately"
     assert any(SECRETS["token"] in path for _, path in aviary.iotaap.asked), "the service was shown the token"
     said += [repr(logs), *(each.getMessage() + repr(each.exc_info) for each in caplog.records if each.name != "aiohttp.access")]
     assert any("The radio zwave0 is not up" in each for each in got), "what a receiver is told is looked at"

@@ -320,6 +320,20 @@ async def test_a_limit_over_a_month_survives_a_restart(place: _Place) -> None:
 
 
 @pytest.mark.asyncio
+async def test_checks_that_people_ask_for_stay_apart_over_a_restart_and_a_clock_that_goes_back(place: _Place) -> None:
+    service = Service(name="service", between_checks=timedelta(minutes=10))
+    first = place.clock.at
+    assert await place.client().check(service) is None
+    place.clock.at += timedelta(minutes=9)
+    assert await place.client().check(service) == first + timedelta(minutes=10)
+    place.clock.at += timedelta(minutes=1)
+    assert await place.client().check(service) is None
+    place.clock.at -= timedelta(days=1)
+    assert await place.client().check(service) is None, "no clock makes the wait longer than it is"
+    assert await place.client().check(SERVICE) is None
+
+
+@pytest.mark.asyncio
 async def test_what_came_with_an_etag_is_asked_for_only_if_it_has_changed(place: _Place) -> None:
     tag = "0123abcd"  # without quotes, as one service sends it
     server = _Server([_answer(b'["kept"]', "200 OK", f"ETag: {tag}"), _answer(b"", "304 Same")])

@@ -39,6 +39,7 @@ class _Source:
     feed: Feed
     told: tuple[str, str] = ("", "")
     next_refresh: datetime | None = None
+    next_check: datetime | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -137,6 +138,7 @@ class Refresher:
     async def refresh(self, name: str, *, room_id: str | None = None) -> SourceView:
         """Read a source now, where wanted after its service looked again at one room; what is wrong with the source itself is in its state.
 
+        A service that wants checks further apart is left alone: the answer is what is known, and when it may be asked again.
         Raises UnknownSource, StoreUnavailable; NotOfThisSource and SourceError for a room.
         """
         source = self._source(name)
@@ -145,8 +147,18 @@ class Refresher:
             if rooms is None:
                 raise NotOfThisSource(f"source {name!r} is of type {source.feed.type}, which knows no rooms: refresh it without room_id")
             await self._talks.hold(rooms.service, rooms.sync_room(room_id))
-        await self._refresh(source)
+        if not await self._holds_back(source):
+            await self._refresh(source)
         return self.view(name)
+
+    async def _holds_back(self, source: _Source) -> bool:
+        """Whether a check comes too soon for the service; every other one counts. What could not be read is always tried again."""
+        state = source.feed.state
+        if state.service is None or state.condition == "offline":
+            return False
+        until = await self._talks.check(state.service)
+        source.next_check = until if state.condition == "ok" and state.last_success is not None else None
+        return source.next_check is not None
 
     async def records(self, name: str, query: RecordQuery) -> RecordPage:
         """What the service itself recorded. Raises UnknownSource, NotOfThisSource, BadFilter, SourceError."""
@@ -193,6 +205,11 @@ class Refresher:
         except KeyError:
             raise UnknownSource(f"there is no source {name!r}") from None
 
+    def _sentence(self, source: _Source) -> str:
+        sentence, until = source.feed.state.sentence, source.next_check
+        held = until is not None and self._clock.now() < until
+        return f"{sentence}; it was refreshed lately and may be refreshed again from {until:%Y-%m-%d %H:%M:%S} UTC on" if held else sentence
+
     def view(self, name: str) -> SourceView:
         """One source as shown; raises UnknownSource."""
         source = self._source(name)
@@ -201,7 +218,7 @@ class Refresher:
             name=name,
             type=feed.type,
             state=state.condition,
-            sentence=state.sentence,
+            sentence=self._sentence(source),
             last_success=state.last_success,
             next_refresh=state.not_before or source.next_refresh,
             releases=state.releases,

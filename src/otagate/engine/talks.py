@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from otagate.model.errors import SourceError, SourceUnintelligible
@@ -21,6 +22,10 @@ class Talks:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._turns: dict[str, asyncio.Lock] = {}
+
+    async def check(self, service: Service) -> datetime | None:
+        """See `ports.HttpClient.check`. Raises StoreUnavailable."""
+        return await self._http.check(service)
 
     def left(self, service: Service) -> Sequence[Left]:
         """What is left of the limits of a service."""

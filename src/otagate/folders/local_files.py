@@ -10,6 +10,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -45,6 +46,10 @@ class LocalFiles:
     async def upload(self, service: Service, effect: Upload) -> Response:
         """Never to a file. Raises SourceError."""
         return await self._http.upload(service, effect)
+
+    async def check(self, service: Service) -> datetime | None:
+        """Of what lies elsewhere."""
+        return await self._http.check(service)
 
     def left(self, service: Service) -> Sequence[Left]:
         """Of what lies elsewhere."""

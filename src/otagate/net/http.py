@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -133,6 +134,16 @@ class HttpClient:
             form.add_field(name, value)
         form.add_field(effect.field, data, filename=effect.file_name, content_type="application/octet-stream")
         return await self._with_retries(service, effect.request, lambda: self._ask(service, effect.request, None, form=form), most=0)
+
+    async def check(self, service: Service) -> datetime | None:
+        """See `ports.HttpClient.check`; counted on disk before anything is asked. Raises StoreUnavailable."""
+        if not service.between_checks:
+            return None
+        async with self._doors.setdefault(service.name, asyncio.Lock()):
+            account = await self._account(service)
+            until = account.check(self._clock.now())
+            await self._save(account)
+            return until
 
     def left(self, service: Service) -> list[Left]:
         """What is left of the service's limits, as far as this life of the hub has asked it anything."""

@@ -27,6 +27,10 @@ class Offline:
         """Refuse. Raises SourceUnavailable."""
         raise SourceUnavailable(f"{service.name}: {effect.request.label}: {SENTENCE}")
 
+    async def check(self, service: Service) -> None:
+        """Nothing may be asked, so nothing is counted."""
+        del service
+
     def left(self, service: Service) -> Sequence[Left]:
         """Nothing may be asked, so nothing is left to tell."""
         del service

@@ -26,6 +26,7 @@ class Account:
     _spent: dict[Limit, dict[int, int]] = field(default_factory=dict)
     paused_until: datetime | None = None
     _refused_in_a_row: int = 0
+    _checked: datetime | None = None
     dirty: bool = False
 
     def wait_for(self, bucket: str, now: datetime) -> timedelta:
@@ -50,6 +51,13 @@ class Account:
                 number = _slot(limit, now)
                 slots[number] = slots.get(number, 0) + amount
                 self.dirty = self.dirty or limit.per >= _WORTH_KEEPING
+
+    def check(self, now: datetime) -> datetime | None:
+        """Somebody asks for a check: it counts, and None; where the last one was too lately, when the next may be."""
+        if self._checked is not None and self._checked <= now < (until := self._checked + self.service.between_checks):
+            return until
+        self._checked, self.dirty = now, True
+        return None
 
     def refused(self, now: datetime, *, asked: timedelta | None, own: timedelta | None, jitter: float) -> datetime:
         """The service said "not now": stay away for what it `asked`, else for its `own` length, else for longer each time.
@@ -101,7 +109,7 @@ class Account:
     def dump(self) -> str:
         """What must survive a restart, as text."""
         spent = {_key(limit): {str(number): amount for number, amount in slots.items()} for limit, slots in self._spent.items()}
-        return json.dumps({"spent": spent, "paused_until": None if self.paused_until is None else self.paused_until.isoformat()})
+        return json.dumps({"spent": spent, "paused_until": _written(self.paused_until), "checked": _written(self._checked)})
 
     def load(self, text: str) -> None:
         """Take up the counts of an earlier life. Raises ValueError, TypeError, KeyError, AttributeError for text that `dump` did not write."""
@@ -110,8 +118,15 @@ class Account:
         self._spent = {
             limits[key]: {int(number): int(amount) for number, amount in slots.items()} for key, slots in document["spent"].items() if key in limits
         }
-        paused = document.get("paused_until")
-        self.paused_until = None if paused is None else datetime.fromisoformat(paused).astimezone(UTC)
+        self.paused_until, self._checked = _read(document.get("paused_until")), _read(document.get("checked"))
+
+
+def _written(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _read(at: str | None) -> datetime | None:
+    return None if at is None else datetime.fromisoformat(at).astimezone(UTC)
 
 
 def _slot(limit: Limit, now: datetime) -> int:

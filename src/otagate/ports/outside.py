@@ -79,6 +79,9 @@ class HttpClient(Protocol):
     async def upload(self, service: Service, effect: Upload) -> Response:
         """Send a stored image, once. Raises UnknownImage besides."""
 
+    async def check(self, service: Service) -> datetime | None:
+        """Somebody asks for a check of the service: it counts, and None; else when it may be asked next. Raises StoreUnavailable."""
+
     def left(self, service: Service) -> Sequence[Left]:
         """What is left of the limits of a service."""
 

@@ -54,12 +54,13 @@ class Service:
     """One update service as the client must treat it; sources that share an account share its `name`, and so its limits and pauses.
 
     `pauses`: statuses that mean "not now", each with how long to stay away where the answer itself does not say; None: a minute at first, then
-    doubling to an hour.
+    doubling to an hour. `between_checks`: how far apart checks must be that people ask for, whatever is left of the limits.
     """
 
     name: str
     limits: tuple[Limit, ...] = ()
     pauses: tuple[tuple[int, timedelta | None], ...] = ((429, None), (503, None))
+    between_checks: timedelta = timedelta()
 
     def pause_for(self, status: int) -> tuple[bool, timedelta | None]:
         """Whether this status means "not now", and the service's own length of it."""

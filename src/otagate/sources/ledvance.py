@@ -25,6 +25,7 @@ MANUFACTURER_CODES = frozenset({0x1189, 0x110C})
 BATCH = 50
 _DEPTH = 4
 _MONTH, _MINUTE = timedelta(days=30), timedelta(seconds=60)
+_BETWEEN_CHECKS = timedelta(minutes=10)
 _LIMITS = (
     Limit(amount=8, per=_MINUTE, bucket="difference"),
     Limit(amount=90_000_000, per=_MONTH, of="bytes", bucket="difference"),
@@ -56,7 +57,9 @@ class Ledvance:
     name: str = "ledvance"
     url: str = URL
     service: Service = field(
-        default_factory=lambda: Service(name="ledvance", limits=_LIMITS, pauses=((403, timedelta(hours=1)), (429, None), (503, None)))
+        default_factory=lambda: Service(
+            name="ledvance", limits=_LIMITS, pauses=((403, timedelta(hours=1)), (429, None), (503, None)), between_checks=_BETWEEN_CHECKS
+        )
     )
 
     @property
