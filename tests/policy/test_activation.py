@@ -131,6 +131,7 @@ TABLE = [
         world={"clock": "It is 1970."},
     ),
     case("allow", None, name="its time has come", hold_activation=True, activate_from=NOW),
+    case("allow", None, name="its time has come, the lamp is on", hold_activation=True, activate_from=NOW, world=SPARED | ON),
     case("allow", None, name="its time has not come, the word is given", hold_activation=True, activate_from=LATER, **RELEASED),
     case(WAITS, "window_closed", name="its window is closed", **IN_THE_WINDOW, world={"settings": {"windows": (SHUT,)}}),
     case("allow", None, name="its window is open", **IN_THE_WINDOW, world={"settings": {"windows": (OPEN,)}}),
@@ -174,6 +175,28 @@ def test_a_staged_update_is_used_or_says_for_what_it_waits(decision: str, reason
     verdict = judged(changes, **world)
     assert (verdict.decision, verdict.reason) == (decision, reason)
     assert verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"hold_activation": True} | RELEASED, "an operator gave the word"),
+        ({"hold_activation": True, "activation_owed": True}, "what held it back has ended"),
+        ({"hold_activation": True, "activate_from": NOW}, "the time has come to use it"),
+        (IN_THE_WINDOW, "its window is open"),
+        ({}, "The device holds the image and wants another one before it uses them."),
+    ],
+    ids=["released", "owed", "scheduled", "window", "wants another"],
+)
+def test_a_verdict_says_what_decided_it(changes: dict[str, Any], sentence: str) -> None:
+    assert judged(changes, windows=(OPEN,)).sentence == sentence
+
+
+def test_an_image_waits_for_the_word_though_its_device_is_known_no_more() -> None:
+    mine = update(1, state=State.STAGED, hold_activation=True)
+    verdict = judge_activation(mine, PolicySettings(), air=Air(radios={RADIO: RadioAir()}, devices={}), watch=Watch(now=NOW))
+    without = judged({"hold_activation": True}, of={"components": ()})
+    assert verdict.sentence == without.sentence == "The device holds the image and waits for the word to use it."
 
 
 def test_nobody_is_asked_for_an_image_that_could_not_be_used() -> None:

@@ -10,6 +10,8 @@ from tests.policy.cases import IEEE, component, device, release
 
 Changes = dict[str, Any]
 
+KIT = {"manufacturer_code": 0x1141}
+
 # What each row changes of a release that fits: the release, the component, the device.
 FITS: list[Any] = [
     pytest.param({}, {}, {}, id="as it is"),
@@ -26,10 +28,14 @@ FITS: list[Any] = [
     pytest.param({"models": ("Lamp 1",), "manufacturers": ("Lumière",)}, {}, {}, id="second keys equal"),
     pytest.param({"models": ("Lamp 9", "Lamp 1")}, {}, {}, id="one of several models"),
     pytest.param({"models": (" lamp 1",)}, {}, {"model": "LAMP 1\t"}, id="second key in other letters"),
+    pytest.param({**KIT, "models": ("Lamp 1",)}, KIT, {}, id="a kit's code with the model"),
+    pytest.param({**KIT, "manufacturers": ("Lumière",)}, KIT, {}, id="a kit's code with the manufacturer"),
+    pytest.param({**KIT, "destination": IEEE}, KIT, {}, id="a kit's code with the very device"),
 ]
 REFUSED: list[Any] = [
     pytest.param({"manufacturer_code": 0x117D}, {}, {}, "manufacturer 0x117d, the component is of 0x117c", id="other maker"),
     pytest.param({"manufacturer_code": 0x1111}, {}, {}, "the component is of 0x117c", id="maker of the node descriptor but not of the component"),
+    pytest.param({"manufacturer_code": None}, {}, {}, "does not say whose devices it is for", id="for nobody in particular"),
     pytest.param({}, {"manufacturer_code": None}, {"manufacturer_code": None}, "manufacturer code of the device is not known", id="maker unknown"),
     pytest.param({"image_type": 0x140A}, {}, {}, "image type 0x140a, the component is 0x1409", id="other image type"),
     pytest.param({}, {"image_type": None, "id": "0x0001"}, {}, "the component is 0x0001", id="other image type by id"),
@@ -53,6 +59,7 @@ REFUSED: list[Any] = [
 ]
 ASKED: list[Any] = [
     pytest.param({"manufacturer_code": 0xFFFF}, {}, {}, "for every manufacturer", id="any maker"),
+    pytest.param(KIT, KIT, {}, "Devices of many makers bear the manufacturer code 0x1141", id="a kit's code and nothing else"),
     pytest.param({"manufacturer_code": 0xFFFF}, {"manufacturer_code": None}, {"manufacturer_code": None}, "every", id="any maker, own unknown"),
     pytest.param({"hardware_min": 0, "hardware_max": 9}, {"hardware_version": None}, {}, "has not told its own", id="hardware version unknown"),
     pytest.param({"max_file_version": 99}, {"version": None}, {}, "the running version is not known", id="running version unknown"),

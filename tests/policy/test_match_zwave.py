@@ -14,7 +14,7 @@ from otagate.policy.judge import judge
 from otagate.policy.match import concerns, match
 from otagate.policy.plan import choose
 from otagate.policy.settings import PolicySettings
-from tests.policy.cases import DIGEST_A, DIGEST_B, release
+from tests.policy.cases import DIGEST_A, DIGEST_B, component, device, release
 
 MAIN = Component(id=zwave_component_id(0), version="1.6")
 RADIO_CHIP = Component(id=zwave_component_id(1), version="7.18")
@@ -95,9 +95,37 @@ def test_no_image_crosses_from_one_protocol_to_the_other() -> None:
     assert judge(PLUG, MAIN, release(), settings=AUTOMATIC, operator=True, force=True).decision == "refuse"
 
 
-def test_a_device_whose_product_is_not_known_takes_nothing() -> None:
-    assert match(plug(product_id=None), MAIN, OFFER).decision == "refuse"
-    assert match(replace(PLUG, node=None), MAIN, OFFER).decision == "refuse"
+@pytest.mark.parametrize(
+    "unknown",
+    [plug(product_id=None), plug(product_type=None), replace(PLUG, manufacturer_code=None), replace(PLUG, node=None)],
+    ids=["product id", "product type", "manufacturer", "everything"],
+)
+def test_a_device_whose_product_is_not_known_takes_nothing(unknown: Device) -> None:
+    verdict = match(unknown, MAIN, OFFER)
+    assert verdict.decision == "refuse"
+    assert "of the device are not known yet" in verdict.sentence
+
+
+def test_a_device_that_has_told_of_no_main_firmware_is_asked_about_where_that_counts() -> None:
+    bound = offer(fingerprints=(replace(PRINT, min_version="1.0"),), target=1)
+    verdict = match(replace(PLUG, components=(RADIO_CHIP,)), RADIO_CHIP, bound)
+    assert verdict.decision == "ask"
+    assert "the running version is not known" in verdict.sentence
+
+
+def test_a_device_that_was_never_interviewed_is_in_no_region_yet() -> None:
+    verdict = match(replace(PLUG, node=None), MAIN, offer(fingerprints=(), region="europe"))
+    assert verdict.decision == "ask"
+    assert "the controller does not tell its own" in verdict.sentence
+    assert verdict.facts["region"] is None
+
+
+def test_what_is_inside_of_an_image_says_nothing_of_a_node_that_took_none_before() -> None:
+    assert match(PLUG, MAIN, offer(inner_format="silabs-gbl")).allowed
+
+
+def test_a_release_of_the_other_protocol_concerns_nobody_though_it_names_no_product() -> None:
+    assert not concerns(device(), component(), offer(fingerprints=(), target=None))
 
 
 def test_versions_are_compared_as_versions_and_not_as_text() -> None:

@@ -151,6 +151,12 @@ def test_what_cannot_be_mistaken_is_not_ambiguous(other: Release) -> None:
     assert pick(release(), other).chosen is not None
 
 
+def test_what_is_refused_anyway_is_told_for_what_it_is_and_not_as_ambiguous() -> None:
+    other = release(source="index", sha256=DIGEST_B, hardware_min=9)
+    verdicts = {each.release.source: each.verdict for each in pick(release(), other).trace}
+    assert (verdicts["folder"].decision, verdicts["index"].reason) == ("allow", "image_mismatch")
+
+
 def test_without_a_digest_another_length_is_another_file() -> None:
     assert pick(release(), release(source="index", sha256=None, size=999)).verdict.reason == "quarantined"
 

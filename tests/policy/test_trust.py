@@ -49,6 +49,22 @@ def test_an_image_that_differs_from_its_release_is_refused(of_release: dict[str,
     assert sentence in verdict.sentence
 
 
+def test_a_file_that_tells_nothing_of_itself_is_what_its_digest_says() -> None:
+    raw = replace(IMAGE, manufacturer_code=None, image_type=None, file_version=None)
+    assert trust(raw, release(), sha256=DIGEST_A).allowed
+    assert trust(raw, release(manufacturer_code=None, image_type=None, file_version=None), sha256=DIGEST_A).allowed
+
+
+def test_a_release_that_tells_less_than_its_image_is_another_one() -> None:
+    verdict = trust(IMAGE, release(manufacturer_code=None), sha256=DIGEST_A)
+    assert (verdict.decision, verdict.code) == ("refuse", "incompatible-image")
+
+
+def test_an_image_for_another_firmware_target_or_protocol_is_refused() -> None:
+    assert "firmware target 0, the image says 1" in trust(replace(IMAGE, target=1), release(target=0), sha256=DIGEST_A).sentence
+    assert "protocol zigbee, the image says zwave" in trust(replace(IMAGE, protocol="zwave"), release(), sha256=DIGEST_A).sentence
+
+
 def test_a_failed_check_refuses_even_the_promised_bytes() -> None:
     image = replace(IMAGE, checks=(*IMAGE.checks, Check(name="crc", result="fail", detail="Stored 1, computed 2.")))
     verdict = trust(image, release(), sha256=DIGEST_A)
