@@ -145,6 +145,16 @@ def test_the_same_version_for_two_targets_or_two_regions_is_not_ambiguous() -> N
     assert rival.verdict.reason == "ambiguous"
 
 
+def test_one_version_of_two_bundles_is_ambiguous_where_the_bytes_differ() -> None:
+    rival = choose(PLUG, MAIN, [offer(bundle="a", sha256=DIGEST_A), offer(bundle="b", sha256=DIGEST_B)], settings=AUTOMATIC)
+    assert (rival.chosen, rival.verdict.reason) == (None, "ambiguous")
+
+
+@pytest.mark.parametrize("changes", [{"bundle": "b"}, {"file_version": None}], ids=["the first file of a bundle", "a file that tells no version"])
+def test_what_is_no_further_file_of_a_release_is_taken_by_itself(changes: dict[str, Any]) -> None:
+    assert choose(PLUG, MAIN, [offer(**changes)], settings=AUTOMATIC, operator=True).chosen == offer(**changes)
+
+
 def test_the_facts_of_a_verdict_are_the_products_own() -> None:
     facts = match(PLUG, MAIN, offer(region="usa")).facts
     assert facts == {"manufacturer_code": 0x027A, "version": "1.6", "product_type": 0x8002, "product_id": 0x1000, "target": 0, "region": "Europe"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from otagate.model.releases import Release
+from otagate.model.releases import Digest, Release
 from otagate.policy.plan import Choice, choose
 from otagate.policy.settings import PolicySettings
 from tests.policy.cases import DIGEST_A, DIGEST_B, component, device, release
@@ -81,6 +81,10 @@ def test_an_image_named_by_its_order_is_refused_for_what_it_is() -> None:
     assert pick(named=True, operator=True).verdict.code == "no-release"
 
 
+def test_that_nobody_offers_anything_is_told_without_a_version() -> None:
+    assert pick().verdict.sentence == "No source offers a release for this component."
+
+
 # --- a named version ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +159,38 @@ def test_what_is_refused_anyway_is_told_for_what_it_is_and_not_as_ambiguous() ->
     other = release(source="index", sha256=DIGEST_B, hardware_min=9)
     verdicts = {each.release.source: each.verdict for each in pick(release(), other).trace}
     assert (verdicts["folder"].decision, verdicts["index"].reason) == ("allow", "image_mismatch")
+
+
+LISTED = {"sha256": None, "location": "https://x/y"}
+MD5, OTHER_MD5 = Digest(algorithm="md5", value="1" * 32), Digest(algorithm="md5", value="2" * 32)
+SHA512 = Digest(algorithm="sha512", value="3" * 128)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clear"),
+    [
+        pytest.param({}, {"sha256": None}, True, id="one without a digest, the same length"),
+        pytest.param(LISTED | {"digests": (MD5,)}, LISTED | {"digests": (MD5,), "size": 999}, True, id="one digest, whatever the lengths"),
+        pytest.param(LISTED | {"digests": (MD5,)}, LISTED | {"digests": (OTHER_MD5,)}, False, id="two digests, the same length"),
+        pytest.param(LISTED | {"digests": (MD5, SHA512)}, LISTED | {"digests": (OTHER_MD5, SHA512)}, False, id="one of two digests differs"),
+        pytest.param(LISTED | {"digests": (MD5,)}, LISTED | {"digests": (SHA512,)}, True, id="digests of two kinds, the same length"),
+        pytest.param(LISTED | {"digests": (MD5,)}, LISTED | {"digests": (SHA512,), "size": 999}, False, id="digests of two kinds, two lengths"),
+        pytest.param({}, LISTED | {"size": 1088}, True, id="the length of a container and that of what is in it"),
+        pytest.param(LISTED, LISTED | {"size": 0}, True, id="a source that tells no length"),
+    ],
+)
+def test_offers_of_one_version_are_one_file_unless_their_digests_or_lengths_say_otherwise(
+    one: dict[str, Any], other: dict[str, Any], clear: bool
+) -> None:
+    offers = release(**one), release(**{"source": "index"} | other)
+    for order in (offers, offers[::-1]):
+        assert [each.verdict.reason for each in pick(*order).trace] == ([None, None] if clear else ["quarantined", "quarantined"])
+
+
+def test_files_that_nobody_can_name_by_a_digest_are_to_be_put_here_first() -> None:
+    sentence = pick(release(**LISTED), release(**LISTED, size=999)).verdict.sentence
+    assert sentence.startswith("Two different files claim to be 0x00000014: ")
+    assert sentence.endswith("Put the one that is meant on the hub (otagate images add FILE) and order it by its sha256.")
 
 
 def test_without_a_digest_another_length_is_another_file() -> None:
