@@ -33,6 +33,7 @@ ALL_RIGHTS = {"operator": True, "force": True, "allow_downgrade": True}
 BETA = {"channel": "beta"}
 NEWEST = {"location": "https://x/y", "released": NOW - timedelta(days=13)}
 TODAY = {"now": NOW}
+UNDATED = "Nobody says when it came out: it is taken by itself 14 days after the hub has planned it."
 
 TABLE: list[Any] = [
     # how releases are taken
@@ -156,6 +157,23 @@ def test_the_decision_table(decision: str, reason: str | None, code: str, change
 )
 def test_an_allowance_says_who_allows(mode: Mode, order: Changes, who: str) -> None:
     assert who in judge(device(), component(), release(), settings=PolicySettings(mode=mode), **order).sentence
+
+
+@pytest.mark.parametrize(
+    ("of_component", "of_release", "quirk", "sentence"),
+    [
+        ({"version": None}, {}, {}, "The running version is not known, so nobody can say whether the release is newer."),
+        ({}, {"file_version": None}, {}, "The version of the file is not known, so nobody can say whether the release is newer."),
+        ({}, {}, LIES, "Devices of this kind tell a version that they do not run, so nobody can say whether the release is newer."),
+        ({}, {**NEWEST, "released": None}, {}, UNDATED),
+        ({}, {**NEWEST, "released": NOW + timedelta(days=1)}, {}, UNDATED),
+        ({}, NEWEST, {}, "It came out on 2024-03-17, and is taken by itself on 2024-03-31."),
+    ],
+    ids=["running version", "version of the file", "a version that is told and not run", "no date", "a date to come", "too new"],
+)
+def test_what_keeps_a_release_back_is_told_for_people(of_component: Changes, of_release: Changes, quirk: Changes, sentence: str) -> None:
+    settings = PolicySettings(mode="automatic")
+    assert judge(device(), component(**of_component), release(**of_release), settings=settings, quirk=Quirk(**quirk), now=NOW).sentence == sentence
 
 
 def test_a_refusal_names_the_versions_for_people() -> None:
