@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from otagate.model.lifecycle import State
 from otagate.model.portraits import Behaviour, Setting
@@ -155,6 +157,27 @@ async def test_a_sleeping_device_is_asked_when_its_transfer_begins_for_it_listen
             await hub.pass_time(minutes=1)
         ended = await hub.until_ended(update)
     assert ended.behaviour == Behaviour(kept=1, restored=(GROUP.name,))
+
+
+@instantly
+async def test_an_update_that_is_cancelled_while_its_sleeping_device_is_asked_ends_without_a_fault() -> None:
+    bench = a_bench(sleepy=True)
+    with capture_logs() as logs:
+        async with bench.hub() as hub:
+            await hub.add_image(NEW)
+            await hub.until(lambda: hub.radio.up)
+            hub.radio.wake(LAMP)
+            await hub.ready()
+            update = (await hub.order()).update.id
+            await hub.until_state(update, State.OFFERING)
+            hub.radio.wake(LAMP)
+            while not bench.lamp.asked:
+                await asyncio.sleep(0.05)
+            await hub.desk.cancel(update, actor="test")
+            ended = await hub.until_ended(update)
+            await hub.pass_time(minutes=1)
+    assert ended.state is State.CANCELLED
+    assert [each for each in logs if each["event"] == "failed unexpectedly"] == []
 
 
 @instantly

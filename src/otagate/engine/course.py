@@ -185,7 +185,7 @@ class Course:
         silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         device = self._device()
         self._charged = None if device is None else device.battery_percent
-        spent, began_at = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset
+        spent, began_at, seconds = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset, 0.0
         while self._stands(state):
             letter = await self.mailbox.get(waits.poll)
             seconds = spent.read()
