@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -67,6 +68,35 @@ def test_a_doubt_about_a_key_is_told_with_the_answer_that_an_order_gives() -> No
     assert said(examine(device(), component(), unknown, settings=AUTOMATIC), "doubt").outcome == "ask"
 
 
+@pytest.mark.parametrize(
+    ("rule", "facts"),
+    [
+        ("version", {"version": 10, "file_version": 20}),
+        ("floor", {"version": 10, "floor": 5}),
+        ("pin", {"pin": 20}),
+        ("skip", {}),
+        ("mode", {"mode": "automatic"}),
+        ("channel", {"channel": "stable", "wanted": "stable"}),
+        ("approval", {"mode": "automatic"}),
+        ("cooldown", {"released": "2024-03-01T12:00:00+00:00", "cooldown_days": 14}),
+    ],
+)
+def test_a_rule_that_passes_says_what_it_looked_at(rule: str, facts: dict[str, Any]) -> None:
+    dated = release(released=datetime(2024, 3, 1, 12, tzinfo=UTC))
+    line = said(examine(device(pin=20), component(floor=5), dated, settings=AUTOMATIC), rule)
+    assert (line.outcome, line.facts) == ("pass", facts)
+
+
+def test_a_release_that_has_no_date_is_told_with_none() -> None:
+    assert said(examine(device(), component(), release(), settings=AUTOMATIC), "cooldown").facts["released"] is None
+
+
+def test_a_verdict_is_told_with_its_own_facts_and_those_of_its_rule() -> None:
+    refusal = Verdict(decision="refuse", sentence="No.", reason="pinned", facts={"version": 10})
+    assert told("pin", refusal, passes="There is none.", facts={"pin": 20}).facts == {"pin": 20, "version": 10}
+    assert told("pin", refusal, passes="There is none.").facts == {"version": 10}
+
+
 def test_a_verdict_that_allows_leaves_its_rule_the_sentence_of_a_pass() -> None:
     for verdict in (None, Verdict(decision="allow", sentence="Well.")):
         line = told("pin", verdict, passes="There is none.", facts={"pin": None})
@@ -89,3 +119,5 @@ def test_an_explanation_tells_what_is_offered_and_which_files_contradict_each_ot
     two = choose(device(), component(), [release(), release(sha256=DIGEST_B)], settings=AUTOMATIC)
     last = explain(device(), component(), two, settings=AUTOMATIC)[-1]
     assert (last.rule, last.outcome, last.reason) == ("ambiguity", "stop", "ambiguous")
+    other = choose(device(), component(), [release(hardware_min=9)], settings=AUTOMATIC)
+    assert explain(device(), component(), other, settings=AUTOMATIC)[-1].outcome == "pass"
