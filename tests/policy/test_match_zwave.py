@@ -124,6 +124,12 @@ def test_what_is_inside_of_an_image_says_nothing_of_a_node_that_took_none_before
     assert match(PLUG, MAIN, offer(inner_format="silabs-gbl")).allowed
 
 
+def test_a_release_for_another_product_or_target_does_not_concern_a_component() -> None:
+    assert concerns(PLUG, MAIN, OFFER)
+    assert not concerns(PLUG, RADIO_CHIP, OFFER)
+    assert not concerns(PLUG, MAIN, offer(fingerprints=(replace(PRINT, product_id=1),)))
+
+
 def test_a_release_of_the_other_protocol_concerns_nobody_though_it_names_no_product() -> None:
     assert not concerns(device(), component(), offer(fingerprints=(), target=None))
 

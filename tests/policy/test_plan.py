@@ -102,6 +102,13 @@ def test_a_named_version_that_runs_already_is_refused_as_current() -> None:
     assert pick(V10, V20, version=10).verdict.code == "already-current"
 
 
+def test_only_an_operator_who_tells_the_version_takes_it_of_another_channel() -> None:
+    beta = release(channel="beta")
+    assert pick(beta, operator=True, version=20).chosen == beta
+    assert pick(beta, operator=True).chosen is None
+    assert pick(beta, version=20).chosen is None
+
+
 # --- going back --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -187,9 +194,14 @@ def test_offers_of_one_version_are_one_file_unless_their_digests_or_lengths_say_
         assert [each.verdict.reason for each in pick(*order).trace] == ([None, None] if clear else ["quarantined", "quarantined"])
 
 
+def test_what_is_here_and_what_is_listed_of_one_source_can_be_compared() -> None:
+    assert {each.verdict.decision for each in pick(release(), release(**LISTED)).trace} == {"allow"}
+
+
 def test_files_that_nobody_can_name_by_a_digest_are_to_be_put_here_first() -> None:
     sentence = pick(release(**LISTED), release(**LISTED, size=999)).verdict.sentence
     assert sentence.startswith("Two different files claim to be 0x00000014: ")
+    assert " more" not in sentence
     assert sentence.endswith("Put the one that is meant on the hub (otagate images add FILE) and order it by its sha256.")
 
 
