@@ -198,6 +198,6 @@ async def ordered_of(desk: Desk, *devices: DeviceId, **wanted: Any) -> UpdateId:
 
 def assert_updated(device: Device, image: bytes, *, version: int = NEW) -> None:
     """The device runs the new version, received exactly these bytes, and saw no rule broken."""
-    assert device.violations == []
+    assert device.violations == [], device.violations
     assert device.file_version == version
     assert bytes(device.ota.received) == image

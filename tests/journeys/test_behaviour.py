@@ -24,7 +24,7 @@ EVERYTHING = ("groups", "bindings", "reporting", "start_up", "switch")
 @pytest.mark.parametrize("stack", ["znp", "ezsp"])
 async def test_a_lamp_that_forgets_its_groups_bindings_and_reporting_gets_them_back(tmp_path: Path, stack: str) -> None:
     spec = DeviceSpec(ieee=IEEE, **SET, switched_on=True, behaviours=Behaviours(forgets=EVERYTHING))  # type: ignore[arg-type]
-    async with journey(tmp_path, spec, images=[image_of(3_000)], stack=stack) as made:
+    async with journey(tmp_path, spec, images=[image_of(3_000)], stack=stack, pace=5.0) as made:  # what is switched is looked at in a moment
         lamp = made.device()
         before = (set(lamp.application.groups), set(lamp.bindings), dict(lamp.application.reports))
         update = await ended(made.desk, await made.order())

@@ -151,6 +151,9 @@ ELSEWHERE = {
     "otagate mirror serve --listen 0.0.0.0:8380 --address http://hub.local:8380": (
         "journeys/test_mirror.py::test_what_policy_allows_is_offered_by_the_command_in_another_programs_format"
     ),
+    "otagate reattach zigbee0": "journeys/test_lent.py::test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_network_as_it_was",
+    "sudo install -m 0644 systemd/otagate-borrows-*.service /etc/systemd/system/ && sudo systemctl daemon-reload": ROOT_ALONE,
+    "sudo install -m 0644 systemd/50-otagate-borrows.rules /etc/polkit-1/rules.d/": ROOT_ALONE,
     "pip install 'otagate[mqtt]'": "it needs a published package: the extra is one of those of .[dev]",
 }
 """Lines of the README that are typed by another test, or the reason why none types them."""

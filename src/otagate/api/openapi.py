@@ -147,7 +147,7 @@ def _request_body(route: Route, references: Mapping[type[BaseModel], Json]) -> J
     body = route.parameters.get("body")
     if body is None or not issubclass(body, BaseModel):
         return None
-    required = any(field.is_required() for field in body.model_fields.values())
+    required = any(field.is_required() for field in body.model_fields.values()) or "minProperties" in body.model_json_schema()
     kinds = ("application/json", MERGE_PATCH) if route.method == "PATCH" else ("application/json",)
     return {"required": required, "content": {kind: {"schema": references[body]} for kind in kinds}}
 

@@ -90,7 +90,7 @@ async def windows(session: Session) -> Exit:
 async def pause_radio(
     session: Session, radio: RadioArgument, because: Annotated[str | None, typer.Option(help="Why it is to stand still.")] = None
 ) -> Exit:
-    """Let one radio stand still: its transfers wait where they are, and none begins.
+    """Let one radio stand still, with all of its transfers.
 
     A restart of the hub changes nothing about that; `otagate resume-radio` does.
     """
@@ -110,7 +110,7 @@ async def resume_radio(session: Session, radio: RadioArgument) -> Exit:
 
 @command(app)
 async def reattach(session: Session, radio: RadioArgument) -> Exit:
-    """Try a radio again that was left alone, or borrow one now that is lent.
+    """Try a radio again now, or borrow one that is lent.
 
     Where its state is in_use or wrong_network, settle first what its sentence says.
     """

@@ -43,7 +43,10 @@ async def plan(
     override: updates.Override = None,
     because: updates.Because = None,
 ) -> Exit:
-    """Show what would happen, when, why or why not, and what it costs; with the wishes of an order, what that order would do. Changes nothing."""
+    """Show what would happen, when, and why or why not.
+
+    And what it costs; with the wishes of an order, what that order would do. Changes nothing.
+    """
     wishes: dict[str, Any] = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
     wishes |= {"override": override, "because": because}
     if any(wishes.values()):

@@ -78,7 +78,10 @@ async def update(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done, and show the progress.")] = False,
 ) -> Exit:
-    """Update devices: those that are named, or with --all, --model, --group and --radio those that are meant, in one order."""
+    """Update devices that are named or meant, in one order.
+
+    Those that are meant are all (--all), or those of a model, a group or a radio.
+    """
     whom = _whom(ids, everything=everything, model=model, group=group, radio=radio)
     wishes: dict[str, Any] = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
     wishes |= {"when": when, "activate": "held" if hold else activate, "priority": priority.value}
@@ -171,7 +174,10 @@ async def updates(
 
 @command(app)
 async def show(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Show one update, and what became of its device's groups, bindings and other settings."""
+    """Show one update, and how its device is set since.
+
+    What it lost of groups, bindings and other settings, and what was given back.
+    """
     found = await session.client.get("updates", update_id)
     session.tell(found)
     session.say(tables.updates(session.console, [found]))

@@ -65,7 +65,7 @@ class Keeper:
         if self._before is None or not self._before.fleeting:
             return
         try:
-            async with asyncio.timeout(_GLANCE):
+            async with asyncio.timeout(_GLANCE / self.tools.waits.pace):
                 self._glanced = await self._ask(update, self._before.fleeting)
         except TimeoutError:
             self._glanced = None
