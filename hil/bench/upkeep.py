@@ -97,7 +97,12 @@ class Process:
 async def daemon(folder: Path, radios: Sequence[dict[str, str]], *, listen: Sequence[str] = ()) -> AsyncIterator[tuple[Process, float]]:
     """A daemon that has said READY=1, and the seconds that it took from the start of its process; it listens on its socket, and where it is told."""
     config = folder / "otagate.yaml"
-    settings = {"state_dir": str(folder / "state"), "api": {"listen": [f"unix:{folder / 'api.sock'}", *listen]}, "radios": list(radios)}
+    settings = {
+        "state_dir": str(folder / "state"),
+        "api": {"listen": [f"unix:{folder / 'api.sock'}", *listen]},
+        "radios": list(radios),
+        "policy": {"alive_for": "0d"},
+    }
     config.write_text(yaml.safe_dump(settings))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, (folder / "log").open("w") as log:
         address = folder / "notify"
