@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-WORKERS ?= 4
+WORKERS ?= 5
 RADIO ?= znp
 
 .PHONY: demo test check bench night pictures clean
