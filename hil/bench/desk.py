@@ -38,7 +38,7 @@ class Extent:
     devices: int = 16
     image: int = 16_384
     readers: int = 4
-    upload: int = 16 << 20
+    upload: int = (16 << 20) - 1_024  # and its header: the most that a hub takes
 
 
 QUICK = Extent(devices=2, image=2_048, readers=2, upload=1 << 20)
