@@ -17,7 +17,7 @@ from otagate.homeassistant.discovery import readable
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, OTHER_IEEE, device_id, hub_settings, image_of, radio_is, told
+from tests.journeys.hub import IEEE, NEW, OTHER_IEEE, device_id, hub_settings, image_of, radio_is, told
 from tests.mqtt.home_assistant import check_message, check_state
 from tests.mqtt.mosquitto import Mosquitto, ear, needs_mosquitto
 
@@ -94,6 +94,32 @@ async def test_home_assistant_installs_through_a_broker_that_dies_meanwhile_and_
                 await world.say("homeassistant/status", "online")
                 await world.until(lambda: len(world.documents(CONFIG)) > before)
                 check_message(CONFIG, await world.says(CONFIG))
+
+
+async def test_the_version_that_was_chosen_there_is_the_one_that_is_installed_also_after_a_restart_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "EVERY", 0.05)
+    target = "target_0x0083"
+    async with Mosquitto(tmp_path) as broker, Rig(devices=(DeviceSpec(ieee=IEEE),), air=AirSettings(speedup=20)) as hardware, ear(broker) as world:
+        settings = with_broker(hardware, tmp_path / "state", broker)
+        async with running(settings, pace=Pace.scaled(30)) as hub:
+            await radio_is(hub.desk, "up")
+            hardware.announce()
+            await told(hub.desk)
+            for version in (NEW, NEW + 1):
+                await hub.desk.add_image(image_of(3_000, version=version), file_name=f"{version}.ota", actor="test")
+            chooses = ["newest", "0x01000002", "0x01000001"]
+            await world.says(CONFIG, lambda said: said["components"].get(target, {}).get("options") == chooses)
+            await world.say(f"otagate/orders/{device_id(IEEE)}/target/0x0083", "0x01000001")
+            await world.says(STATE, lambda said: said.get(target) == "0x01000001")
+        world.last.clear()
+        async with running(settings, pace=Pace.scaled(30)) as hub:
+            await radio_is(hub.desk, "up")
+            assert (await world.says(STATE))[target] == "0x01000001", "the first that is said"
+            await world.say(INSTALL, "INSTALL")
+            await world.says(UPDATE, lambda said: said.get("installed_version") == "0x01000001" and not said["in_progress"])
+            assert (await world.says(STATE, lambda said: said["state"] == "available"))[target] == "newest", "and the newest is offered again"
 
 
 def _left_behind() -> str:

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import ComponentView, DeviceView, Offer, OrderRequest, OrderResult, RadioView, UpdateView
+from otagate.homeassistant import targets
 from otagate.homeassistant.discovery import Names
 from otagate.homeassistant.mirror import AT_ONCE, PROGRESS, Mirror
 from otagate.homeassistant.orders import Orders
+from otagate.homeassistant.targets import Targets
 from otagate.model.devices import Component, Device
-from otagate.model.errors import OtagateError, UnknownDevice
+from otagate.model.errors import OtagateError, StoreError, UnknownDevice
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Decision, Verdict
 from otagate.ports import Message
+from otagate.stores.memory import MemoryStore
 from tests.api.counter import release
 from tests.mqtt.home_assistant import check_message, check_state
 from tests.mqtt.test_interlocks import Broker, Clock
@@ -50,7 +53,7 @@ class House:
         self.clock, self.broker = Clock(), Counting()
         desk: Any = self
         names = Names(base="otagate", discovery="homeassistant", page="http://hub.example.org")
-        self.orders = Orders(desk=desk, base="otagate", scopes=scopes, automatic=lambda _: False)
+        self.orders = Orders(desk=desk, base="otagate", scopes=scopes, automatic=lambda _: False, targets=Targets(store=MemoryStore()))
         self.mirror = Mirror(
             desk=desk,
             broker=self.broker,
@@ -213,7 +216,7 @@ async def test_install_brings_the_version_that_was_chosen_and_the_newest_after_t
         await house.does("target", "0x00000000", PART)
 
 
-async def test_an_older_version_can_be_chosen_where_mqtt_may_go_back_and_one_that_is_offered_no_more_is_forgotten() -> None:
+async def test_an_older_version_can_be_chosen_where_mqtt_may_go_back_and_one_that_is_offered_no_more_is_not_replaced_by_another() -> None:
     house = House(1, "operate", "downgrade")
     house.offered = [offer(3), offer(0, "refuse", "downgrade-refused")]
     await house.does("target", "0x00000000", PART)
@@ -221,8 +224,49 @@ async def test_an_older_version_can_be_chosen_where_mqtt_may_go_back_and_one_tha
     assert [(each.version, each.allow_downgrade) for each in house.ordered] == [(0, True)]
     await house.does("target", "0x00000000", PART)
     house.offered.pop()
+    with pytest.raises(OtagateError, match="0x00000000, which was chosen, cannot be installed now: there are 0x00000003"):
+        await house.does("install", "INSTALL", PART)
+    assert len(house.ordered) == 1
+    house.mirror.up()
+    said = dict(await house.rounds(1))
+    config = f"homeassistant/device/otagate_{zigbee_device_id(1)}/config"
+    assert json.loads(said[config])["components"]["target_0x0083"]["options"] == ["newest", "0x00000003", "0x00000000"]
+    assert json.loads(said[f"otagate/devices/{zigbee_device_id(1)}"])["target_0x0083"] == "0x00000000"
+
+
+async def test_a_chosen_version_that_the_device_came_to_run_in_another_way_is_no_choice_any_more() -> None:
+    house = House(1)
+    house.offered = [offer(3), offer(2)]
+    await house.does("target", "0x00000002", PART)
+    device = zigbee_device_id(1)
+    house.devices[device] = replace(house.devices[device], components=(Component(id=PART, version=2),))
+    house.mirror.up()
+    assert json.loads(dict(await house.rounds(1))[f"otagate/devices/{device}"])["target_0x0083"] == "newest"
     await house.does("install", "INSTALL", PART)
     assert house.ordered[-1].version is None
+
+
+async def test_a_choice_that_the_disk_refuses_is_none_and_people_are_told() -> None:
+    house = House(1)
+    house.offered = [offer(3), offer(2)]
+    store = house.orders.targets.store
+    await store.close()
+    with pytest.raises(StoreError):
+        await house.does("target", "0x00000002", PART)
+    assert "target was refused" in house.orders.said[zigbee_device_id(1)]
+
+
+async def test_choices_are_bounded_and_what_cannot_be_read_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "MOST", 2)
+    store = MemoryStore()
+    kept = Targets(store=store)
+    for number in (1, 2, 3):
+        await kept.put(zigbee_device_id(number), PART, "0x00000002")
+    again = Targets(store=store)
+    assert [dict(await again.of(zigbee_device_id(number))) for number in (1, 2, 3)] == [{}, {PART: "0x00000002"}, {PART: "0x00000002"}]
+    async with store.transaction():
+        await store.settings.put("homeassistant:targets", '[["a"]]')
+    assert dict(await Targets(store=store).of(zigbee_device_id(3))) == {}
 
 
 @pytest.mark.parametrize(("scopes", "refused"), [(("approve",), {"install", "target", "cancel", "check", "automatic"}), (("operate",), {"approve"})])

@@ -35,6 +35,7 @@ from otagate.folders.watched import WatchedFolder
 from otagate.homeassistant.discovery import Names
 from otagate.homeassistant.mirror import Mirror
 from otagate.homeassistant.orders import Orders
+from otagate.homeassistant.targets import Targets
 from otagate.model.devices import Device
 from otagate.quirks.advisories import read_file
 from otagate.reports.key import SealKey
@@ -202,7 +203,13 @@ class Parts(Reach):
             broker=self.line,
             clock=self.clock,
             names=Names(base=mqtt.base_topic, discovery=mqtt.discovery, page=self.settings.api.public_url),
-            orders=Orders(desk=self.desk, base=mqtt.base_topic, scopes=frozenset(mqtt.scopes), automatic=automatic),
+            orders=Orders(
+                desk=self.desk,
+                base=mqtt.base_topic,
+                scopes=frozenset(mqtt.scopes),
+                automatic=automatic,
+                targets=Targets(store=self.store),
+            ),
             known=self.registry.devices,
             automatic=automatic,
         )

@@ -1,8 +1,9 @@
 """The hub as Home Assistant sees it, by MQTT discovery.
 
-Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it; `orders`, what becomes of what is pressed there.
+Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it; `orders`, what becomes of what is pressed there;
+`targets`, which versions were chosen there.
 
-Imports: the engine's desk and views, config's scopes, and the broker as a port.
+Imports: the engine's desk and views, config's scopes, and broker and store as ports.
 
 Never: a name of a device in a topic or an id, a message that the broker keeps as an order, more than the API would do for whoever has the scopes.
 

@@ -88,8 +88,8 @@ class Names:
 class Shown:
     """A device with what runs on it. `automatic`: whether policy takes releases by itself.
 
-    `choices` are the versions that may be ordered, `targets` those that were chosen of them, as people write them; `said` is what became of what was
-    pressed last.
+    `choices` are the versions that may be ordered, `targets` those that were chosen, as people write them, also where one may be ordered no more;
+    `said` is what became of what was pressed last.
     """
 
     view: DeviceView
@@ -216,7 +216,7 @@ def _target(shown: Shown, component: ComponentView, names: Names, state_topic: s
     name = "Version to install" if len(shown.view.components) == 1 else f"Version to install, component {part}"
     entity = _entity(
         names, device, f"target_{part}", "select", name, state_topic=state_topic, order=f"target/{part}", hidden=True,
-        options=[NEWEST, *shown.choices.get(part, ())],
+        options=list(dict.fromkeys([NEWEST, *shown.choices.get(part, ()), *([shown.targets[part]] if part in shown.targets else [])])),
     )  # fmt: skip
     return f"target_{part}", entity
 

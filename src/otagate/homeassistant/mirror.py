@@ -18,7 +18,7 @@ import structlog
 from otagate.engine.desk import Desk
 from otagate.engine.supervise import outcome
 from otagate.homeassistant.discovery import Names, Shown, encoded, hub_message, hub_states, message, states
-from otagate.homeassistant.orders import Orders
+from otagate.homeassistant.orders import Orders, open_targets
 from otagate.model.devices import Device
 from otagate.model.errors import UnknownDevice
 from otagate.model.ids import DeviceId
@@ -161,7 +161,7 @@ class Mirror:
             updates=updates,
             automatic=self.automatic(view.device),
             choices={part: list(versions) for part, versions in choices.items()},
-            targets=self.orders.targets(device, choices),
+            targets=open_targets(view, await self.orders.targets.of(device)),
             said=self.orders.said.get(device),
         )
         everything = self._documents(shown)

@@ -13,10 +13,11 @@ from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.supervise import outcome
 from otagate.engine.views import DeviceView, Offer, OrderRequest
 from otagate.homeassistant.discovery import CHOICES, NEWEST
+from otagate.homeassistant.targets import Targets
 from otagate.model.devices import Device
 from otagate.model.errors import OtagateError
 from otagate.model.ids import ComponentId, DeviceId
-from otagate.model.versions import Version
+from otagate.model.versions import Version, display_version
 from otagate.ports import Message
 
 LOG = structlog.get_logger("otagate.homeassistant")
@@ -31,18 +32,15 @@ _SCOPES = {"approve": "approve"}
 
 @dataclass(slots=True, kw_only=True)
 class Orders:
-    """Orders on the topics below `base`. `changed` hears of every device that something was ordered for.
-
-    Who chose a version to install has it until it is installed or taken back, or the hub begins anew.
-    """
+    """Orders on the topics below `base`. `changed` hears of every device that something was ordered for."""
 
     desk: Desk
     base: str
     scopes: Collection[str]
     automatic: Callable[[Device], bool]
+    targets: Targets
     changed: Callable[[DeviceId], None] = field(default=lambda _: None, init=False)
     said: dict[DeviceId, str] = field(default_factory=dict, init=False)
-    _chosen: dict[tuple[DeviceId, ComponentId], str] = field(default_factory=dict, init=False)
     _waiting: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(_ORDERS), init=False)
 
     @property
@@ -127,34 +125,39 @@ class Orders:
         back = offer.verdict.code == "downgrade-refused" and "downgrade" in self.scopes
         return offer.verdict.decision != "refuse" or back
 
-    def targets(self, device: DeviceId, choices: Mapping[ComponentId, Mapping[str, Version]]) -> Mapping[ComponentId, str]:
-        """What was chosen, where it is still offered."""
-        for component in [part for owner, part in self._chosen if owner == device]:
-            if self._chosen[device, component] not in choices.get(component, {}):
-                del self._chosen[device, component]
-        return {part: chosen for (owner, part), chosen in self._chosen.items() if owner == device}
-
     async def _choose(self, device: DeviceId, component: ComponentId, version: str) -> None:
-        if version == NEWEST:
-            self._chosen.pop((device, component), None)
-            return
-        known = (await self.choices(device)).get(component, {})
-        if version not in known:
-            raise OtagateError(f"there is no such version to choose: {_listed(list(known))}")
-        self._chosen[device, component] = version
+        if version != NEWEST:
+            known = (await self.choices(device)).get(component, {})
+            if version not in known:
+                raise OtagateError(f"there is no such version to choose: {_listed(list(known))}")
+        await self.targets.put(device, component, None if version == NEWEST else version)
 
     async def _install(self, view: DeviceView, component: ComponentId) -> None:
         device = view.device.id
-        choices = await self.choices(device)
-        chosen = self.targets(device, choices).get(component)
-        version = None if chosen is None else choices[component][chosen]
+        version = await self._wanted(view, component)
         request = OrderRequest(
             devices=(device,), component=component, version=version, allow_downgrade=version is not None and "downgrade" in self.scopes
         )
         result = await self.desk.order(request, actor=ACTOR)
         if result.refused:
             raise result.refused[0].error
-        self._chosen.pop((device, component), None)
+        await self.targets.put(device, component, None)
+
+    async def _wanted(self, view: DeviceView, component: ComponentId) -> Version | None:
+        """The version that Install brings, None for the newest. One that was chosen is never replaced by another."""
+        chosen = open_targets(view, await self.targets.of(view.device.id)).get(component)
+        if chosen is None:
+            return None
+        known = (await self.choices(view.device.id)).get(component, {})
+        if chosen not in known:
+            raise OtagateError(f"{chosen}, which was chosen, cannot be installed now: {_listed(list(known))}")
+        return known[chosen]
+
+
+def open_targets(view: DeviceView, chosen: Mapping[ComponentId, str]) -> Mapping[ComponentId, str]:
+    """What was chosen for the components of a device, without what they run already."""
+    runs = {each.component.id: each.component.version for each in view.components}
+    return {part: version for part, version in chosen.items() if (now := runs.get(part)) is None or display_version(now) != version}
 
 
 def _listed(versions: Sequence[str]) -> str:
