@@ -47,6 +47,8 @@ def test_a_text_is_a_unit_to_be_started_or_a_command_in_words_that_no_shell_read
         ("{take: x.service, give_back: y.service, max_minutes: 4}", RADIO, "too small"),
         ("{take: x.service, give_back: y.service, max_minutes: 1441}", RADIO, "too large"),
         ("{take: x.service, give_back: y.service, to: ''}", RADIO, "is no name of a program"),
+        ("{take: x.service, give_back: y.service, adopt: {from: deconz, path: /data}}", RADIO, "radios[0].hand_over.adopt.from"),
+        ("{take: x.service, give_back: y.service, adopt: {from: zha}}", RADIO, "radios[0].hand_over.adopt.path: is missing"),
         (
             "{take: x.service, give_back: y.service}",
             "radios:\n  - name: zwave0\n    type: zwave-js\n    url: ws://127.0.0.1:3000\n",

@@ -52,7 +52,8 @@ radios:
   - name: zigbee1
     type: ezsp
     path: "socket://192.168.1.7:6638"
-    hand_over: {take: [/usr/local/bin/let-go, "a word"], give_back: zigbee2mqtt.service, max_minutes: 45, to: zigbee2mqtt}
+    hand_over:
+      {take: [/usr/local/bin/let-go, "a word"], give_back: zigbee2mqtt.service, max_minutes: 45, to: zigbee2mqtt, adopt: {from: z2m, path: z2m}}
 sources:
   - {type: directory, path: images}
   - {type: directory, path: /srv/firmware, name: more, refresh: 14d}
@@ -157,6 +158,7 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
         "give_back": ("systemctl", "start", "zigbee2mqtt.service"),
         "max_minutes": 45,
         "to": "zigbee2mqtt",
+        "adopt": {"from_": "z2m", "path": str(tmp_path / "z2m")},
     }
     assert (second.path, second.network, second.parallel, second.baudrate) == ("socket://192.168.1.7:6638", "existing", 2, None)
     assert [(each.name, each.path, each.every) for each in hub.sources] == [

@@ -413,10 +413,12 @@ async def test_what_zigpy_left_in_a_log_is_not_lost_with_it(place: Place, monkey
 
 @pytest.mark.asyncio
 async def test_what_a_killed_adoption_left_is_cleared_away(place: Place) -> None:
-    (place.state / ".adopt-x").mkdir(parents=True)
-    (place.state / ".adopt-x" / "zigbee.db").touch()
+    left, others = (place.state / f".adopt-{radio}.x" for radio in (RADIO, f"{RADIO}-b"))
+    for each in (left, others):
+        each.mkdir(parents=True)
+        (each / "zigbee.db").touch()
     await place.adopt()
-    assert not list(place.state.glob(".adopt-*"))
+    assert list(place.state.glob(".adopt-*")) == [others], "what another radio adopts now is its own"
 
 
 @pytest.mark.asyncio

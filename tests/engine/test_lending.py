@@ -13,9 +13,9 @@ import pytest
 from otagate.engine.lending import Lending, Told
 from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff
-from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, WrongNetwork
+from otagate.model.errors import AdoptionError, RadioError, RadioInUse, RadioUnavailable, WrongNetwork
 from otagate.policy.lease import NOTHING, Terms, Work
-from otagate.ports import RadioChanged, RadioEvent
+from otagate.ports import RadioChanged, RadioEvent, RadioNoticed
 from otagate.radios.handover import LeasedStick
 from tests.engine.radio import ScriptedRadio
 from tests.virtual_time import VirtualClock, VirtualLoop, instantly
@@ -40,6 +40,9 @@ class House:
         self.called = asyncio.Event()
         self.clock = VirtualClock()
         self.pulse = Pulse(self.clock, every=7.0)
+        self.news: list[str] = []
+        self.caught_up = 0
+        self.unreadable: Exception | None = None
         told = Told(self._hear, "zigbee2mqtt")
         self.radio = ScriptedRadio({}, told, [])
         self.stick = LeasedStick(take=["take"], give_back=["give_back"], lease=self.lease, now=self.clock.now, run=self._run)
@@ -54,11 +57,23 @@ class House:
             called=self.called,
             backoff=Backoff(first=1.0, most=30.0, healthy=60.0),
             pulse=self.pulse,
+            catch_up=self._catch_up,
         )
 
     def _hear(self, event: RadioEvent) -> None:
-        if isinstance(event, RadioChanged):
-            self.states.append((event.state, event.sentence))
+        match event:
+            case RadioChanged():
+                self.states.append((event.state, event.sentence))
+            case RadioNoticed():
+                self.news.append(f"{event.kind}: {event.sentence}")
+
+    async def _catch_up(self) -> None:
+        assert self.history[-1][1] == "take", "the other program's files were read while it had the stick"
+        assert not self.radio.up, "our database was written while it was open"
+        await asyncio.sleep(1.0)
+        if self.unreadable is not None:
+            raise self.unreadable
+        self.caught_up += 1
 
     async def _agenda(self, *, borrowed: bool) -> Work:
         del borrowed
@@ -114,6 +129,32 @@ async def test_the_stick_is_borrowed_while_there_is_something_to_do_and_not_for_
     assert [state for state, _ in house.states] == ["lent", "starting", "starting", "up", "starting", "lent"]
     assert "zigbee2mqtt cannot control its lamps meanwhile" in house.states[3][1]
     assert not house.lease.exists()
+
+
+@instantly
+async def test_what_the_other_program_has_learnt_is_taken_over_at_every_loan(tmp_path_factory: pytest.TempPathFactory) -> None:
+    house = House(tmp_path_factory.mktemp("state"))
+    house.finds(MOVES)
+    await house.lives(3 * TERMS.most)
+    assert house.words == ["take", "give_back", "take", "give_back"]
+    assert (house.caught_up, house.news) == (2, [])
+
+
+@pytest.mark.parametrize("trouble", [AdoptionError("database.db is cut off"), OSError("no such disk")])
+def test_what_cannot_be_taken_over_is_told_once_and_the_loan_goes_on(trouble: Exception, tmp_path: Path) -> None:
+    @instantly
+    async def story() -> None:
+        house = House(tmp_path)
+        house.finds(MOVES)
+        house.unreadable = trouble
+        await house.lives(3 * TERMS.most)
+        assert house.words == ["take", "give_back", "take", "give_back"]
+        assert [state for state, _ in house.states].count("up") == 2
+        (told,) = house.news
+        assert told.startswith("adoption_failed: what zigbee2mqtt knows of its devices could not be taken over, so those of before are known: ")
+        assert told.endswith(str(trouble) if isinstance(trouble, AdoptionError) else "OSError")
+
+    story()
 
 
 @instantly

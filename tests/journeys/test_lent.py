@@ -40,6 +40,7 @@ from tests.journeys.test_adopted import adopt
 
 WITHIN = 120.0
 NAMES = {IEEE: "lamp", OTHER_IEEE: "other lamp"}
+LATER_IEEE = 0x000D6F000A9069EA
 TERMS = replace(Terms().scaled(PACE), idle=1.0, called=6.0, again=0.5, down=60.0, look=0.2)
 TELL = """
 import socket, sys
@@ -56,6 +57,7 @@ class Neighbour:
 
     def __init__(self, rig: Rig, program: Path, data: Path, *, adapter: str, address: str) -> None:
         self._made = lambda: Herdsman(program, data, path=rig.path, adapter=adapter)
+        self.data = data
         self._address = address
         self._orders = asyncio.Lock()
         self._news = asyncio.Condition()
@@ -66,7 +68,8 @@ class Neighbour:
     def hand_over(self) -> dict[str, Any]:
         """What a radio's configuration says of it."""
         words = [sys.executable, "-S", "-E", "-c", TELL, self._address]
-        return {"take": [*words, "stop"], "give_back": [*words, "start"], "to": "zigbee2mqtt", "max_minutes": 30}
+        adopt = {"from": "z2m", "path": str(self.data)}
+        return {"take": [*words, "stop"], "give_back": [*words, "start"], "to": "zigbee2mqtt", "max_minutes": 30, "adopt": adopt}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One order of the hub."""
@@ -101,12 +104,24 @@ class Neighbour:
         async with asyncio.timeout(WITHIN), self._news:
             await self._news.wait_for(lambda: len(self.history) >= count)
 
+    async def lets_join(self, rig: Rig, *devices: int) -> None:
+        """Devices join, the first ones since it was started, and are interviewed."""
+        async with self._orders:
+            assert self.herdsman is not None
+            await self.herdsman.ask("permit", seconds=200)
+            for ieee in devices:
+                rig.start_joining(ieee)
+            await self.herdsman.interviews(len(devices))
+
     async def assert_all_readable(self, rig: Rig) -> None:
         """It runs, and every device answers it."""
         async with self._orders:
             assert self.herdsman is not None
             for ieee, device in rig.devices.items():
-                assert await self.herdsman.read_model(ieee) == {"modelId": device.spec.model, "swBuildId": f"{device.file_version:08x}"}
+                assert device.identity is None or await self.herdsman.read_model(ieee) == {
+                    "modelId": device.spec.model,
+                    "swBuildId": f"{device.file_version:08x}",
+                }
 
 
 @asynccontextmanager
@@ -117,10 +132,7 @@ async def _neighbour(tmp_path: Path, rig: Rig, adapter: str) -> AsyncIterator[Ne
         neighbour = Neighbour(rig, program, data, adapter=adapter, address=f"{folder}/orders")
         async with await asyncio.start_unix_server(neighbour.serve, f"{folder}/orders"):
             await neighbour.start()
-            assert neighbour.herdsman is not None
-            await neighbour.herdsman.ask("permit", seconds=200)
-            rig.start_joining()
-            await neighbour.herdsman.interviews(len(NAMES))
+            await neighbour.lets_join(rig, *NAMES)
             await neighbour.stop()
             write_configuration(data, devices=NAMES, groups={})
             await adopt(tmp_path, rig, str(data), "--from", "z2m")
@@ -139,11 +151,11 @@ def _devices(**changes: Any) -> list[DeviceSpec]:
 @pytest.mark.asyncio
 async def test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_network_as_it_was(tmp_path: Path) -> None:
     image, air = image_of(5_000), AirSettings(speedup=None)
+    devices = [*_devices(), DeviceSpec(ieee=LATER_IEEE, model="Plug", image_type=0x0085)]
     async with (
-        Rig(stack="znp", port="tcp", formed=False, devices=_devices(), images=[image], air=air, announce_after=0.1) as rig,
+        Rig(stack="znp", port="tcp", formed=False, devices=devices, images=[image], air=air, announce_after=0.1) as rig,
         _neighbour(tmp_path, rig, "zstack") as neighbour,
     ):
-        before = rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}
         settings = hub_settings(tmp_path / "state", rig.path, hand_over=neighbour.hand_over)
         async with running(settings, pace=replace(Pace.scaled(PACE), lease=TERMS)) as hub:
             lent = await radio_is(hub.desk, "lent")
@@ -159,16 +171,21 @@ async def test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_netwo
             assert neighbour.history[3:] == ["stopped", "resumed"]
             await neighbour.assert_all_readable(rig)
 
+            await neighbour.lets_join(rig, LATER_IEEE)
+            write_configuration(neighbour.data, devices={**NAMES, OTHER_IEEE: "renamed", LATER_IEEE: "came later"}, groups={})
+            before = rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}
             now = await last_number(hub)
             update = await ended(hub.desk, await ordered(hub.desk))
             assert update.state == "succeeded", update.error
             await radio_is(hub.desk, "lent", after=now)
             assert neighbour.history[5:] == ["stopped", "resumed"]
+            assert {each.device.name for each in (await hub.desk.devices()).items} == {"lamp", "renamed", "came later"}
+            assert (await hub.desk.device(device_id(LATER_IEEE))).device.components[0].version == rig.device(LATER_IEEE).file_version
         assert neighbour.history[7:] == []
         assert_updated(rig.device(IEEE), image)
         await neighbour.assert_all_readable(rig)
         assert (rig.ncp.network, {ieee: device.nwk for ieee, device in rig.devices.items()}) == before
-        assert [device.violations for device in rig.devices.values()] == [[], []]
+        assert [device.violations for device in rig.devices.values()] == [[], [], []]
 
 
 @pytest.mark.night

@@ -6,6 +6,7 @@ undone where that does not commit. A kill in between leaves a database that know
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -24,11 +25,11 @@ from otagate.model.ids import RadioName
 from otagate.model.networks import KnownNetwork
 from otagate.ports import Clock, Store
 from otagate.radios.attach import Pin, StateFiles, difference, pin_for
+from otagate.radios.library import to_its_end
 from otagate.radios.zigpy_database import take_over
 from otagate.stores import open_store
 
 _NOBODY = Words()
-_ASIDE = ".adopt-"
 
 
 def wanted_pin(network: KnownNetwork, files: StateFiles) -> Pin | None:
@@ -53,43 +54,55 @@ def preview(network: KnownNetwork, *, radio: str, state_dir: Path) -> Report:
 
 async def adopt(network: KnownNetwork, *, radio: str, radio_type: str, state_dir: Path, store_url: str, clock: Clock) -> Report:
     """Take a network over for a radio of a hub that does not run. Raises AdoptionError, WrongNetwork, StoreError; then nothing is changed."""
-    if not network.devices:
-        raise AdoptionError(f"{network.program} knows no device that could be taken over; nothing was changed")
+    _require_devices(network)
     if store_url.startswith("memory:"):
         raise AdoptionError(f"store.url {store_url} keeps nothing of what would be adopted: give the hub a store on disk")
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         async with open_store(store_url, state_dir) as store:
-            return await _into(store, network, radio=RadioName(radio), radio_type=radio_type, files=StateFiles.of(state_dir, radio), clock=clock)
+            registry = Registry(store, Journal(store, clock), clock)
+            await registry.load()
+            return await adopt_into(store, registry, network, radio=RadioName(radio), radio_type=radio_type, state_dir=state_dir)
     except StoreInUse as error:
         raise AdoptionError(f"the hub runs, and keeps what it knows for itself: stop it, adopt, and start it again ({error})") from None
 
 
-async def _into(store: Store, network: KnownNetwork, *, radio: RadioName, radio_type: str, files: StateFiles, clock: Clock) -> Report:
+async def adopt_into(store: Store, registry: Registry, network: KnownNetwork, *, radio: RadioName, radio_type: str, state_dir: Path) -> Report:
+    """The same with the store and the registry of a hub that runs, while nobody has the radio's database open. Raises as `adopt` does."""
+    _require_devices(network)
+    files = StateFiles.of(state_dir, radio)
     pin = wanted_pin(network, files)
-    registry = Registry(store, Journal(store, clock), clock)
-    await registry.load()
     key = f"adopted:{radio}"
     before, told = load_words(await store.settings.get(key)), words_of(network)
 
     def reword(device: Device) -> Device:
         return reworded(device, told.get(device.id, _NOBODY), before.get(device.id, _NOBODY))
 
-    for left in files.database.parent.glob(f"{_ASIDE}*"):
+    for left in files.database.parent.glob(f"{_aside(radio)}*"):
         shutil.rmtree(left)  # an adoption was killed: the store is locked, so it is over
-    with TemporaryDirectory(prefix=_ASIDE, dir=files.database.parent) as folder, ExitStack() as undo:
+    with TemporaryDirectory(prefix=_aside(radio), dir=files.database.parent) as folder, ExitStack() as undo:
         aside = Path(folder) / "zigbee.db"
-        copy_own(files.database, aside)
+        await to_its_end(asyncio.to_thread(copy_own, files.database, aside))
         taken = await take_over(radio_type, radio, aside, network, shown=files.database)
-        write_back(aside)
+        await to_its_end(asyncio.to_thread(write_back, aside))
 
         async def settle() -> None:
             await store.settings.put(key, dump_words(told))
-            _install(aside, files, pin, undo.callback)
+            await to_its_end(asyncio.to_thread(_install, aside, files, pin, undo.callback))
 
         outcome = await registry.adopt(taken.devices, actor=network.program, reword=reword, settle=settle)
         undo.pop_all()  # committed
     return Report(radio=radio, network=network, pinned=files.pin.exists(), outcome=outcome, further=taken.left_out)
+
+
+def _aside(radio: RadioName) -> str:
+    """What the folder of an adoption begins with; a point is in no name of a radio."""
+    return f".adopt-{radio}."
+
+
+def _require_devices(network: KnownNetwork) -> None:
+    if not network.devices:
+        raise AdoptionError(f"{network.program} knows no device that could be taken over; nothing was changed")
 
 
 def _install(aside: Path, files: StateFiles, pin: Pin | None, on_undo: Callable[..., object]) -> None:

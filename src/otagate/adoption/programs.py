@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from otagate.adoption.home_assistant import Called, read_registries
 from otagate.adoption.zigbee2mqtt_settings import Settings, files_of, read_settings, read_yaml
 from otagate.model.errors import AdoptionError
 from otagate.model.networks import KnownNetwork, NetworkIdentity
+from otagate.radios.library import to_its_end
 from otagate.radios.zigpy_database import read_network
 
 Reader = Callable[[Path, str], Awaitable[KnownNetwork]]
@@ -26,6 +28,10 @@ _UNCHECKED = "which network it is cannot be told, so the one that the stick hold
 
 async def read_zigbee2mqtt(folder: Path, _: str) -> KnownNetwork:
     """zigbee2mqtt's data folder: database.db, configuration.yaml and the files that it names, coordinator_backup.json."""
+    return await asyncio.to_thread(_read_zigbee2mqtt, folder)
+
+
+def _read_zigbee2mqtt(folder: Path) -> KnownNetwork:
     file = folder / "database.db"
     try:
         database = zigbee2mqtt.read_database(read_file(file, MAX_TEXT_FILE), str(file))
@@ -82,8 +88,9 @@ async def read_zha(path: Path, radio_type: str) -> KnownNetwork:
     """ZHA's zigbee.db, or the folder of Home Assistant that holds it, with the names in the folder `.storage` beside it."""
     file = path / "zigbee.db" if path.is_dir() else path
     with TemporaryDirectory(prefix="otagate-adopt-") as folder:
-        network = await read_network(radio_type, copy_database(file, Path(folder)), shown=file)
-    called, remarks = _called(file.parent / ".storage")
+        copy = await to_its_end(asyncio.to_thread(copy_database, file, Path(folder)))
+        network = await read_network(radio_type, copy, shown=file)
+    called, remarks = await asyncio.to_thread(_called, file.parent / ".storage")
     if network.identity is None:
         remarks.append(f"{file} holds no backup of its coordinator: {_UNCHECKED}")
     nobody = Called(name="", room="")

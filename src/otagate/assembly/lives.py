@@ -6,7 +6,10 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
+from otagate.adoption.refresh import Refresh
 from otagate.assembly.parts import Parts
+from otagate.config import RadioSettings
+from otagate.config.hand_over import AdoptSettings
 from otagate.engine.agenda import Agenda
 from otagate.engine.lending import Lending
 from otagate.engine.supervise import supervise_radio
@@ -16,8 +19,9 @@ from otagate.radios.handover import LeasedStick
 
 def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
     """One radio, for ever: ours alone, or borrowed from another program."""
-    hand_over = next((each.hand_over for each in parts.settings.radios if each.name == radio), None)
-    if hand_over is None:
+    settings = next((each for each in parts.settings.radios if each.name == radio), None)
+    hand_over = None if settings is None else settings.hand_over
+    if settings is None or hand_over is None:
         return supervise_radio(
             parts.radios[radio],
             emit=parts.intake.emit,
@@ -26,6 +30,7 @@ def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
             backoff=parts.pace.backoff,
             pulse=parts.pulse,
         )
+    adopt = hand_over.adopt
     lease = parts.settings.state_dir / f"zigbee-{radio}.lease.json"
     return Lending(
         radio=parts.radios[radio],
@@ -37,4 +42,17 @@ def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
         called=parts.reattach[radio],
         backoff=parts.pace.backoff,
         pulse=parts.pulse,
+        catch_up=None if adopt is None else _refresh(parts, settings, adopt).run,
     ).run()
+
+
+def _refresh(parts: Parts, radio: RadioSettings, adopt: AdoptSettings) -> Refresh:
+    return Refresh(
+        program=adopt.from_,
+        path=adopt.path,
+        radio=RadioName(radio.name),
+        radio_type=radio.type,
+        state_dir=parts.settings.state_dir,
+        store=parts.store,
+        registry=parts.registry,
+    )

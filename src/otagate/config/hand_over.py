@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from otagate.config.kinds import Whole
+from otagate.config.kinds import LocalPath, Whole
 from otagate.config.section import Section
 
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}\.(service|target)")
@@ -50,6 +50,15 @@ Command = Annotated[
 ]
 
 
+class AdoptSettings(Section):
+    """What the other program knows of its network, read anew whenever its stick is borrowed, as `otagate adopt` reads it."""
+
+    from_: Literal["z2m", "zha"] = Field(alias="from")
+    """Which program that is: z2m is zigbee2mqtt."""
+    path: LocalPath
+    """zigbee2mqtt's data folder, or ZHA's zigbee.db. It is only read, so the hub's user must be allowed to."""
+
+
 class HandOverSettings(Section):
     """Another program has the stick, and the hub borrows it. Commands run without a shell; what they write is not kept, secrets belong into files."""
 
@@ -61,3 +70,5 @@ class HandOverSettings(Section):
     """The longest time that the stick is kept at once; then the other program has it for as long."""
     to: Annotated[str, AfterValidator(_owner)] = "the other program"
     """What people call that program, as in zigbee2mqtt."""
+    adopt: AdoptSettings | None = None
+    """Where that program keeps what it knows, so that devices that joined there meanwhile, and new names, are known here."""

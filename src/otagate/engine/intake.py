@@ -25,6 +25,7 @@ from otagate.ports import (
     RadioChanged,
     RadioEvent,
     RadioLoaded,
+    RadioNoticed,
     TransferAdvanced,
     TransferProgressed,
 )
@@ -105,6 +106,8 @@ class _Readers:
         match event:
             case RadioLoaded(radio=radio, load=load):
                 self._registry.loaded(radio, load)
+            case RadioNoticed():
+                await self._registry.radio_noticed(event)
             case DeviceSlept(device=device_id):
                 self._registry.slept(device_id)
             case DeviceSilent(device=device_id):

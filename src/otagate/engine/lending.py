@@ -7,16 +7,17 @@ too, is the lease's business (`ports.Handover.owed`), which the first look of ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 
 from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff, alive, outcome, rest, supervise_radio
+from otagate.model.errors import OtagateError
 from otagate.policy.lease import NOTHING, Borrowed, Ending, Lent, Step, Terms, Work, judge_borrowed, judge_lent, rest_after
-from otagate.ports import Clock, Emit, Handover, Radio, RadioChanged, RadioEvent, RadioState
+from otagate.ports import Clock, Emit, Handover, Radio, RadioChanged, RadioEvent, RadioNoticed, RadioState
 
 LOG = structlog.get_logger("otagate.lending")
 
@@ -47,7 +48,10 @@ class Told:
 
 @dataclass(slots=True, kw_only=True)
 class Lending:
-    """The stick's way to and fro. `told` is what the radio itself tells by; `called` is set by an operator who wants the stick now."""
+    """The stick's way to and fro. `told` is what the radio itself tells by; `called` is set by an operator who wants the stick now.
+
+    `catch_up` takes over what the other program has learnt of the network, before the radio is opened.
+    """
 
     radio: Radio
     stick: Handover
@@ -58,10 +62,12 @@ class Lending:
     called: asyncio.Event
     backoff: Backoff
     pulse: Pulse
+    catch_up: Callable[[], Coroutine[Any, Any, None]] | None = None
     _rest: float = 0.0
     _in_vain: int = 0
     _barred: str = ""
     _failed: str = ""
+    _behind: str = ""
     _inner: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -126,11 +132,23 @@ class Lending:
         if error is not None:
             self._failed = str(error)
             return Step(deed="give_back", sentence=f"it could not be taken: {error}", ending="failed"), False
+        await self._catch_up()
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._live(), name=f"borrowed:{self.radio.name}")
             found = await self._until_done(called=called)
             life.cancel()
         return found
+
+    async def _catch_up(self) -> None:
+        """Where that fails, what is known is enough; each new reason is told once."""
+        if self.catch_up is None:
+            return
+        error = await alive(self.catch_up(), what="adopting again", radio=self.radio.name, pulse=self.pulse)
+        why = "" if error is None else str(error) if isinstance(error, OtagateError) else type(error).__name__
+        if why and why != self._behind:
+            sentence = f"what {self.told.owner} knows of its devices could not be taken over, so those of before are known: {why}"
+            self.told(RadioNoticed(radio=self.radio.name, kind="adoption_failed", sentence=sentence))
+        self._behind = why
 
     async def _live(self) -> None:
         await supervise_radio(self.radio, emit=self._failing, clock=self.clock, reattach=self._inner, backoff=self.backoff, pulse=self.pulse)

@@ -23,7 +23,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName
 from otagate.model.links import Link, Load
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.pace import Kin
-from otagate.ports import Clock, RadioChanged, RadioState, Store
+from otagate.ports import Clock, RadioChanged, RadioNoticed, RadioState, Store
 
 _STORE_RETRY = 1.0
 LOG = structlog.get_logger("otagate.registry")
@@ -162,6 +162,11 @@ class Registry:
             status.told = (event.state, event.sentence)
             self._owed_radios[event.radio] = event
             await self.save()
+
+    async def radio_noticed(self, event: RadioNoticed) -> None:
+        """Take what people should know of a radio beside its state. Raises StoreUnavailable."""
+        async with self._journal.commit() as entry:
+            entry.tell("radio", event.radio, event.kind, data={"sentence": event.sentence})
 
     def loaded(self, name: RadioName, load: Load) -> None:
         """Take how much a radio has to do. Raises UnknownRadio."""

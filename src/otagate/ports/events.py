@@ -25,6 +25,18 @@ class RadioChanged:
     sentence: str
 
 
+RadioNews = Literal["adoption_failed", "network_changed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioNoticed:
+    """Something about a radio that people should know, beside its state."""
+
+    radio: RadioName
+    kind: RadioNews
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioLoaded:
     """How much a radio had to do in the last minutes; told when it is other than before."""
@@ -134,6 +146,7 @@ class ForeignTransfer:
 
 RadioEvent = (
     RadioChanged
+    | RadioNoticed
     | RadioLoaded
     | DeviceFound
     | DeviceSeen

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from otagate.model.errors import RadioError, RadioUnavailable
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -67,3 +71,15 @@ def opening(path: str) -> Callable[[Exception], str]:
         return f"{path} cannot be used: {plain(cause)}"
 
     return sentence
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await work that must not be cut short; a cancellation meanwhile is raised when it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # moot, and the loop need not complain that nobody asked
+        raise

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import enum
 import importlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otagate.model.errors import RadioUnavailable
+from otagate.radios.library import to_its_end
 from otagate.radios.listening import Judge, judge_any, judge_ash, judge_mt
 from otagate.radios.zigpy_schema import lay_out
 
@@ -152,29 +153,17 @@ async def load(radio_type: str, config: dict[str, Any]) -> ControllerApplication
     As its `new` does without starting the radio, and with tables that are made in one piece; but `new` leaves a database open that it cannot read, or
     whose reading is cancelled, and its thread keeps the process alive.
     """
-    await _to_its_end(asyncio.to_thread(lay_out, Path(config["database_path"])))
+    await to_its_end(asyncio.to_thread(lay_out, Path(config["database_path"])))
     app = application_class(radio_type)(config)
     loaded = False
     try:
-        await _to_its_end(app._load_db())
+        await to_its_end(app._load_db())
         loaded = True
     finally:
         if not loaded:
             await let_go(radio_type, app)
             await app.shutdown()
     return app
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that must not be cut short; a cancellation meanwhile is raised when it is done."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # moot, and the loop need not complain that nobody asked
-        raise
 
 
 def tap(radio_type: str, app: ControllerApplication, *, take: Take) -> FastPath | None:

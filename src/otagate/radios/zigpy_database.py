@@ -5,6 +5,7 @@ Everything goes through zigpy's own objects: what it can read here, it reads at 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +20,7 @@ from otagate.model.errors import AdoptionError, RadioError
 from otagate.model.ids import RadioName
 from otagate.model.networks import KnownDevice, KnownEndpoint, KnownGroup, KnownNetwork, LeftOut, NetworkIdentity, reconcile, spell_ieee
 from otagate.radios import stacks
-from otagate.radios.library import one_line
+from otagate.radios.library import one_line, to_its_end
 from otagate.radios.peers import describe
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def read_network(radio_type: str, database: Path, *, shown: Path) -> Known
 
     Raises AdoptionError where it is none, damaged or of a newer zigpy.
     """
-    _examine(database, shown)
+    await to_its_end(asyncio.to_thread(_examine, database, shown))
     async with _opened(radio_type, database, shown) as app:
         left_out = [LeftOut(what=spell_ieee(_ieee(each)), why=why) for each in app.devices.values() if (why := _no_device(each)) is not None]
         devices, unusable = reconcile(tuple(_known(each) for each in app.devices.values() if int(each.nwk) and _no_device(each) is None))
