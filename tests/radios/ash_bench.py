@@ -78,6 +78,7 @@ class AshBench:
         self.transport.carry = lambda data: self._loop.call_soon(self._up, data)  # type: ignore[assignment, return-value]
         self.coordinator.connect(ResetCode.SOFTWARE)
         self.taken: list[bytes] = []
+        self.on_taken: Callable[[], object] = lambda: None
         self.link = AshLink(self.ash, take=self._take)
         self.lock = PriorityLock()
         self.turn = Turn(lambda: self.lock, self.link)
@@ -94,6 +95,7 @@ class AshBench:
         if not payload.startswith(b"W"):
             return False
         self.taken.append(payload)
+        self.on_taken()
         return True
 
     def _up(self, data: bytes) -> None:

@@ -74,6 +74,27 @@ async def test_frames_that_come_together_are_acknowledged_together(bench: AshBen
 
 
 @on_virtual_time
+async def test_what_is_sent_because_of_a_frame_acknowledges_it(bench: AshBench) -> None:
+    await bench.turn.acquire()
+    bench.on_taken = lambda: bench.link.send(b"ours")
+    bench.coordinator.call_back(b"Wanted")
+    await bench.settle(1)
+    bench.turn.release()
+    assert bench.arrived == [b"ours"]
+    assert len(bench.transport.written) == 1
+    assert bench.coordinator.counters.retransmissions == 0, "the acknowledgement was missing"
+
+
+@on_virtual_time
+async def test_a_frame_that_acknowledges_ours_frees_the_line_before_it_is_taken(bench: AshBench) -> None:
+    await bench.send_ours(b"ours")
+    free: list[bool] = []
+    bench.on_taken = lambda: free.append(not bench.turn.locked())
+    bench.ash.data_received(ash.pack(0x01, b"Wanted"))
+    assert free == [True]
+
+
+@on_virtual_time
 async def test_a_repeated_frame_is_acknowledged_and_not_taken_again(bench: AshBench) -> None:
     bench.ash.data_received(ash.pack(0x00, b"Wanted"))
     bench.ash.data_received(ash.pack(0x00 | ash.RETRANSMITTED, b"Wanted"))

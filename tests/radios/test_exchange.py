@@ -140,3 +140,64 @@ async def test_a_request_waits_no_longer_for_the_library_than_for_an_answer(benc
         await bench.exchange.hand_over(1, bench.library.write, bench.ends.append)
     assert asyncio.get_running_loop().time() - before == pytest.approx(ANSWER_BOUND)
     assert bench.library.written == 0
+
+
+# --- without a task ---------------------------------------------------------------------------------------------------------------------------
+
+
+@on_virtual_time
+async def test_where_the_line_is_free_a_request_is_written_at_once_and_its_answer_told(bench: _Bench) -> None:
+    told: list[int | Exception] = []
+    assert bench.exchange.hand_over_now(1, bench.library.write, bench.ends.append, told.append)
+    assert bench.library.written == 1
+    assert bench.library.lock.locked()
+    bench.exchange.answer(0)
+    assert told == [0]
+    assert not bench.library.lock.locked()
+    bench.exchange.end(1, Fate.DELIVERED)
+    assert bench.ends == [Fate.DELIVERED]
+
+
+@on_virtual_time
+async def test_where_the_library_or_a_request_of_ours_has_the_line_nothing_is_written(bench: _Bench) -> None:
+    told: list[int | Exception] = []
+    await bench.library.lock.acquire()
+    assert not bench.exchange.hand_over_now(1, bench.library.write, bench.ends.append, told.append)
+    bench.library.lock.release()
+    assert bench.exchange.hand_over_now(1, bench.library.write, bench.ends.append, told.append)
+    assert not bench.exchange.hand_over_now(2, bench.library.write, bench.ends.append, told.append)
+    bench.exchange.answer(0)
+    bench.exchange.close()
+    assert not bench.exchange.hand_over_now(3, bench.library.write, bench.ends.append, told.append)
+    assert bench.library.written == 1
+
+
+@on_virtual_time
+async def test_why_there_is_no_answer_is_told_once_and_never_from_within_the_call(bench: _Bench) -> None:
+    told: list[int | Exception] = []
+
+    def gone() -> None:
+        raise DeviceUnreachable("the radio is closed")
+
+    def changed() -> None:
+        raise AttributeError("_transport")
+
+    for write, kind in ((gone, DeviceUnreachable), (changed, FastPathUnavailable), (bench.library.write, DeviceUnreachable)):
+        assert bench.exchange.hand_over_now(1, write, bench.ends.append, told.append)
+        assert told == []
+        await asyncio.sleep(ANSWER_BOUND + 1)
+        assert [type(each) for each in told] == [kind]
+        assert not bench.exchange.is_under_way(1)
+        assert bench.exchange.is_free()
+        told.clear()
+
+
+@on_virtual_time
+async def test_a_task_that_is_cancelled_gives_the_line_back(bench: _Bench) -> None:
+    task = asyncio.get_running_loop().create_task(bench.hand_over(None))
+    await asyncio.sleep(0)
+    assert not bench.exchange.is_free()
+    task.cancel()
+    await asyncio.wait([task])
+    assert bench.exchange.is_free()
+    assert not bench.exchange.is_under_way(1)

@@ -215,6 +215,22 @@ async def test_a_unicast_that_is_refused_ends_there(version: int, status: int, f
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("version", "busy", "refused"), [(13, 0x18, 0x70), (14, 0x0C03, 0x02)])
+async def test_a_frame_may_leave_without_a_task_and_what_came_of_it_is_told(version: int, busy: int, refused: int) -> None:
+    tap = _tap(version)
+    ends: list[Fate] = []
+    told: list[Exception | None] = []
+    for status in (0x00, busy, refused):
+        assert tap.path.is_free()
+        assert tap.path.send_now(nwk=0x1234, endpoint=3, frame=REPLY, ack=False, ended=ends.append, told=told.append)
+        assert not tap.path.is_free()
+        tap.hear(tap.bench.accepted(status))
+    assert len(tap.bench.unicasts()) == 3
+    assert [type(each) for each in told] == [type(None), Busy, type(None)]
+    assert ends == [Fate.LOST], "the last one was refused for good"
+
+
+@pytest.mark.asyncio
 async def test_a_coordinator_that_does_not_know_the_command_ends_the_fast_path() -> None:
     tap = _tap()
     with pytest.RaisesGroup(FastPathUnavailable):

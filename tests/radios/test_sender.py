@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,9 @@ class _Fast:
 
     does: dict[int, list[Any]] = field(default_factory=dict)
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
+    free: bool = True
+    now: int = 0
+    told: list[Callable[[], None]] = field(default_factory=list)
 
     async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None]) -> None:
         outcome = self.does[nwk].pop(0) if self.does.get(nwk) else Fate.DELIVERED
@@ -42,6 +46,26 @@ class _Fast:
             raise outcome
         self.sent.append((nwk, frame, ack))
         ended(outcome)
+
+    def is_free(self) -> bool:
+        return self.free
+
+    def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None], told: Any) -> bool:
+        self.now += 1
+        outcome = self.does[nwk].pop(0) if self.does.get(nwk) else Fate.DELIVERED
+        loop = asyncio.get_running_loop()
+        refused = isinstance(outcome, Exception)
+        self.told.append(partial(told, outcome if refused else None))
+        loop.call_soon(self._tell)
+        if not refused:
+            self.sent.append((nwk, frame, ack))
+            loop.call_soon(ended, outcome)
+        return True
+
+    def _tell(self) -> None:
+        for tell in self.told:
+            tell()
+        self.told = []
 
 
 @dataclass
@@ -114,6 +138,7 @@ async def _bench(*, fast: bool = True, budget: AirBudget | None = None) -> Async
     bench = _Bench(sender, _Fast(), _App(), left, broke, meter)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(sender.run(bench.app, bench.fast if fast else None))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
         yield bench
         running.cancel()
 
@@ -127,6 +152,29 @@ async def test_a_block_goes_fast_and_without_acknowledgement_and_other_replies_w
         await it.until(lambda: len(it.left) == 2)
     assert it.fast.sent == [(1, BLOCK, False), (2, OFFER, True)]
     assert it.app.sent == []
+
+
+@pytest.mark.asyncio
+async def test_a_reply_leaves_in_the_callback_that_asks_for_it_where_the_line_is_free_and_else_in_its_turn() -> None:
+    async with _bench() as it:
+        it.sender.reply(_peer(1), 1, BLOCK)
+        assert it.fast.sent == [(1, BLOCK, False)], "a turn of the loop was waited for"
+        it.fast.free = False
+        it.sender.reply(_peer(2), 1, BLOCK)
+        assert len(it.fast.sent) == 1
+        await it.until(lambda: len(it.fast.sent) == 2)
+    assert it.fast.now == 1
+
+
+@pytest.mark.asyncio
+async def test_a_life_of_the_radio_that_is_over_is_told_nothing_of_its_frames() -> None:
+    async with _bench() as it:
+        it.fast.does[1] = [DeviceUnreachable("closed")]
+        it.sender.reply(_peer(1), 1, BLOCK)
+        told, it.fast.told = it.fast.told, []
+    for tell in told:
+        tell()
+    assert it.left == []
 
 
 @pytest.mark.asyncio

@@ -281,6 +281,21 @@ async def test_a_request_that_is_refused_ends_there() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_frame_may_leave_without_a_task_and_what_came_of_it_is_told() -> None:
+    tap = _tap()
+    ends: list[Fate] = []
+    told: list[Exception | None] = []
+    for status in (0x00, 0x11, 0xC2):
+        assert tap.path.is_free()
+        assert tap.path.send_now(nwk=0x1234, endpoint=3, frame=REPLY, ack=False, ended=ends.append, told=told.append)
+        assert not tap.path.is_free()
+        tap.hear(accepted(status))
+    assert len(tap.app.line.written) == 3
+    assert [type(each) for each in told] == [type(None), Busy, type(None)]
+    assert ends == [Fate.LOST], "the last one was refused for good"
+
+
+@pytest.mark.asyncio
 async def test_a_coordinator_that_does_not_know_the_command_ends_the_fast_path() -> None:
     tap = _tap()
     with pytest.RaisesGroup(FastPathUnavailable):

@@ -77,13 +77,17 @@ class AshLink:
         control, line = body[0], self._line
         if control & ash.ACK:  # or anything else that is no DATA
             return control & ash.SHORT_TYPE == ash.ACK and self._acknowledged(control & ash.NUMBERS)
-        if control >> 4 != line._rx_seq or not self._take(ash.randomise(body[1:])):
+        number = control >> 4
+        if number != line._rx_seq:
             return False
-        line._rx_seq = (line._rx_seq + 1) & ash.NUMBERS
+        self._acknowledged(control & ash.NUMBERS)
+        due, self._acks_due = self._acks_due, True
+        line._rx_seq = (number + 1) & ash.NUMBERS
+        if not self._take(ash.randomise(body[1:])):  # which may send at once, and then acknowledges this frame with its own
+            line._rx_seq, self._acks_due = number, due
+            return False
         if line._in_reject_condition:
             line._clear_reject_condition()
-        self._acknowledged(control & ash.NUMBERS)
-        self._acks_due = True
         return True
 
     def _acknowledged(self, expected: int) -> bool:
@@ -126,6 +130,7 @@ class AshLink:
         line = self._line
         frame.sent_at = self._loop.time()
         self._overdue.reschedule(line._t_rx_ack)
+        self._acks_due = False
         line._transport.write(ash.pack(frame.number << 4 | flag | line._rx_seq, frame.data))
 
     def _is_overdue(self) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from otagate.radios.ash_link import AshLink, Turn
 from otagate.radios.exchange import CHANGED, Exchange, changed
-from otagate.radios.stacks import Busy, Ended, FastPathUnavailable, Fate, Take
+from otagate.radios.stacks import Busy, Ended, FastPathUnavailable, Fate, Take, Told
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
@@ -125,15 +126,36 @@ class EzspPath:
 
     async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended) -> None:
         """See `FastPath.send`."""
-        layout = self._layout
+        tag, write = self._request(nwk, endpoint, frame, ack=ack)
+        refusal = self._refusal(await self._exchange.hand_over(tag, write, ended), ended)
+        if refusal is not None:
+            raise refusal
+
+    def is_free(self) -> bool:
+        """See `FastPath.is_free`."""
+        return self._exchange.is_free()
+
+    def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended, told: Told) -> bool:
+        """See `FastPath.send_now`."""
+        tag, write = self._request(nwk, endpoint, frame, ack=ack)
+        return self._exchange.hand_over_now(tag, write, ended, lambda outcome: told(self._refusal(outcome, ended)))
+
+    def _request(self, nwk: int, endpoint: int, frame: bytes, *, ack: bool) -> tuple[int, Callable[[], None]]:
+        """The tag of a sendUnicast, and what writes it."""
         tag = self._exchange.next_number()
         options = _ENABLE_ROUTE_DISCOVERY | (_RETRY if ack else 0)
-        body = layout.request.pack(_DIRECT, nwk, _ZHA, _OTA, 1, endpoint, options, 0, 0, tag, len(frame)) + frame
-        status = await self._exchange.hand_over(tag, partial(self._write, body), ended)
-        if status in layout.busy:
-            raise Busy
-        if status:
-            ended(layout.fate(status))
+        body = self._layout.request.pack(_DIRECT, nwk, _ZHA, _OTA, 1, endpoint, options, 0, 0, tag, len(frame)) + frame
+        return tag, partial(self._write, body)
+
+    def _refusal(self, outcome: int | Exception, ended: Ended) -> Exception | None:
+        """What the outcome of a command means to whoever sends; a frame that was refused for good has ended."""
+        if isinstance(outcome, Exception):
+            return outcome
+        if outcome in self._layout.busy:
+            return Busy()
+        if outcome:
+            ended(self._layout.fate(outcome))
+        return None
 
     def _write(self, body: bytes) -> None:
         """With the next of the library's sequence numbers: answers of both are told apart by them."""

@@ -64,7 +64,7 @@ class Sender:
         """Answer a request of the device; a newer answer takes the place of one that still waits."""
         airtime = block_seconds(len(frame), 1 + len(peer.device.relays or ())) if _is_block(frame) else 0.0
         self._outbox.reply(peer, endpoint, frame, patient=peer.session.sleepy, airtime=airtime)
-        self._work.set()
+        self._go_on()
 
     def announce(self, peer: Peer, frame: bytes) -> None:
         """Say something unasked, with an acknowledgement."""
@@ -116,17 +116,15 @@ class Sender:
             return
 
     async def _send(self, ticket: int, item: Outgoing[Peer]) -> None:
-        if self._fast is not None and self._may_go_fast(item):
-            try:
-                await self._send_fast(self._fast, ticket, item)
-            except FastPathUnavailable as error:
-                self._fast = None
-                self._fast_path_broke(error)
-                self._send_slowly(ticket, item)
-        else:
+        if self._fast is None or not self._may_go_fast(item):
             self._send_slowly(ticket, item)
-        if not item.unasked and not self._outbox.waits_for(item.peer):
-            self._left(item.peer)
+            return
+        try:
+            await self._fast.send(**self._addressed(ticket, item))
+        except (Busy, DeviceUnreachable, FastPathUnavailable) as error:
+            self._handed_over(ticket, item, error)
+        else:
+            self._handed_over(ticket, item, None)
 
     def _may_go_fast(self, item: Outgoing[Peer]) -> bool:
         """zigpy mends routes, so what is unasked goes its way, and replies for a while after a missing route.
@@ -137,19 +135,50 @@ class Sender:
 
     # --- the fast way -----------------------------------------------------------------------------------------------------------------
 
-    async def _send_fast(self, fast: FastPath, ticket: int, item: Outgoing[Peer]) -> None:
+    def _go_on(self) -> None:
+        """What may leave now leaves from this very callback where the line is free; to wake `run` for it costs turns of the loop."""
+        if not self._outbox or self._tasks is None:
+            return
+        fast = self._fast
+        due = self._outbox.take(self._clock.monotonic()) if fast is not None and fast.is_free() else None
+        if fast is None or due is None:
+            self._work.set()
+        elif not self._may_go_fast(due[1]):
+            self._send_slowly(*due)
+        elif not fast.send_now(**self._addressed(*due), told=partial(self._told, *due)):
+            self._tasks.create_task(self._send(*due))
+
+    def _addressed(self, ticket: int, item: Outgoing[Peer]) -> Any:
         """A block goes without APS acknowledgement: the device's next request is one. Anything else is worth its acknowledgement."""
-        nwk, ended = int(item.peer.device.nwk), partial(self._ended, ticket, item)
-        try:
-            await fast.send(nwk=nwk, endpoint=item.endpoint, frame=item.frame, ack=not _is_block(item.frame), ended=ended)
-            self._meter.given(self._clock.monotonic())
-        except Busy:
-            now = self._clock.monotonic()
-            self._meter.given(now, refused=1)
-            self._outbox.postpone(ticket, item, until=now + _BUSY_PAUSE)
-        except DeviceUnreachable as error:
+        ended = partial(self._ended, ticket, item)
+        return {"nwk": int(item.peer.device.nwk), "endpoint": item.endpoint, "frame": item.frame, "ack": not _is_block(item.frame), "ended": ended}
+
+    def _told(self, ticket: int, item: Outgoing[Peer], error: Exception | None) -> None:
+        if self._tasks is not None:  # else this life of the radio is over
+            self._handed_over(ticket, item, error)
+            self._go_on()
+
+    def _handed_over(self, ticket: int, item: Outgoing[Peer], error: Exception | None) -> None:
+        """The coordinator has taken a frame, or not, because of the error."""
+        now = self._clock.monotonic()
+        if isinstance(error, FastPathUnavailable):
+            if self._fast is not None:
+                self._fast = None
+                self._fast_path_broke(error)
+            self._send_slowly(ticket, item)
+            return
+        if isinstance(error, DeviceUnreachable):
             LOG.debug("frame not sent", device=item.peer.id, error=str(error))
             self._outbox.settled(ticket, delivered=False)
+        else:
+            self._meter.given(now, refused=error is not None)
+            if error is not None:
+                self._outbox.postpone(ticket, item, until=now + _BUSY_PAUSE)
+        self._tell_left(item)
+
+    def _tell_left(self, item: Outgoing[Peer]) -> None:
+        if not item.unasked and not self._outbox.waits_for(item.peer):
+            self._left(item.peer)
 
     def _ended(self, ticket: int, item: Outgoing[Peer], fate: Fate) -> None:
         """What the coordinator says of a frame that it had taken."""
@@ -161,7 +190,7 @@ class Sender:
             if now >= item.peer.detour_until + _DETOUR:
                 item.peer.detour_until = now + _DETOUR
                 self._again(item)
-        self._work.set()
+        self._go_on()
 
     def _again(self, item: Outgoing[Peer]) -> None:
         if not item.unasked and not self._outbox.waits_for(item.peer):
@@ -172,6 +201,7 @@ class Sender:
     def _send_slowly(self, ticket: int, item: Outgoing[Peer]) -> None:
         if self._tasks is not None:
             self._tasks.create_task(self._request(ticket, item))
+        self._tell_left(item)
 
     async def _request(self, ticket: int, item: Outgoing[Peer]) -> None:
         """Through zigpy's public API; ends when the frame is delivered or given up."""

@@ -44,6 +44,10 @@ Ended = Callable[[Fate], None]
 """Told once how a frame that was handed over has ended."""
 
 
+Told = Callable[[Exception | None], None]
+"""Told once, later, how handing over went: None, or what `FastPath.send` would have raised."""
+
+
 class FastPath(Protocol):
     """OTA frames in and out beside the radio library's own packet pipeline; one object, made by a `Tap`, serves one life of one radio."""
 
@@ -55,6 +59,12 @@ class FastPath(Protocol):
 
         Raises Busy, DeviceUnreachable, or FastPathUnavailable when the library has changed underneath; then `ended` is not called.
         """
+
+    def is_free(self) -> bool:
+        """Whether `send_now` would send."""
+
+    def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended, told: Told) -> bool:
+        """The same from a callback, without a task and without waiting; False, with nothing done, where the line is not free at this moment."""
 
 
 class Tap(Protocol):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from otagate.model.errors import DeviceUnreachable
 from otagate.radios.exchange import CHANGED, Exchange, changed
-from otagate.radios.stacks import Busy, Ended, FastPathUnavailable, Fate, Take
+from otagate.radios.stacks import Busy, Ended, FastPathUnavailable, Fate, Take, Told
 from otagate.radios.znp_line import connection_of
 
 if TYPE_CHECKING:
@@ -84,15 +84,26 @@ class ZnpPath:
 
     async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended) -> None:
         """See `FastPath.send`."""
+        number, write = self._request(nwk, endpoint, frame, ack=ack)
+        refusal = _refusal(await self._exchange.hand_over(number, write, ended), frame, ended)
+        if refusal is not None:
+            raise refusal
+
+    def is_free(self) -> bool:
+        """See `FastPath.is_free`."""
+        return self._exchange.is_free()
+
+    def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended, told: Told) -> bool:
+        """See `FastPath.send_now`."""
+        number, write = self._request(nwk, endpoint, frame, ack=ack)
+        return self._exchange.hand_over_now(number, write, ended, lambda outcome: told(_refusal(outcome, frame, ended)))
+
+    def _request(self, nwk: int, endpoint: int, frame: bytes, *, ack: bool) -> tuple[int, Callable[[], None]]:
+        """The transaction number of an AF_DATA_REQUEST_EXT, and what writes it."""
         number = self._exchange.next_number(self._theirs)
         options = _NO_ROUTE_DISCOVERY | (_APS_ACK if ack else 0)
         body = _REQUEST.pack(_ADDRESS_16, nwk, endpoint, 0, 1, _OTA, number, options, _RADIUS, len(frame)) + frame
-        status = await self._exchange.hand_over(number, functools.partial(self._write, _frame(_AF_REQUEST, body)), ended)
-        if status in _BUSY:
-            raise Busy
-        if status:
-            too_long = status == _INVALID_PARAMETER and len(frame) > _SURELY_FITS
-            ended(Fate.TOO_LONG if too_long else _fate(status))
+        return number, functools.partial(self._write, _frame(_AF_REQUEST, body))
 
     def _write(self, frame: bytes) -> None:
         """To the transport: the library's own `write` renders each frame as text first, which costs more than all else here."""
@@ -179,6 +190,18 @@ class ZnpPath:
             return False
         self._exchange.answer(data[start + 4])
         return True
+
+
+def _refusal(outcome: int | Exception, frame: bytes, ended: Ended) -> Exception | None:
+    """What the outcome of a request means to whoever sends; a frame that was refused for good has ended."""
+    if isinstance(outcome, Exception):
+        return outcome
+    if outcome in _BUSY:
+        return Busy()
+    if outcome:
+        too_long = outcome == _INVALID_PARAMETER and len(frame) > _SURELY_FITS
+        ended(Fate.TOO_LONG if too_long else _fate(outcome))
+    return None
 
 
 def _fate(status: int) -> Fate:
