@@ -40,6 +40,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/updates/{}"): "read",
     ("PATCH", "/api/v1/updates/{}"): "operate",
     ("GET", "/api/v1/updates/{}/log"): "read",
+    ("GET", "/api/v1/updates/{}/behaviour"): "read",
     **{("POST", f"/api/v1/updates/{{}}/{verb}"): scope for verb, scope in ACTS.items()},
     ("POST", "/api/v1/rollouts"): "operate",
     ("GET", "/api/v1/rollouts"): "read",

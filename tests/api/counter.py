@@ -67,6 +67,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
 from otagate.model.links import Link, Load
+from otagate.model.portraits import Portrait
 from otagate.model.releases import Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Tally, Wave
 from otagate.model.updates import Failure, Priority, Update
@@ -187,6 +188,7 @@ class Counterfoil:
         self.replay = False
         self.keys: list[OrderKey | None] = []
         self.receiver: str | None = None
+        self.portraits: dict[UpdateId, Portrait] = {}
         self.broker: str | None = None
         self.orders: list[tuple[str, object, str]] = []
         self.trouble: dict[str, BaseException] = {}
@@ -334,6 +336,9 @@ class Counterfoil:
             raise UnknownUpdate(f"no update has the id {update_id!r}")
         found = [each for each in self.facts if each.subject_id == update_id and each.number > after]
         return Page(items=found[:limit], last=str(found[limit - 1].number) if len(found) > limit else None)
+
+    async def portrait(self, update_id: UpdateId) -> Portrait:
+        return self.portraits.get((await self.update(update_id)).update.id, Portrait())
 
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         found = [

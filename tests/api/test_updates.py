@@ -9,7 +9,9 @@ import pytest
 
 from otagate.engine.views import ActivationRequest, OrderRequest
 from otagate.model.errors import KeyReused
+from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour, Portrait, Setting
 from otagate.model.rollouts import Selection
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, PLUG, device, failed, update
@@ -234,6 +236,20 @@ async def test_the_log_tells_what_happened(hall: Hall) -> None:
     await hall.desk.record("update", "u0001", "admitted")
     items = (await hall.json("GET", f"{PATH}/u0001/log"))["items"]
     assert [(each["number"], each["kind"], each["actor"]) for each in items] == [(1, "created", "otagate"), (3, "admitted", "otagate")]
+
+
+async def test_how_the_device_was_set_before_is_told_until_the_end_and_then_what_became_of_it(hall: Hall) -> None:
+    recorded = Setting(kind="parameter", question="configuration", at="3/1", value="20")
+    hall.desk.jobs["u0001"] = update(1)
+    hall.desk.portraits[UpdateId("u0001")] = Portrait(answered=("configuration",), settings=(recorded,))
+    assert await hall.json("GET", f"{PATH}/u0001/behaviour") == {
+        "recorded": [{"kind": "parameter", "at": "3/1", "value": "20", "name": "parameter 3/1 = 20"}],
+        "behaviour": None,
+    }
+    hall.desk.jobs["u0001"] = update(1, state=State.SUCCEEDED, behaviour=Behaviour(kept=1, lost=("group 1/0x0005",)))
+    told = await hall.json("GET", f"{PATH}/u0001/behaviour")
+    assert told["behaviour"] == {"kept": 1, "restored": [], "lost": ["group 1/0x0005"], "not_compared": []}
+    assert (await hall.json("GET", f"{PATH}/u0009/behaviour", status=404))["type"].endswith("unknown-update")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ async def test_a_lamp_that_forgets_its_groups_bindings_and_reporting_gets_them_b
     async with journey(tmp_path, spec, images=[image_of(3_000)], stack=stack, pace=5.0) as made:  # what is switched is looked at in a moment
         lamp = made.device()
         before = (set(lamp.application.groups), set(lamp.bindings), dict(lamp.application.reports))
-        update = await ended(made.desk, await made.order())
+        ordered = await made.order()
+        update = await ended(made.desk, ordered)
+        assert (await made.desk.portrait(ordered)).settings == (), "what is over is not kept"
         assert (lamp.application.groups, lamp.bindings, lamp.application.reports) == before
         assert lamp.application.on
         assert lamp.violations == []

@@ -8,10 +8,11 @@ from datetime import timedelta
 from otagate.engine.views import SourceView
 from otagate.model.devices import Device
 from otagate.model.errors import SourceUnavailable
-from otagate.model.ids import ComponentId, DeviceId, Sha256
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.images import Check, Image, ImageFacts
 from otagate.model.lifecycle import State
 from otagate.model.links import Link, Load
+from otagate.model.portraits import Behaviour, Portrait, Setting
 from otagate.model.updates import Update
 from otagate.sources.effects import Left, Limit
 from otagate.sources.source import Skipped
@@ -20,6 +21,17 @@ from tests.api.counter import NOON, Counterfoil, device, failed, rollout, update
 NAMES = ("Hall lamp", "Kitchen lamp", "Desk socket", "Window sensor", "Old dimmer", "Porch switch")
 IDS = tuple(DeviceId(f"zigbee-{number:016x}") for number in range(1, len(NAMES) + 1))
 HALL, KITCHEN, DESK, WINDOW, DIMMER, PORCH = IDS
+FORGETFUL = Behaviour(kept=3, restored=("binding 1/0x0006",), lost=("group 1/0x0005",), not_compared=("reporting 1/0x0402/0x0000",))
+SET = Portrait(
+    answered=("groups", "reporting"),
+    settings=(
+        Setting(kind="group", question="groups", at="1/0x0005"),
+        Setting(kind="group", question="groups", at="1/0x0009"),
+        Setting(kind="start_up_on_off", question="start-up", at="1", value="1"),
+    ),
+)
+"""How a device was set before its update."""
+
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202egpj.\u2066exe\u0007\x1b[31m" + "x" * 4096
 """What a device, a maker or a file may be called by somebody who means harm: markup, marks that turn a line around, control bytes, 4 KiB."""
 
@@ -32,6 +44,7 @@ def furnish(desk: Counterfoil) -> None:
     desk.load = Load(measured=NOON, seconds=300, used=4, refused=1)
     for each in _updates():
         desk.jobs[each.id] = each
+    desk.portraits[UpdateId("u0002")] = SET
     view = rollout(1, IDS[:2])
     desk.campaigns[view.rollout.id] = view
     image = _image("A19-RGBW-0x01020600.ota", "ab" * 32)
@@ -51,7 +64,7 @@ def _updates() -> tuple[Update, ...]:
         update(3, KITCHEN, State.QUEUED, reason="radio_busy"),
         update(4, DESK, State.PLANNED, reason="awaiting_approval"),
         update(5, WINDOW, State.STAGED, bytes_sent=2000),
-        update(6, PORCH, State.SUCCEEDED, finished=NOON - hour, component=ComponentId("0x1409")),
+        update(6, PORCH, State.SUCCEEDED, finished=NOON - hour, component=ComponentId("0x1409"), behaviour=FORGETFUL),
     )
 
 

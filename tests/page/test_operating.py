@@ -309,7 +309,7 @@ async def test_who_may_only_look_is_offered_nothing_to_press(open_hall: Any, bro
     furnish(hall.desk)
     tab = await browser.new_page()
     await sign_in(tab, hall)
-    for name in ("home", "plan", "rollouts", "device", "update"):
+    for name in ("home", "plan", "rollouts", "device", "update", "notices"):
         await go(tab, name)
         assert await tab.locator("main button, main [type=checkbox]").count() == 0, name
 

@@ -38,6 +38,7 @@ from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Portrait
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Priority, Update
 from otagate.ports import RadioBackup
@@ -92,6 +93,9 @@ class Readings(Protocol):
 
     async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
         """One page of the facts of one update, oldest first; raises UnknownUpdate."""
+
+    async def portrait(self, update_id: UpdateId) -> Portrait:
+        """How the device was set before the update, forgotten when it has ended; raises UnknownUpdate."""
 
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         """One page of the journal, newest first. It may hold less than `limit` though more follows."""

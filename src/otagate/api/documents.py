@@ -12,7 +12,7 @@ from otagate.api.auth import Scope
 from otagate.api.problems import Problem
 from otagate.engine import views
 from otagate.model import devices as nouns
-from otagate.model import facts
+from otagate.model import facts, portraits
 from otagate.model.lifecycle import State
 from otagate.model.updates import Priority
 from otagate.model.verdicts import Decision, Guard
@@ -165,6 +165,22 @@ class Behaviour(Document):
     restored: tuple[str, ...] = Field(description="lost, and given back")
     lost: tuple[str, ...] = Field(description="lost, and not to be given back: a canary that lost any has failed")
     not_compared: tuple[str, ...] = Field(description="known before; the device told nothing of them afterwards")
+
+
+class RecordedSetting(Document):
+    """One thing that a device was set to before its update. `at`: where, as in `1/0x0005`, group 5 of endpoint 1; `name`: all of it for people."""
+
+    kind: portraits.SettingKind
+    at: str
+    value: str = Field(description="empty where being there is all")
+    name: str
+
+
+class UpdateBehaviour(Document):
+    """How the device of an update was set before it, and what became of that."""
+
+    recorded: tuple[RecordedSetting, ...] = Field(description="until the update has ended")
+    behaviour: Behaviour | None = Field(description="what became of it; null before it is compared, and where nothing was known before")
 
 
 class Update(Document):

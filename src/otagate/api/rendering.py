@@ -12,7 +12,7 @@ from otagate.model import devices, facts, links
 from otagate.model import releases as offered
 from otagate.model.clouds import THE_CLOUD
 from otagate.model.lifecycle import State
-from otagate.model.portraits import Behaviour
+from otagate.model.portraits import Behaviour, Portrait
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.activation import wish_of
 
@@ -162,6 +162,13 @@ def update_document(view: views.UpdateView) -> documents.Update:
 
 def _behaviour(told: Behaviour) -> documents.Behaviour:
     return documents.Behaviour(kept=told.kept, restored=told.restored, lost=told.lost, not_compared=told.not_compared)
+
+
+def behaviour_document(before: Portrait, view: views.UpdateView) -> documents.UpdateBehaviour:
+    """The document of how a device was set before an update, and of what became of that."""
+    told = view.update.behaviour
+    recorded = tuple(documents.RecordedSetting(kind=each.kind, at=each.at, value=each.value, name=each.name) for each in before.settings)
+    return documents.UpdateBehaviour(recorded=recorded, behaviour=None if told is None else _behaviour(told))
 
 
 def activations_document(result: views.ActivationResult) -> documents.Activations:

@@ -77,6 +77,12 @@ async def show_log(call: Call, update_id: str, query: LogFilters) -> documents.P
     return documents.Page[documents.Fact](items=items, next_cursor=paging.LOG.write(page.last))
 
 
+async def show_behaviour(call: Call, update_id: str) -> documents.UpdateBehaviour:
+    """How the device was set before one update (groups, bindings, reporting, ...), and what became of that."""
+    before = await call.desk.portrait(UpdateId(update_id))
+    return rendering.behaviour_document(before, await call.desk.update(UpdateId(update_id)))
+
+
 async def amend_update(call: Call, update_id: str, body: UpdateBody) -> documents.Update:
     """Let an update go before others, or behind them; what has begun goes on as it is."""
     return rendering.update_document(await call.desk.prioritize(UpdateId(update_id), body.priority, actor=call.actor))
@@ -148,6 +154,13 @@ ROUTES = (
     ),
     Route(method="GET", path=PATH, run=list_updates, answers={200: documents.Page[documents.Update]}),
     Route(method="GET", path=f"{PATH}/{{update_id}}", run=show_update, answers={200: documents.Update}, problems=("unknown-update",)),
+    Route(
+        method="GET",
+        path=f"{PATH}/{{update_id}}/behaviour",
+        run=show_behaviour,
+        answers={200: documents.UpdateBehaviour},
+        problems=("unknown-update",),
+    ),
     Route(method="GET", path=f"{PATH}/{{update_id}}/log", run=show_log, answers={200: documents.Page[documents.Fact]}, problems=("unknown-update",)),
     Route(
         method="PATCH",

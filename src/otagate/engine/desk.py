@@ -59,6 +59,7 @@ from otagate.model.facts import Fact, Scalar, Subject
 from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
 from otagate.model.images import Image
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Portrait
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Priority, Update
 from otagate.policy.activation import wish_of
@@ -175,6 +176,10 @@ class Desk:
     async def log(self, update_id: UpdateId, *, limit: int = 500, after: int = 0) -> Page[Fact]:
         """One page of the facts of one update, oldest first; raises UnknownUpdate."""
         return await self._readings.log(update_id, limit=limit, after=after)
+
+    async def portrait(self, update_id: UpdateId) -> Portrait:
+        """How the device was set before the update, as far as that is known: forgotten when it has ended. Raises UnknownUpdate."""
+        return await self._readings.portrait(update_id)
 
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         """One page of the journal, newest first. It may hold less than `limit` though more follows."""

@@ -20,6 +20,7 @@ from otagate.model.errors import StoreError
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Portrait
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
 from otagate.model.versions import Version, same_version
@@ -204,6 +205,11 @@ class Readings:
         await self._store.updates.get(update_id)
         facts = await self._store.facts.after(after, limit=limit + 1, subject="update", subject_id=update_id)
         return Page(items=facts[:limit], last=str(facts[limit - 1].number) if len(facts) > limit else None)
+
+    async def portrait(self, update_id: UpdateId) -> Portrait:
+        """How the device was set before the update, as far as that is known: forgotten when it has ended. Raises UnknownUpdate."""
+        await self._store.updates.get(update_id)
+        return await self._store.portraits.get(update_id) or Portrait()
 
     async def journal(self, wanted: JournalFilter, *, limit: int = 100, before: int | None = None) -> Page[Fact]:
         """One page of the journal, newest first. It may hold less than `limit` though more follows."""

@@ -12,6 +12,7 @@ export const VIEWS = {
   images: { nav: true, load: () => import("./views/images.js") },
   radios: { nav: true, load: () => import("./views/radios.js") },
   sources: { nav: true, load: () => import("./views/sources.js") },
+  notices: { nav: true, load: () => import("./views/notices.js") },
   settings: { nav: true, load: () => import("./views/settings.js") },
 };
 

@@ -1,15 +1,17 @@
 // The list of devices: searched, filtered, and chosen from, for one order to many.
 
-import { ago, number, raw, t, version } from "../i18n.js";
+import { ago, dots, number, plain, raw, t, version } from "../i18n.js";
 import { filter, here, to } from "../router.js";
 import { changed, FINAL, hub, may, updateOf } from "../store.js";
-import { deviceLink, power } from "./device.js";
+import { deviceLink, heardHow, power } from "./device.js";
 import { h, memo } from "./dom.js";
 import { icon, kindOf } from "./icons.js";
 import { askToUpdate } from "./order.js";
 import { askToRollOut } from "./rollout_order.js";
+import { holdUp } from "./update.js";
 
 const STATUSES = ["available", "updating", "waiting", "updated", "failed", "none"];
+const PARTS = 4; // components that a line has room for
 const chosen = new Set();
 const row = memo();
 
@@ -57,30 +59,41 @@ function deviceRow(device) {
   const update = updateOf(device);
   const checked = chosen.has(device.id);
   return row(device.id, [device, update, checked, ago(device.last_seen)], () => {
-    const component = device.components[0];
-    const told = [
-      component && `${version(component.version)} ${raw(component.version)}`,
-      component?.available && `${t("latest")} ${version(component.available.version)}`,
-      power(device),
-      t(device.online ? "online" : "offline"),
-      t("seen", { time: ago(device.last_seen) }),
-    ];
+    const heard = [power(device), t(device.online ? "online" : "offline"), heardHow(device.link), t("seen", { time: ago(device.last_seen) })];
+    const why = update && (device.update_status === "failed" ? update.error?.detail : holdUp(update)?.why);
     return h("li", { key: device.id, class: "choice" },
       may("operate") && h("input", {
         type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }),
         onchange: (event) => choose([device], event.target.checked),
       }),
-      h("div", {}, icon(kindOf(device)), deviceLink(device.id), chip(device, update),
-        h("p", { class: "dim" }, told.filter(Boolean).join(" · "))));
+      h("div", {}, icon(kindOf(device)), deviceLink(device.id), made(device), chip(device, update),
+        h("p", { class: "dim" }, dots(device.components.slice(0, PARTS).map((each, i, all) => runs(each, all.length > 1)))),
+        h("p", { class: "dim" }, dots(heard)),
+        why && why !== t(`reason.${update.reason}`) && h("p", { class: device.update_status === "failed" ? "bad" : "dim" }, plain(why))));
   });
 }
 
-// What its firmware is doing; where an update tells more, the way there.
+// Maker and model, where they say more than the name.
+function made({ name, manufacturer, model }) {
+  const told = [manufacturer, model].filter((each) => each && each !== name).join(" ");
+  return told && h("span", { class: "dim made" }, h("bdi", {}, plain(told, 80)));
+}
+
+// What a component runs, and the newest there is for it: as people write it, and as it is.
+function runs({ id, version: given, available }, several) {
+  const both = (value) => [version(value), raw(value)].filter(Boolean).join(" ");
+  const newest = available && available.version !== null && available.version !== given;
+  const versions = newest ? t("devices.newest", { runs: both(given), newest: both(available.version) }) : both(given);
+  return several ? t("devices.component", { id, versions }) : versions;
+}
+
+// What its firmware is doing, and why it is not; where an update tells more, the way there.
 function chip(device, update) {
   const props = { class: `chip ${device.update_status}` };
   const running = update && !FINAL.has(update.state);
   const percent = running && update.state === "transferring" && t("devices.percent", { n: number(update.progress.percent) });
-  const words = percent || t(`status.${device.update_status}`);
+  const status = t(`status.${device.update_status}`);
+  const words = percent || (running && update.reason ? t(`reason.${update.reason}`) : status);
   const tells = running || (update && device.update_status === "failed");
   return tells ? h("a", { ...props, href: to("update", update.id) }, words) : h("span", props, words);
 }

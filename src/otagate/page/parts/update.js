@@ -1,9 +1,10 @@
 // One update as a line of a list: what it is, how far it is or why it ended, and what a person can do with it.
 
-import { ago, duration, plain, rate, t, version } from "../i18n.js";
+import { ago, dots, duration, number, plain, rate, t, version } from "../i18n.js";
 import { order } from "../orders.js";
 import { to } from "../router.js";
 import { FINAL, hub, may, nameOf } from "../store.js";
+import { loss } from "./behaviour.js";
 import { deviceLink } from "./device.js";
 import { h } from "./dom.js";
 
@@ -60,14 +61,18 @@ export function pace({ progress: { bytes_per_second, eta_seconds } }) {
 
 export function updateRow(update) {
   const ended = update.finished && ago(update.finished);
-  const speed = pace(update);
+  const moving = update.state === "transferring";
+  const speed = dots([moving && t("percent", { n: number(update.progress.percent) }), pace(update)]);
+  const why = update.error?.detail || holdUp(update)?.why || (!moving && t(`state.${update.state}.more`));
+  const lost = loss(update);
   const verbs = update.state === "cancelled" ? {} : ACTS; // in a list, who cancelled it is not asked again
-  return h("li", { key: update.id, class: "update" },
+  return h("li", { key: update.id, class: "beside" },
     h("p", {}, deviceLink(update.device), ` ${change(update)} · `,
       h("a", { href: to("update", update.id), "aria-label": t("update.see", { state: t(`state.${update.state}`), name: nameOf(update.device) }) },
         t(`state.${update.state}`)), ended ? `, ${ended}` : ""),
-    h("p", { class: update.error ? "bad" : "dim" }, plain(update.error?.detail || holdUp(update)?.why || t(`state.${update.state}.more`))),
+    why && h("p", { key: "why", class: update.error ? "bad" : "dim" }, plain(why)),
+    lost && h("p", { key: "lost", class: "bad" }, lost),
     bar(update),
-    speed && h("p", { class: "dim" }, speed),
+    speed && h("p", { key: "speed", class: "dim" }, speed),
     actsOf(update, verbs));
 }

@@ -1,7 +1,11 @@
 // One device: what it runs, what every source offers for it and whether that would be taken, and what was updated.
 
+import { act } from "../api.js";
 import { ago, plain, raw, size, t, version } from "../i18n.js";
+import { say } from "../orders.js";
 import { heardHow, power } from "../parts/device.js";
+import { amend, askToChange } from "../parts/device_change.js";
+import { attempts } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
 import { facts } from "../parts/facts.js";
 import { icon, kindOf } from "../parts/icons.js";
@@ -10,7 +14,7 @@ import { planOf } from "../parts/plan.js";
 import { unread } from "../parts/unread.js";
 import { updateRow } from "../parts/update.js";
 import { reading } from "../readings.js";
-import { hub, may, nameOf, updates } from "../store.js";
+import { changed, hub, may, nameOf, updates } from "../store.js";
 
 const HISTORY = 20;
 
@@ -19,7 +23,7 @@ export function view(id) {
   const back = h("p", { key: "back" }, h("a", { href: "#/" }, t("device.back")));
   if (!found) return { title: t("device.gone"), content: [back] };
   const { plan, offers, history } = look(found);
-  const rows = [back, about(found), firmware(found), next(plan), releases(id, offers), past(id, history.data?.items || [])];
+  const rows = [back, about(found), firmware(found), next(plan), releases(found, offers), past(id, history.data?.items || [])];
   return { title: plain(nameOf(id), 80), content: rows };
 }
 
@@ -43,8 +47,33 @@ function about(found) {
     [t("device.link"), `${t(found.online ? "online" : "offline")} · ${t("seen", { time: ago(found.last_seen) })}`],
     [t("device.heard"), heardHow(found.link)],
     [t("device.radio"), found.radio],
+    [t("device.groups.are"), found.groups.join(", ")],
+    [t("device.pin"), found.pin !== null && version(found.pin)],
+    [t("device.skipped"), found.skipped.map(version).join(", ")],
+    [t("device.policy"), found.policy?.default && t(`device.policy.${found.policy.default}`)],
     [t("device.id"), found.id],
   ]));
+}
+
+const checks = new Map(); // device → { attempts, told }
+
+function check(found) {
+  if (!checks.has(found.id)) checks.set(found.id, Object.assign(attempts(), { told: "" }));
+  const tried = checks.get(found.id);
+  const go = () => {
+    tried.told = t("device.checking");
+    changed();
+    tried.run(async () => {
+      const { check: how, ...device } = await act("POST", `devices/${encodeURIComponent(found.id)}/check`);
+      hub.devices.set(device.id, device);
+      tried.told = t(how === "done" ? "device.checked" : "device.pending");
+    }, changed);
+  };
+  return [
+    h("button", { key: "check", type: "button", onclick: go }, t("device.check")),
+    h("button", { key: "change", type: "button", onclick: () => askToChange(found) }, t("device.change")),
+    h("p", { key: "checked", role: "status", class: tried.problem ? "bad" : "dim" }, plain(tried.problem || tried.told)),
+  ];
 }
 
 function firmware(found) {
@@ -53,8 +82,9 @@ function firmware(found) {
     h("ul", {}, found.components.map((each) => h("li", { key: each.id },
       h("span", { class: "name" }, `${version(each.version)} `), h("span", { class: "dim" }, raw(each.version)),
       h("p", { class: "dim" }, t("device.component", { id: each.id }),
-        each.available ? ` · ${t("latest")} ${version(each.available.version)}` : "")))),
-    may("operate") && h("div", { class: "acts" }, h("button", { type: "button", class: "sure", onclick: order }, t("device.update"))));
+        each.available ? ` · ${t("latest")} ${[version(each.available.version), raw(each.available.version)].filter(Boolean).join(" ")}` : "")))),
+    may("operate") && h("div", { class: "acts" },
+      h("button", { key: "update", type: "button", class: "sure", onclick: order }, t("device.update")), check(found)));
 }
 
 function next(plan) {
@@ -63,24 +93,34 @@ function next(plan) {
       plan.data.components.length > 1 && h("p", { class: "dim" }, t("device.component", { id: each.component })), planOf(each)))));
 }
 
-function releases(id, offers) {
+function releases(found, offers) {
   return h("section", { key: "releases" }, h("h2", {}, t("device.releases")),
     unread(offers),
-    offers.data && (offers.data.items.length ? h("ul", {}, offers.data.items.map((each) => release(id, each)))
+    offers.data && (offers.data.items.length ? h("ul", {}, offers.data.items.map((each) => release(found, each)))
       : h("p", { class: "dim" }, t("device.releases.none"))));
 }
 
-function release(id, { component, release: one, verdict }) {
+function release(found, { component, release: one, verdict }) {
   const facts = [t("release.from", { source: one.source }), size(one.size), one.channel === "stable" ? "" : one.channel, one.region];
-  const wanted = { devices: [id], component, version: one.version, ...(one.downgrade ? { allow_downgrade: true } : {}) };
+  const wanted = { devices: [found.id], component, version: one.version, ...(one.downgrade ? { allow_downgrade: true } : {}) };
   return h("li", {},
     h("span", { class: "name" }, `${version(one.version)} `), h("span", { class: "dim" }, raw(one.version)),
     h("p", { class: "dim" }, [t("device.component", { id: component }), ...facts].filter(Boolean).map((each) => plain(each, 80)).join(" · ")),
     h("p", { class: verdict.decision === "refuse" ? "bad" : "" }, `${t(`verdict.${verdict.decision}`)}: ${plain(verdict.sentence)}`),
     one.changelog && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(one.changelog, 8000))),
-    takeable(one, verdict) && h("div", { class: "acts" },
-      h("button", { type: "button", onclick: () => askToUpdate(wanted) },
-        t(one.downgrade ? "release.back" : "release.take", { version: version(one.version) }))));
+    h("div", { class: "acts" },
+      takeable(one, verdict) && h("button", { key: "take", type: "button", onclick: () => askToUpdate(wanted) },
+        t(one.downgrade ? "release.back" : "release.take", { version: version(one.version) })),
+      one.version !== null && !one.downgrade && may("operate") && skip(found, one.version)));
+}
+
+// A version that is skipped is taken by an order alone; the next one is welcome again.
+function skip(device, given) {
+  const skipped = device.skipped.includes(given);
+  const then = skipped ? device.skipped.filter((each) => each !== given) : [...device.skipped, given];
+  const go = () => amend(device, { skipped: then }).catch((error) => say(t("act.failed", { why: error.message })));
+  return h("button", { key: "skip", type: "button", onclick: go },
+    t(skipped ? "release.unskip" : "release.skip", { version: version(given) }));
 }
 
 // An older one is refused until somebody wishes to go back.

@@ -5,6 +5,7 @@ import { halt, order } from "../orders.js";
 import { deviceList } from "../parts/device_list.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
+import { again, notifiers } from "../parts/notifiers.js";
 import { updateRow } from "../parts/update.js";
 import { changed, FINAL, hub, may, updates } from "../store.js";
 
@@ -21,6 +22,7 @@ export function view() {
   const needs = [...troubles(), ...[...lateFailures(), ...asking].map(updateRow)];
   const on_air = [...running, ...waiting];
   return { title: summary(running, waiting, needs), content: [
+    waiting.length > 0 && h("p", { key: "why", class: "dim" }, t("sum.why", { reasons: reasons(waiting) })),
     may("operate") && haltButton(),
     part(t("overview.needs"), needs, t("overview.nothing")),
     part(t("overview.running"), (all_shown ? on_air : on_air.slice(0, FIRST)).map(updateRow), t("overview.idle"), on_air.length - FIRST),
@@ -35,28 +37,44 @@ function summary(running, waiting, needs) {
     waiting.length && t("sum.waiting", { n: waiting.length }),
     needs.length && t("sum.needs", { n: needs.length }),
   ];
-  return told.filter(Boolean).join("; ") || t(hub.devices.size ? "sum.quiet" : "sum.empty");
+  if (told.some(Boolean)) return told.filter(Boolean).join("; ");
+  const newer = [...hub.devices.values()].filter((each) => each.update_status === "available").length;
+  return newer ? t("sum.available", { n: newer }) : t(hub.devices.size ? "sum.quiet" : "sum.empty");
 }
 
-// What failed since yesterday and was not tried again since.
+// For what how many wait, the most first.
+function reasons(waiting) {
+  const counts = new Map();
+  for (const { reason } of waiting) counts.set(reason || "radio_busy", (counts.get(reason || "radio_busy") || 0) + 1);
+  const most = [...counts].sort((a, b) => b[1] - a[1]);
+  return most.map(([reason, n]) => t("sum.reason", { what: t(`reason.${reason}`), n })).join(", ");
+}
+
+// What failed, or cost its device settings, since yesterday and was not tried again since.
 function lateFailures() {
   const newer = new Set();
   return updates().filter((each) => {
     const subject = `${each.device} ${each.component}`;
     const latest = !newer.has(subject);
     newer.add(subject);
-    return latest && each.state === "failed" && Date.now() - new Date(each.finished || each.created) < DAY;
+    const bad = each.state === "failed" || each.behaviour?.lost.length > 0;
+    return latest && bad && Date.now() - new Date(each.finished || each.created) < DAY;
   });
 }
 
 function troubles() {
   const radios = hub.radios.filter((each) => WRONG_RADIO.has(each.state)).map((each) => trouble("radios", each, "reattach"));
   const sources = hub.sources.filter((each) => each.state !== "ok" && each.state !== "offline").map((each) => trouble("sources", each, "refresh"));
-  return [...radios, ...sources];
+  const unheard = (notifiers().data?.items || []).filter((each) => each.state === "failing").map((each) => trouble("notifiers", each, "test"));
+  return [...radios, ...sources, ...unheard];
 }
 
 function trouble(noun, each, verb) {
-  const retry = () => order("POST", `${noun}/${encodeURIComponent(each.name)}/${verb}`, noun === "sources" ? {} : undefined);
+  const retry = async () => {
+    await order("POST", `${noun}/${encodeURIComponent(each.name)}/${verb}`, noun === "sources" ? {} : undefined);
+    if (noun === "notifiers") again();
+    changed();
+  };
   return h("li", { key: `${noun} ${each.name}` },
     h("span", { class: "name" }, t(`trouble.${noun}`, { name: each.name })),
     h("p", { class: "bad" }, plain(each.sentence)),

@@ -83,7 +83,7 @@ function about(image) {
   const { hardware_min: least, hardware_max: most } = image;
   return facts([
     [t("image.file"), h("bdi", {}, plain(image.file_name, 200))],
-    [t("image.version"), [version(image.file_version), raw(image.file_version)].filter(Boolean).join(" ")],
+    [t("image.version"), versionOf(image)],
     [t("image.manufacturer"), hex(image.manufacturer_code)],
     [t("image.type"), hex(image.image_type)],
     [t("image.hardware"), least === null ? t("image.hardware.any") : t("image.hardware.range", { least, most })],
@@ -95,6 +95,9 @@ function about(image) {
     [t("image.sha256"), h("code", {}, image.sha256)],
   ]);
 }
+
+// Bytes for Z-Wave carry no version of their own: their source names it.
+const versionOf = ({ file_version: value }) => (value === null ? t("version.unnamed") : [version(value), raw(value)].filter(Boolean).join(" "));
 
 // How many devices here have a component of that manufacturer and type: whether each would take it the hub decides.
 function fitting({ manufacturer_code, image_type }) {
@@ -112,10 +115,10 @@ function row(image) {
   const path = `images/${image.sha256}`;
   const needed = [...hub.updates.values()].filter((each) => each.image === image.sha256 && !FINAL.has(each.state)).length;
   const added = t("image.added", { time: ago(image.added), source: image.source });
-  const told = [version(image.file_version), raw(image.file_version), size(image.bytes), added];
+  const told = [versionOf(image), size(image.bytes), added];
   const named = (verb) => ({ type: "button", "aria-label": t("act.of", { act: t(verb), name: image.file_name }) });
-  return h("li", { key: image.sha256 },
-    h("bdi", { class: "name" }, plain(image.file_name, 120)),
+  return h("li", { key: image.sha256, class: "beside" },
+    h("p", {}, h("bdi", { class: "name" }, plain(image.file_name, 120)), " ", h("code", { class: "dim" }, image.sha256.slice(0, 12))),
     h("p", { class: "dim", title: exact(image.added) }, told.filter(Boolean).map((each) => plain(each, 80)).join(" · ")),
     needed > 0 && h("p", {}, t("image.needed", { n: needed })),
     h("details", {}, h("summary", {}, t("image.more")), about(image), checks(image)),

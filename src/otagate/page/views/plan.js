@@ -35,7 +35,9 @@ export function view() {
   const lanes = [...windowLanes(openings, Math.max(...running.map((lane) => lane.spans[0][1]))), ...running];
   return { title: summary(groups), content: [
     notice,
-    lanes.length > 0 && h("section", { key: "picture" }, h("h2", {}, t("plan.picture")), timeline(lanes, now)),
+    lanes.length > 0 && h("section", { key: "picture" }, h("h2", {}, t("plan.picture")), timeline(lanes, now),
+      running.length > 0 && h("p", { key: "ends", class: "dim" },
+        t("plan.ends", { time: when(new Date(Math.max(...running.map((lane) => lane.spans[0][1])))) }))),
     windows(openings),
     groups.map(group),
     !groups.length && h("p", { key: "none" }, t(items.length ? "plan.none" : "sum.empty")),

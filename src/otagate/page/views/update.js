@@ -2,6 +2,7 @@
 
 import { ago, dots, has, list, number, plain, raw, size, t, when } from "../i18n.js";
 import { order } from "../orders.js";
+import { behaviour } from "../parts/behaviour.js";
 import { curve } from "../parts/curve.js";
 import { deviceLink } from "../parts/device.js";
 import { h } from "../parts/dom.js";
@@ -23,9 +24,10 @@ export function view(id) {
   const update = older.data;
   if (!update) return { title: older.problem ? t("update.gone") : t("loading"), content: older.problem && unread(older) };
   const log = reading(`${path}/log?limit=500`, { made_of: [update.state, update.reason] });
+  const recorded = FINAL.has(update.state) ? {} : reading(`${path}/behaviour`, { made_of: update.state });
   return { title: t("update.title", { name: nameOf(update.device) }), content: [
     h("p", { key: "device", class: "dim" }, deviceLink(update.device), ` ${change(update)}`),
-    now(update), ordered(update), together(update), happened(log),
+    now(update), behaviour(update, recorded), ordered(update), together(update), happened(log),
   ] };
 }
 
