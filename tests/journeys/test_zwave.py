@@ -29,6 +29,7 @@ AT_ONCE = range(13, 17)
 DUAL, PLUG, OTHER = 17, 18, 19
 FULL, CONTAINED = 20, 30
 FORGETFUL, STUBBORN = 21, 22
+DROWSY, ASKING = 23, 24
 NUMBER = {"valueSize": 1, "minValue": 0, "maxValue": 99, "defaultValue": 5}
 SET = {"associations": {"1": [1], "2": [PLAIN]}, "parameters": [{"number": 1, "set": 42, **NUMBER}, {"number": 2, **NUMBER}]}
 NODES: list[dict[str, Any]] = [
@@ -39,6 +40,8 @@ NODES: list[dict[str, Any]] = [
     {"id": DUAL, "firmware": [OLD, "7.18"], "productId": product_of(DUAL)},
     *({"id": each, "productId": product_of(each)} for each in (PLUG, OTHER)),
     {"id": SLEEPY, "listening": "sleeping", "battery": 80},
+    {"id": DROWSY, "listening": "sleeping", "battery": 80, "faults": {"dozes": True}},
+    {"id": ASKING, "reportsPerGet": 1, "patienceMs": 10_000, "faults": {"pauseAt": 2_000, "pauseMs": 2_000}},
     {"id": HELD, "ccVersion": 7, "activation": True},
     {"id": FULL, "faults": {"endStatus": 7}},
     {"id": FORGETFUL, "faults": {"forgets": True}, **SET},
@@ -50,7 +53,7 @@ NODES: list[dict[str, Any]] = [
 async def rig() -> AsyncIterator[ZwaveRig]:
     require_node()
     async with ZwaveRig(NODES) as made, program_at(made.url) as program:
-        await program.ready(*(each["id"] for each in NODES if each["id"] != SLEEPY))
+        await program.ready(*(each["id"] for each in NODES if each.get("listening") != "sleeping"))
         yield made
 
 
@@ -128,6 +131,22 @@ async def test_a_sleeping_node_is_waited_for_and_updated_when_it_wakes_up(run: Z
     async with run.waking(SLEEPY):
         assert (await run.ended(update)).state == "succeeded"
     await run.assert_updated(SLEEPY, image)
+
+
+async def test_a_node_that_sleeps_right_after_its_update_holds_nobody_up_until_it_wakes_again(run: ZwaveJourney) -> None:
+    """The driver asks every updated node everything anew: of one that it believes to be awake, with nothing else on the air for half a minute."""
+    await run.wake_until_told(DROWSY)
+    asking = await run.order(ASKING, firmware(seed=5, size=8_000))
+    await run.rig.reached(ASKING, 2_000)
+    drowsy = await run.order(DROWSY, firmware(seed=4, size=1_000))
+    async with run.waking(DROWSY):
+        await state_is(run.desk, drowsy, "transferring")
+    await state_is(run.desk, drowsy, "confirming")
+    other = await run.ended(asking)
+    assert (other.state, other.attempts, (await run.rig.node(ASKING))["counters"]["requests"]) == ("succeeded", 0, 1)
+    async with run.waking(DROWSY):
+        assert (await run.ended(drowsy)).state == "succeeded"
+    await run.assert_updated(DROWSY, firmware(seed=4, size=1_000))
 
 
 async def test_four_nodes_are_updated_at_once_and_their_images_do_not_mix(run: ZwaveJourney) -> None:

@@ -31,7 +31,7 @@ def write_config(home: Path, port: int, radios: Sequence[Json], sources: Sequenc
         "radios": list(radios),
         "sources": list(sources),
         "http": {"allow_private": ["127.0.0.1"]},
-        "policy": {"alive_for": "0d", "behaviour": "ignore"},  # nobody who looks on wants to wait for that
+        "policy": {"alive_for": "0d"},  # nobody who looks on wants to wait for that
     }
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return config, f"http://{address}"

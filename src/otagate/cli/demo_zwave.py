@@ -52,7 +52,7 @@ CAST = (
     _actor(3, "Porch switch", "Z-Wave: erases its flash before it takes the first byte", (_OLD, _NEW, 8_000), eraseMs=2_000),
     _actor(
         4, "Cellar sensor", "Z-Wave: sleeps, and wakes up now and then", (_OLD, _NEW, 6_000),
-        listening="sleeping", battery=80, wakeEveryMs=6_000, awakeMs=1_500,
+        listening="sleeping", battery=80, wakeEveryMs=6_000, awakeMs=2_500,
     ),
 )  # fmt: skip
 

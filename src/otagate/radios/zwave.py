@@ -16,7 +16,7 @@ import structlog
 from zwave_js_server.model.node import Node
 
 from otagate.model.devices import Component, Device
-from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioUnavailable, UnknownDevice
+from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, RadioName, UpdateId, node_id_of, zwave_component_id, zwave_device_id
 from otagate.model.links import Link, Load
 from otagate.model.orders import Order
@@ -39,6 +39,7 @@ from otagate.ports import (
 from otagate.radios import zwave_nodes as nodes
 from otagate.radios import zwave_portraits
 from otagate.radios.meter import Meter, is_news
+from otagate.radios.zwave_aftermath import BEFORE_INTERVIEW, Aftermaths
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
 from otagate.sessions import zwave_words as words
@@ -51,6 +52,9 @@ _TELL_SEEN_EVERY = 60.0
 _ASK_WITHIN = 20.0
 _INTERVIEW_WITHIN = 600.0
 _RESTORE_WITHIN = 60.0
+_ANSWERED = "NodeInfo"
+"""The stage of an interview (zwave-js `InterviewStage`) that ends with the first word of the node itself; from then on it can be asked."""
+
 _REFUSED = ("messagesDroppedTX", "NAK", "CAN", "timeoutACK", "timeoutCallback")
 """What the driver counts of the serial line that speaks of a controller in trouble (its `ControllerStatistics`)."""
 
@@ -76,12 +80,12 @@ class ZwaveRadio:
         self._line: ZwaveLine | None = None
         self._sleepy: set[DeviceId] = set()
         self._seen: dict[DeviceId, float] = {}
-        self._resting: dict[DeviceId, float] = {}
+        self._aftermaths = Aftermaths(clock)
         self._links: dict[DeviceId, Link] = {}
         self._meter = Meter()
         self._load: Load | None = None
-        self._outdated: dict[DeviceId, asyncio.Event] = {}  # by an update; until the driver has read everything anew
         self._restarted = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def name(self) -> RadioName:
@@ -109,14 +113,13 @@ class ZwaveRadio:
                     listening.cancel()
                     raise RadioUnavailable(f"{self._settings.url}: the driver was started again")
             finally:
-                self._line = None
+                self._line = self._tasks = None
                 self._transfers.lose()
 
     def _begin(self, line: ZwaveLine, group: asyncio.TaskGroup) -> None:
         self._restarted.clear()
-        self._line = line
-        self._resting.clear()
-        self._outdated.clear()
+        self._line, self._tasks = line, group
+        self._aftermaths.clear()
         self._links.clear()
         self._meter.forget()
         self._load = None
@@ -172,13 +175,9 @@ class ZwaveRadio:
 
     async def portray(self, device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
         """See `ports.Keeping.portray`: from the driver's memory, once it has interviewed the node after an update; before that nothing is known."""
-        outdated = self._outdated.get(device)
-        if outdated is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_INTERVIEW_WITHIN / self._settings.pace):
-                    await outdated.wait()
+        fresh = await self._aftermaths.known_anew(device, within=_INTERVIEW_WITHIN / self._settings.pace)
         line, node = self._node(device)
-        if device in self._outdated or not node.ready:
+        if not fresh or not node.ready:
             return Portrait()
         return await zwave_portraits.portray(line, node, questions)
 
@@ -235,7 +234,7 @@ class ZwaveRadio:
 
     def _require_reachable(self, device: DeviceId, node: Node) -> None:
         """Raises DeviceUnreachable where asking would be in vain, or in the way."""
-        left = self._resting.get(device, 0.0) - self._clock.monotonic()
+        left = self._aftermaths.rests(device)
         if left > 0:
             raise DeviceUnreachable(f"{device} restarts with its new firmware; it is asked in {left:.0f} s")
         if self._transfers.moving(device):
@@ -265,8 +264,24 @@ class ZwaveRadio:
 
     def rest(self, device: DeviceId, seconds: float) -> None:
         """See `zwave_transfers.Nodes.rest`."""
-        self._resting[device] = self._clock.monotonic() + seconds
-        self._outdated.setdefault(device, asyncio.Event())
+        self._aftermaths.begin(device, seconds)
+        if device in self._sleepy and self._tasks is not None:
+            delay = max(0.0, seconds - BEFORE_INTERVIEW / self._settings.pace)
+            self._tasks.create_task(self._learn_whether_it_sleeps(device, delay), name=f"ping:{device}")
+
+    async def _learn_whether_it_sleeps(self, device: DeviceId, delay: float) -> None:
+        """After an update the driver believes a sleeping node to be awake, and interviews it.
+
+        If it sleeps again by then, the driver waits half a minute for its answer, with nothing else on the air, and again and again (zwave-js 15.29
+        does not understand the controller's word that a node did not answer); transfers to other nodes end meanwhile. A ping that is not answered
+        tells it that the node sleeps, and the interview begins when it wakes up.
+        """
+        await asyncio.sleep(delay)
+        try:
+            line, node = self._node(device)
+            await line.command("node.ping", nodeId=node.node_id)
+        except (RadioError, UnknownDevice) as error:
+            LOG.debug("node not pinged", device=device, error=str(error))
 
     def sleeps(self, device: DeviceId) -> bool:
         """See `zwave_transfers.Nodes.sleeps`."""
@@ -323,19 +338,25 @@ class ZwaveRadio:
             case "alive" | "ready":
                 self._describe(node)
                 self._emit(DeviceReturned(device=device))
-            case "interview completed":
-                self._interviewed(device, node)
+            case "interview stage completed" | "interview completed" | "interview failed":
+                self._of_interview(kind, device, node, event)
             case "wake up":
                 self._seen.pop(device, None)
                 self._describe(node)
             case "value updated" | "value notification" | "notification":
                 self._seen_now(device)
 
+    def _of_interview(self, kind: str, device: DeviceId, node: Node, event: Mapping[str, Any]) -> None:
+        if kind == "interview completed":
+            self._interviewed(device, node)
+        elif event.get("stageName") == _ANSWERED and self._aftermaths.answered(device):
+            self._emit(DeviceReturned(device=device))
+        elif _mapping(event.get("args")).get("isFinal") is True:
+            self._aftermaths.give_up(device)
+
     def _interviewed(self, device: DeviceId, node: Node) -> None:
         """The driver has read everything anew, so what it knows is fresh."""
-        self._resting.pop(device, None)
-        if (outdated := self._outdated.pop(device, None)) is not None:
-            outdated.set()
+        self._aftermaths.interviewed(device)
         self._describe(node)
         for component in nodes.known_components(node):
             self._emit(DeviceAsked(device=device, component=component))

@@ -142,8 +142,13 @@ const COMMANDS = {
     },
     wake: async (_, node) => (await node.wake(), {}),
     sleep: (_, node) => (node.sleep(), {}),
-    // Answers when a driver has asked the node for its firmware, as it does near the end of its interview.
-    interviewed: async (_, node) => (await node.firmware.questioned, {}),
+    // Answers when a driver has asked the node for its firmware, as it does near the end of its interview; one that sleeps wakes up for that.
+    interviewed: async (_, node) => {
+        const waking = setInterval(() => void node.wake(), 300).unref();
+        await node.firmware.questioned;
+        clearInterval(waking);
+        return {};
+    },
     // Answers when the node has received so many bytes of the image that is on its way.
     reached: async (_, node, { bytes }) => (await node.firmware.reached(bytes), {}),
 };

@@ -79,14 +79,14 @@ export class SimulatedNode {
 
     handle(cc) {
         if (this.deaf) return { action: "stop" };
+        this.stayAwake();
         const payload = Buffer.from(cc.payload);
         switch (cc.ccId) {
             case FIRMWARE_UPDATE:
-                this.stayAwake();
                 void this.firmware.receive(cc.ccCommand, payload);
                 return { action: "stop" };
             case VERSION: return this.tellVersion(cc.ccCommand);
-            case BATTERY: return this.answer(BATTERY, 0x03, [this.spec.battery], cc.ccCommand === 0x02);
+            case BATTERY: return this.tellBattery(cc.ccCommand);
             case WAKE_UP: return this.sleepTalk(cc.ccCommand);
             case ASSOCIATION: return this.associate(cc);
             default: return undefined;
@@ -110,6 +110,12 @@ export class SimulatedNode {
             return this.answer(VERSION, 0x18, [7, 18, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 18, 1, 0, 0, ...application, 0, 1]);
         }
         return undefined;
+    }
+
+    // Battery CC; its health is asked for by a driver that has just forgotten which version of it a node has, and it would wait for the answer.
+    tellBattery(command) {
+        if (command === 0x04) return this.answer(BATTERY, 0x05, [0xff, 0x00]);
+        return this.answer(BATTERY, 0x03, [this.spec.battery], command === 0x02);
     }
 
     // Association CC: Set, Get, Remove, Groupings Get; whoever forgot for good takes nobody any more.
@@ -167,7 +173,8 @@ export class SimulatedNode {
             if (version && faults.forgets) this.forget();
             this.away = false;
             this.listen();
-            this.stayAwake();
+            if (faults.dozes) this.sleep();
+            else this.stayAwake();
         }, faults.awayMs ?? ms);
     }
 

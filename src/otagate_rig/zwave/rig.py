@@ -164,7 +164,7 @@ class ZwaveRig:
         await self.order("wake", node=number)
 
     async def interviewed(self, *numbers: int) -> None:
-        """Wait until these nodes have been asked for their firmware, which a driver does near the end of an interview. Raises RigError."""
+        """Wait until these nodes have been asked for their firmware, near the end of an interview; who sleeps wakes up for that. Raises RigError."""
         try:
             async with asyncio.timeout(_UP_WITHIN):
                 for number in numbers:
