@@ -144,11 +144,23 @@ def test_settings_of_policy_come_from_the_environment_and_windows_by_index(promi
 
 
 @pytest.mark.asyncio
-async def test_a_radio_of_a_kind_that_is_to_come_is_refused_by_its_name(promised: Path) -> None:
+async def test_a_zigbee2mqtt_is_a_radio_at_its_broker(promised: Path) -> None:
+    stick = "path: /dev/serial/by-id/usb-stick\n    network: existing\n    baudrate: 115200\n    flow_control: hardware\n    parallel: 2"
+    text = promised.read_text().replace("type: ezsp", "type: zigbee2mqtt").replace(stick, "url: mqtt://127.0.0.1:1883\n    base_topic: house/z2m")
+    promised.write_text(text)
+    outcome = await otagate("check-config", str(promised))
+    assert (outcome.code, outcome.err) == (0, "")
+    radio = load(promised, {}).radios[0]
+    assert (radio.url, radio.base_topic, radio.parallel) == ("mqtt://127.0.0.1:1883", "house/z2m", 1)
+
+
+@pytest.mark.asyncio
+async def test_what_is_for_a_stick_is_not_for_zigbee2mqtt(promised: Path) -> None:
     promised.write_text(promised.read_text().replace("type: ezsp", "type: zigbee2mqtt"))
     outcome = await otagate("check-config", str(promised))
     assert (outcome.code, outcome.out) == (78, "")
-    assert f"{promised}:9:11: radios[0].type: 'zigbee2mqtt' is not supported by this version" in outcome.err
+    assert "radios[0].path: is not for type zigbee2mqtt: zigbee2mqtt has no path" in outcome.err
+    assert "radios[0].url: is missing: this key must be given" in outcome.err
 
 
 def _keys(value: object) -> set[str]:

@@ -151,6 +151,7 @@ def test_every_key_is_read_and_relative_paths_are_relative_to_the_folder_of_the_
         "baudrate": 115200,
         "flow_control": "none",
         "hand_over": None,
+        **dict.fromkeys(("base_topic", "username", "password_file", "ca_file", "images_url")),
     }
     assert second.hand_over is not None
     assert second.hand_over.model_dump() == {
@@ -424,6 +425,8 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     radio, source, rule = hub.radios[0], hub.sources[0], hub.policy.rules[0]
     zwave = hub.radios[1]
     assert (zwave.name, zwave.type, zwave.url, zwave.region, zwave.parallel) == ("zwave0", "zwave-js", "ws://127.0.0.1:3000", "europe", 1)
+    beside = hub.radios[2]
+    assert (beside.type, beside.url, beside.base_topic, beside.parallel) == ("zigbee2mqtt", "mqtt://127.0.0.1:1883", "zigbee2mqtt", 1)
     assert (radio.name, radio.type, radio.baudrate, radio.flow_control, radio.channel) == ("zigbee0", "znp", 115200, "none", 15)
     assert (source.type, source.name, source.every) == ("directory", "directory", timedelta(seconds=60))
     assert (rule.match.model, rule.match.radio, rule.use.default, rule.use.retries) == ("LCT0*", "zigbee0", "automatic", 5)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -115,7 +115,8 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
             _start(parts, tasks)
             await closing.enter_async_context(parts.timers.running())
             closing.callback(parts.journal.close)
-            server = await closing.enter_async_context(serve(parts.desk, _api(settings)))
+            server = await closing.enter_async_context(serve(parts.desk, _api(settings), parts.counter))
+            parts.counter.address = _reachable(server.addresses)
             closing.callback(parts.conductor.stop_admitting)
             LOG.info("hub is running", addresses=server.addresses, radios=list(parts.radios))
             yield Hub(desk=parts.desk, server=server, store=store)
@@ -162,13 +163,25 @@ def _dead(pulse: Pulse, tasks: _Tasks, longest: float) -> list[str]:
     return [*(f"task {name}" for name in tasks.ended()), *pulse.silent(longest=longest)]
 
 
+def _reachable(addresses: Sequence[str]) -> str | None:
+    """Where a program on this machine finds the API: what listens everywhere is found at home too."""
+    found = next((each for each in addresses if each.startswith("http")), None)
+    return None if found is None else found.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def _public(settings: HubSettings) -> list[str]:
+    """What the API is called by elsewhere."""
+    given = (settings.api.public_url, *(each.images_url for each in settings.radios))
+    return [each for each in given if each is not None]
+
+
 def _api(settings: HubSettings) -> ApiSettings:
     api = settings.api
     return ApiSettings(
         token_file=settings.token_file,
         tokens=tuple(TokenFile(name=each.name, file=each.file, scopes=frozenset(each.scopes)) for each in api.tokens),
         listen=api.listen,
-        hosts=api.hosts if api.public_url is None else (*api.hosts, urlsplit(api.public_url).hostname or ""),
+        hosts=(*api.hosts, *(urlsplit(each).hostname or "" for each in _public(settings))),
         upload_limit=settings.images.max_bytes,
         effective=effective_tree(settings),
     )

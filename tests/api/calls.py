@@ -52,6 +52,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("GET", "/api/v1/images/{}"): "read",
     ("GET", "/api/v1/images/{}/content"): "read",
     ("DELETE", "/api/v1/images/{}"): "operate",
+    ("GET", "/api/v1/handouts/{}"): None,
     ("GET", "/api/v1/sources"): "read",
     ("POST", "/api/v1/sources/{}/refresh"): "operate",
     ("GET", "/api/v1/sources/{}/records"): "read",
@@ -71,7 +72,7 @@ PROMISED: dict[tuple[str, str], Scope | None] = {
     ("DELETE", "/api/v1/halt"): "operate",
 }
 
-_NAMES = {"device_id": LAMP, "update_id": UPDATE, "rollout_id": "r000001", "sha256": IMAGE}
+_NAMES = {"device_id": LAMP, "update_id": UPDATE, "rollout_id": "r000001", "sha256": IMAGE, "word": "nothing-lies-here"}
 
 
 def anonymous(path: str) -> str:

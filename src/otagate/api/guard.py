@@ -53,7 +53,7 @@ def guard(*, tokens: Tokens, hosts: Iterable[str], open_paths: frozenset[str], c
             _check_host(request, served)
         if not _opens_page(request):
             _check_origin(request)
-        if request.path not in open_paths:
+        if _path_of(request) not in open_paths:
             request[CALLER] = _identify(request, tokens) if local is None else peer(local)
         if closing() and request.method not in SAFE:
             raise RequestError("shutting-down", "the hub is stopping and takes no more orders")
@@ -95,6 +95,12 @@ def _problem_of_http(error: web.HTTPException) -> Problem:
     slug = SLUGS.get(error.status, "malformed-request" if error.status < 500 else "internal")
     sentences = {404: "no call has this path", 405: "the path exists, the method does not", 413: "the body is larger than this call takes"}
     return problem(slug, sentences.get(error.status, error.reason))
+
+
+def _path_of(request: web.Request) -> str:
+    """The path as its route is written, where there is one."""
+    resource = request.match_info.route.resource
+    return request.path if resource is None else resource.canonical
 
 
 def _unix_socket(request: web.Request) -> socket.socket | None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from otagate import __version__
-from otagate.api import audit, devices, events, health, hub, images, notifiers, plans, radios, report, rollouts, sources, updates
+from otagate.api import audit, devices, events, handouts, health, hub, images, notifiers, plans, radios, report, rollouts, sources, updates
 from otagate.api.problems import KINDS, MEDIA_TYPE, Problem
 from otagate.api.router import MERGE_PATCH, Call, Reply, Route
 
@@ -47,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *rollouts.ROUTES,
     *events.ROUTES,
     *images.ROUTES,
+    *handouts.ROUTES,
     *sources.ROUTES,
     *notifiers.ROUTES,
     *hub.ROUTES,
@@ -161,7 +162,7 @@ def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json
         elif kind is not None:
             response["content"] = {MEDIA_TYPE if issubclass(kind, Problem) else "application/json": {"schema": references[kind]}}
         responses[str(status)] = response
-    if route.scope is not None:
+    if route.scope is not None or route.problems:
         slugs: dict[int, list[str]] = {}
         for slug in (*COMMON, *route.problems, *(CHANGING if route.method != "GET" else ())):
             slugs.setdefault(KINDS[slug].status, []).append(slug)

@@ -21,6 +21,7 @@ from otagate.api.auth import Caller, Scope
 from otagate.api.desk import Desk
 from otagate.api.problems import RequestError, field_error, invalid
 from otagate.api.settings import ApiSettings
+from otagate.ports import Handouts
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 MERGE_PATCH = "application/merge-patch+json"
@@ -33,6 +34,7 @@ class Hub:
 
     desk: Desk
     settings: ApiSettings
+    handouts: Handouts | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     streams: int = 0

@@ -23,6 +23,7 @@ from otagate.api.problems import problem
 from otagate.api.router import Hub, attach
 from otagate.api.settings import ApiSettings, Tcp, Unix, parse_listen
 from otagate.model.errors import ConfigError
+from otagate.ports import Handouts
 
 _log = structlog.get_logger(__name__)
 
@@ -76,15 +77,15 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serve(desk: Desk, settings: ApiSettings) -> AsyncIterator[Server]:
-    """Listen for as long as the block lasts.
+async def serve(desk: Desk, settings: ApiSettings, handouts: Handouts | None = None) -> AsyncIterator[Server]:
+    """Listen for as long as the block lasts. `handouts`: what lies ready for other programs.
 
     Raises ConfigError before anything listens where a token or an address is unusable. Leaving the block drains, gives requests under way
     `settings.drain` seconds, and closes.
     """
     places = tuple(parse_listen(each) for each in settings.listen)
     tokens = load_tokens(settings.token_file, settings.tokens)
-    hub = Hub(desk=desk, settings=settings)
+    hub = Hub(desk=desk, settings=settings, handouts=handouts)
     runner = Runner(application(hub, tokens, bound_hosts(places)), handle_signals=False, shutdown_timeout=settings.drain)
     await runner.setup()
     try:

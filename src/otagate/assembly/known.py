@@ -7,7 +7,7 @@ from functools import cached_property
 
 from otagate import quirks
 from otagate.assembly.pace import Pace
-from otagate.config import IOTAAP, ZWAVE_JS, HubSettings, RadioSettings
+from otagate.config import IOTAAP, ZIGBEE2MQTT, ZWAVE_JS, HubSettings, RadioSettings
 from otagate.config.policies import PolicyBook
 from otagate.engine.cases import Cases
 from otagate.engine.errands import Errands
@@ -115,7 +115,7 @@ class Known:
 
 
 def _status(radio: RadioSettings) -> RadioStatus:
-    """One air for all nodes of a Z-Wave controller: those that are slow get as many slots of their own, and no more."""
-    if radio.type == ZWAVE_JS:
+    """One air for all nodes of a Z-Wave controller, and no queue in zigbee2mqtt: those that are slow get as many slots of their own, and no more."""
+    if radio.type in (ZWAVE_JS, ZIGBEE2MQTT):
         return RadioStatus(type=radio.type, parallel=radio.parallel, slow=radio.parallel)
     return RadioStatus(type=radio.type, parallel=radio.parallel)

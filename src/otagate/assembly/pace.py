@@ -10,6 +10,7 @@ from otagate.policy.lease import Terms
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.sessions.delegated import Patience as CloudPatience
 from otagate.sessions.ota_transfer import Patience
+from otagate.sessions.zigbee2mqtt import Patience as Zigbee2mqttPatience
 from otagate.sessions.zwave_patience import Patience as ZwavePatience
 
 
@@ -22,6 +23,8 @@ class Pace:
     patience: Patience = field(default_factory=Patience)
     zwave: ZwavePatience = field(default_factory=ZwavePatience)
     zwave_pace: float = 1.0
+    zigbee2mqtt: Zigbee2mqttPatience = field(default_factory=Zigbee2mqttPatience)
+    zigbee2mqtt_pace: float = 1.0
     cloud: CloudPatience = field(default_factory=CloudPatience)
     waits: Waits = field(default_factory=Waits)
     backoff: Backoff = field(default_factory=Backoff)
@@ -37,6 +40,8 @@ class Pace:
             patience=Patience().scaled(factor),
             zwave=ZwavePatience().scaled(factor),
             zwave_pace=factor,
+            zigbee2mqtt=Zigbee2mqttPatience().scaled(factor),
+            zigbee2mqtt_pace=factor,
             cloud=CloudPatience().scaled(factor),
             waits=Waits().scaled(factor),
             backoff=Backoff(first=1.0 / factor, most=30.0 / factor, healthy=60.0 / factor),

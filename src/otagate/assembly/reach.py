@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otagate import ports
 from otagate.accounts import repository, terms
 from otagate.assembly.known import Known
-from otagate.config import IOTAAP, ZWAVE_JS, InterlockSettings, NotifySettings, RadioSettings, SourceSettings
+from otagate.config import IOTAAP, ZIGBEE2MQTT, ZWAVE_JS, InterlockSettings, MqttSettings, NotifySettings, RadioSettings, SourceSettings, broker_at
 from otagate.config.secrets import read_secret
 from otagate.engine.bound import BoundFeed
 from otagate.engine.clouds import CloudFeed
@@ -36,12 +36,28 @@ from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Courier, Interlock, Radio
 from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import CloudRadio
+from otagate.radios.handouts import Counter
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.radios.zigbee2mqtt import Zigbee2mqttRadio, Zigbee2mqttSettings
 from otagate.sources.delegated import Delegate
 from otagate.sources.registry import DELEGATES, REGISTRY, Accounts
 
 if TYPE_CHECKING:
     from otagate.mqtt.line import Line
+
+
+_LARGEST_LIST = 8 << 20
+"""Bytes of the list of devices that zigbee2mqtt tells: a few KiB each."""
+
+
+def _line_to(broker: MqttSettings | RadioSettings, *, status: str | None, largest: int | None = None) -> Line:
+    """A line to the broker that this section names."""
+    from otagate.mqtt.line import MAX_PACKET, Address, Line  # with its client library, which only a hub with a broker needs
+
+    password = None if broker.password_file is None else read_secret(broker.password_file, at_least=1)
+    host, port, tls = broker_at(broker.url)
+    address = Address(host=host, port=port, tls=tls, username=broker.username, password=password, ca_file=broker.ca_file)
+    return Line(address, status=status, largest=largest or MAX_PACKET)
 
 
 class Reach(Known):
@@ -169,6 +185,8 @@ class Reach(Known):
 
             zwave = ZwaveSettings(name=RadioName(each.name), url=each.url or "", region=each.region, pace=self.pace.zwave_pace)
             return ZwaveRadio(zwave, emit=self.intake.emit, clock=self.clock, patience=self.pace.zwave)
+        if each.type == ZIGBEE2MQTT:
+            return self._zigbee2mqtt(each)
         zigbee = ZigbeeSettings(
             name=RadioName(each.name),
             type=each.type,
@@ -192,17 +210,39 @@ class Reach(Known):
             patience=self.pace.patience,
         )
 
+    def _zigbee2mqtt(self, each: RadioSettings) -> Radio:
+        line = _line_to(each, status=None, largest=_LARGEST_LIST)
+        settings = Zigbee2mqttSettings(
+            name=RadioName(each.name), base=each.base_topic or ZIGBEE2MQTT, images_url=each.images_url, pace=self.pace.zigbee2mqtt_pace
+        )
+        return Zigbee2mqttRadio(
+            settings,
+            line=line,
+            counter=self.counter,
+            kinds=self._kinds,
+            emit=self.intake.emit,
+            clock=self.clock,
+            patience=self.pace.zigbee2mqtt,
+        )
+
+    @cached_property
+    def counter(self) -> Counter:
+        """Files that lie ready for other programs."""
+        return Counter(self.clock)
+
+    def _kinds(self) -> set[tuple[int, int]]:
+        """Manufacturer code and image type of every Zigbee firmware that anybody here knows: offered, stored, or told by a device."""
+        facts = ((each.facts.manufacturer_code, each.facts.image_type) for each in self.library.images())
+        told = ((each.manufacturer_code, each.image_type) for device in self.registry.devices() for each in device.components)
+        return self.offers.kinds() | {(code, image_type) for code, image_type in (*facts, *told) if code is not None and image_type is not None}
+
     @cached_property
     def line(self) -> Line | None:
         """The line to the MQTT broker, where there is one."""
         mqtt = self.settings.mqtt
         if mqtt.url is None:
             return None
-        from otagate.mqtt.line import Address, Line  # with its client library, which only a hub with a broker needs
-
-        password = None if mqtt.password_file is None else read_secret(mqtt.password_file, at_least=1)
-        address = Address(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, username=mqtt.username, password=password, ca_file=mqtt.ca_file)
-        return Line(address, status=f"{mqtt.base_topic}/status")
+        return _line_to(mqtt, status=f"{mqtt.base_topic}/status")
 
     def life_of_line(self, line: Line) -> Coroutine[Any, Any, None]:
         """What keeps the line to the broker alive."""

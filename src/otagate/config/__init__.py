@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from otagate.config.broker import MqttSettings
+from otagate.config.broker import MqttSettings, broker_at
 from otagate.config.crosscheck import disagreements
 from otagate.config.document import MAX_BYTES, read_document
 from otagate.config.environment import overlay
@@ -34,6 +34,7 @@ from otagate.config.rendering import effective, effective_tree
 from otagate.config.secrets import View, unusable_secrets
 from otagate.config.settings import (
     IOTAAP,
+    ZIGBEE2MQTT,
     ZWAVE_JS,
     ApiSettings,
     HubSettings,
@@ -49,6 +50,7 @@ from otagate.model.errors import ConfigError
 
 __all__ = [
     "IOTAAP",
+    "ZIGBEE2MQTT",
     "ZWAVE_JS",
     "ApiSettings",
     "HubSettings",
@@ -66,6 +68,7 @@ __all__ = [
     "SourceSettings",
     "StoreSettings",
     "TokenSettings",
+    "broker_at",
     "effective",
     "effective_tree",
     "load",

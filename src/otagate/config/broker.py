@@ -17,7 +17,8 @@ _LONGEST_TOPIC = 256
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def _broker_url(value: str) -> str:
+def broker_url(value: str) -> str:
+    """Where a broker is. Raises ValueError with a sentence."""
     try:
         parts = urlsplit(value)
         bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username or parts.password)
@@ -27,6 +28,12 @@ def _broker_url(value: str) -> str:
     if not whole:
         raise ValueError(f"{shown(value)} is no address of a broker: write mqtt://host:1883, or mqtts://host:8883, without a user or password in it")
     return value.rstrip("/")
+
+
+def broker_at(url: str | None) -> tuple[str, int, bool]:
+    """The broker's name or address, its port, and whether the line is encrypted and that name checked."""
+    parts = urlsplit(url or "")
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0), parts.scheme == "mqtts"
 
 
 def _levels(value: str) -> str:
@@ -47,7 +54,9 @@ def _user_name(value: str) -> str:
     return value
 
 
-BrokerUrl = Annotated[str, AfterValidator(_broker_url), text_schema(r"^mqtts?://[^/@]+/?$", "mqtt://127.0.0.1:1883")]
+BrokerUrl = Annotated[str, AfterValidator(broker_url), text_schema(r"^mqtts?://[^/@]+/?$", "mqtt://127.0.0.1:1883")]
+RadioUrl = Annotated[str, text_schema(r"^(wss?|mqtts?)://[^/].*$", "ws://127.0.0.1:3000")]
+"""An address that a radio's type says how to read."""
 Levels = Annotated[str, AfterValidator(_levels), text_schema(f"^{_LEVELS.pattern}$", "otagate")]
 Topic = Annotated[str, AfterValidator(_topic), text_schema(r"^[^+#$][^+#]*$", "building/fire-test/updates")]
 UserName = Annotated[str, AfterValidator(_user_name)]
@@ -80,15 +89,14 @@ class MqttSettings(Section):
     @property
     def host(self) -> str:
         """The broker's name or address."""
-        return urlsplit(self.url or "").hostname or ""
+        return broker_at(self.url)[0]
 
     @property
     def port(self) -> int:
         """Its port."""
-        parts = urlsplit(self.url or "")
-        return parts.port or _PORTS.get(parts.scheme, 0)
+        return broker_at(self.url)[1]
 
     @property
     def tls(self) -> bool:
         """Whether the line is encrypted, and the broker's name checked."""
-        return urlsplit(self.url or "").scheme == "mqtts"
+        return broker_at(self.url)[2]

@@ -12,7 +12,7 @@ from typing import get_args
 from otagate.config.absent import MQTT_LIBRARY, RADIO_LIBRARIES
 from otagate.config.document import Document
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
-from otagate.config.settings import SourceSettings
+from otagate.config.settings import ZIGBEE2MQTT, SourceSettings
 from otagate.sources.registry import REGISTRY
 
 _SOURCE_TYPES = get_args(SourceSettings.model_fields["type"].annotation)
@@ -104,10 +104,18 @@ def _listens(document: Document) -> Values:
                 yield ("api", "listen", index), each
 
 
+def _servers(document: Document) -> Values:
+    """What stands behind the addresses of radios: several zigbee2mqtt may share a broker, each with its topic."""
+    for loc, entry in _entries(document, "radios"):
+        url, topic = entry.get("url"), entry.get("base_topic")
+        if isinstance(url, str):
+            yield (*loc, "url"), f"{url.rstrip('/')} {topic}" if isinstance(topic, str) else url
+
+
 _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
     (_texts("radios", "name"), "the name"),
     (_texts("radios", "path"), "the path"),
-    (_texts("radios", "url"), "the address"),
+    (_servers, "the address"),
     (_texts("sources", "path"), "the path"),
     (_texts("windows", "name"), "the name"),
     (_texts("interlocks", "name"), "the name"),
@@ -201,8 +209,9 @@ def _no_broker(document: Document) -> Iterator[Problem]:
     """A broker that cannot be spoken to here, and what needs one where there is none."""
     mqtt = document.tree.get("mqtt")
     url = mqtt.get("url") if isinstance(mqtt, dict) else None
-    loc: Loc = ("mqtt", "url")
-    if url is not None and find_spec(MQTT_LIBRARY) is None:
+    brokers: list[Loc] = [] if url is None else [("mqtt", "url")]
+    brokers += [(*loc, "type") for loc, radio in _entries(document, "radios") if radio.get("type") == ZIGBEE2MQTT]
+    for loc in brokers if find_spec(MQTT_LIBRARY) is None else ():
         text = "needs a library that is not installed: pip install 'otagate[mqtt]'"
         yield Problem(place=document.place_of(loc), key=key_name(loc), text=text)
     on_topics = [(*loc, "topic") for loc, interlock in _entries(document, "interlocks") if interlock.get("topic") is not None]

@@ -9,7 +9,6 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from otagate.config.absent import NOT_SUPPORTED, absent_type
 from otagate.config.document import Document
 from otagate.config.kinds import secret_of
 from otagate.config.problems import Loc, Problem, key_name, nearest, shown
@@ -59,7 +58,8 @@ def _unknown_key(loc: Loc) -> str:
     section, word = section_at(loc[:-1]), str(loc[-1])
     fields = {} if section is None else keys_of(section)
     if _SECRET.search(word):
-        place = next((key for key, info in fields.items() if secret_of(info) is not None), None)
+        kept = (key for key, info in fields.items() if secret_of(info) is not None)
+        place = None if word.startswith("network") else next(kept, None)  # the key of a network is never ours to be told
         remedy = f"put it in a file of mode 0600, and its path under {place}" if place else "take it away"
         return f"a secret has no place in this file: {remedy}"
     return f"unknown key{nearest(word, fields)}: known here are {', '.join(fields)}"
@@ -67,8 +67,6 @@ def _unknown_key(loc: Loc) -> str:
 
 def _sentence(error: ErrorDetails) -> str:
     context: dict[str, Any] = error.get("ctx", {})
-    if error["type"] == "literal_error" and absent_type(error["loc"], error["input"]):
-        return f"{shown(error['input'])} {NOT_SUPPORTED}: it knows {_listed(context['expected'])}"
     say = _SENTENCES.get(error["type"])
     return say(shown(error["input"]), context) if say else f"{shown(error['input'])} is wrong: {error['msg']}"
 

@@ -286,7 +286,8 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _server_url(value: str) -> str:
+def server_url(value: str) -> str:
+    """Where zwave-js-server listens. Raises ValueError with a sentence."""
     try:
         parts = urlsplit(value)
         fits = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0 and not parts.fragment and parts.username is None
@@ -389,7 +390,6 @@ Listen = Annotated[str, AfterValidator(_listen), text_schema(r"^(unix:/.+|[^/]+:
 HostName = Annotated[str, AfterValidator(_host_name), text_schema(r"^[^/]+$")]
 RadioPath = Annotated[str, AfterValidator(_radio_path), text_schema(r"^(/|socket://).+$")]
 WebUrl = Annotated[str, AfterValidator(_web_url), text_schema(r"^https?://[^/]+.*$")]
-ServerUrl = Annotated[str, AfterValidator(_server_url), text_schema(r"^wss?://[^/].*$", "ws://127.0.0.1:3000")]
 StoreUrl = Annotated[str, AfterValidator(_store_url), text_schema(r"^(sqlite:///.+|memory:)$")]
 CloudWord = Annotated[str, AfterValidator(_cloud_word), text_schema(f"^{_CLOUD_WORD.pattern}$")]
 Glob = Annotated[str, AfterValidator(_glob), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]

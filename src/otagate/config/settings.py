@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from otagate.config.broker import MqttSettings
+from otagate.config.broker import MqttSettings, RadioUrl, Topic, UserName, broker_url
 from otagate.config.hand_over import HandOverSettings
 from otagate.config.kinds import (
     Bytes,
@@ -29,13 +29,13 @@ from otagate.config.kinds import (
     OneOrMore,
     RadioPath,
     SecretFile,
-    ServerUrl,
     Some,
     StoreUrl,
     TokenFile,
     WebUrl,
     Whole,
     is_loopback,
+    server_url,
 )
 from otagate.config.notices import NotifySettings
 from otagate.config.policies import InterlockSettings, PolicyRules
@@ -45,9 +45,10 @@ from otagate.model.devices import Device as KnownDevice
 from otagate.policy.settings import PolicySettings
 from otagate.sources.registry import DELEGATES, REGISTRY
 
-RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate", "zwave-js"]
+RadioType = Literal["znp", "ezsp", "deconz", "xbee", "zigate", "zwave-js", "zigbee2mqtt"]
 Region = Literal["europe", "usa", "australia/new zealand", "hong kong", "india", "israel", "russia", "china", "japan", "korea"]
 ZWAVE_JS = "zwave-js"
+ZIGBEE2MQTT = "zigbee2mqtt"
 Scope = Literal["read", "operate", "approve", "downgrade", "admin"]
 
 
@@ -77,28 +78,54 @@ class ApiSettings(Section):
     """Where people reach the page, as in http://hub.example.org:8377: what leads there from Home Assistant."""
 
 
+_OF_ZIGBEE = ("path", "baudrate", "flow_control", "channel", "air_share", "hand_over")
+_OF_ZWAVE = ("url", "region")
+_OF_ZIGBEE2MQTT = ("url", "base_topic", "username", "password_file", "ca_file", "images_url")
+
+
+def _only_for(radio_type: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """The part of the schema for one type of radio: an address is needed, and what is only for the others is not given."""
+    others = dict.fromkeys((*_OF_ZIGBEE, *_OF_ZWAVE, *_OF_ZIGBEE2MQTT))
+    return {
+        "if": {"properties": {"type": {"const": radio_type}}, "required": ["type"]},
+        "then": {"required": ["url"], "properties": {key: {"type": "null"} for key in others if key not in keys}},
+    }
+
+
 class RadioSettings(Section):
-    """One coordinator of Zigbee at a `path`, or one controller of Z-Wave behind a `url`."""
+    """One coordinator of Zigbee at a `path`, one controller of Z-Wave behind a `url`, or one zigbee2mqtt at the broker of its `url`."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "if": {"properties": {"type": {"const": "zwave-js"}}, "required": ["type"]},
-            "then": {
-                "required": ["url"],
-                "properties": {key: {"type": "null"} for key in ("path", "baudrate", "flow_control", "channel", "air_share", "hand_over")},
+            **_only_for(ZWAVE_JS, _OF_ZWAVE),
+            "else": {
+                **_only_for(ZIGBEE2MQTT, _OF_ZIGBEE2MQTT),
+                "else": {
+                    "required": ["path"],
+                    "properties": {key: {"type": "null"} for key in dict.fromkeys((*_OF_ZWAVE, *_OF_ZIGBEE2MQTT))},
+                },
             },
-            "else": {"required": ["path"], "properties": {key: {"type": "null"} for key in ("url", "region")}},
         }
     )
 
     name: Name
     """What devices, rules and the command line call it."""
     type: RadioType
-    """The kind of coordinator; deconz, xbee and zigate need the extra of the same name; zwave-js is a Z-Wave controller behind its server."""
+    """The kind of coordinator (deconz, xbee and zigate need the extra of that name), zwave-js, or a running zigbee2mqtt (it needs the extra mqtt)."""
     path: Annotated[RadioPath | None, Field(validate_default=True)] = None
-    """A serial port, best by its name under /dev/serial/by-id, or `socket://host:port`; not for zwave-js."""
-    url: Annotated[ServerUrl | None, Field(validate_default=True)] = None
-    """Where zwave-js-server listens, as in ws://127.0.0.1:3000; for zwave-js only."""
+    """A serial port, best by its name under /dev/serial/by-id, or `socket://host:port`; not for zwave-js and zigbee2mqtt."""
+    url: Annotated[RadioUrl | None, Field(validate_default=True)] = None
+    """Where zwave-js-server listens, as in ws://127.0.0.1:3000, or the broker of zigbee2mqtt, as in mqtt://127.0.0.1:1883; for these alone."""
+    base_topic: Topic | None = None
+    """What the topics of zigbee2mqtt begin with: zigbee2mqtt without being given."""
+    username: UserName | None = None
+    """Who the hub is to the broker of zigbee2mqtt, where that wants to know."""
+    password_file: SecretFile | None = None
+    """The file that holds the password, or `credential:NAME`."""
+    ca_file: LocalPath | None = None
+    """The authorities whose certificates count for mqtts, where those of the machine do not."""
+    images_url: WebUrl | None = None
+    """Where zigbee2mqtt reaches the API of this hub, as in http://192.168.1.5:8377, where it runs on another machine or in a container."""
     region: Region | None = None
     """The region of a Z-Wave controller that cannot tell it (500 series)."""
     network: Literal["existing", "form"] = "existing"
@@ -108,7 +135,7 @@ class RadioSettings(Section):
     flow_control: Literal["none", "hardware", "software"] | None = None
     """Where the default of the stick's library is wrong."""
     parallel: Annotated[Whole, Field(ge=1, le=16)] = 2
-    """Transfers at once on this radio; 1 without being given for zwave-js."""
+    """Transfers at once on this radio; 1 without being given for zwave-js and zigbee2mqtt."""
     air_share: Annotated[Whole, Field(ge=10, le=100)] | None = None
     """How much of a Zigbee channel firmware may hold, in percent: 66 without being given, 100 is all of it."""
     channel: Annotated[Whole, Field(ge=11, le=26)] | None = None
@@ -118,23 +145,32 @@ class RadioSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_at_a_time_for_zwave(cls, data: Any) -> Any:
-        return {"parallel": 1, **data} if isinstance(data, dict) and data.get("type") == ZWAVE_JS else data
+    def _one_at_a_time(cls, data: Any) -> Any:
+        return {"parallel": 1, **data} if isinstance(data, dict) and data.get("type") in (ZWAVE_JS, ZIGBEE2MQTT) else data
 
     @field_validator("path", "url")
     @classmethod
     def _needed_by_its_type(cls, value: str | None, info: ValidationInfo) -> str | None:
-        wanted = "url" if info.data.get("type") == ZWAVE_JS else "path"
+        wanted = "url" if info.data.get("type") in (ZWAVE_JS, ZIGBEE2MQTT) else "path"
         if value is None and "type" in info.data and info.field_name == wanted:
             raise PydanticCustomError("missing", "Field required")
         return value
 
-    @field_validator("path", "url", "region", "baudrate", "flow_control", "channel", "air_share", "network", "hand_over")
+    @field_validator("url")
+    @classmethod
+    def _address_of_its_type(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None or info.data.get("type") not in (ZWAVE_JS, ZIGBEE2MQTT):
+            return value
+        return broker_url(value) if info.data["type"] == ZIGBEE2MQTT else server_url(value)
+
+    @field_validator(*dict.fromkeys((*_OF_ZIGBEE, "network", *_OF_ZWAVE, *_OF_ZIGBEE2MQTT)))
     @classmethod
     def _meant_for_its_type(cls, value: Any, info: ValidationInfo) -> Any:
-        of_zwave = info.data.get("type") == ZWAVE_JS
-        if value is not None and "type" in info.data and (info.field_name in ("url", "region")) != of_zwave and value != "existing":
-            raise ValueError(f"is not for type {info.data['type']}: a {'Z-Wave' if of_zwave else 'Zigbee'} radio has no {info.field_name}")
+        if value is None or value == "existing" or "type" not in info.data:
+            return value
+        keys, what = _TERMS.get(info.data["type"], ((*_OF_ZIGBEE, "network"), "a Zigbee radio"))
+        if info.field_name not in keys:
+            raise ValueError(f"is not for type {info.data['type']}: {what} has no {info.field_name}")
         return value
 
     @field_validator("hand_over")
@@ -149,6 +185,8 @@ class RadioSettings(Section):
         """Whether the path leads through a socket."""
         return self.path is not None and "://" in self.path
 
+
+_TERMS = {ZWAVE_JS: (_OF_ZWAVE, "a Z-Wave radio"), ZIGBEE2MQTT: (_OF_ZIGBEE2MQTT, "zigbee2mqtt")}
 
 IOTAAP = "iotaap"
 _SOURCES = ("directory", *REGISTRY, IOTAAP, *DELEGATES)

@@ -181,9 +181,10 @@ class Course:
             return
         if state is State.TRANSFERRING:
             await self.keeper.remember(self.update)
-        patience = waits.silence + (waits.activation_sleepy if self.update.delegated else 0.0)  # a cloud waits for a device that sleeps
-        silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         device = self._device()
+        elsewhere = device is not None and device.protocol == "zigbee" and device.sleepy and not self.radio.pauses
+        patience = waits.silence + (waits.activation_sleepy if self.update.delegated or elsewhere else 0.0)  # who waits there for one that sleeps
+        silence, moved = Stopwatch(self.tools.clock, self._in_charge), self.progress.mark
         self._charged = None if device is None else device.battery_percent
         spent, began_at, seconds = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset, 0.0
         while self._stands(state):

@@ -116,6 +116,11 @@ class ServiceFeed:
             return []
         return [each.release for each in self._offers if _is_for(each, question, component)]
 
+    def kinds(self) -> set[tuple[int, int]]:
+        """Manufacturer code and image type of everything that it offers for Zigbee."""
+        found = ((each.release.manufacturer_code, each.release.image_type) for each in self._offers)
+        return {(code, image_type) for code, image_type in found if code is not None and image_type is not None}
+
     def offers(self, image: Release) -> bool:
         """Whether it offers the file that a stored image is."""
         return any(is_of(image, each.release) for each in self._offers)
@@ -168,6 +173,10 @@ class Offers:
         if not isinstance(feed, ServiceFeed) or feed.state.condition != "ok" or feed.state.last_success is None or feed.wonders_about(device):
             return None
         return None if question_of(device, component) is None else feed.releases_for(device, component)
+
+    def kinds(self) -> set[tuple[int, int]]:
+        """Manufacturer code and image type of everything that any service offers for Zigbee."""
+        return {kind for feed in self.feeds if isinstance(feed, ServiceFeed) for kind in feed.kinds()}
 
     def abandoned(self, image: Release) -> bool:
         """Whether the service that brought a stored image offers it no more; one that was not heard yet, or is away, took nothing back."""

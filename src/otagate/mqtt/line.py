@@ -55,11 +55,16 @@ class Address:
 
 
 class Line:
-    """Implements `ports.Broker`. `status` is the topic where the broker keeps whether we are there, by our last will."""
+    """Implements `ports.Broker`. `status` is the topic where the broker keeps whether we are there, by our last will; without it nobody is told.
 
-    def __init__(self, address: Address, *, status: str, patience: float = PATIENCE) -> None:
+    `largest`: bytes of a message that the broker may send us.
+    """
+
+    def __init__(self, address: Address, *, status: str | None, patience: float = PATIENCE, largest: int = MAX_PACKET) -> None:
         self._address = address
         self._status = status
+        self._largest = largest
+        self._subscribed: set[Wanted] = set()
         self._patience = patience
         self._listeners: list[Listener] = []
         self._client: aiomqtt.Client | None = None
@@ -111,8 +116,8 @@ class Line:
             identifier=f"otagate-{secrets.token_hex(6)}",
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,  # nothing is kept for us while we are away: an order of yesterday must not begin an update
-            will=aiomqtt.Will(self._status, OFFLINE, qos=1, retain=True),
-            properties=_connect_properties(),
+            will=None if self._status is None else aiomqtt.Will(self._status, OFFLINE, qos=1, retain=True),
+            properties=_connect_properties(self._largest),
             tls_context=await asyncio.to_thread(_trust, address.ca_file) if address.tls else None,
             keepalive=KEEP_ALIVE,
             timeout=self._patience,
@@ -121,15 +126,31 @@ class Line:
         )
 
     async def _serve(self, client: aiomqtt.Client) -> None:
-        for wanted in dict.fromkeys(each for listener in self._listeners for each in listener.wanted):
-            await self._subscribe(client, wanted)
-        await client.publish(self._status, ONLINE, qos=1, retain=True)
+        self._subscribed.clear()
+        await self._subscribe_all(client)
+        if self._status is not None:
+            await client.publish(self._status, ONLINE, qos=1, retain=True)
         self._client, self.trouble = client, None
         LOG.info("connected to the MQTT broker", broker=str(self._address))
         for listener in self._listeners:
             listener.up()
         async for message in client.messages:
             self._tell(message)
+
+    async def widen(self) -> None:
+        """Subscribe to what listeners want by now and did not when the line came up. Raises BrokerUnavailable."""
+        if self._client is None:
+            raise BrokerUnavailable(f"the MQTT broker: {self.trouble}")
+        try:
+            await self._subscribe_all(self._client)
+        except aiomqtt.MqttError as error:
+            raise BrokerUnavailable(f"the MQTT broker: {_reason(error)}") from error
+
+    async def _subscribe_all(self, client: aiomqtt.Client) -> None:
+        for wanted in dict.fromkeys(each for listener in self._listeners for each in listener.wanted):
+            if wanted not in self._subscribed:
+                self._subscribed.add(wanted)
+                await self._subscribe(client, wanted)
 
     async def _subscribe(self, client: aiomqtt.Client, wanted: Wanted) -> None:
         options = SubscribeOptions(
@@ -161,6 +182,8 @@ class Line:
 
     async def _part(self, client: aiomqtt.Client) -> None:
         """Say goodbye, where that is still heard: who leaves in peace has no last will."""
+        if self._status is None:
+            return
         try:
             async with asyncio.timeout(1):
                 await client.publish(self._status, OFFLINE, qos=1, retain=True)
@@ -172,9 +195,9 @@ class Line:
         return BrokerUnavailable(f"the MQTT broker at {self._address}: {why}")
 
 
-def _connect_properties() -> Properties:
+def _connect_properties(largest: int) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = MAX_PACKET
+    properties.MaximumPacketSize = largest
     return properties
 
 

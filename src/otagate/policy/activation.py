@@ -64,6 +64,8 @@ def cannot_hold(device: Device, component: Component, quirk: Quirk) -> str | Non
         return "Its own cloud updates the device, and has it use an image at once"
     if component.holds is False:
         return "The device uses a new image as soon as it has it, as it showed before, so it cannot hold one"
+    if component.activation == "at_once" and device.protocol == "zigbee":
+        return "zigbee2mqtt has the device use a new image as soon as it has it, so it cannot hold one"
     if component.activation == "at_once":
         return "The node uses a new image as soon as it has it: its Firmware Update command class knows no activation, so it cannot hold one"
     if component.activation == "server":

@@ -29,6 +29,7 @@ from otagate.ports.events import (
     TransferAdvanced,
     TransferProgressed,
 )
+from otagate.ports.handouts import Handout, Handouts
 from otagate.ports.notices import Courier, Outgoing
 from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
 from otagate.ports.radios import Handover, Keeping, Network, Observant, Radio, RadioBackup
@@ -54,6 +55,8 @@ __all__ = [
     "Folder",
     "FolderScan",
     "ForeignTransfer",
+    "Handout",
+    "Handouts",
     "Handover",
     "HttpClient",
     "ImageCache",

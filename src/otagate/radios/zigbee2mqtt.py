@@ -1,0 +1,380 @@
+"""The Radio beside a running zigbee2mqtt: devices, versions and updates over its MQTT topics; the coordinator stays its own.
+
+zigbee2mqtt goes on without us, and restarts without asking. It has no queue and no pause: which update begins, and when, is decided here, and the
+bytes are those that were verified here, fetched from us once. Its own index decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Protocol
+
+import structlog
+
+from otagate.model.devices import Component, Device
+from otagate.model.errors import BrokerUnavailable, DeviceUnreachable, NotOnThisRadio, OtagateError, RadioUnavailable, UnknownDevice
+from otagate.model.ids import DeviceId, RadioName, UpdateId, ieee_of, zigbee_device_id
+from otagate.model.links import Link
+from otagate.model.orders import Order
+from otagate.ports import (
+    Broker,
+    Clock,
+    DeviceAsked,
+    DeviceFound,
+    DeviceGone,
+    DeviceReturned,
+    DeviceSeen,
+    DeviceSilent,
+    DeviceSlept,
+    Emit,
+    Message,
+    RadioBackup,
+    RadioChanged,
+    RadioState,
+    Wanted,
+)
+from otagate.radios.handouts import Counter
+from otagate.radios.zigbee2mqtt_devices import component_of, describe
+from otagate.radios.zigbee2mqtt_requests import Checked, Kinds, Requests
+from otagate.radios.zigbee2mqtt_transfers import Transfers
+from otagate.sessions import zigbee2mqtt_documents as documents
+from otagate.sessions.zigbee2mqtt import Patience
+from otagate.sessions.zigbee2mqtt_documents import Peer
+
+LOG = structlog.get_logger("otagate.radio")
+
+_TICK = 1.0
+_LARGEST_STATE = 64 << 10
+_TELL_SEEN_EVERY = 60.0
+_SETTLING = 15.0
+"""Seconds after its start in which zigbee2mqtt tells states from before: they are no sign of life of a device."""
+
+_GREETING = 5.0
+"""Seconds until zigbee2mqtt must have said that it is there, where the broker has kept it."""
+
+CANNOT = "updates through it cannot be paused, held back or paced"
+
+
+class Line(Broker, Protocol):
+    """A line of our own to the broker of zigbee2mqtt."""
+
+    async def run(self) -> None:
+        """One life of it. Raises BrokerUnavailable with why it ended."""
+
+    async def widen(self) -> None:
+        """Subscribe to what is wanted by now. Raises BrokerUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zigbee2mqttSettings:
+    """`base` is its base topic; `images_url` where it reaches this hub, where that is not where the API listens. `pace`: of simulated hardware."""
+
+    name: RadioName
+    base: str = "zigbee2mqtt"
+    images_url: str | None = None
+    pace: float = 1.0
+
+
+class Zigbee2mqttRadio:
+    """One zigbee2mqtt; implements `ports.Radio` and `ports.Listener`. `kinds` are those that anybody knows images of."""
+
+    def __init__(
+        self,
+        settings: Zigbee2mqttSettings,
+        *,
+        line: Line,
+        counter: Counter,
+        kinds: Kinds,
+        emit: Emit,
+        clock: Clock,
+        patience: Patience | None = None,
+    ) -> None:
+        self._settings = settings
+        self._line = line
+        self._kinds = kinds
+        self._emit = emit
+        self._clock = clock
+        self._peers: dict[DeviceId, Peer] = {}
+        self._names: dict[str, DeviceId] = {}
+        self._requests = Requests(base=settings.base, broker=line, counter=counter, kinds=kinds, images_url=settings.images_url)
+        self._transfers = Transfers(
+            requests=self._requests, counter=counter, peers=self._peers, emit=emit, clock=clock, patience=patience or Patience()
+        )
+        self._online = self._listed = self._up = False
+        self._online_at = 0.0
+        self._silent_since: float | None = None  # the line is up, and nothing was heard of zigbee2mqtt yet
+        self._seen: dict[DeviceId, float] = {}
+        self._battery: dict[DeviceId, int] = {}
+        self._strangers: set[DeviceId] = set()  # they told a version, and no image is known of their kind
+        self._asked_with: frozenset[tuple[int, int]] = frozenset()
+        self._tasks: asyncio.TaskGroup | None = None
+        line.listen(self)
+
+    @property
+    def name(self) -> RadioName:
+        """The name in the configuration."""
+        return self._settings.name
+
+    @property
+    def pauses(self) -> bool:
+        """zigbee2mqtt knows no pause."""
+        return False
+
+    # --- one life -----------------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """See `ports.Radio.run`."""
+        self._tell("starting", f"connecting to the broker of zigbee2mqtt, topic {self._settings.base}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = self._transfers.tasks = group
+                group.create_task(self._keep_time(), name=f"time:{self.name}")
+                try:
+                    await self._line.run()
+                except BrokerUnavailable as error:
+                    raise RadioUnavailable(str(error)) from error
+                raise RadioUnavailable("the line to the broker ended")
+        finally:
+            self._tasks = self._transfers.tasks = None
+            self._online = self._up = False
+            self._requests.lose()
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK / self._settings.pace)
+            if self._up:
+                self._transfers.tick()
+                self._recognise()
+            elif self._silent_since is not None and self._clock.monotonic() - self._silent_since >= _GREETING:
+                self._silent_since = None
+                self._judge()
+
+    def _tell(self, state: RadioState, sentence: str) -> None:
+        self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
+
+    def _judge(self) -> None:
+        """Whether it is up: the line, the program behind it, and what that tells of its devices."""
+        up = self._online and self._listed
+        if up and not self._up:
+            self._up = True
+            self._tell("up", f"zigbee2mqtt at topic {self._settings.base}, {len(self._peers)} devices; {CANNOT}")
+            self._transfers.back()
+        elif not up:
+            self._up = False
+            missing = "it has not told its devices yet" if self._online else "it is not running, as its topic bridge/state says"
+            self._tell("retrying", f"zigbee2mqtt at topic {self._settings.base}: {missing}")
+            self._requests.lose()
+
+    # --- the port -----------------------------------------------------------------------------------------------------------------------
+
+    def command(self, order: Order) -> None:
+        """See `ports.Radio.command`."""
+        self._transfers.command(order)
+
+    def committed(self, token: int) -> None:
+        """See `ports.Radio.committed`."""
+        self._transfers.committed(token)
+
+    async def stop(self, update: UpdateId) -> None:
+        """See `ports.Radio.stop`."""
+        await self._transfers.stop(update)
+
+    async def interrogate(self, device: DeviceId) -> Device:
+        """See `ports.Radio.interrogate`: zigbee2mqtt has it asked for an image, which there is none, and it tells what it runs."""
+        peer = self._peer(device)
+        if peer.endpoint is None or not peer.interviewed:
+            return self._describe(peer)
+        if self._transfers.busy(device):
+            raise DeviceUnreachable(f"{device} is receiving an image; it is asked afterwards")
+        checked = await self._check(peer)
+        return replace(self._describe(peer), components=self._components(peer, checked))
+
+    async def _check(self, peer: Peer) -> Checked:
+        if not self._up:
+            raise RadioUnavailable(f"radio {self.name} is not up")
+        return await self._requests.check(peer)
+
+    def _components(self, peer: Peer, checked: Checked) -> tuple[Component, ...]:
+        device = zigbee_device_id(peer.ieee)
+        if checked.kind is None:
+            self._strangers.add(device)
+            return ()
+        self._strangers.discard(device)
+        return (component_of(peer, checked.kind, checked.version),)
+
+    async def notify(self, device: DeviceId) -> Component:
+        """See `ports.Radio.notify`: that is how a device is asked here anyway."""
+        told = await self.interrogate(device)
+        if not told.components:
+            raise DeviceUnreachable(f"no image is known of the kind of {device}, so nobody can say what it is")
+        return told.components[0]
+
+    async def permit_joining(self, seconds: int) -> None:
+        """See `ports.Radio.permit_joining`."""
+        del seconds
+        self._not_here("devices are paired")
+
+    async def back_up(self) -> RadioBackup:
+        """See `ports.Radio.back_up`."""
+        self._not_here("the network is copied")
+
+    def _not_here(self, deed: str) -> NoReturn:
+        raise NotOnThisRadio(f"{deed} with zigbee2mqtt itself, which has the coordinator of {self.name}")
+
+    def _peer(self, device: DeviceId) -> Peer:
+        ieee_of(device)
+        try:
+            return self._peers[device]
+        except KeyError:
+            if not self._up:
+                raise RadioUnavailable(f"radio {self.name} is not up") from None
+            raise UnknownDevice(f"radio {self.name} does not know {device}") from None
+
+    def _describe(self, peer: Peer) -> Device:
+        return describe(peer, self.name, self._battery.get(zigbee_device_id(peer.ieee)))
+
+    # --- who is of no known kind ---------------------------------------------------------------------------------------------------------
+
+    def _recognise(self) -> None:
+        """Images of other kinds are known now: ask those anew whose kind was not among them."""
+        kinds = frozenset(self._kinds()) if self._strangers else self._asked_with
+        if kinds == self._asked_with or self._tasks is None:
+            return
+        self._asked_with = kinds
+        strangers, self._strangers = self._strangers, set()
+        awake = [peer for each in sorted(strangers) if (peer := self._peers.get(each)) is not None and not peer.sleepy]
+        self._strangers |= {each for each in strangers if each not in {zigbee_device_id(peer.ieee) for peer in awake}}
+        self._spawn(self._recognise_all(awake), "recognise")
+
+    async def _recognise_all(self, peers: Iterable[Peer]) -> None:
+        for peer in peers:
+            device = zigbee_device_id(peer.ieee)
+            try:
+                found = self._components(peer, await self._check(peer))
+            except OtagateError as error:
+                self._strangers.add(device)
+                LOG.info("a device is not recognised", device=device, error=str(error))
+                continue
+            for component in found:
+                self._emit(DeviceAsked(device=device, component=component))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work, name=f"{what}:{self.name}")
+
+    # --- what comes over the line --------------------------------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> Sequence[Wanted]:
+        """See `ports.Listener.wanted`: names with a slash have a topic of their own that no plain pattern covers."""
+        base = self._settings.base
+        deep = [name for name in self._names if "/" in name]
+        kept = ["bridge/state", "bridge/devices", "+", "+/availability", *deep, *(f"{name}/availability" for name in deep)]
+        return [*(Wanted(filter=f"{base}/{each}", kept=True) for each in kept), *(Wanted(filter=f"{base}/{each}") for each in _SAID)]
+
+    def up(self) -> None:
+        """See `ports.Listener.up`: what the broker has kept comes next."""
+        self._silent_since = self._clock.monotonic()
+
+    def down(self) -> None:
+        """See `ports.Listener.down`: nothing is assumed of what is not heard."""
+        self._online = self._up = False
+        self._silent_since = None
+
+    def heard(self, message: Message) -> None:
+        """See `ports.Listener.heard`."""
+        topic = message.topic.removeprefix(f"{self._settings.base}/")
+        match topic:
+            case "bridge/state":
+                self._state_of_bridge(documents.read_online(message.payload))
+            case "bridge/devices":
+                self._devices(documents.read_devices(message.payload))
+            case "bridge/event":
+                self._event(documents.read_event(message.payload))
+            case _ if topic.startswith("bridge/response/"):
+                self._answered(documents.read_answer(message.payload))
+            case _ if not topic.startswith("bridge/") and len(message.payload) <= _LARGEST_STATE:
+                self._of_device(topic, message)
+
+    def _state_of_bridge(self, online: bool | None) -> None:
+        if online is None:
+            return
+        again = online and self._up
+        self._online, self._silent_since = online, None
+        if online:
+            self._online_at = self._clock.monotonic()
+        self._judge()
+        if again:  # it was gone and is back before anybody said that it was gone
+            self._transfers.back()
+
+    def _devices(self, peers: Sequence[Peer] | None) -> None:
+        if peers is None:
+            return
+        before = dict(self._peers)
+        self._peers.clear()
+        self._peers.update({zigbee_device_id(each.ieee): each for each in peers})
+        deep = {name for name in self._names if "/" in name}
+        self._names = {each.name: device for device, each in self._peers.items()}
+        for device, peer in self._peers.items():
+            if before.get(device) != peer:
+                self._emit(DeviceFound(device=self._describe(peer)))
+        for device in before.keys() - self._peers.keys():
+            self._emit(DeviceGone(device=device))
+        self._listed = True
+        if not self._up:
+            self._judge()
+        if {name for name in self._names if "/" in name} - deep:
+            self._spawn(self._widen(), "widen")
+
+    async def _widen(self) -> None:
+        try:
+            await self._line.widen()
+        except BrokerUnavailable as error:
+            LOG.info("not every device is listened to", radio=self.name, error=str(error))
+
+    def _event(self, event: tuple[str, int] | None) -> None:
+        if event is None or (device := zigbee_device_id(event[1])) not in self._peers:
+            return
+        if event[0] == "device_announce":
+            self._seen[device] = self._clock.monotonic()
+            self._emit(DeviceReturned(device=device))
+
+    def _answered(self, answer: documents.Answer | None) -> None:
+        if answer is not None and not self._requests.answered(answer):
+            self._transfers.answered(answer)
+
+    def _of_device(self, topic: str, message: Message) -> None:
+        name, _, last = topic.rpartition("/")
+        if last == "availability" and name in self._names:
+            if documents.read_online(message.payload) is False and not self._peers[self._names[name]].sleepy:
+                self._emit(DeviceSilent(device=self._names[name]))
+            return
+        device = self._names.get(topic)
+        if device is None:
+            return
+        reading = documents.read_reading(message.payload)
+        if reading.battery is not None:
+            self._battery[device] = reading.battery
+        if reading.update is not None:
+            self._requests.told(ieee_of(device), reading.update)
+            if not message.retained:
+                self._transfers.told(device, reading.update)
+        if not message.retained and (reading.update is None or reading.update.stage != "updating"):
+            self._seen_now(device, reading.linkquality)
+
+    def _seen_now(self, device: DeviceId, linkquality: int | None) -> None:
+        now = self._clock.monotonic()
+        if now - self._online_at < _SETTLING / self._settings.pace or now - self._seen.get(device, float("-inf")) < _TELL_SEEN_EVERY:
+            return
+        self._seen[device] = now
+        link = None if linkquality is None else Link(heard=self._clock.now(), lqi=linkquality)
+        self._emit(DeviceSeen(device=device, link=link))
+        if self._transfers.scheduled(device):  # it was awake for a moment, and did not ask
+            self._emit(DeviceSlept(device=device))
+
+
+_SAID = ("bridge/event", "bridge/response/device/ota_update/#")
