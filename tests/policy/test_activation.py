@@ -80,11 +80,19 @@ def test_whatever_a_device_does_its_image_may_be_used_now(kind: str) -> None:
 
 
 def test_a_refusal_says_what_the_device_does_and_what_to_order_instead() -> None:
-    node, lamp, remote = (staged("held", **of) for of in ({"activation": "at_once"}, {"holds": False}, {"activation": "out_of_band"}))
+    kinds: list[dict[str, Any]] = [
+        {"activation": "at_once", "protocol": "zwave"},
+        {"activation": "at_once"},
+        {"holds": False},
+        {"activation": "out_of_band"},
+    ]
+    node, elsewhere, lamp, remote = (staged("held", **of) for of in kinds)
     assert isinstance(node, Verdict)
+    assert isinstance(elsewhere, Verdict)
     assert isinstance(lamp, Verdict)
     assert isinstance(remote, Verdict)
     assert node.sentence.startswith("The node uses a new image as soon as it has it: its Firmware Update command class knows no activation")
+    assert elsewhere.sentence.startswith("zigbee2mqtt has the device use a new image as soon as it has it, so it cannot hold one.")
     assert lamp.sentence.startswith("The device uses a new image as soon as it has it, as it showed before")
     assert lamp.sentence.endswith("Order it to be used in a window or at a time: it is then brought only then.")
     assert "a button or its maker's app" in remote.sentence

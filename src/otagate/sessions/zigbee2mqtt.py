@@ -246,6 +246,9 @@ class Delegation:
     def _tick(self, now: float) -> Effects:
         told, patience = self._retold(now), self._patience
         match self.phase:
+            case Phase.NEW if self.order is not None and self.order.hold_activation and not self.order.released:
+                detail = "zigbee2mqtt has a device use an image as soon as it has it, and this one was to be held back"
+                return self._end((Cause.DECLINED,), detail, now, code="not-on-this-radio")
             case Phase.NEW:
                 self._enter(Phase.POSTED, now)
                 return (*told, words.Post(scheduled=False, downgrade=self.downgrade))
