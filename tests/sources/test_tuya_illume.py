@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otagate.model.errors import SourceError, SourceUnintelligible
-from otagate.sources.effects import Response
+from otagate.sources.effects import Conversation, Effect, Response
 from otagate.sources.tuya_illume import Filters, TuyaIllume
 from otagate.sources.tuya_openapi import Account, Token, TuyaRefused
 from tests.sources.talk import NOW, body_of, reply, talk
+
+T = TypeVar("T")
+LISTED, DETAIL, ORDER = "the list to-be-updated", "the detail of a device", "the order"
 
 
 def _source() -> TuyaIllume:
@@ -121,6 +126,85 @@ def test_a_look_takes_from_each_list_what_says_most_about_now() -> None:
     answers = [_ok({"list": [_row(1, 3), _row(2, 4)], "total": 2}), _ok({"list": [_row(1, 1)], "total": 1}), _ok({"list": [_row(2, 2)], "total": 1})]
     found = {each.device_id: each.channels[0].status for each in talk(_source().look(), answers).result.devices}
     assert found == {"d1": "available", "d2": "updating"}
+
+
+# --- what is offered in a room is read once a minute ------------------------------------------------------------------------------------
+
+
+class _Room:
+    """A cloud whose devices `offered` are in one room and could be updated; `after` seconds have passed since NOW. `asked` is every label."""
+
+    def __init__(self, *offered: str) -> None:
+        self.source = _source()
+        self.offered = dict.fromkeys(offered, "1.2")
+        self.after = 0.0
+        self.asked: list[str] = []
+
+    def holds(self, conversation: Conversation[T]) -> T:
+        self.asked.clear()
+        return talk(conversation, self._answer).result
+
+    def offered_to(self, device_id: str) -> str | None:
+        return self.holds(self.source.look_at(device_id)).channels[0].offered_version
+
+    def _answer(self, effect: Effect) -> Response:
+        request = effect.request
+        self.asked.append(request.label)
+        result: Any = True
+        if request.label == DETAIL:
+            device_id = dict(request.query)["device_id"]
+            result = _detail(1) | {"device_id": device_id, "device": {"room_id": "r1"}}
+        elif "list" in request.label:
+            listed = self.offered if request.label == LISTED else {}
+            result = {"list": [_row(0, device_id=each, version=version) for each, version in listed.items()], "total": len(listed)}
+        return replace(_ok(result), at=NOW + timedelta(seconds=self.after))
+
+
+def test_two_looks_within_a_minute_cost_one_reading_of_what_their_room_is_offered() -> None:
+    room = _Room("d1", "d2")
+    assert (room.offered_to("d1"), room.asked) == ("1.2", [DETAIL, LISTED])
+    room.after = 59.9
+    assert (room.offered_to("d2"), room.asked) == ("1.2", [DETAIL])
+    room.after = 60.0
+    room.offered["d2"] = "1.3"
+    assert (room.offered_to("d2"), room.asked) == ("1.3", [DETAIL, LISTED])
+
+
+def test_a_clock_that_goes_back_makes_nothing_last_longer() -> None:
+    room = _Room("d1")
+    room.offered_to("d1")
+    room.after = -3_600.0
+    room.offered["d1"] = "1.3"
+    assert room.offered_to("d1") == "1.3"
+
+
+def test_a_device_that_was_not_offered_anything_a_moment_ago_has_the_list_read_anew() -> None:
+    room = _Room("d1")
+    room.offered_to("d1")
+    room.offered["d2"] = "1.3"
+    assert (room.offered_to("d2"), room.asked) == ("1.3", [DETAIL, LISTED])
+
+
+def test_after_an_order_a_sync_and_a_look_at_everything_the_next_look_asks() -> None:
+    room = _Room("d1", "d2")
+    conversations: list[Callable[[], Conversation[object]]] = [
+        lambda: room.source.start(["d2"]),
+        lambda: room.source.sync_room("r1"),
+        room.source.look,
+    ]
+    for conversation in conversations:
+        room.offered_to("d1")
+        room.holds(conversation())
+        room.offered_to("d1")
+        assert room.asked == [DETAIL, LISTED]
+
+
+def test_what_an_order_came_to_is_never_read_from_what_was_kept() -> None:
+    room = _Room("d1")
+    room.offered_to("d1")
+    source = room.source
+    answers = [_ok(False), _ok({"list": [], "total": 0}), _ok(_detail(status=1))]
+    assert [each.label for each in talk(source.start(["d1"]), answers).requests] == [ORDER, "the list updating", DETAIL]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from otagate.model.clouds import UNDER_WAY, CloudChannel, CloudDevice, CloudStatus, Started
@@ -27,6 +28,11 @@ LISTS: Mapping[str, str] = {"to-be-updated": "/ota/open/tobeupgraded", "updating
 
 CHANNEL = "0"
 BATCH = 100
+"""Devices of one order."""
+
+LISTS_HOLD = timedelta(seconds=60)
+"""So long the list of what could be updated in a room serves for all of its devices."""
+
 _PAGE = 100
 _MOST_PAGES = 1000
 _PROTOCOLS = {"1": "wifi", "2": "zigbee", "3": "sigmesh"}
@@ -93,6 +99,17 @@ class _Page:
     total: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offered:
+    """The versions that the devices of a room were offered, and when that was read."""
+
+    read: datetime
+    versions: Mapping[str, str | None]
+
+    def holds(self, now: datetime) -> bool:
+        return timedelta() <= now - self.read < LISTS_HOLD
+
+
 @dataclass(slots=True, kw_only=True)
 class TuyaIllume:
     """One project of the cloud. `parameters` is where GET parameters go, as far as is known by now."""
@@ -102,11 +119,17 @@ class TuyaIllume:
     name: str = "tuya-illume"
     parameters: Literal["query", "body"] = "query"
     _switched: bool = field(default=False, init=False)
+    _offered: dict[str | None, _Offered] = field(default_factory=dict, init=False)  # by room
 
     @property
     def service(self) -> Service:
         """The account's."""
         return self.account.service
+
+    @property
+    def most_at_once(self) -> int:
+        """See `Delegate.most_at_once`."""
+        return BATCH
 
     # --- the six operations ---------------------------------------------------------------------------------------------------------------
 
@@ -166,18 +189,21 @@ class TuyaIllume:
 
     def upgrade(self, device_ids: Sequence[str]) -> Conversation[bool]:
         """Order the update of at most 100 devices, once. False is not yet a no: see `start`. Raises SourceError."""
+        self._offered.clear()
         document = {"project_id": self.project_id, "device_ids": list(device_ids)}
         result = yield from self.account.call("POST", f"{PREFIX}/ota/open/upgrade", label="the order", document=document, idempotent=False)
         return result is True or (isinstance(result, str) and result.lower() == "true")
 
     def sync_room(self, room_id: str) -> Conversation[None]:
         """Have the cloud look again at what a room's devices could take. Raises SourceError."""
+        self._offered.clear()
         yield from self._get("/ota/tobeupgraded/roomid", {"project_id": self.project_id, "room_id": room_id}, label="the sync of a room")
 
     # --- as a delegate --------------------------------------------------------------------------------------------------------------------
 
     def look(self) -> Conversation[Looked]:
         """Every device of the project that is in one of the lists; the one that says most about now wins. Raises SourceError."""
+        self._offered.clear()
         found: dict[str, CloudDevice] = {}
         skipped: list[Skipped] = []
         for which in ("record", "to-be-updated", "updating"):
@@ -187,7 +213,8 @@ class TuyaIllume:
         return Looked(devices=tuple(found.values()), skipped=tuple(skipped))
 
     def look_at(self, device_id: str) -> Conversation[CloudDevice]:
-        """One device, read anew; what is offered to it stands only in the list of those to be updated, so that of its room is read too.
+        """One device, read anew; what is offered to it stands only in the list of those to be updated, so that of its room is read too, once a
+        minute for all of its devices.
 
         Raises SourceError.
         """
@@ -196,9 +223,19 @@ class TuyaIllume:
         if channel.status != "available":
             return device
         room = device.facts.get("room_id")
-        rows = yield from self.listed("to-be-updated", Filters(room_id=room if isinstance(room, str) else None))
-        offered = next((each.channels[0].offered_version for each in rows if each.device_id == device_id), None)
+        offered = yield from self._offered_to(device_id, room if isinstance(room, str) else None)
         return replace(device, channels=(replace(channel, offered_version=offered),))
+
+    def _offered_to(self, device_id: str, room: str | None) -> Conversation[str | None]:
+        """The version, which the cloud need not name; of a device that a kept list does not know the list is read anew. Raises SourceError."""
+        now = self.account.heard
+        self._offered = {key: each for key, each in self._offered.items() if each.holds(now)}
+        kept = self._offered.get(room)
+        if kept is None or device_id not in kept.versions:
+            rows = yield from self.listed("to-be-updated", Filters(room_id=room))
+            kept = _Offered(read=self.account.heard, versions={each.device_id: each.channels[0].offered_version for each in rows})
+            self._offered[room] = kept
+        return kept.versions.get(device_id)
 
     def start(self, device_ids: Sequence[str], channel: str = CHANNEL) -> Conversation[Mapping[str, Started]]:
         """Order updates, 100 devices a call; where the cloud's answer says no, what it does is read back once. Raises SourceError."""

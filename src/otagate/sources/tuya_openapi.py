@@ -83,7 +83,7 @@ class Token:
 class Account:
     """One client of one data centre, shared by every source that uses it; one conversation at a time changes its token.
 
-    `quiet_until`: no call of any of them leaves before, because the cloud said that there were too many.
+    `quiet_until`: no call of any of them leaves before, because the cloud said that there were too many. `heard`: when it answered last.
 
     `pace`: a simulated cloud may be asked so many times as often.
     """
@@ -95,6 +95,7 @@ class Account:
     offset: timedelta = timedelta()
     pace: float = 1.0
     quiet_until: datetime | None = None
+    heard: datetime = datetime.min.replace(tzinfo=UTC)
     _refused_in_a_row: int = 0
 
     @property
@@ -233,6 +234,7 @@ class Account:
         )
 
     def _envelope(self, response: Response) -> Mapping[str, Any]:
+        self.heard = response.at
         if 400 <= response.status < 500:
             sentence = f"{response.label}: the answer is {response.status}, which the cloud never gives: check the url, and what lies in between"
             raise _NotTheCloud(sentence)
