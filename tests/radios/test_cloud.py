@@ -63,6 +63,7 @@ class Source:
     """A source whose cloud is this value. `held`: its answers wait until this is set."""
 
     name: str = "one"
+    most_at_once: int = 1
     device: CloudDevice | OtagateError = READY
     starts: int = 0
     asked: int = 0
@@ -121,7 +122,7 @@ class Talks:
         raise AssertionError("this source asks for nothing")
 
 
-@dataclass(slots=True)
+@dataclass
 class Standing:
     """How sources stand: `troubles` by name, and who was doubted."""
 
@@ -246,6 +247,17 @@ async def test_a_source_that_an_operator_must_mend_is_asked_neither_for_an_order
         with pytest.raises(RadioUnavailable, match="the secret is wrong"):
             await made.radio.interrogate(LAMP)
         assert (made.source.asked, made.source.starts) == (0, 0)
+
+
+async def test_a_source_that_is_left_alone_when_the_order_has_its_turn_is_told_nothing_and_the_update_goes_back_to_the_queue() -> None:
+    made = bench()
+    answers = iter([None, "the secret is wrong"])
+    made.standing.trouble = lambda _: next(answers)  # type: ignore[method-assign]
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        told = await made.advances(Cause.EXPIRED)
+    assert (told.code, told.detail) == ("source-misconfigured", "the secret is wrong")
+    assert (made.source.asked, made.source.starts) == (1, 0)
 
 
 @pytest.mark.parametrize("error", [SourceUnintelligible("a web page"), SourceRefused("403"), StoreUnavailable("the disk is full")])

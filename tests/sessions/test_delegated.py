@@ -44,11 +44,13 @@ class Story:
         self.job = Job(UPDATE, tokens=itertools.count(1), patience=PATIENCE, now=self.now, order=order)
         self.effects: tuple[Effect, ...] = ()
         self.orders = 0
+        self.leaves_at_once = True
         self.last: Advance | None = None
 
     def hears(self, event: Event) -> Story:
         self.effects = self.job.receive(event, self.now)
-        self.orders += sum(isinstance(each, Start) for each in self.effects)
+        if self.leaves_at_once:
+            self.orders += sum(self.job.begins(self.now) for each in self.effects if isinstance(each, Start))
         self._commit()
         return self
 
@@ -75,6 +77,13 @@ class Story:
     def ordered(self) -> Story:
         self.looks(seen("available"), after=0.0)
         assert self.effects == (Start(),)
+        return self
+
+    def ready(self) -> Story:
+        """To be ordered, and waiting for others that are told with it."""
+        self.leaves_at_once = False
+        self.ordered()
+        self.leaves_at_once = True
         return self
 
     def running(self) -> Story:
@@ -232,6 +241,48 @@ def test_a_radio_that_ends_in_the_middle_of_an_order_leaves_it_in_doubt() -> Non
     assert story.orders == 1
 
 
+# --- ordered with others ----------------------------------------------------------------------------------------------------------------
+
+REFUSED_TOGETHER = NotOrdered(detail="no", code="device-unreachable", passing=True, together=True)
+
+
+def test_what_waits_to_be_ordered_with_others_was_not_ordered_and_leaves_once() -> None:
+    story = Story().ready()
+    assert not story.job.busy
+    assert story.waits(PATIENCE.sleepy).effects == ()
+    assert story.job.begins(story.now)
+    assert story.job.busy
+    assert not story.job.begins(story.now)
+
+
+def test_what_is_stopped_held_or_lost_while_it_waits_for_others_does_not_leave_with_them() -> None:
+    stopped, held, lost = Story().ready(), Story().ready(), Story().ready()
+    stopped.job.stop(stopped.now)
+    held.effects = held.job.pause(held.now)
+    held._commit()
+    lost.job.lost(lost.now)
+    assert not [each for each in (stopped, held, lost) if each.job.begins(each.now)]
+    stopped.waits(PATIENCE.rest).ended(State.QUEUED)
+    held.ended(State.QUEUED)
+    assert lost.looks(seen("available"), after=0.0).effects == (Start(),), "nothing was ordered, so it is looked at and ordered"
+
+
+def test_an_order_that_was_refused_for_several_is_looked_at_anew_and_given_alone() -> None:
+    story = Story().ordered().hears(REFUSED_TOGETHER)
+    assert not story.job.busy
+    assert story.looks(seen("available"), after=0.0).effects == (Start(alone=True),)
+    story.hears(Ordered("started"))
+    assert story.state is State.TRANSFERRING
+
+
+@pytest.mark.parametrize("status", ["updating", "waiting"])
+def test_one_of_an_order_that_was_refused_and_begun_all_the_same_is_ours(status: CloudStatus) -> None:
+    story = Story().ordered().hears(REFUSED_TOGETHER).looks(seen(status), after=0.0)
+    assert story.state is State.TRANSFERRING
+    assert story.orders == 1
+    story.looks(seen("updated", runs="1.0.1"), after=PATIENCE.rest).ended(State.CONFIRMING)
+
+
 # --- operators --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -296,17 +347,25 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Seen(channel=None)),
     st.just(Unseen("away", "source-unreachable")),
     st.builds(Ordered, st.sampled_from(["started", "not-started", "already-running"])),
-    st.builds(lambda doubt, passing: NotOrdered(detail="no", code="source-refused", doubt=doubt, passing=passing), st.booleans(), st.booleans()),
+    st.builds(
+        lambda doubt, passing, together: NotOrdered(detail="no", code="source-refused", doubt=doubt, passing=passing, together=together),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+    ),
     st.just(Tick()),
 )
 
 
 @settings(max_examples=300)
 @given(st.lists(st.tuples(EVENTS, st.floats(0.0, 4_000.0)), max_size=30), st.sampled_from([None, "offering", "transferring"]))
-def test_whatever_comes_one_session_orders_at_most_once_and_an_adopted_one_never(events: list[tuple[Event, float]], adopted: Adopted | None) -> None:
-    story = Story(adopted=adopted)
+def test_whatever_comes_one_session_orders_again_only_what_was_refused_and_an_adopted_one_never(
+    events: list[tuple[Event, float]], adopted: Adopted | None
+) -> None:
+    story, refused = Story(adopted=adopted), 0
     for event, seconds in events:
         story.now += seconds
+        refused += isinstance(event, NotOrdered) and event.together
         story.hears(event)
         story.hears(Tick())
-    assert story.orders <= (1 if adopted is None else 0)
+    assert story.orders <= (1 + refused if adopted is None else 0)

@@ -112,9 +112,12 @@ def test_an_order_whose_answer_says_false_is_read_back_before_anybody_is_told() 
     assert [each.label for each in asked.requests] == ["the order", "the list updating", "the detail of a device"]
 
 
-def test_a_hundred_devices_are_one_order() -> None:
-    asked = talk(_source().start([f"d{number}" for number in range(150)]), [_ok(True), _ok(True)])
-    assert [len(body_of(each)["device_ids"]) for each in asked.requests] == [100, 50]
+def test_a_hundred_devices_are_one_order_and_no_more() -> None:
+    hundred = [f"d{number}" for number in range(100)]
+    asked = talk(_source().start(hundred), [_ok(True)])
+    assert [len(body_of(each)["device_ids"]) for each in asked.requests] == [_source().most_at_once]
+    with pytest.raises(ValueError, match="100 devices"):
+        talk(_source().start([*hundred, "d100"]), [])
 
 
 def test_the_detail_names_the_running_version() -> None:

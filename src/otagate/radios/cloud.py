@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from otagate.model.clouds import THE_CLOUD, UNDER_WAY, CloudDevice
+from otagate.model.clouds import THE_CLOUD, UNDER_WAY, CloudDevice, Started
 from otagate.model.devices import Component, Device
 from otagate.model.errors import (
     DeviceUnreachable,
-    ImageError,
-    NotFound,
     NotOnThisRadio,
-    OtagateError,
     RadioUnavailable,
-    SourceBusy,
     SourceError,
     SourceMisconfigured,
-    SourceRefused,
-    SourceUnavailable,
     StoreError,
     UnknownDevice,
 )
-from otagate.model.ids import ComponentId, DeviceId, RadioName, Sha256, UpdateId, cloud_id_of
+from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, cloud_id_of
 from otagate.model.orders import Delegate, Order, Park, Pause, Resume, Watch, Withdraw
 from otagate.ports import (
     Clock,
@@ -49,11 +43,11 @@ from otagate.ports import (
     TransferProgressed,
 )
 from otagate.radios.cloud_devices import describe
+from otagate.radios.cloud_orders import Call, Departures, end_of, publish, refusal, word_for
 from otagate.sessions import delegated_words as words
-from otagate.sessions.delegated import Job, Patience
+from otagate.sessions.delegated import Job, Patience, Phase
 from otagate.sessions.effects import Advance
 from otagate.sources.delegated import Delegate as DelegateSource
-from otagate.sources.delegated import OrderInDoubt, Publisher
 from otagate.sources.effects import Conversation
 from otagate.sources.tuya_openapi import TuyaRefused
 
@@ -90,6 +84,7 @@ class CloudRadio:
         self._known: dict[DeviceId, Device] = {}  # as last told
         self._jobs: dict[UpdateId, Job] = {}
         self._orders: dict[UpdateId, Delegate | Watch] = {}
+        self._departures = Departures(self._patience.gather)
         self._ended: dict[tuple[DeviceId, ComponentId], float] = {}
         self._tokens = itertools.count(1)
         self._wake = asyncio.Event()
@@ -113,6 +108,7 @@ class CloudRadio:
                 while True:
                     for update in list(self._jobs):
                         self._feed(update, words.Tick())
+                    self._depart()
                     self._sweep()
                     self._wake.clear()
                     try:
@@ -122,6 +118,7 @@ class CloudRadio:
                         continue
         finally:
             self._tasks = None
+            self._departures = Departures(self._patience.gather)
             for job in self._jobs.values():
                 job.lost(self._clock.monotonic())
 
@@ -279,18 +276,79 @@ class CloudRadio:
                 case words.Look():
                     self._spawn(update, self._look(self._orders[update]), "look")
                 case words.Start():
-                    self._spawn(update, self._start(self._orders[update]), "start")
+                    self._make_ready(update, self._orders[update], alone=effect.alone)
 
     def _spawn(self, update: UpdateId, work: Coroutine[Any, Any, words.Event], what: str) -> None:
+        self._begin(self._carry_out(update, work), f"cloud:{what}:{update}")
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         if self._tasks is None:
             raise RuntimeError("sessions move only while the radio runs")
-        self._tasks.create_task(self._carry_out(update, work), name=f"cloud:{what}:{update}")
+        self._tasks.create_task(work, name=name)
 
     async def _carry_out(self, update: UpdateId, work: Coroutine[Any, Any, words.Event]) -> None:
         job = self._jobs[update]
         event = await work
         if self._jobs.get(update) is job:
             self._feed(update, event)
+        self._depart()
+
+    # --- orders to clouds: they leave together where a cloud takes several in one call ------------------------------------------------
+
+    def _make_ready(self, update: UpdateId, order: Delegate | Watch, *, alone: bool) -> None:
+        if not isinstance(order, Delegate):
+            raise TypeError("what is only watched is not ordered")
+        delegate = self._delegates[order.source]
+        if order.image is not None:
+            self._jobs[update].begins(self._clock.monotonic())
+            self._spawn(update, publish(self._ask, delegate, cloud_id_of(order.device), order.image, str(order.to_version)), "publish")
+        else:
+            self._departures.join(Call(order.source, order.component, update if alone else None), update, self._clock.monotonic())
+
+    def _depart(self) -> None:
+        """Have those ordered that have waited for others long enough."""
+        if not self._departures.waiting:
+            return
+        coming: Counter[Call] = Counter()
+        for update, job in self._jobs.items():
+            order = self._orders[update]
+            if job.phase is Phase.LOOKING and isinstance(order, Delegate):
+                coming[Call(order.source, order.component)] += 1
+        for call in self._departures.due(self._clock.monotonic(), most=self._most_of, coming=coming):
+            self._begin(self._order(call), f"cloud:order:{call.source}")
+
+    def _most_of(self, call: Call) -> int:
+        return self._delegates[call.source].most_at_once
+
+    async def _order(self, call: Call) -> None:
+        """Who is in it is decided when its turn has come: until then each can be stopped."""
+        delegate, leaving = self._delegates[call.source], dict[UpdateId, tuple[Job, str]]()
+
+        def conversation() -> Conversation[Mapping[str, Started]]:
+            leaving.update(self._begun(call))
+            devices = [device for _, device in leaving.values()]
+            return (yield from delegate.start(devices, call.component)) if devices else {}
+
+        failed: words.NotOrdered | None = None
+        outcome: Mapping[str, Started] = {}
+        try:
+            outcome = await self._ask(delegate, conversation())
+        except (SourceError, StoreError) as error:
+            leaving = leaving or self._begun(call)  # the source was not even asked
+            failed = refusal(error, together=len(leaving) > 1)
+        for update, (job, device) in leaving.items():
+            if self._jobs.get(update) is job:
+                self._feed(update, failed or words.Ordered(outcome[device]))
+        self._depart()
+
+    def _begun(self, call: Call) -> dict[UpdateId, tuple[Job, str]]:
+        """Those that are ordered by this call, each of which may be carried out from now on; who was stopped or withdrawn meanwhile stays."""
+        now, found = self._clock.monotonic(), dict[UpdateId, tuple[Job, str]]()
+        for update in self._departures.take(call, self._most_of(call)):
+            job = self._jobs.get(update)
+            if job is not None and job.begins(now):
+                found[update] = job, cloud_id_of(self._orders[update].device)
+        return found
 
     async def _ask(self, delegate: DelegateSource, conversation: Conversation[T]) -> T:
         """Hold it, unless the source is left alone until an operator acts: to ask it about each of its devices would mend nothing."""
@@ -313,7 +371,7 @@ class CloudRadio:
         except TuyaRefused as error:
             return words.Unseen(str(error), "device-unreachable" if error.device else error.code)
         except (SourceError, StoreError, UnknownDevice) as error:
-            return words.Unseen(str(error), _word_for(error), _end_of(error))
+            return words.Unseen(str(error), word_for(error), end_of(error))
         self._take(delegate.name, device)
         there = device.sleepy or device.online is not False
         return words.Seen(channel=device.channel(order.component), there=there, sleepy=device.sleepy)
@@ -323,45 +381,3 @@ class CloudRadio:
         if isinstance(order, Delegate):
             return self._delegates.get(order.source)
         return next(iter(self._knowing(order.device)[::-1]), None)
-
-    async def _start(self, order: Delegate | Watch) -> words.Event:
-        delegate = self._delegate_of(order)
-        cloud_id = cloud_id_of(order.device)
-        if delegate is None:
-            return words.NotOrdered(detail="its source is not configured any more", code="source-unreachable", doubt=False, passing=True)
-        if isinstance(order, Delegate) and order.image is not None:
-            return await self._publish(delegate, cloud_id, order.image, str(order.to_version))
-        try:
-            outcome = await self._ask(delegate, delegate.start([cloud_id], order.component))
-        except TuyaRefused as error:
-            return words.NotOrdered(detail=str(error), code="device-unreachable" if error.device else error.code, doubt=False, passing=error.device)
-        except OrderInDoubt as error:
-            return words.NotOrdered(detail=str(error), code=error.code, doubt=True)
-        except SourceRefused as error:
-            return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=True)
-        except SourceError as error:
-            return words.NotOrdered(detail=str(error), code=_word_for(error), doubt=False, passing=True, until=error.until)
-        except StoreError as error:  # nobody can say at which of the calls
-            return words.NotOrdered(detail=str(error), code=error.code, doubt=True)
-        return words.Ordered(outcome[cloud_id])
-
-    async def _publish(self, delegate: DelegateSource, cloud_id: str, image: Sha256, version: str) -> words.Event:
-        if not isinstance(delegate, Publisher):
-            return words.NotOrdered(detail="its cloud takes no images", code="not-updatable", doubt=False, passing=False)
-        try:
-            await self._ask(delegate, delegate.publish(cloud_id, image=image, version=version))
-        except (SourceRefused, ImageError, NotFound) as error:
-            return words.NotOrdered(detail=str(error), code=error.code, doubt=False, passing=False)
-        except (SourceError, StoreError) as error:
-            doubt = isinstance(error, (OrderInDoubt, StoreError))
-            return words.NotOrdered(detail=str(error), code=_word_for(error), doubt=doubt, passing=True, until=_end_of(error))
-        return words.Ordered("started")
-
-
-def _word_for(error: OtagateError) -> str:
-    """What it is called that a cloud could not be asked: whatever came in the place of its answer, the device and the update are not to blame."""
-    return error.code if isinstance(error, (SourceBusy, SourceMisconfigured)) else SourceUnavailable.code
-
-
-def _end_of(error: OtagateError) -> datetime | None:
-    return error.until if isinstance(error, SourceError) else None

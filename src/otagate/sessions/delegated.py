@@ -26,13 +26,14 @@ from otagate.sessions.effects import Advance
 class Patience:
     """Seconds. `look`: between two questions while the cloud is at it; `rest`: while it waits for a device that sleeps, or cannot be asked.
 
-    `settle`: so long after the order the cloud may still tell what was before it. `recall`: so long it must show no job until there is none.
-    `job`: for the whole job, where the cloud names no longer time; `sleepy`: of a device that sleeps, and the longest at all. `repeat`: between two
-    tellings of the same.
+    `gather`: so long an order waits to be told together with others that are about to be ready. `settle`: so long after the order the cloud may still
+    tell what was before it. `recall`: so long it must show no job until there is none. `job`: for the whole job, unless the cloud names more time;
+    `sleepy`: of a device that sleeps, and the longest at all. `repeat`: between two tellings of the same.
     """
 
     look: float = 5.0
     rest: float = 60.0
+    gather: float = 60.0
     settle: float = 60.0
     recall: float = 120.0
     job: float = 1_800.0
@@ -49,6 +50,7 @@ class Phase(enum.Enum):
     """Where the job stands."""
 
     LOOKING = enum.auto()  # nothing was ordered
+    READY = enum.auto()  # nothing was ordered, and the cloud may be told
     ORDERING = enum.auto()
     RECALLING = enum.auto()  # it may have been ordered: the cloud is asked what it does
     WATCHING = enum.auto()
@@ -57,6 +59,7 @@ class Phase(enum.Enum):
 
 
 IN_USE = "in-use"
+_UNTOLD = frozenset({Phase.LOOKING, Phase.READY})
 _ASKING = frozenset({Phase.LOOKING, Phase.RECALLING, Phase.WATCHING})
 _FINISHED = frozenset({"updated", "failed", "timed_out"})
 _OFFERED = frozenset({"available", "failed", "timed_out"})
@@ -75,6 +78,7 @@ class Job:
         self._look_at: float | None = now  # when the cloud is to be asked; None while it is
         self._moved = order is None  # whether the cloud has shown the job under way
         self._before: int | None = None  # the cloud's number of the state before the order
+        self._apart = False  # it was ordered with others, and the cloud refused them all
         self._answered_at = now
         self._spent = 0.0  # seconds of this phase in which the cloud answered
         self._missed = 0.0  # seconds of them in a row in which it showed nothing under way
@@ -108,12 +112,14 @@ class Job:
     def pause(self, now: float) -> Effects:
         """What was not ordered is given back to the queue; what was cannot wait."""
         self.paused = True
-        if self.phase is not Phase.LOOKING:
+        if self.phase not in _UNTOLD:
             return NOTHING
         return self._end(Cause.EXPIRED, "nothing was ordered of the cloud yet, and nothing is while this is held", now)
 
     def lost(self, now: float) -> None:
         """What was asked of the cloud will not be answered any more."""
+        if self.phase is Phase.READY:
+            self._enter(Phase.LOOKING, now)
         if self.phase is Phase.ORDERING:
             self._enter(Phase.RECALLING, now)
         self._answered_at = self._look_at = now
@@ -122,9 +128,16 @@ class Job:
         """Give it up before it is ordered. Raises NotCancellable."""
         if self.order is None:
             raise NotCancellable("somebody else began this update, and its cloud knows no way to stop it")
-        if self.phase is not Phase.LOOKING:
+        if self.phase not in _UNTOLD:
             raise NotCancellable("the update was ordered of the device's own cloud, which knows no way to call an order back: it runs to its end")
         self._enter(Phase.STOPPED, now)
+
+    def begins(self, now: float) -> bool:
+        """Whether the order leaves now: from here on it may have been carried out. False where it is not wanted any more, or left already."""
+        if self.phase is not Phase.READY:
+            return False
+        self._enter(Phase.ORDERING, now)
+        return True
 
     def forget(self) -> None:
         """What was told and not written down is moot."""
@@ -174,7 +187,7 @@ class Job:
         if same_version(channel.current_version, order.to_version):
             return self._end(Cause.ALREADY_CURRENT, f"the cloud tells version {channel.current_version}", now)
         if channel.status in UNDER_WAY:
-            return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
+            return self._met_under_way(channel, sleepy=event.sleepy, now=now)
         withheld = _withheld(channel, order)
         if withheld is not None:
             return self._end(Cause.DECLINED, withheld, now, code="no-release")
@@ -183,13 +196,24 @@ class Job:
         if channel.blocked is not None:
             return self._end(Cause.EXPIRED, f"the cloud does not update it now: {channel.blocked}", now, code="declined-by-device")
         self._before = channel.raw_status
-        self._enter(Phase.ORDERING, now)
+        self._enter(Phase.READY, now)
         self._look_at = None
-        return (words.Start(),)
+        return (words.Start(alone=self._apart),)
+
+    def _met_under_way(self, channel: CloudChannel, *, sleepy: bool, now: float) -> Effects:
+        """It runs before it was ordered: somebody else began it, but where the cloud refused an order for several and has begun some all the same."""
+        if not self._apart:
+            return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
+        self._enter(Phase.RECALLING, now)
+        return self._follow(channel, sleepy=sleepy, now=now)
 
     def _answered(self, event: words.Ordered | words.NotOrdered, now: float) -> Effects:
         self._look_at = now
         if isinstance(event, words.NotOrdered):
+            if event.together:
+                self._apart = True
+                self._enter(Phase.LOOKING, now)
+                return NOTHING
             if event.doubt:
                 self._enter(Phase.RECALLING, now)
                 return NOTHING

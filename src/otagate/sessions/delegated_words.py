@@ -39,12 +39,16 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotOrdered:
-    """The order failed. `doubt`: nobody knows whether it arrived. `passing`: the same order may be taken later, not before `until`."""
+    """The order failed. `doubt`: nobody knows whether it arrived. `passing`: the same order may be taken later, not before `until`.
+
+    `together`: the cloud refused it for several devices at once, of which another one may be the reason.
+    """
 
     detail: str
     code: str
-    doubt: bool
+    doubt: bool = False
     passing: bool = False
+    together: bool = False
     until: datetime | None = None
 
 
@@ -64,9 +68,11 @@ class Look:
     """Ask the cloud about the device; answer `Seen` or `Unseen`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Order the update, once; answer `Ordered` or `NotOrdered`."""
+    """Order the update, once: with others, unless `alone`, and only if `Job.begins` at that moment; answer `Ordered` or `NotOrdered`."""
+
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,10 @@ class Delegate(Protocol):
     def service(self) -> Service:
         """Whose limits count."""
 
+    @property
+    def most_at_once(self) -> int:
+        """Devices of one order."""
+
     def look(self) -> Conversation[Looked]:
         """Every device that this source knows, with its state. Raises SourceError."""
 
@@ -44,9 +48,9 @@ class Delegate(Protocol):
         """One device, read anew, with its current version, its progress and what is offered to it. Raises SourceError."""
 
     def start(self, device_ids: Sequence[str], channel: str) -> Conversation[Mapping[str, Started]]:
-        """Order updates; never sent a second time by itself, and there is no way to call them back.
+        """Order the updates of at most `most_at_once` devices; never sent a second time by itself, and there is no way to call them back.
 
-        Raises OrderInDoubt where nobody knows whether the order arrived, any other SourceError where it did not.
+        Raises OrderInDoubt where nobody knows whether the order arrived, any other SourceError where it did not, for all of them alike.
         """
 
 

@@ -64,6 +64,11 @@ class Iotaap:
         host = urlsplit(self.account.api_url).hostname or "iotaap"
         return Service(name=f"iotaap {host}", limits=(Limit(amount=5, per=timedelta(seconds=5)),))
 
+    @property
+    def most_at_once(self) -> int:
+        """See `Delegate.most_at_once`."""
+        return 1
+
     # --- the five operations --------------------------------------------------------------------------------------------------------------
 
     def login(self) -> Conversation[None]:

@@ -188,7 +188,9 @@ class TuyaIllume:
         return RecordPage(items=tuple(map(_record, page.devices)), after=after if more else None)
 
     def upgrade(self, device_ids: Sequence[str]) -> Conversation[bool]:
-        """Order the update of at most 100 devices, once. False is not yet a no: see `start`. Raises SourceError."""
+        """Order the update of at most 100 devices, once. False is not yet a no: see `start`. Raises SourceError, ValueError for more."""
+        if len(device_ids) > BATCH:
+            raise ValueError(f"one order takes {BATCH} devices, and not {len(device_ids)}")
         self._offered.clear()
         document = {"project_id": self.project_id, "device_ids": list(device_ids)}
         result = yield from self.account.call("POST", f"{PREFIX}/ota/open/upgrade", label="the order", document=document, idempotent=False)
@@ -238,18 +240,13 @@ class TuyaIllume:
         return kept.versions.get(device_id)
 
     def start(self, device_ids: Sequence[str], channel: str = CHANNEL) -> Conversation[Mapping[str, Started]]:
-        """Order updates, 100 devices a call; where the cloud's answer says no, what it does is read back once. Raises SourceError."""
-        outcome: dict[str, Started] = {}
-        for first in range(0, len(device_ids), BATCH):
-            batch = device_ids[first : first + BATCH]
-            if (yield from self.upgrade(batch)):
-                outcome |= dict.fromkeys(batch, "started")
-                continue
-            try:
-                outcome |= yield from self._read_back(batch)
-            except SourceError as error:
-                raise OrderInDoubt(str(error)) from error
-        return outcome
+        """Order updates in one call; where the cloud's answer says no, what it does is read back once, device by device. Raises SourceError."""
+        if (yield from self.upgrade(device_ids)):
+            return dict.fromkeys(device_ids, "started")
+        try:
+            return (yield from self._read_back(device_ids))
+        except SourceError as error:
+            raise OrderInDoubt(str(error)) from error
 
     def _read_back(self, device_ids: Sequence[str]) -> Conversation[Mapping[str, Started]]:
         """What became of an order that was answered with no. Raises SourceError."""

@@ -31,6 +31,7 @@ REGIONS: Mapping[str, str] = {
 }
 """The data centres, by the short name of each."""
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _RENEW_BEFORE = timedelta(seconds=60)
 _QUOTA_PAUSE = timedelta(minutes=30)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -95,7 +96,7 @@ class Account:
     offset: timedelta = timedelta()
     pace: float = 1.0
     quiet_until: datetime | None = None
-    heard: datetime = datetime.min.replace(tzinfo=UTC)
+    heard: datetime = _NEVER
     _refused_in_a_row: int = 0
 
     @property

@@ -50,6 +50,11 @@ class TuyaThing:
         """The account's."""
         return self.account.service
 
+    @property
+    def most_at_once(self) -> int:
+        """See `Delegate.most_at_once`."""
+        return 1
+
     def information(self, device_id: str) -> Conversation[CloudDevice]:
         """Every channel of a device. Raises SourceError."""
         result = yield from self.account.call("GET", _path(device_id), label="the firmware of a device")

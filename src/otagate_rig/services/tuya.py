@@ -48,7 +48,8 @@ class TuyaService(FakeService):
     looked for. `as_text`: every value of an answer is text, as in the document's samples. `shape`: of the firmware of a
     device. `orders` are the devices of every order that came, and `ordered` is set by the first. `order`: what becomes of one: `ok` (true), `false`
     (begun, and told false), `ignored` (not begun, and told false), `dropped` (begun, and the connection is lost), `lost` (the connection is lost
-    before it is read), `held` (begun, and never answered).
+    before it is read), `held` (begun, and never answered), `some` (every other device of it begun, and told false). `refuses`: devices that are in a
+    state of their own; an order that names one of them is refused for all.
     """
 
     client_id: str = "client1"
@@ -62,7 +63,8 @@ class TuyaService(FakeService):
     parameters: Literal["query", "body"] = "query"
     as_text: bool = False
     shape: Literal["list", "one", "envelope"] = "list"
-    order: Literal["ok", "false", "ignored", "dropped", "lost", "held"] = "ok"
+    order: Literal["ok", "false", "ignored", "dropped", "lost", "held", "some"] = "ok"
+    refuses: frozenset[str] = frozenset()
     orders: list[str] = field(default_factory=list)
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
     synced: list[str] = field(default_factory=list)
@@ -223,6 +225,8 @@ class TuyaService(FakeService):
         if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
             raise _No(1101, "device_ids is out of range")
         devices = [self._find(each) for each in wanted]
+        if self.refuses.intersection(wanted):
+            raise _No(2007, "the device is in another state")
         self.orders += [each.device_id for each in devices]
         return await self._carry_out(request, [each for each in devices if each.main.status == READY], 0)
 
@@ -260,7 +264,7 @@ class TuyaService(FakeService):
 
     async def _carry_out(self, request: web.Request, devices: list[TuyaDevice], channel: int) -> Any:
         if self.order not in ("ignored", "lost"):
-            for each in devices:
+            for each in devices[:: 2 if self.order == "some" else 1]:
                 each.firmwares[channel].begin()
         self.ordered.set()
         if self.order == "held":
