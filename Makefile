@@ -1,7 +1,7 @@
 # make demo    a whole hub on this machine: simulated radios and devices, the real path of the firmware (RADIO=ezsp for the other Zigbee stack)
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv. WORKERS=2 on a small machine: most tests wait
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
-# make bench   figures against a peer, measured in the same run
+# make bench   figures against peers measured in the same run: half an hour; make bench-quick is under two minutes
 # make pictures the README's, of the real page and terminal while a demo runs
 # make night   the big numbers: every image, every loss, fuzzing, kills
 
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 5
 RADIO ?= znp
 
-.PHONY: demo test check bench night pictures clean
+.PHONY: demo test check bench bench-quick night pictures clean
 
 .venv/base: pyproject.toml src/otagate/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "otagate needs Python 3.11 or newer; name one with make PYTHON=…")'
@@ -38,13 +38,10 @@ check: .venv/dev
 	$(BIN)/python -m otagate.config.schema && git diff --exit-code --stat -- config/otagate.schema.json config/README.md
 
 bench: .venv/dev
-	$(BIN)/python -m hil.bench
-	$(BIN)/python -m hil.bench.fleet
-	$(BIN)/python -m hil.bench.upkeep
-	$(BIN)/python -m hil.bench.desk
-	$(BIN)/python -m hil.bench.queue
-	$(BIN)/python -m hil.bench.zwave
-	$(BIN)/python -m hil.bench.page
+	$(BIN)/python -m hil.bench --out build/bench.json
+
+bench-quick: .venv/dev
+	$(BIN)/python -m hil.bench --quick --out build/bench-quick.json
 
 night: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m night --timeout 1800

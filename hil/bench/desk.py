@@ -1,41 +1,41 @@
-"""`python -m hil.bench.desk [--quick] [--json]`: what the API answers, and how late the loop is, while firmware flows and a large file comes in."""
+"""What the API answers, and how late the loop is, while firmware flows and a large file comes in."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import json
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import aiohttp
 
 from hil.bench.children import Child, ChildError, child
-from hil.bench.measure import WrongTransferError, judge
+from hil.bench.measure import judge
 from hil.bench.rows import Row
-from hil.bench.upkeep import judged, show
+from hil.bench.verdicts import Figures, Reach
 from otagate_rig.image import build_image
 
 _BOUND = 300.0
 _PAGES_EVERY = 50
 """One read of so many is a page of a hundred devices."""
 
-LEAST = {"reads_per_second": 1_000.0}
-GOALS = {"read_p99_ms": 25.0, "lag_own_p99_ms": 20.0, "lost_requests": 0.0}
+REACHES = (
+    Reach(figure="reads_per_second", text="reads of the API a second during 20 transfers, pages of 500 devices among them", least=1_000),
+    Reach(figure="read_p99_ms", text="the same, ms, p99", most=25),
+    Reach(figure="lag_own_p99_ms", text="lag of the event loop meanwhile, while 16 MiB are taken in too, ms, p99", most=20),
+    Reach(figure="lost_requests", text="block requests that were lost meanwhile", most=0),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """`devices` are updated with images of so many bytes while `readers` read at once; `upload` is the file that is taken in meanwhile."""
 
-    devices: int = 16
+    devices: int = 20
     image: int = 16_384
     readers: int = 4
     upload: int = (16 << 20) - 1_024  # and its header: the most that a hub takes
@@ -69,9 +69,9 @@ class Readers:
                 raise ChildError(f"GET {path}: {answer.status}")
 
 
-async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
-    """Every figure, and which of the goals it keeps. Raises ChildError, WrongTransferError."""
-    row = Row(stack="znp", name="busy", devices=extent.devices, image_bytes=extent.image, speedup=1.0, rounds=1)
+async def measure(extent: Extent, scratch: Path) -> Figures:
+    """Every figure. Raises ChildError, WrongTransferError."""
+    row = Row(stack="znp", name="busy", devices=extent.devices, image_bytes=extent.image, speedup=1.0)
     (scratch / "state").mkdir()
     (scratch / "image.ota").write_bytes(row.image())
     scenario = {
@@ -91,8 +91,7 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
             await rig.tell({"command": "state"})
             state = await rig.hear("devices", _BOUND)
     transfer = judge(row, "otagate", state["devices"], state["turnaround"], cpu_seconds=0.0)
-    figures |= {"turnaround_p99_ms": transfer.turnaround_p99_ms, "lost_requests": float(transfer.lost_requests)}
-    return judged(figures, GOALS, least=LEAST)
+    return figures | {"turnaround_p99_ms": transfer.turnaround_p99_ms, "lost_requests": float(transfer.lost_requests)}
 
 
 async def _read(row: Row, extent: Extent, rig: Child, hub: Child, readers: Readers) -> dict[str, float]:
@@ -124,23 +123,3 @@ async def _read(row: Row, extent: Extent, rig: Child, hub: Child, readers: Reade
         "lag_own_p99_ms": lag["own_p99"],
         "lag_most_ms": lag["most"],
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when everything could be measured; goals are told, they do not change the status."""
-    parser = argparse.ArgumentParser(prog="python -m hil.bench.desk", description="The API while firmware flows.")
-    parser.add_argument("--quick", action="store_const", const=QUICK, default=Extent(), dest="extent", help="see that it works; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    chosen = parser.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-            found = asyncio.run(measure(chosen.extent, Path(scratch)))
-    except (ChildError, WrongTransferError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    show(found, as_json=chosen.json)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,13 @@
 "use strict";
-// The peer of Node.js: zigbee-herdsman as it is released, and `updateOta` of every device at once, without zigbee2mqtt's pause between blocks and with
-// as much in a block as a device asks for. Arguments: the folder that holds node_modules, then those of every host.
+// The peer of Node.js: zigbee-herdsman as it is released, and `updateOta` of every device at once, without zigbee2mqtt's pause between blocks.
+// Arguments: the folder that holds node_modules, how much goes into a block at most, then those of every host.
 // It forms a network of its own: told {"open": true}, the benchmark has the devices join.
 
 const path = require("node:path");
 const readline = require("node:readline");
 const {createRequire} = require("node:module");
 
-const [program, stack, port, image, devices, state] = process.argv.slice(2);
+const [program, size, stack, port, image, devices, state] = process.argv.slice(2);
 const {Controller, setLogger} = createRequire(path.join(path.resolve(program), "x.js"))("zigbee-herdsman");
 
 const text = (message) => (typeof message === "function" ? message() : message);
@@ -15,7 +15,7 @@ const loud = (level) => (message, namespace) => process.stderr.write(`${level} $
 setLogger({debug: () => {}, info: () => {}, warning: loud("warning"), error: loud("error")});
 
 const tell = (document) => process.stdout.write(`${JSON.stringify(document)}\n`);
-const settings = {requestTimeout: 150000, responseDelay: 0, baseSize: 64};
+const settings = {requestTimeout: 150000, responseDelay: 0, baseSize: Number(size)};
 
 const update = (device) =>
     device

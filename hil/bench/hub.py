@@ -8,7 +8,7 @@ import sys
 from hil.bench.host import Caller, Errand
 from otagate import logs
 from otagate.config import HubSettings
-from otagate.daemon import Hub, running
+from otagate.daemon import Hub, running, spare_what_stays
 from otagate.engine.views import OrderRequest
 from otagate.model.ids import DeviceId
 
@@ -38,6 +38,7 @@ async def run(errand: Errand) -> None:
     """Start on the radio, know the devices, update them all when told to."""
     caller = await Caller.connect()
     async with running(settings(errand)) as hub:
+        spare_what_stays()  # as the daemon does
         await hub.desk.add_image(errand.image, file_name="bench.ota", actor="bench")
         devices = await devices_known(hub, errand.devices)
         await caller.told_to_begin()

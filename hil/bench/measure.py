@@ -13,6 +13,9 @@ from hil.bench.children import PYTHON, Child, ChildError, child
 from hil.bench.rows import HostName, Row
 from otagate_rig.node_packages import install_packages
 
+HERDSMAN_BLOCKS: Mapping[HostName, int] = {"herdsman": 50, "herdsman-64": 64}
+"""Bytes that zigbee-herdsman is told to send in a block at most."""
+
 _HERE = Path(__file__).parent
 _START_BOUND = 120.0
 _TRANSFER_BOUND = 150.0
@@ -29,7 +32,7 @@ class Transfer:
     """What one run came to. Seconds run from the first block that any device received to the last; CPU is the whole host process's in that time.
 
     Turnarounds are milliseconds from a block request that reaches the coordinator to the block that it hands to the air; a request is lost where none
-    came before its device asked again.
+    came before its device asked again. Both are 0 where devices ask page by page.
     """
 
     seconds: float
@@ -73,13 +76,13 @@ class _Bench:
 
 async def measure(row: Row, host: HostName, scratch: Path) -> Transfer:
     """Run a fresh rig and a fresh host. Raises WrongTransferError, ChildError, NodeMissingError."""
-    bench = _lay_out(row, scratch, formed=host != "herdsman")
+    bench = _lay_out(row, scratch, formed=host not in HERDSMAN_BLOCKS)
     interpreter, program = _program(host)
     async with child("rig", ("otagate_rig", str(bench.scenario)), scratch) as rig:
         path = (await rig.hear("ready", _START_BOUND))["path"]
         errand = (*program, row.stack, path, str(bench.file), str(row.devices), str(bench.state))
         async with child(host, errand, scratch, interpreter=interpreter) as server:
-            if host == "herdsman":
+            if host in HERDSMAN_BLOCKS:
                 await server.hear("open", _START_BOUND)
                 await rig.tell({"command": "join"})
             await server.hear("ready", _START_BOUND)
@@ -92,8 +95,9 @@ async def measure(row: Row, host: HostName, scratch: Path) -> Transfer:
 
 def _program(host: HostName) -> tuple[Sequence[str], Sequence[str]]:
     """What runs a host, and with which arguments before those of its errand. zigbee-herdsman lies where the tests install it."""
-    if host == "herdsman":
-        return ("node",), (str(_HERE / "herdsman.js"), str(install_packages(_HERE.parents[1] / "tests" / "herdsman", "herdsman")))
+    if host in HERDSMAN_BLOCKS:
+        packages = install_packages(_HERE.parents[1] / "tests" / "herdsman", "herdsman")
+        return ("node",), (str(_HERE / "herdsman.js"), str(packages), str(HERDSMAN_BLOCKS[host]))
     return PYTHON, ("hil.bench.hub" if host == "otagate" else "hil.bench.zigpy_host",)
 
 
@@ -166,8 +170,8 @@ def judge(row: Row, host: HostName, devices: Mapping[str, Any], turnaround: Mapp
         blocks=sum(each["blocks"] for each in counters),
         octets=sum(each["bytes"] for each in counters),
         timeouts=sum(each["timeouts"] for each in counters),
-        turnaround_p50_ms=turnaround["p50"] * 1_000,
-        turnaround_p99_ms=turnaround["p99"] * 1_000,
+        turnaround_p50_ms=(turnaround["p50"] or 0.0) * 1_000,
+        turnaround_p99_ms=(turnaround["p99"] or 0.0) * 1_000,
         lost_requests=turnaround["unanswered"],
         violations=sum(len(device["violations"]) for device in devices.values()),
     )

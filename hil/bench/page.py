@@ -1,26 +1,24 @@
-"""`python -m hil.bench.page [--quick] [--json]`: how soon the page shows every device of a hub, and what a browser fetches for that."""
+"""How soon the page shows every device of a hub, and what a browser fetches for that."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import shutil
 import socket
 import statistics
-import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hil.bench.children import ChildError
-from hil.bench.upkeep import QUICK, Extent, daemon, judged, live_in, show
+from hil.bench.upkeep import Extent, daemon, live_in
+from hil.bench.verdicts import Figures, Reach
 
 _BOUND = 60_000.0
 """Milliseconds for one opening of the page."""
 
-GOALS = {"drawn_seconds": 1.0, "transferred_kilobytes": 150.0}
-"""The most that each figure should be."""
+REACHES = (
+    Reach(figure="drawn_seconds", text="until the page shows every one of 500 devices, s", most=1.0),
+    Reach(figure="transferred_kilobytes", text="fetched of the page for that, kB", most=150),
+)
 
 _WATCH = """(count) => { new MutationObserver((_, watch) => {
   if (document.querySelectorAll("main li").length < count) return;
@@ -49,8 +47,8 @@ async def opened(browser: Any, address: str, count: int) -> dict[str, float]:
     return {"drawn_seconds": drawn, "cpu_seconds": spent["TaskDuration"], "transferred_kilobytes": sum(sizes) / 1000}
 
 
-async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
-    """Every figure (the medians), and which of the goals it keeps. Raises ChildError where there is no browser."""
+async def measure(extent: Extent, scratch: Path) -> Figures:
+    """Every figure (the medians). Raises ChildError where there is no browser."""
     try:
         from playwright.async_api import async_playwright
     except ImportError:
@@ -58,6 +56,7 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
     program = shutil.which("chromium")
     if program is None:
         raise ChildError("Chromium is not installed (Debian package chromium)")
+    (scratch / "state").mkdir()
     await live_in(scratch, extent)
     listen = _free_address()
     async with daemon(scratch, [], listen=[listen]), async_playwright() as driver:
@@ -65,31 +64,10 @@ async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
         token = (scratch / "state" / "api-token").read_text().strip()
         openings = [await opened(browser, f"http://{listen}/#token={token}", extent.known) for _ in range(extent.starts)]
         await browser.close()
-    return judged({name: statistics.median(each[name] for each in openings) for name in openings[0]}, GOALS)
+    return {name: statistics.median(each[name] for each in openings) for name in openings[0]}
 
 
 def _free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when everything could be measured; goals are told, they do not change the status."""
-    parser = argparse.ArgumentParser(prog="python -m hil.bench.page", description="How soon the page shows every device of a hub.")
-    parser.add_argument("--quick", action="store_const", const=QUICK, default=Extent(facts=0), dest="extent", help="see that it works")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    chosen = parser.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-            (Path(scratch) / "state").mkdir()
-            found = asyncio.run(measure(chosen.extent, Path(scratch)))
-    except (ChildError, TimeoutError) as error:
-        sys.stderr.write(f"{str(error) or 'the hub did not get there in time'}\n")
-        return 1
-    show(found, as_json=chosen.json)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,14 @@
-"""`python -m hil.bench.queue [--quick] [--json]`: what a queue of hundreds costs: one look at who may begin, and one order for everybody."""
+"""What a queue of hundreds costs: one look at who may begin, and one order for everybody."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from hil.bench.upkeep import judged, show
+from hil.bench.verdicts import Figures, Reach
 from otagate.config import HubSettings
 from otagate.config.policies import PolicyBook
 from otagate.engine.journal import Journal
@@ -31,8 +25,10 @@ _RADIOS = tuple(RadioName(f"zigbee{number}") for number in range(3))
 _MAIN = zigbee_component_id(0x1409)
 _RULES = [{"match": {"model": f"Other {number}*"}, "use": {"default": "never"}} for number in range(20)]
 
-GOALS = {"milliseconds_per_decision": 5.0, "seconds_per_order": 2.0}
-"""The most that each figure should be."""
+REACHES = (
+    Reach(figure="milliseconds_per_decision", text="CPU time of one look at the queue of 500, by device, ms", most=5),
+    Reach(figure="seconds_per_order", text="CPU time of one order for all of them, s", most=2),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,25 +103,9 @@ async def order(extent: Extent, now: datetime, folder: Path) -> float:
         return time.process_time() - began
 
 
-async def measure(extent: Extent, folder: Path) -> dict[str, Any]:
-    """Every figure, and which of the goals it keeps."""
+async def measure(extent: Extent, folder: Path) -> Figures:
+    """Every figure."""
     now = datetime.now(UTC)  # noqa: TID251 - a bench has no clock of the hub's
     whole = look(extent, now)
     figures = {"milliseconds_per_look": whole, "milliseconds_per_decision": whole / extent.devices}
-    return judged(figures | {"seconds_per_order": await order(extent, now, folder)}, GOALS)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0; goals are told, they do not change the status."""
-    parser = argparse.ArgumentParser(prog="python -m hil.bench.queue", description="What a queue of hundreds costs.")
-    parser.add_argument("--quick", action="store_const", const=QUICK, default=Extent(), dest="extent", help="see that it works; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-        found = asyncio.run(measure(chosen.extent, Path(scratch)))
-    show(found, as_json=chosen.json)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return figures | {"seconds_per_order": await order(extent, now, folder)}

@@ -1,53 +1,46 @@
-"""`python -m hil.bench.zwave [--quick] [--json]`: what the hub adds to the Z-Wave driver's own time, and how late its event loop is under load.
+"""What the hub adds to the Z-Wave driver's own time, and how late its event loop is under load.
 
 The driver and its server are real, the nodes simulated. The peer is the client library alone: the same command to the same driver, in turns.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import hashlib
-import json
-import statistics
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hil.bench.children import ChildError, child
+from hil.bench.children import child
 from hil.bench.lag import watched
 from hil.bench.measure import WrongTransferError
-from otagate_rig.zwave import NodeMissingError, RigError, ZwaveRig, make_firmware
+from hil.bench.verdicts import Figures, Reach
+from otagate_rig.zwave import ZwaveRig, make_firmware
 
 _BOUND = 600.0
 _HOSTS = {"otagate": "hil.bench.zwave_hub", "client": "hil.bench.zwave_client"}
 _FIRST_NODE = 2
 
-MOST_OVERHEAD_PERCENT = 2.0
-MOST_LAG_MS = 20.0
+REACHES = (
+    Reach(figure="added_percent", text="Z-Wave: what the hub adds to the driver's own time, %", most=2),
+    Reach(figure="lag_own_p99_ms", text="Z-Wave: lag of the event loop by its own work, ms, p99", most=20),
+    Reach(figure="lag_own_most_ms", text="Z-Wave: the same, most", most=20),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much is measured. `hop`: milliseconds that a frame takes in the air, one way; `pace`: the driver's longest waits pass so much faster.
+    """How much is measured. `hop`: milliseconds that a frame takes in the air, one way; `pace`: the driver's longest waits pass so much faster."""
 
-    `judged`: the figures are held against the goals.
-    """
-
-    rounds: int = 5
     image: int = 16_000
     hop: int = 14
     pace: float = 1.0
     nodes: int = 20
     at_once: int = 4
     loaded_image: int = 20_000
-    judged: bool = True
 
 
-QUICK = Extent(rounds=1, image=800, hop=0, pace=20.0, nodes=3, at_once=2, loaded_image=1_200, judged=False)
+QUICK = Extent(image=800, hop=0, pace=20.0, nodes=3, at_once=2, loaded_image=1_200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,27 +87,22 @@ class Course:
         return float(state["lastedMs"]) / 1000
 
 
-async def compared(extent: Extent, scratch: Path) -> dict[str, Any]:
-    """The same transfer by the hub and by the client alone, in turns."""
+async def compared(extent: Extent, scratch: Path) -> dict[str, float]:
+    """The same transfer by the hub and by the client alone, one after the other."""
     async with ZwaveRig([{"id": _FIRST_NODE}], tx_delay=extent.hop, pace=extent.pace) as rig:
         await rig.interviewed(_FIRST_NODE)
         course = Course(rig, scratch, known=1)
-        pairs = [{host: await course.turn(host, [_FIRST_NODE], extent.image) for host in _HOSTS} for _ in range(extent.rounds)]
-    hosts = {host: {name: _median(getattr(pair[host], name) for pair in pairs) for name in ("seconds", "transfer_seconds")} for host in _HOSTS}
-    percent = {name: _percent(pairs, name) for name in ("seconds", "transfer_seconds")}
-    return {**hosts, "overhead_percent": percent["seconds"], "transfer_overhead_percent": percent["transfer_seconds"], "pairs": len(pairs)}
+        ours, theirs = [await course.turn(host, [_FIRST_NODE], extent.image) for host in _HOSTS]
+    return {
+        "seconds": ours.seconds,
+        "transfer_seconds": ours.transfer_seconds,
+        "client_seconds": theirs.seconds,
+        "client_transfer_seconds": theirs.transfer_seconds,
+        "added_percent": 100 * (ours.seconds / theirs.seconds - 1),
+    }
 
 
-def _median(values: Iterable[float]) -> float:
-    return round(statistics.median(values), 3)
-
-
-def _percent(pairs: Sequence[dict[str, Turn]], name: str) -> float:
-    ratios: list[float] = [getattr(pair["otagate"], name) / getattr(pair["client"], name) for pair in pairs]
-    return round(100 * (statistics.median(ratios) - 1), 2)
-
-
-async def loaded(extent: Extent, scratch: Path) -> dict[str, Any]:
+async def loaded(extent: Extent, scratch: Path) -> dict[str, float]:
     """Many nodes known, some updated at once by the hub: how late its loop is, and how late an idle one on the same machine in the same time."""
     numbers = range(_FIRST_NODE, _FIRST_NODE + extent.nodes)
     async with ZwaveRig([{"id": each} for each in numbers], pace=extent.pace) as rig:
@@ -122,64 +110,10 @@ async def loaded(extent: Extent, scratch: Path) -> dict[str, Any]:
         course = Course(rig, scratch, known=extent.nodes)
         async with watched() as idle:
             turn = await course.turn("otagate", list(numbers[: extent.at_once]), extent.loaded_image)
-    return {"seconds": round(turn.seconds, 2), "lag_ms": turn.lag, "idle_lag_ms": idle.milliseconds()}
+    names = ("p50", "p99", "most", "own_p99", "own_most")
+    return {"loaded_seconds": turn.seconds} | {f"lag_{name}_ms": turn.lag[name] for name in names} | {"idle_lag_p99_ms": idle.milliseconds()["p99"]}
 
 
-async def measure(extent: Extent, scratch: Path) -> dict[str, Any]:
-    """Both, and which goals are met: a quick run, without the air's own time, says nothing about them."""
-    overhead = await compared(extent, scratch / "compared")
-    load = await loaded(extent, scratch / "loaded")
-    goals = [
-        _goal("what the hub adds to the driver's time, percent", overhead["overhead_percent"], MOST_OVERHEAD_PERCENT),
-        _goal("lag of the hub's event loop by its own work, ms, p99", load["lag_ms"]["own_p99"], MOST_LAG_MS),
-        _goal("lag of the hub's event loop by its own work, ms, most", load["lag_ms"]["own_most"], MOST_LAG_MS),
-    ]
-    return {"extent": asdict(extent), "overhead": overhead, "load": load, "goals": goals if extent.judged else []}
-
-
-def _goal(name: str, value: float, most: float) -> dict[str, Any]:
-    return {"name": name, "value": value, "goal": f"at most {most:g}", "met": value <= most}
-
-
-def table(found: dict[str, Any]) -> str:
-    """The same for people."""
-    extent, overhead, load = found["extent"], found["overhead"], found["load"]
-    lines = [f"one node, {extent['image']:,} bytes, {extent['hop']} ms a frame, {overhead['pairs']} pairs{'seconds':>20}{'of them transfer':>20}"]
-    lines += [f"{host:54}{overhead[host]['seconds']:>14.2f}{overhead[host]['transfer_seconds']:>20.2f}" for host in _HOSTS]
-    lines.append(f"{'the hub adds, percent':54}{overhead['overhead_percent']:>14.2f}{overhead['transfer_overhead_percent']:>20.2f}")
-    lines.append("")
-    title = f"{extent['nodes']} nodes, {extent['at_once']} at once, {extent['loaded_image']:,} bytes each, {load['seconds']:.1f} s"
-    lines.append(f"{title:54}{'lag ms p50':>14}{'p99':>10}{'most':>10}")
-    for name, lag, part in (
-        ("event loop of the hub", load["lag_ms"], ""),
-        ("of that by its own work", load["lag_ms"], "own_"),
-        ("an idle loop in the same time", load["idle_lag_ms"], ""),
-    ):
-        lines.append(f"{name:54}{lag[f'{part}p50']:>14.2f}{lag[f'{part}p99']:>10.2f}{lag[f'{part}most']:>10.2f}")
-    if found["goals"]:
-        lines.append("")
-    lines += [f"{'met   ' if goal['met'] else 'MISSED'}  {goal['name']}: {goal['value']} ({goal['goal']})" for goal in found["goals"]]
-    return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when everything could be measured, or where Node.js is missing, which is said; goals are told, they do not change the status."""
-    parser = argparse.ArgumentParser(prog="python -m hil.bench.zwave", description="The hub over the Z-Wave driver, and the driver's own time.")
-    parser.add_argument("--quick", action="store_const", const=QUICK, default=Extent(), dest="extent", help="see that it works; figures mean little")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    chosen = parser.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="otagate-bench-") as scratch:
-            found = asyncio.run(measure(chosen.extent, Path(scratch)))
-    except NodeMissingError as missing:
-        sys.stderr.write(f"Z-Wave is not measured: {missing}\n")
-        return 0
-    except (ChildError, RigError, WrongTransferError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    print(json.dumps(found, indent=2) if chosen.json else table(found))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+async def measure(extent: Extent, scratch: Path) -> Figures:
+    """Every figure. Raises ChildError, RigError, WrongTransferError, NodeMissingError."""
+    return await compared(extent, scratch / "compared") | await loaded(extent, scratch / "loaded")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hil.bench.__main__ import Options, options
+from hil.bench import peers
+from hil.bench.__main__ import Options, document, lines, main, options
 from hil.bench.children import ChildError, child
-from hil.bench.measure import Transfer, WrongTransferError, judge
-from hil.bench.report import Measured, document, table
-from hil.bench.rows import QUICK_ROWS, ROWS, SMALLEST_ROWS
+from hil.bench.measure import Transfer, WrongTransferError, judge, measure
+from hil.bench.parts import SIZES, parts
+from hil.bench.rows import ALL_HOSTS, HERDSMEN, HOSTS, QUICK_ROWS, ROWS, SMALLEST_ROWS
+from hil.bench.verdicts import Reach, judged, lines_of, spread
 
 ROOT = Path(__file__).parents[2]
 ROW = SMALLEST_ROWS[0]
@@ -42,58 +46,115 @@ def device(**changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("given", "peers"),
-    [(["--without-herdsman"], ["zigpy"]), pytest.param([], ["zigpy", "herdsman"], marks=pytest.mark.night)],
+    ("given", "hosts"),
+    [(["--without-herdsman"], ["otagate", "zigpy"]), pytest.param([], [*HOSTS], marks=pytest.mark.night)],
     ids=["with-zigpy", "with-zigpy-and-herdsman"],
 )
-def test_the_smallest_run_has_every_row_with_every_host_and_every_byte_verified(given: list[str], peers: list[str]) -> None:
-    command = [sys.executable, "-m", "hil.bench", "--smallest", "--json", *given]
+def test_the_smallest_run_has_every_row_with_every_host_and_every_byte_verified(given: list[str], hosts: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "build" / "bench.json"
+    command = [sys.executable, "-m", "hil.bench", "peers", "--smallest", "--json", "--out", str(out), *given]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert [(row["stack"], row["name"]) for row in found["rows"]] == [(row.stack, row.name) for row in SMALLEST_ROWS]
-    for row in found["rows"]:
-        assert list(row["ratios"]) == peers
-        for host in ("otagate", *peers):
-            assert row[host]["bytes_per_second"] > 0
-            assert row[host]["cpu_ms_per_1000_blocks"] > 0
-            assert 0 < row[host]["turnaround_p50_ms"] <= row[host]["turnaround_p99_ms"]
-            assert row[host]["lost_requests"] >= 0
-        assert all(set(each) == {"bytes_per_second", "cpu_ms_per_1000_blocks", "cpu_ms_per_mebibyte"} for each in row["ratios"].values())
-    assert found["session"]["microseconds_per_block"] > 0
-    assert found["goals"]
+    assert json.loads(out.read_text()) == found
+    part = found["parts"]["peers"]
+    for row, host in itertools.product(SMALLEST_ROWS, hosts):
+        own = {name: part["figures"][f"{row.title}/{host}/{name}"]["median"] for name in peers.FIGURES}
+        assert own["bytes_per_second"] > 0
+        assert own["cpu_ms_per_1000_blocks"] > 0
+        assert 0 < own["turnaround_p50_ms"] <= own["turnaround_p99_ms"]
+        assert own["lost_requests"] >= 0
+        assert host == "otagate" or part["figures"][f"{row.title}/{host}/of_bytes_per_second"]["median"] > 0
+    assert part["reaches"] == [], "so short a run is held against nothing"
+    assert SMALLEST_ROWS[1].title in lines(found)
 
 
-@pytest.mark.parametrize("rows", [ROWS, QUICK_ROWS])
-def test_one_and_eight_devices_are_measured_with_and_without_airtime_over_both_stacks(rows: tuple) -> None:
-    expected = itertools.product(("znp", "ezsp"), (1, 8), (False, True))
-    assert {(row.stack, row.devices, row.real_time) for row in rows} == set(expected)
+def test_every_part_of_the_hub_alone_finds_the_figures_that_it_is_held_against() -> None:
+    found = document(options(["aps", "fleet", "queue", "--smallest"]))
+    assert list(found["parts"]) == ["aps", "fleet", "queue"]
+    for name, part in parts("smallest").items():
+        if name in found["parts"]:
+            assert {each.figure for each in part.reaches} <= set(found["parts"][name]["figures"]), name
+    assert found["parts"]["aps"]["figures"]["mixed_image_bytes"]["median"] == 0
+    assert {"processor", "cores", "python", "versions", "load"} <= set(found["machine"])
+
+
+def test_a_part_that_cannot_be_measured_is_told_in_its_place_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert main(["queue", "zwave", "--smallest"]) == 0
+    told = capsys.readouterr().out
+    assert "zwave: not measured, Node.js" in told
+    assert "milliseconds per look" in told
+
+
+@pytest.mark.parametrize("stack", ["znp", "ezsp"])
+def test_one_and_eight_devices_are_measured_with_and_without_airtime_over_both_stacks(stack: str) -> None:
+    rows = [row for row in ROWS if row.stack == stack and not row.page]
+    assert {(row.devices, row.real_time) for row in rows} == set(itertools.product((1, 8), (False, True)))
     for row in rows:
         assert len(row.image()) == row.image_bytes
         assert len({spec.ieee for spec in row.specs()}) == row.devices
+        assert row.hosts == (ALL_HOSTS if row.devices == 8 and row.real_time else HOSTS)
 
 
-def test_the_rows_of_one_stack_can_be_run_alone() -> None:
-    chosen = options(["--quick", "--stack", "ezsp", "--json", "--without-herdsman"])
-    assert chosen == Options(rows=tuple(row for row in QUICK_ROWS if row.stack == "ezsp"), hosts=("otagate", "zigpy"), as_json=True)
-    assert len(chosen.rows) == 4
-    assert options([]) == Options(rows=ROWS, hosts=("otagate", "zigpy", "herdsman"), as_json=False)
+def test_both_stacks_and_airtime_or_none_are_in_a_quick_run() -> None:
+    assert {row.stack for row in QUICK_ROWS} == {"znp", "ezsp"}
+    assert {row.real_time for row in QUICK_ROWS} == {True, False}
 
 
-def test_a_ratio_is_the_median_over_turns_and_a_missed_goal_is_told() -> None:
-    fast, slow = run_of(seconds=1.0, cpu_seconds=0.1), run_of(seconds=2.0, cpu_seconds=0.1)
-    turns = (
-        {"otagate": fast, "zigpy": slow, "herdsman": fast},
-        {"otagate": fast, "zigpy": slow, "herdsman": fast},
-        {"otagate": slow, "zigpy": fast, "herdsman": slow},
+def test_one_part_of_one_stack_can_be_run_alone() -> None:
+    chosen = options(["peers", "--quick", "--stack", "ezsp", "--json", "--without-herdsman"])
+    assert chosen == Options(size="quick", names=("peers",), stack="ezsp", without=HERDSMEN, repeats=1, as_json=True)
+    assert options([]) == Options(size="full", repeats=3)
+    with pytest.raises(SystemExit):
+        options(["pears"])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_reach_has_one_figure_in_one_part(size: Any) -> None:
+    for name, part in parts(size).items():
+        assert len({each.figure for each in part.reaches}) == len(part.reaches), name
+        assert all((each.most is None) != (each.least is None) for each in part.reaches), name
+
+
+def test_a_figure_is_the_median_with_its_spread_and_a_missed_reach_is_told() -> None:
+    found = spread([{"rate": 3.0, "late": 9.0}, {"rate": 1.0, "late": 9.0}, {"rate": 2.0, "late": 9.0}])
+    assert found == {"rate": {"median": 2.0, "low": 1.0, "high": 3.0}, "late": {"median": 9.0, "low": 9.0, "high": 9.0}}
+    reaches = (
+        Reach(figure="rate", text="rate of it", least=2.5),
+        Reach(figure="late", text="how late", most=9),
+        Reach(figure="else", text="", most=1),
     )
-    found = document([Measured(row=ROWS[2], turns=turns)], 31.0)
-    assert found["rows"][0]["ratios"] == {
-        "zigpy": {"bytes_per_second": 2.0, "cpu_ms_per_1000_blocks": 1.0, "cpu_ms_per_mebibyte": 1.0},
-        "herdsman": {"bytes_per_second": 1.0, "cpu_ms_per_1000_blocks": 1.0, "cpu_ms_per_mebibyte": 1.0},
-    }
-    assert [goal["met"] for goal in found["goals"]] == [False, True, False, False]  # CPU and bytes against zigpy, bytes against herdsman, the session
-    assert "MISSED  OTA session alone" in table(found)
+    verdicts = judged(found, reaches)
+    assert [(each["figure"], each["met"], each["reach"]) for each in verdicts] == [("rate", False, "at least 2.5"), ("late", True, "at most 9")]
+    missed, met = lines_of({"reaches": verdicts, "figures": found})
+    assert missed.split() == ["MISSED", "rate", "of", "it", "2", "1", "to", "3", "at", "least", "2.5"]
+    assert met.startswith("met ")
+
+
+@pytest.mark.asyncio
+async def test_a_ratio_is_of_the_peer_of_the_same_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"otagate": 1.0, "zigpy": 2.0, "herdsman": 0.5}
+
+    async def measured(row: object, host: str, folder: Path) -> Transfer:
+        return run_of(seconds=seconds[host], cpu_seconds=0.1 / seconds[host])
+
+    monkeypatch.setattr(peers, "measure", measured)
+    row = ROWS[1]
+    figures = await peers.turn([row], tmp_path)
+    assert figures[f"{row.title}/zigpy/of_bytes_per_second"] == 2.0
+    assert figures[f"{row.title}/herdsman/of_bytes_per_second"] == 0.5
+    assert figures[f"{row.title}/zigpy/of_cpu_ms_per_1000_blocks"] == 2.0
+    verdicts = judged(spread([figures]), peers.reaches([row]))
+    assert [each["met"] for each in verdicts] == [False, False, True], "2.5 of zigpy's, all of herdsman's, no request lost"
+
+
+@pytest.mark.night
+@pytest.mark.asyncio
+async def test_devices_that_ask_page_by_page_are_measured_too(tmp_path: Path) -> None:
+    row = dataclasses.replace(next(row for row in ROWS if row.page), devices=2, image_bytes=4_096)
+    found = await measure(row, "otagate", tmp_path / "run")
+    assert found.bytes_per_second > 0
 
 
 def test_seconds_run_from_the_first_block_of_any_device_to_the_last_of_all_on_the_clock_of_the_machine() -> None:
