@@ -9,7 +9,7 @@ import pytest
 
 from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff, outcome, supervise_radio
-from otagate.model.errors import RadioInUse, RadioUnavailable, WrongNetwork
+from otagate.model.errors import PortHeld, RadioInUse, RadioUnavailable, WrongNetwork
 from otagate.ports import RadioChanged, RadioEvent
 from tests.engine.radio import ScriptedRadio
 from tests.virtual_time import VirtualClock, instantly
@@ -76,6 +76,16 @@ async def test_what_could_do_harm_is_not_tried_again_until_an_operator_says_so(e
     began, told = await lives(life, seconds=100_000, reattach=reattach)
     assert began == pytest.approx([0, 5_000])
     assert [event.state for event in told] == [state, state]
+
+
+@instantly
+async def test_a_port_that_somebody_holds_is_in_use_and_looked_at_again() -> None:
+    async def life() -> None:
+        raise PortHeld("held by somebody")
+
+    began, told = await lives(life, seconds=5)
+    assert len(began) == 3
+    assert {(event.state, event.sentence) for event in told} == {("in_use", "held by somebody")}
 
 
 @instantly

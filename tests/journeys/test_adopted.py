@@ -113,15 +113,15 @@ async def test_a_network_of_zigbee2mqtt_is_adopted_updated_and_given_back(tmp_pa
 
 
 @asynccontextmanager
-async def _zigpy(rig: Rig, database: Path) -> AsyncIterator[ControllerApplication]:
-    """zigpy as ZHA runs it, without ZHA's quirks; it forms a network where there is none."""
+async def zigpy_on(stack: str, path: str, database: Path, *, auto_form: bool = True) -> AsyncIterator[ControllerApplication]:
+    """zigpy as ZHA runs it, without ZHA's quirks; with `auto_form` it forms a network where there is none."""
     config = {
-        "device": {"path": rig.path},
+        "device": {"path": path},
         "database_path": str(database),
         "ota": {"enabled": False, "providers": []},
         "topology_scan_enabled": False,
     }
-    app = await application_class(rig.stack).new(config | ({"use_thread": False} if rig.stack == "ezsp" else {}), auto_form=True)
+    app = await application_class(stack).new(config | ({"use_thread": False} if stack == "ezsp" else {}), auto_form=auto_form)
     try:
         yield app
     finally:
@@ -157,9 +157,9 @@ async def test_a_network_of_zha_is_adopted_updated_and_given_back(tmp_path: Path
     home.mkdir()
     air = AirSettings(speedup=None)
     async with Rig(stack=stack, port=port, formed=False, devices=_devices(), images=[image], air=air, announce_after=0.1) as rig:
-        async with _zigpy(rig, home / "zigbee.db"):
+        async with zigpy_on(stack, rig.path, home / "zigbee.db"):
             pass  # a life to form it: EmberZNet forgets the host's endpoints by that
-        async with _zigpy(rig, home / "zigbee.db") as app:
+        async with zigpy_on(stack, rig.path, home / "zigbee.db") as app:
             interviews = _Interviews(app)
             await app.permit(200)
             rig.start_joining()
@@ -176,7 +176,7 @@ async def test_a_network_of_zha_is_adopted_updated_and_given_back(tmp_path: Path
         await _updated(tmp_path, rig, image)
         assert _state_of(rig) == before
 
-        async with _zigpy(rig, home / "zigbee.db") as app:
+        async with zigpy_on(stack, rig.path, home / "zigbee.db") as app:
             assert len(app.devices) == len(NAMES) + 1
             for ieee, device in rig.devices.items():
                 basic = app.devices[_eui64(ieee)].endpoints[1].in_clusters[0]

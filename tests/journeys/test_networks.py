@@ -185,8 +185,9 @@ async def test_a_port_that_another_process_holds_is_told_and_left_alone(tmp_path
         assert holder.stdin is not None
         assert await holder.stdout.readline() == b"held\n"
         async with hub_on(rig, tmp_path / "state") as hub:
-            held = await radio_is(hub.desk, "retrying")
-            assert "another program holds it" in str(held.data["sentence"])
+            held = await radio_is(hub.desk, "in_use")
+            assert "is held by python" in str(held.data["sentence"])
+            assert f"(process {holder.pid}): stop that, and it is opened" in str(held.data["sentence"])
             assert rig.ncp.counters.bytes_in == 0
             holder.stdin.close()
             await holder.wait()

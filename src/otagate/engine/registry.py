@@ -156,7 +156,7 @@ class Registry:
         status = self.radio(event.radio)
         status.state, status.sentence = event.state, event.sentence
         status.load = status.load if event.state == "up" else None
-        again = event.state == "starting" and status.told[0] == "retrying"
+        again = event.state == "starting" and status.told[0] in ("retrying", "in_use")
         status.tried = status.tried or event.state != "starting"
         if not again and status.told != (event.state, event.sentence):
             status.told = (event.state, event.sentence)

@@ -90,7 +90,7 @@ async def _one_life(radio: Radio, pulse: Pulse) -> tuple[RadioState, str, bool]:
         case WrongNetwork():
             return "wrong_network", str(error), True
         case RadioInUse():
-            return "in_use", str(error), True
+            return "in_use", str(error), error.retry == "never"
         case RadioError():
             return "retrying", str(error), False
         case None:

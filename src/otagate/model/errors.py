@@ -132,6 +132,12 @@ class RadioInUse(RadioError):
     retry: ClassVar[Retry] = "never"
 
 
+class PortHeld(RadioInUse):
+    """Another program has the port open, and nothing was sent to it: to look again does no harm, so that is done without an operator."""
+
+    retry: ClassVar[Retry] = "later"
+
+
 class NotOnThisRadio(RadioError):
     """This kind of radio does not do that; the message says who does."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from otagate.model.errors import RadioInUse, RadioUnavailable
+from otagate.model.errors import PortHeld, RadioInUse, RadioUnavailable
 from otagate.model.ids import RadioName
 from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Clock
@@ -19,7 +19,7 @@ from otagate.radios.attach import StateFiles, check_network, follow_frame_counte
 from otagate.radios.floods import bound_floods
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.library import in_our_words, opening, plain
-from otagate.radios.listening import LET_GO_SECONDS, LISTEN_SECONDS, listen_first
+from otagate.radios.listening import LET_GO_SECONDS, LISTEN_SECONDS, LineCut, require_free
 from otagate.radios.silence import silence
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger("otagate.radio")
 
 _RESETS_ALLOWED = 1
-_RESET_WINDOW = 60.0
+_CUTS_ALLOWED = 2
+_QUARREL_WINDOW = 60.0
+_REFUSALS_ALLOWED = 10
+_WARY = 4.0
+"""So much longer it is listened after a reset or a closed line: hosts that are idle say a word every ten seconds."""
 _CLOSE_BOUND = 10.0
 _COUNT_BOUND = 5.0
 
@@ -62,21 +66,44 @@ class Connection:
         self._clock = clock
         self._app: ControllerApplication | None = None
         self._resets: deque[float] = deque(maxlen=_RESETS_ALLOWED + 1)
+        self._cuts: deque[float] = deque(maxlen=_CUTS_ALLOWED + 1)
         self._started = False
         self._lost = asyncio.Event()
         self._why = ""
-        self._was_reset = False
+        self._refusals = 0
+        self._was_reset = self._was_cut = False
         self._counter = 0
 
     async def listen(self) -> None:
         """Find out whether somebody else drives the coordinator. Raises RadioInUse, RadioUnavailable."""
         settings = self._settings
         judge = stacks.STACKS[settings.type].judge
+        wary = _WARY if self._was_reset or self._was_cut else 1.0  # perhaps somebody else came
+        left_running = settings.lent or self._files.left_running  # the other program need not stop the network to let go of the stick
         try:
-            await listen_first(settings.path, settings.listen_seconds, judge=judge, left_running=self._files.left_running)
-        except RadioInUse:
+            await require_free(settings.path, settings.listen_seconds * wary, judge=judge, left_running=left_running)
+        except RadioInUse as error:
             self._files.mark_stopped()  # whatever we left running, it is not ours now
+            if isinstance(error, PortHeld) and self._over_network:
+                self._turned_away(error)
             raise
+        except LineCut:
+            self._quarrel(self._cuts, "was closed")
+            raise
+        self._refusals = 0
+
+    @property
+    def _over_network(self) -> bool:
+        return self._settings.path.startswith("socket://")
+
+    def _turned_away(self, error: PortHeld) -> None:
+        """Raises RadioInUse where to come back once more would be a fight: with some bridges every visit costs the other program its connection."""
+        if self._cuts:
+            self._quarrel(self._cuts, "was closed")
+        self._refusals += 1
+        if self._refusals >= _REFUSALS_ALLOWED:
+            self._refusals = 0
+            raise RadioInUse(f"{error}; it was tried {_REFUSALS_ALLOWED} times, so then reattach the radio") from None
 
     async def load(self) -> ControllerApplication:
         """Make the application and read its devices; the line stays closed. Raises RadioUnavailable, and what `_form` raises."""
@@ -87,7 +114,7 @@ class Connection:
         silence(self._app)
         bound_floods(self._app, self._clock)
         self._lost.clear()
-        self._started = self._was_reset = False
+        self._started = self._was_reset = self._was_cut = False
         return self._app
 
     async def _new(self) -> ControllerApplication:
@@ -119,44 +146,62 @@ class Connection:
         await asyncio.sleep(LET_GO_SECONDS)
 
     async def start(self) -> None:
-        """Open the line, check that the network is ours, and run it. Raises WrongNetwork, RadioUnavailable; nothing is written before the check."""
+        """Open the line, check that the network is ours, and run it. Raises WrongNetwork, RadioInUse, RadioUnavailable.
+
+        Nothing is written before the check.
+        """
         settings, app = self._settings, self._loaded()
-        with in_our_words(opening(settings.path)):
-            await app.connect()
-            await check_network(app, self._files)
-            self._counter = follow_frame_counter(app, self._counter, radio=settings.name)
-            self._files.mark_running()
-            await app.initialize(auto_form=False)
+        try:
+            with in_our_words(opening(settings.path)):
+                await app.connect()
+                await check_network(app, self._files)
+                self._counter = follow_frame_counter(app, self._counter, radio=settings.name)
+                self._files.mark_running()
+                await app.initialize(auto_form=False)
+        except RadioUnavailable:
+            self._require_peace()
+            raise
         self._started = True
         stacks.watch_resets(settings.type, app, self._reset)
 
     async def until_lost(self) -> None:
-        """Wait for the end; raises RadioInUse where the coordinator was reset too often and not by us, else RadioUnavailable."""
+        """Wait for the end; raises RadioInUse where the coordinator was reset or its line closed too often and not by us, else RadioUnavailable."""
         await self._lost.wait()
-        path = self._settings.path
-        if not self._was_reset:
-            raise RadioUnavailable(f"{path}: {self._why}")
+        self._require_peace()
+        raise RadioUnavailable(f"{self._settings.path}: {self._why}")
+
+    def _require_peace(self) -> None:
+        """Raises RadioInUse where somebody else seems to want the coordinator as we do."""
+        if self._was_reset:
+            self._quarrel(self._resets, "was reset")
+        if self._was_cut:
+            self._quarrel(self._cuts, "was closed")
+
+    def _quarrel(self, times: deque[float], what: str) -> None:
         now = self._clock.monotonic()
-        self._resets.append(now)
-        if len(self._resets) <= _RESETS_ALLOWED or now - self._resets[0] > _RESET_WINDOW:
-            raise RadioUnavailable(f"{path}: {self._why}")
-        self._resets.clear()
+        times.append(now)
+        if len(times) < (times.maxlen or 0) or now - times[0] > _QUARREL_WINDOW:
+            return
+        count = {2: "twice", 3: "three times"}[len(times)]
+        times.clear()
         self._files.mark_stopped()
         raise RadioInUse(
-            f"{path} was reset twice within {_RESET_WINDOW:.0f} s and not by us: another program drives it; stop it, then reattach the radio"
+            f"{self._settings.path} {what} {count} within {_QUARREL_WINDOW:.0f} s and not by us: another program drives it; "
+            "stop it, then reattach the radio"
         )
 
     def lose(self, error: BaseException | None) -> None:
         """The line is gone; only the first reason counts."""
         why = plain(error) if error is not None else "the connection was closed"
-        self._end(why, was_reset=stacks.STACKS[self._settings.type].is_reset(error))
+        cut = self._over_network and (error is None or isinstance(error, ConnectionError))
+        self._end(why, was_reset=stacks.STACKS[self._settings.type].is_reset(error), was_cut=cut)
 
     def _reset(self) -> None:
         self._end("the coordinator reset itself", was_reset=True)
 
-    def _end(self, why: str, *, was_reset: bool) -> None:
+    def _end(self, why: str, *, was_reset: bool, was_cut: bool = False) -> None:
         if not self._lost.is_set():
-            self._why, self._was_reset = why, was_reset
+            self._why, self._was_reset, self._was_cut = why, was_reset, was_cut
             self._lost.set()
 
     async def close(self) -> None:

@@ -31,6 +31,11 @@ class Holding:
     holders: tuple[Holder, ...]
     blind: bool
 
+    @property
+    def names(self) -> str:
+        """Who they are, for a sentence."""
+        return ", ".join(f"{each.program or 'a program'} (process {each.pid})" for each in self.holders)
+
 
 def holding(path: str) -> Holding:
     """Who holds the port behind this path, in processes other than this one. Nobody holds what does not exist."""

@@ -1,7 +1,8 @@
-"""Whether somebody else drives a coordinator that is reached over the network: found out before we send it a byte.
+"""Whether somebody else drives a coordinator: found out before we send it a byte.
 
-A network coordinator has no lock. What is heard on its line tells: an answer was asked for by another host; an indication is what a coordinator
-says by itself while its network runs, harmless only where we left it running ourselves; a boot message is nobody's word.
+Who has a serial port open the kernel knows. A network coordinator has no lock. What is heard on its line tells: an answer was asked for by another
+host; an indication is what a coordinator says by itself while its network runs, harmless only where we left it running ourselves; a boot message is
+nobody's word.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from otagate.model.errors import RadioInUse, RadioUnavailable
+from otagate.model.errors import PortHeld, RadioInUse, RadioUnavailable
+from otagate.radios import ash
+from otagate.radios.holders import holding
 
 LISTEN_SECONDS = 3.0
 """This long nobody else may be heard on the line before we send the first byte."""
@@ -23,6 +26,9 @@ LET_GO_SECONDS = 0.05
 """A bridge for one host needs a moment to notice that it is free."""
 
 _CONNECT_BOUND = 5.0
+_TURNED_AWAY_WITHIN = 0.5
+"""A bridge for one host that has one closes the next connection at once; later, somebody else has taken the line."""
+
 _HEARD_BOUND = 65_536
 
 
@@ -70,22 +76,44 @@ def _mt_commands(heard: bytes) -> Iterator[bytes]:
 
 
 def judge_ash(heard: bytes) -> Heard:
-    """ASH (EmberZNet): an acknowledgement was earned by another host; a reset or error notice proves nothing; data may be a callback."""
+    """ASH (EmberZNet): an acknowledgement or an answer was earned by another host; a reset or error notice proves nothing; data may be a callback."""
     worst = Heard.NOTHING
     for frame in heard.replace(b"\x1a", b"\x7e").split(b"\x7e"):
         if frame and frame[0] not in (0xC1, 0xC2):
-            worst = max(worst, Heard.ANOTHER_HOST if 0x80 <= frame[0] <= 0xBF else Heard.INDICATIONS)
+            earned = 0x80 <= frame[0] <= 0xBF or _is_answer(frame)
+            worst = max(worst, Heard.ANOTHER_HOST if earned else Heard.INDICATIONS)
     return worst
 
 
-async def listen_first(path: str, seconds: float, *, judge: Judge, left_running: bool) -> None:
-    """On `socket://host:port`: listen for `seconds`. `left_running`: our own last life ended without stopping the coordinator.
+def _is_answer(frame: bytes) -> bool:
+    """Whether it is a DATA frame with an EZSP response that is no callback (UG100, frame control: bit 7, and bits 3 and 4)."""
+    whole = ash.unpack(frame)
+    if whole is None or whole[0] & 0x80 or len(whole) < 3:
+        return False
+    _sequence, control = ash.randomise(whole[1:3])
+    return bool(control & 0x80) and not control & 0x18
 
-    Raises RadioInUse where another host is heard, RadioUnavailable when the address cannot be reached or the connection is closed.
+
+class LineCut(RadioUnavailable):
+    """A network coordinator closed a connection that it had taken."""
+
+
+async def require_free(path: str, seconds: float, *, judge: Judge, left_running: bool) -> None:
+    """Of a serial port ask the kernel; on `socket://host:port` listen for `seconds`. `left_running`: its network may run without a host.
+
+    Raises PortHeld where somebody else has it open, RadioInUse where another host is heard, RadioUnavailable when the address cannot be reached, and
+    LineCut when the connection is closed later.
     """
-    address = urlsplit(path)
-    if address.scheme != "socket":
+    if path.startswith("socket://"):
+        await _listen(path, seconds, judge=judge, left_running=left_running)
         return
+    found = await asyncio.to_thread(holding, path)
+    if found.holders:
+        raise PortHeld(f"{path} is held by {found.names}: stop that, and it is opened")
+
+
+async def _listen(path: str, seconds: float, *, judge: Judge, left_running: bool) -> None:
+    address = urlsplit(path)
     try:
         async with asyncio.timeout(_CONNECT_BOUND):
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -107,15 +135,20 @@ async def listen_first(path: str, seconds: float, *, judge: Judge, left_running:
 
 async def _hear(reader: asyncio.StreamReader, path: str, seconds: float) -> bytes:
     """Everything that is said in that time, up to a bound."""
-    heard = b""
+    heard, loop = b"", asyncio.get_running_loop()
+    began = loop.time()
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while len(heard) < _HEARD_BOUND:
                 try:
                     data = await reader.read(4_096)
                 except OSError as error:
-                    raise RadioUnavailable(f"{path} was closed: {error}") from None
+                    if not isinstance(error, ConnectionError):
+                        raise RadioUnavailable(f"{path} failed: {error}") from None
+                    data = b""
+                if not data and loop.time() - began < _TURNED_AWAY_WITHIN:
+                    raise PortHeld(f"{path} turns us away: another program is connected to it; stop that")
                 if not data:
-                    raise RadioUnavailable(f"{path} closed the connection: another program may be connected to it")
+                    raise LineCut(f"{path} closed the connection: another program may be connected to it")
                 heard += data
     return heard

@@ -15,7 +15,7 @@ from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable
 from otagate.radios import stacks
 from otagate.radios.holders import Holder
 from otagate.radios.holders import holding as holding
-from otagate.radios.listening import judge_any, listen_first
+from otagate.radios.listening import judge_any, require_free
 
 Kind = Literal["znp", "ezsp", "deconz", "zwave"]
 
@@ -88,12 +88,11 @@ async def probe(path: str) -> Finding:
     """Find out what answers behind a path or `socket://host:port`, unless somebody holds it. Never raises for what it finds."""
     try:
         if "://" in path:
-            await listen_first(path, _LISTEN, judge=judge_any, left_running=False)
+            await require_free(path, _LISTEN, judge=judge_any, left_running=False)
             return await _ask_all(path)
         held = holding(path)
         if held.holders:
-            names = ", ".join(f"{each.program or 'a program'} (process {each.pid})" for each in held.holders)
-            return Finding(asked=False, sentence=f"not asked: {names} holds it", holders=held.holders, blind=held.blind)
+            return Finding(asked=False, sentence=f"not asked: {held.names} holds it", holders=held.holders, blind=held.blind)
         return replace(await _ask_all(path), blind=held.blind)
     except RadioInUse as error:
         return Finding(asked=False, sentence=f"not asked: {error}")
