@@ -117,6 +117,46 @@ def test_a_table_fits_a_terminal_whatever_devices_are_called(name: str, width: i
     assert max(map(len, text.splitlines())) <= width
 
 
+def narrow(width: int) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=width, no_color=True, highlight=False, emoji=False, markup=False)
+
+
+LAMP = DEVICE | {"name": "Hall lamp", "manufacturer": "Demo", "model": "A19", "update_status": "none"}
+
+
+def test_on_a_narrow_terminal_nothing_is_cut_that_somebody_has_to_type_again() -> None:
+    assert _devices_at(50).splitlines() == [
+        "zigbee-000d6f000a9069e7",
+        "  Name Hall lamp  Model Demo A19",
+        "  Version not read yet  Status none  Power mains",
+        "  Online yes",
+        "",
+        "zigbee-000d6f000a9069e7",
+        "  Name Hall lamp  Model Demo A19",
+        "  Version not read yet  Status none  Power mains",
+        "  Online yes",
+    ]
+
+
+def test_a_column_that_says_nothing_is_left_out_before_a_table_is_taken_apart() -> None:
+    header = next(line.split() for line in _devices_at(105).splitlines() if "Device" in line)
+    assert header == ["Device", "Name", "Model", "Version", "Status", "Power", "Online"]
+    assert "Available" in _devices_at(160)
+
+
+def test_a_list_of_nothing_says_so_to_people_and_is_a_bare_header_elsewhere() -> None:
+    console = narrow(80)
+    assert drawn(tables.notifiers(console, []), console).strip() == "Nobody is told: there is no notify in the configuration."
+    console = Console(file=io.StringIO(), width=200)
+    assert drawn(tables.notifiers(console, []), console).split()[0] == "Receiver"
+
+
+def _devices_at(width: int) -> str:
+    console = narrow(width)
+    text = drawn(tables.devices(console, [LAMP, LAMP]), console)
+    return "\n".join(line.rstrip() for line in re.sub(r"\x1b\[\d+(;\d+)*m", "", text).splitlines())
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_without_a_terminal_a_table_has_neither_colours_nor_anything_that_moves_the_cursor(name: str) -> None:
     console = Console(file=io.StringIO(), width=100_000, highlight=False, emoji=False, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -123,7 +124,9 @@ async def _listen(runner: Runner, place: Tcp | Unix, settings: ApiSettings) -> s
             return await _listen_unix(runner, place.path, settings.socket_mode)
         return await _listen_tcp(runner, place)
     except OSError as error:
-        raise ConfigError(f"api.listen: cannot listen on {place}: {error.strerror or error}") from error
+        number = error.errno or 0  # below zero for a name that cannot be resolved
+        why = os.strerror(number) if number > 0 else error.strerror or error
+        raise ConfigError(f"api.listen: cannot listen on {place}: {why}: name another address or port there") from error
 
 
 async def _listen_tcp(runner: Runner, place: Tcp) -> str:

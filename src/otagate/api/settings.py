@@ -20,12 +20,20 @@ class Tcp:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """As in a configuration."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unix:
     """A socket in the file system."""
 
     path: Path
+
+    def __str__(self) -> str:
+        """As in a configuration."""
+        return f"unix:{self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

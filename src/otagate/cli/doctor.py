@@ -14,7 +14,7 @@ import typer
 from otagate import __version__
 from otagate.cli import bundle, checkup, session
 from otagate.cli.findings import Finding, bad, ok, warning
-from otagate.cli.session import AsJson, TokenFile, Url, Wishes, print_json, read_token, settle, terminal, usual_url
+from otagate.cli.session import DEFAULT_CONFIG, AsJson, TokenFile, Url, Wishes, print_json, read_token, settle, terminal, usual_url
 from otagate.cli.stops import Exit, ProblemStop, Stop
 from otagate.cli.tables import cell
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from otagate.cli.client import Client
     from otagate.config import HubSettings
 
-DEFAULT_CONFIG = Path("/etc/otagate/otagate.yaml")
 MARKS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "bad": ("WRONG", "red")}
 RADIO_REMEDIES = {
     "in_use": "stop the other program, then: otagate reattach {name}",

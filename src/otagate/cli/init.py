@@ -40,13 +40,31 @@ sources:
 policy:
   # Nothing is updated by itself: you order each update. `automatic` takes releases two weeks after they came out.
   default: ask
+
+# When updates may use the air; without windows, at any time.
+# windows:
+#   - {name: night, from: "01:00", to: "05:00", zone: Europe/Berlin}     # then above: window: night
+
+# Who is told what happens.
+# notify:
+#   - {name: phone, type: ntfy, url: https://ntfy.example.org/my-house, severity: warning}
+
+# Home Assistant shows the devices where both use the same broker (pip install 'otagate[mqtt]').
+# mqtt:
+#   url: mqtt://127.0.0.1:1883
 """
 NONE = """\
-radios: []
+radios: []    # in the place of [] come lines like these:
 #  - name: zigbee0
 #    type: znp                                        # Texas Instruments; ezsp for Silicon Labs
 #    path: /dev/serial/by-id/usb-YOUR_STICK-if00      # or socket://host:6638
 """
+ZWAVE = """\
+#  - name: zwave0
+#    type: zwave-js                                   # Z-Wave, through the server that zwave-js-ui and Home Assistant have
+#    url: ws://127.0.0.1:3000
+"""
+STATE = Path("/var/lib/otagate")
 
 app = typer.Typer()
 
@@ -86,10 +104,15 @@ def _init(paths: list[str], output: Path, *, yes: bool, as_json: bool) -> Exit:
     if as_json:
         print_json({"file": str(output)})
     else:
-        typer.echo(
-            f"{output} is written.\nNext: otagate check-config {output}\n      otagate doctor --config {output}\n      otagate run --config {output}"
-        )
+        typer.echo(f"{output} is written.\nNext: " + "\n      ".join(_next(output)))
     return Exit.DONE
+
+
+def _next(output: Path) -> Iterator[str]:
+    """The commands that lead from the file to a hub that runs."""
+    if not os.access(STATE, os.R_OK | os.W_OK | os.X_OK):
+        yield f'sudo install -d -o "$USER" -m 0700 {STATE}'
+    yield from (f"otagate {verb} {output}" for verb in ("check-config", "doctor --config", "run --config"))
 
 
 def written(found: Found) -> str:
@@ -111,6 +134,7 @@ def _radios(found: Found) -> Iterator[str]:
             taken = "    network: existing    # taken as it is; `form` makes a new one, on an empty stick only"
             lines += [f"  {remark}", *radio.splitlines(), taken]
     yield from (["radios:", *lines] if lines else ["# No stick answered that the hub drives.", NONE.rstrip()])
+    yield ZWAVE.rstrip()
 
 
 def _prove(text: str) -> None:

@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
     from otagate.cli.client import Client
 
 DEFAULT_URL = "http://127.0.0.1:8377"
+DEFAULT_CONFIG = Path("/etc/otagate/otagate.yaml")
 DEFAULT_SOCKET = Path("/run/otagate/otagate.sock")
 """Where the packaged unit lets the group otagate in without a token."""
 DEFAULT_TOKEN_FILE = Path("/var/lib/otagate/api-token")

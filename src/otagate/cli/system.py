@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from otagate.cli.session import AsJson, Wishes, complain, print_json, settle
+from otagate.cli.session import DEFAULT_CONFIG, AsJson, Wishes, complain, print_json, settle
 from otagate.cli.stops import Exit, Stop, leaf
 
 app = typer.Typer()
@@ -17,7 +17,9 @@ Stack = Literal["znp", "ezsp"]
 
 
 @app.command()
-def run(config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The configuration.", show_default=False)]) -> None:
+def run(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The configuration.")] = DEFAULT_CONFIG,
+) -> None:
     """Run the daemon in the foreground."""
     raise typer.Exit(settle(lambda: _run(config)))
 

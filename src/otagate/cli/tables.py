@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from otagate.cli.grid import Grid
 from otagate.cli.stops import sentence_of
 from otagate.cli.words import duration, number, plain, reason_words, size, yes
 
@@ -49,12 +49,9 @@ def state(word: object) -> Text:
     return cell(word, style=STYLES.get(str(word), ""))
 
 
-def table(console: Console, *columns: str) -> Table:
-    """An empty table: with lines on a terminal, bare elsewhere."""
-    made = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for column in columns:
-        made.add_column(column, no_wrap=not console.is_terminal, justify="right" if column in {"Size", "Bytes"} else "left")
-    return made
+def table(console: Console, *columns: str, empty: str = "") -> Table:
+    """An empty table; `empty` is said where it stays so."""
+    return Grid(console, *columns, empty=empty or f"No {columns[0].lower()}.")
 
 
 def moment(text: str | None) -> str:
@@ -64,7 +61,9 @@ def moment(text: str | None) -> str:
 
 def devices(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Devices, one line for each of their components."""
-    made = table(console, "Device", "Name", "Model", "Component", "Version", "Available", "Status", "Power", "Online")
+    made = table(
+        console, "Device", "Name", "Model", "Component", "Version", "Available", "Status", "Power", "Online", empty="No device is known yet."
+    )
     for each in items:
         row = [cell(each["id"]), cell(each["name"]), cell(_model(each))]
         rest = [state(each["update_status"]), cell(_power(each)), cell(yes(each["online"]))]
@@ -94,7 +93,7 @@ def _power(device: Mapping[str, Any]) -> str:
 
 def releases(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """What sources offer for a device."""
-    made = table(console, "Component", "Version", "Source", "Channel", "Size", "Taken?", "Why")
+    made = table(console, "Component", "Version", "Source", "Channel", "Size", "Taken?", "Why", empty="No source offers anything for it.")
     for each in items:
         release, verdict = each["release"], each["verdict"]
         made.add_row(
@@ -128,6 +127,23 @@ def updates(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     return made
 
 
+def order_of(update: Mapping[str, Any]) -> dict[str, object]:
+    """What was ordered with an update, and when it went on; what there is none of is empty."""
+    return {
+        "ordered": f"{moment(update['created'])} by {update['actor']}",
+        "because": update["because"],
+        "overrules": "everything that may be" if update["force"] else ", ".join(update["override"]),
+        "approved by": update["approved_by"],
+        "priority": "" if update["priority"] == "normal" else update["priority"],
+        "began": moment(update["started"]),
+        "ended": moment(update["finished"]),
+        "attempts": update["attempts"] if update["attempts"] > 1 else "",
+        "source": update["source"],
+        "image": update["image"],
+        "rollout": update["rollout"],
+    }
+
+
 def note(update: Mapping[str, Any]) -> str:
     """Why an update waits, why it failed, or what it cost."""
     if update["error"]:
@@ -138,7 +154,7 @@ def note(update: Mapping[str, Any]) -> str:
 
 def images(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Stored images."""
-    made = table(console, "SHA-256", "File", "Maker", "Type", "Version", "Size", "Checks")
+    made = table(console, "SHA-256", "File", "Maker", "Type", "Version", "Size", "Checks", empty="No image is stored.")
     for each in items:
         failed = [check["name"] for check in each["checks"] if check["result"] == "fail"]
         made.add_row(
@@ -193,7 +209,17 @@ def _left(source: Mapping[str, Any]) -> str | None:
 
 def notifiers(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Who is told what happens."""
-    made = table(console, "Receiver", "Type", "Told from", "State", "Waiting", "Last told", "What it says")
+    made = table(
+        console,
+        "Receiver",
+        "Type",
+        "Told from",
+        "State",
+        "Waiting",
+        "Last told",
+        "What it says",
+        empty="Nobody is told: there is no notify in the configuration.",
+    )
     for each in items:
         made.add_row(
             cell(each["name"]),
@@ -209,7 +235,7 @@ def notifiers(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def windows(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Windows, with one line for each opening to come."""
-    made = table(console, "Window", "Open", "Opens", "Closes", "At its end")
+    made = table(console, "Window", "Open", "Opens", "Closes", "At its end", empty="No window: updates may use the air at any time.")
     for each in items:
         for row, opening in enumerate(each["openings"]):
             now = each["open"] and row == 0
@@ -223,7 +249,7 @@ def windows(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def records(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """What a service itself recorded."""
-    made = table(console, "Device", "Name", "Status", "Version", "When", "Detail")
+    made = table(console, "Device", "Name", "Status", "Version", "When", "Detail", empty="The service has no record of it.")
     for each in items:
         detail = ", ".join(f"{name} {value}" for name, value in each["details"].items())
         row = [cell(each["device"]), cell(each["name"]), state(each["status"]), cell(each["version"]), cell(moment(each["at"])), cell(detail)]
@@ -255,7 +281,7 @@ def waves(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
 
 def history(console: Console, items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
     """Updates that ended; `names` of their devices."""
-    made = table(console, "Ended", "Update", "Device", "Component", "From", "To", "How", "By order of", "Took", "Note")
+    made = table(console, "Ended", "Update", "Device", "Component", "From", "To", "How", "By order of", "Took", "Note", empty="No update has ended.")
     for each in items:
         made.add_row(
             cell(moment(each["finished"])),
@@ -278,7 +304,7 @@ def _seconds(begin: str | None, end: str | None) -> float | None:
 
 def journal(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Lines of the journal of the whole hub."""
-    made = table(console, "When", "Whose", "What", "Who", "Detail")
+    made = table(console, "When", "Whose", "What", "Who", "Detail", empty="Nothing is written of it.")
     for each in items:
         made.add_row(
             cell(moment(each["at"])), cell(f"{each['subject']} {each['subject_id']}"), cell(each["kind"]), cell(each["actor"]), cell(_detail(each))
@@ -296,7 +322,7 @@ def _detail(fact: Mapping[str, Any]) -> str:
 
 def facts(console: Console, items: Iterable[Mapping[str, Any]]) -> Table:
     """Lines of the journal."""
-    made = table(console, "When", "What", "Who", "Detail")
+    made = table(console, "When", "What", "Who", "Detail", empty="Nothing is written of it.")
     for each in items:
         made.add_row(cell(moment(each["at"])), cell(each["kind"]), cell(each["actor"]), cell(_detail(each)))
     return made

@@ -174,13 +174,14 @@ async def updates(
 
 @command(app)
 async def show(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Show one update, and how its device is set since.
+    """Show one update: how far it is, who ordered it and why, and how its device is set since.
 
     What it lost of groups, bindings and other settings, and what was given back.
     """
     found = await session.client.get("updates", update_id)
     session.tell(found)
     session.say(tables.updates(session.console, [found]))
+    session.say(tables.pairs(session.console, tables.order_of(found)))
     if found["behaviour"]:
         session.say(tables.pairs(session.console, behaviour_words(found["behaviour"])))
     return Exit.DONE
