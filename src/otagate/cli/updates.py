@@ -174,9 +174,9 @@ async def updates(
 
 @command(app)
 async def show(session: Session, update_id: UpdateIdArgument) -> Exit:
-    """Show one update: how far it is, who ordered it and why, and how its device is set since.
+    """Show one update, and how its device is set since.
 
-    What it lost of groups, bindings and other settings, and what was given back.
+    Who ordered it and why; what it lost of groups, bindings and other settings, and what was given back.
     """
     found = await session.client.get("updates", update_id)
     session.tell(found)
