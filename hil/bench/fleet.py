@@ -56,6 +56,7 @@ _POLLS = 1.0
 _MAINS = range(20)
 _SLEEPERS = range(100, 102)
 _THINKS = 0.002
+_LEARNS = 15.0
 _UART_IN, _UART_OUT = 46, 29
 """Bytes on the serial line around a request, and around a response beside its data."""
 
@@ -94,6 +95,8 @@ class World:
         """`loss`: of so many transmissions on one hop, in shares of one, nothing arrives."""
         self.now = 0.0
         self.busy = 0.0
+        self.sent = 0
+        self.tries = 0
         self._loss = loss
         self._dice = random.Random(1)
         self._free_at = 0.0
@@ -115,6 +118,8 @@ class World:
         """A ZCL frame of so many bytes, hop by hop."""
         seconds = frame_seconds(length)
         times, arrived = self._times()
+        self.sent += 1
+        self.tries += times
         self.busy += seconds * times
         self._free_at = max(self._free_at, self.now) + seconds * times
         if not arrived:
@@ -177,7 +182,8 @@ class Hub:
 
     def __init__(self, world: World, lamps: list[Lamp], share: float) -> None:
         self._world = world
-        self._outbox: Outbox[Lamp] = Outbox(room=16, budget=AirBudget(share))
+        self._budget = AirBudget(share)
+        self._outbox: Outbox[Lamp] = Outbox(room=16, budget=self._budget)
         self._waiting = iter([each for each in lamps if not each.sleepy])
         self.done = 0
         for _ in range(PARALLEL):
@@ -185,6 +191,13 @@ class Hub:
         for each in lamps:
             if each.sleepy:
                 self._ask(each)
+        self._learn()
+
+    def _learn(self) -> None:
+        """As the hub does of its radio's counters."""
+        if self._world.sent:
+            self._budget.learn(tries=self._world.tries / self._world.sent)
+        self._world.at(self._world.now + _LEARNS, self._learn)
 
     def _begin(self) -> None:
         lamp = next(self._waiting, None)
@@ -266,13 +279,13 @@ async def figures(*, devices: int = DEVICES, size: int = IMAGE, circumstances_si
     return measure(share=SHARE, devices=devices, size=size).figures() | circumstances(circumstances_size)
 
 
-def measure(*, share: float, devices: int = DEVICES, size: int = IMAGE, seed: int = 1) -> Fleet:
+def measure(*, share: float, devices: int = DEVICES, size: int = IMAGE, seed: int = 1, loss: float = 0.0) -> Fleet:
     """Update them all, two at once."""
     quiet: list[float] = []
     world = World()
     _switch(world, random.Random(seed), quiet)
     world.run(lambda: world.now > _IDLE)
-    world = World()
+    world = World(loss=loss)
     waits: list[float] = []
     lamps = list(_fleet(devices, size))
     _switch(world, random.Random(seed), waits)

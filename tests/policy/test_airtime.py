@@ -75,3 +75,52 @@ def test_twenty_devices_on_one_channel_take_their_share_of_it_and_waste_nothing(
     assert found.air == pytest.approx(0.66 + 0.015, abs=0.01)
     assert found.efficiency >= 0.98
     assert found.p99 <= 3 * found.idle_p99
+
+
+def _blocks_in(budget: AirBudget, seconds: float) -> int:
+    outbox: Outbox[str] = Outbox(room=8, budget=budget)
+    now, left = 0.0, 0
+    while now < seconds:
+        outbox.reply("a", 1, REPLY, airtime=BLOCK)
+        left += len(_leave(outbox, now))
+        now = outbox.next_look(now) or now
+    return left
+
+
+def test_where_every_frame_is_sent_twice_half_as_many_blocks_leave() -> None:
+    budget = AirBudget(0.5)
+    assert _blocks_in(budget, 20.0) == pytest.approx(1_000, abs=10)
+    budget.learn(tries=2.0)
+    budget.open_at = float("-inf")
+    assert _blocks_in(budget, 20.0) == pytest.approx(500, abs=10)
+    budget.learn()
+    budget.open_at = float("-inf")
+    assert _blocks_in(budget, 20.0) == pytest.approx(1_000, abs=10)
+
+
+@pytest.mark.parametrize(
+    ("tries", "others", "blocks"),
+    [
+        (1.0, 0.30, 1_200),  # what a share of 60 % leaves to others is enough for them
+        (1.0, 0.60, 600),  # it is not
+        (1.0, 0.95, 200),  # firmware is never starved
+        (0.0, 0.0, 1_200),
+        (99.0, 0.0, 300),  # no radio repeats more often
+    ],
+)
+def test_what_others_need_beyond_what_the_share_leaves_them_is_theirs_first(tries: float, others: float, blocks: int) -> None:
+    budget = AirBudget(0.6)
+    budget.learn(tries=tries, others=others)
+    assert _blocks_in(budget, 20.0) == pytest.approx(blocks, rel=0.02)
+
+
+def test_all_of_the_channel_stays_no_bound_whatever_is_counted() -> None:
+    budget = AirBudget(1.0)
+    budget.learn(tries=3.0, others=0.9)
+    budget.spend(60.0, 0.0)
+    assert budget.open_at < 0.0
+
+
+def test_frames_that_are_sent_again_are_paid_from_the_share() -> None:
+    found = measure(share=0.5, devices=20, size=8_192, loss=0.1)
+    assert found.air == pytest.approx(0.5 + 0.015, abs=0.02)

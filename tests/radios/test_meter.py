@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from otagate.model.links import Link
 from otagate.radios.meter import SECONDS, Meter, Readings, is_news
 
@@ -51,6 +53,34 @@ def test_counters_of_the_radio_itself_count_from_one_look_to_the_next_and_may_be
     assert meter.load(30.0, NOW).refused == 50
     meter.forget()
     assert meter.load(45.0, NOW).refused == 0
+
+
+def test_how_often_a_frame_is_sent_is_what_the_radio_counts() -> None:
+    meter = Meter()
+
+    def count(sent: int, failed: int, repeated: int, now: float) -> None:
+        meter.counted({"SENT": sent, "FAILED": failed, "AGAIN": repeated}, now, given="SENT", refused=(), failed="FAILED", repeated="AGAIN")
+
+    count(1_000, 100, 5_000, 0.0)
+    assert meter.tries(0.0) == 1.0, "what was before is not lately"
+    count(1_090, 110, 5_100, 15.0)
+    assert meter.tries(15.0) == 2.0
+    for _ in range(100):
+        meter.ended(16.0, delivered=False)
+    assert meter.tries(16.0) == 2.0, "counted twice"
+    count(1_190, 110, 5_100, 80.0)
+    assert meter.tries(80.0) == 1.0
+
+
+def test_a_radio_that_counts_nothing_is_judged_by_how_frames_ended_once_there_are_enough() -> None:
+    meter = Meter()
+    for _ in range(39):
+        meter.ended(1.0, delivered=False)
+    assert meter.tries(1.0) == 1.0
+    for _ in range(41):
+        meter.ended(1.0, delivered=True)
+    assert meter.tries(1.0) == pytest.approx((39 * 4 + 41) / 80)
+    assert meter.tries(70.0) == 1.0
 
 
 def test_only_another_load_is_news() -> None:

@@ -31,16 +31,35 @@ def block_seconds(length: int, hops: int = 1) -> float:
     return frame_seconds(_REQUEST, hops) + frame_seconds(length, hops)
 
 
+_USABLE = 0.9
+"""Of the channel: what random access can make use of, by all together."""
+
+_LEAST = 0.1
+"""Of the channel, for firmware, however much is going on: an update that stands still helps nobody."""
+
+MOST_TRIES = 4.0
+"""Transmissions of one frame on one hop (802.15.4, macMaxFrameRetries 3)."""
+
+
 class AirBudget:
     """A share of the channel, spent block by block: after each one the channel is left to others for as long as the share wants."""
 
     def __init__(self, share: float = 1.0, *, pace: float = 1.0) -> None:
         """`share` lies above 0; 1.0 is no bound. `pace`: the air is so much faster than a real one."""
         self._share = share
+        self._pace = pace
         self._rate = share * pace
         self.open_at = float("-inf")
 
+    def learn(self, *, tries: float = 1.0, others: float = 0.0) -> None:
+        """What the radio has counted lately: so many transmissions a frame and hop, and so much of the channel in use by others.
+
+        Repetitions are paid from the share, and what others need beyond what it leaves them is theirs first.
+        """
+        left = max(_LEAST, min(self._share, _USABLE - others))
+        self._rate = left * self._pace / min(max(tries, 1.0), MOST_TRIES)
+
     def spend(self, seconds: float, now: float) -> None:
-        """A block leaves at `now` that holds the channel for so long."""
+        """A block leaves at `now` that holds the channel for so long where nothing is repeated."""
         if self._share < 1.0:
             self.open_at = max(self.open_at, now - _BURST) + seconds / self._rate

@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median_low
 
 from otagate.model.links import Link, Load
-from otagate.policy.airtime import frame_seconds
+from otagate.policy.airtime import MOST_TRIES, frame_seconds
 
 SECONDS = 180
 """So far back a load is measured."""
@@ -30,6 +30,8 @@ class _Slice:
     air: float = 0.0
     given: int = 0
     refused: int = 0
+    ended: int = 0
+    tries: float = 0.0
 
 
 class Meter:
@@ -49,8 +51,27 @@ class Meter:
         found.given += frames
         found.refused += min(refused, frames)
 
-    def counted(self, counters: Mapping[str, int], now: float, *, given: str, refused: tuple[str, ...]) -> None:
-        """What the radio itself has counted since its start, by its own names; a counter that went back began anew."""
+    def ended(self, now: float, *, delivered: bool) -> None:
+        """A frame was sent to its next hop, or given up after all its repetitions; of no account where the radio counts them itself."""
+        if not self._counters:
+            self._tried(now, 1, 1.0 if delivered else MOST_TRIES)
+
+    def _tried(self, now: float, frames: int, tries: float) -> None:
+        found = self._slice(now)
+        found.ended += frames
+        found.tries += tries
+
+    def tries(self, now: float) -> float:
+        """Transmissions a frame, in the last minute; 1 where there were too few to tell."""
+        lately = [each for each in self._slices if each.begins > now - _SHORTEST]
+        ended = sum(each.ended for each in lately)
+        return sum(each.tries for each in lately) / ended if ended >= _FEWEST else 1.0
+
+    def counted(self, counters: Mapping[str, int], now: float, *, given: str, refused: tuple[str, ...], failed: str = "", repeated: str = "") -> None:
+        """What the radio itself has counted since its start, by its own names; a counter that went back began anew.
+
+        `given` were sent, `failed` given up, and so often one was `repeated`.
+        """
         before, self._counters = self._counters, dict(counters)
         if not before:
             return
@@ -60,6 +81,8 @@ class Meter:
 
         sent, lost = rise(given), sum(rise(each) for each in refused)
         self.given(now, frames=sent + lost, refused=lost)
+        frames = sent + rise(failed)
+        self._tried(now, frames, frames + rise(repeated))
 
     def forget(self) -> None:
         """Another life of the radio: nothing of the last one counts."""

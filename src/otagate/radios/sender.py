@@ -183,6 +183,8 @@ class Sender:
     def _ended(self, ticket: int, item: Outgoing[Peer], fate: Fate) -> None:
         """What the coordinator says of a frame that it had taken."""
         self._outbox.settled(ticket, delivered=fate is Fate.DELIVERED)
+        if fate in (Fate.DELIVERED, Fate.LOST) and not item.patient:
+            self._meter.ended(self._clock.monotonic(), delivered=fate is Fate.DELIVERED)
         if fate is Fate.TOO_LONG:
             item.peer.session.too_long()
         elif fate is Fate.NO_ROUTE and not item.patient:

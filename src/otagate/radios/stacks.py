@@ -96,8 +96,8 @@ class Stack:
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
     `room` is how many frames of ours it may have under way; what the library wants for itself comes on top. `too_long` are the statuses of a frame
     that does not fit, as the library tells them: by default those of APS and MAC themselves (ASDU too long, frame too long).
-    `counters` is the group of zigpy's counters that the library keeps of the coordinator's own: of what it `sent`, and what it could not send because
-    the channel was not clear or no buffer was free (`refused`).
+    `counters` is the group of zigpy's counters that the library keeps of the coordinator's own: of what it `sent`, `failed` to send in the end and
+    `repeated` on the way, and what it could not send because the channel was not clear or no buffer was free (`refused`).
     """
 
     module: str
@@ -113,6 +113,8 @@ class Stack:
     config: dict[str, Any] | None = None
     counters: str | None = None
     sent: str = ""
+    failed: str = ""
+    repeated: str = ""
     refused: tuple[str, ...] = ()
 
 
@@ -136,6 +138,8 @@ STACKS: dict[str, Stack] = {
         config={"use_thread": False},
         counters="ezsp_counters",  # read with each beat of its watchdog
         sent="MAC_TX_UNICAST_SUCCESS",
+        failed="MAC_TX_UNICAST_FAILED",
+        repeated="MAC_TX_UNICAST_RETRY",
         refused=("PHY_CCA_FAIL_COUNT", "PHY_TO_MAC_QUEUE_LIMIT_REACHED"),
     ),
     "deconz": Stack(module="zigpy_deconz.zigbee.application", extra="deconz"),

@@ -64,13 +64,14 @@ class ZigbeeRadio:
         self._connection = Connection(settings, self._files, clock)
         self._stack = stacks.STACKS[settings.type]
         self._meter = Meter()
+        self._budget = AirBudget(settings.air_share, pace=settings.air_pace)
         self._sender = Sender(
             clock,
             stack=self._stack,
             meter=self._meter,
             left=self._reply_left,
             fast_path_broke=self._fast_path_broke,
-            budget=AirBudget(settings.air_share, pace=settings.air_pace),
+            budget=self._budget,
         )
         self._switchboard = Switchboard(
             settings.name, sender=self._sender, meter=self._meter, emit=emit, clock=clock, quirk_of=quirk_of, patience=patience or Patience()
@@ -133,15 +134,16 @@ class ZigbeeRadio:
                 measuring.cancel()
 
     async def _measure(self, app: ControllerApplication) -> None:
-        """Tell how much the radio has to do, for ever."""
+        """Tell how much the radio has to do, and let firmware have what that leaves, for ever."""
         told: Load | None = None
         stack = self._stack
         while True:
             now = self._clock.monotonic()
             if stack.counters is not None:
                 counters = {str(name): int(counter.value) for name, counter in app.state.counters[stack.counters].items()}
-                self._meter.counted(counters, now, given=stack.sent, refused=stack.refused)
+                self._meter.counted(counters, now, given=stack.sent, refused=stack.refused, failed=stack.failed, repeated=stack.repeated)
             load = self._meter.load(now, self._clock.now())
+            self._budget.learn(tries=self._meter.tries(now), others=load.used / 100)
             if is_news(load, told):
                 told = load
                 self._emit(RadioLoaded(radio=self.name, load=load))
