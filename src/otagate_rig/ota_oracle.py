@@ -108,6 +108,7 @@ class Oracle:
     aborted: bool = False
     latest: Request | None = None
     _pages: _Pages = field(default_factory=_Pages)
+    _left_open: dict[int, Request] = field(default_factory=dict)  # by the last loss of power
     _raw: bytes = b""
     _offer: ota.QueryResponse | None = None
 
@@ -143,7 +144,8 @@ class Oracle:
             pages.last, pages.running, pages.replaced_by = pages.running, None, replaced_by
 
     def forget(self) -> None:
-        """Drop every open request: the client lost its power."""
+        """Drop every open request: the client lost its power. What answers one of them later is under way, and nobody can call it back."""
+        self._left_open = {tsn: request for tsn, request in self.requests.items() if request.open}
         self.requests.clear()
         self.latest = None
         self._pages = _Pages(cut_off=self._pages.running or self._pages.last)
@@ -183,8 +185,17 @@ class Oracle:
                 return request
             self.violate("two_answers", f"{request.kind.value} request {tsn} answered {request.answers} times")
             return None
-        self._not_asked(tsn, kinds)
+        if not self._outlived_client(tsn, kinds):
+            self._not_asked(tsn, kinds)
         return None
+
+    def _outlived_client(self, tsn: int, kinds: tuple[Kind, ...]) -> bool:
+        """Whether an answer is due to a request that ended with the client's power."""
+        request = self._left_open.get(tsn)
+        if request is None or request.kind not in kinds or not request.open:
+            return False
+        request.answers += 1
+        return True
 
     def _not_asked(self, tsn: int, kinds: tuple[Kind, ...]) -> None:
         if self.aborted:

@@ -85,6 +85,13 @@ def two_answers() -> Bench:
     return it
 
 
+def a_second_answer_to_a_request_of_the_life_before() -> Bench:
+    it, unanswered = _started_anew()
+    it.end(tsn=unanswered)
+    it.end(tsn=unanswered)
+    return it
+
+
 def response_after_abort() -> Bench:
     it = bench()
     it.abort()
@@ -352,6 +359,7 @@ BROKEN: list[tuple[str, Callable[[], Bench]]] = [
     ("wrong_endpoint", wrong_endpoint),
     ("wrong_tsn", wrong_tsn),
     ("unsolicited", unsolicited),
+    ("unsolicited", a_second_answer_to_a_request_of_the_life_before),
     ("two_answers", two_answers),
     ("response_after_abort", response_after_abort),
     ("wrong_offset", wrong_offset),
@@ -470,6 +478,35 @@ def test_page_blocks_under_way_through_a_power_cut_are_no_offence() -> None:
     it.block(offset=126, data=IMAGE[126:189], tsn=old)
     it.block(offset=189, data=IMAGE[189:252], tsn=old)
     assert it.violations == []
+
+
+def _started_anew() -> tuple[Bench, int]:
+    """A client that asked twice before it was told to use its image, and has started with it; and the number of what nobody has answered."""
+    it = Bench().until_end()
+    first = it.last
+    it.wait(3)
+    assert it.last.command == first.command == 0x06
+    it.end(tsn=first.tsn)
+    it.client.power_lost()
+    it._note(it.client.power_up(it.now))
+    return it, it.last.tsn
+
+
+def test_the_answer_to_a_request_that_was_open_when_the_client_started_anew_is_no_offence_and_does_nothing() -> None:
+    it, unanswered = _started_anew()
+    before = len(it.sent), len(it.effects)
+    it.end(tsn=unanswered)
+    assert it.violations == []
+    assert (len(it.sent), len(it.effects)) == before
+
+
+def test_a_block_under_way_through_a_power_cut_is_no_offence() -> None:
+    it = Bench(behaviours=Behaviours(asks_again=False)).downloading()
+    it.client.power_lost()
+    it._note(it.client.power_up(it.now))
+    it.block(offset=0, data=IMAGE[:63])
+    assert it.violations == []
+    assert it.client.oracle.counters.bytes == 0
 
 
 def test_no_more_violations_are_kept_than_anyone_will_read() -> None:
