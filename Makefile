@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 5
 RADIO ?= znp
 
+# The tests start hundreds of interpreters: each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench bench-quick night pictures clean
 
 .venv/base: pyproject.toml src/otagate/__init__.py
