@@ -11,7 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from otagate import quirks
+from otagate.engine import conductor
 from otagate.engine.agenda import Agenda
 from otagate.engine.audit import Audit
 from otagate.engine.cases import Cases
@@ -70,6 +73,7 @@ from tests.formats.images import build, element
 from tests.virtual_time import VirtualClock
 
 LATER = 6 * 3_600.0
+_SHORT = 900.0
 DAY = 86_400.0
 
 
@@ -394,7 +398,7 @@ class Hub:
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
             clock=clock,
         )
-        self.pulse = Pulse(clock, every=10.0)
+        self.pulse = Pulse(clock, every=60.0)
         self.told: list[Fact] = []
         self.states: dict[str, State] = {}
         self.killed = asyncio.Event()
@@ -514,8 +518,14 @@ class Hub:
             raise AssertionError(f"not so within {within:.0f} s; the journal ends with {[fact.kind for fact in self.told[-8:]]}") from None
 
     async def pass_time(self, **span: float) -> None:
-        """Let the hub live for a while, by its own clock; see `timedelta`."""
-        await asyncio.sleep(timedelta(**span).total_seconds())
+        """Let the hub live for a while, by its own clock; see `timedelta`. In a long one it looks less often at its queue, but for the end."""
+        seconds = timedelta(**span).total_seconds()
+        if seconds > _SHORT:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(conductor, "_LOOK_EVERY", 60.0)
+                await asyncio.sleep(seconds - _SHORT)
+            seconds = _SHORT
+        await asyncio.sleep(seconds)
 
     async def until_killed(self, *, within: float = LATER) -> None:
         await self.until(self.killed.is_set, within=within)
