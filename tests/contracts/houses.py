@@ -24,6 +24,7 @@ from otagate_rig.services.server import FakeService
 from otagate_rig.services.zwave import ZwaveFile, ZwaveService, ZwaveUpdate
 from otagate_rig.spec import DeviceSpec
 from otagate_rig.zwave import HOME_ID, ZwaveRig, make_firmware
+from tests.journeys.hub import announced
 from tests.journeys.zwave import require_node
 
 Part = Literal["plain", "patched", "quick", "cancelled", "paused", "refused"]
@@ -126,10 +127,11 @@ async def zigbee_house(folder: Path) -> AsyncIterator[House]:
     specs = [
         DeviceSpec(ieee=_FIRST_IEEE + number, manufacturer_code=MAKER, image_type=types[part], file_version=old) for number, part in enumerate(PARTS)
     ]
-    made = Rig(devices=specs, images=images.values(), air=AirSettings(speedup=PACE, server_clock=PACE), announce_after=0.2)
+    made = Rig(devices=specs, images=images.values(), air=AirSettings(speedup=PACE, server_clock=PACE), announce_after=None)
     async with made as rig, service.running() as url:
         radio = {"name": "radio0", "type": "znp", "path": rig.path}
-        async with _hub(folder, radio, "z2m-index", f"{url}/index.json") as (_, client):
+        async with _hub(folder, radio, "z2m-index", f"{url}/index.json") as (hub, client):
+            await announced(hub, rig, radio="radio0")
             yield House(
                 protocol="zigbee",
                 radio="radio0",

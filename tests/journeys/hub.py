@@ -107,8 +107,7 @@ async def journey(
     images = list(images)
     made = Rig(devices=specs or (DeviceSpec(ieee=IEEE),), images=images, air=air or AirSettings(speedup=None), **{"announce_after": None} | rig)
     async with made as hardware, hub_on(hardware, tmp_path / "state", pace=pace, policy=policy, **radio or {}) as hub:
-        await radio_is(hub.desk, "up")
-        hardware.announce()
+        await announced(hub, hardware)
         for each in images if stored is None else stored:
             await hub.desk.add_image(each, file_name="firmware.ota", actor="test")
         yield Journey(hub, hardware)
@@ -135,6 +134,12 @@ async def fact(desk: Desk, fits: Callable[[Fact], bool], *, after: int = 0, with
 async def radio_is(desk: Desk, state: str, *, after: int = 0, within: float = WITHIN) -> Fact:
     """Wait until the radio tells that state."""
     return await fact(desk, lambda each: each.subject == "radio" and each.data.get("state") == state, after=after, within=within)
+
+
+async def announced(hub: Hub, rig: Rig, *, radio: str = RADIO) -> None:
+    """Let the devices announce themselves once the hub can hear them."""
+    await fact(hub.desk, lambda each: (each.subject, each.subject_id, each.data.get("state")) == ("radio", radio, "up"))
+    rig.announce()
 
 
 async def last_number(hub: Hub) -> int:

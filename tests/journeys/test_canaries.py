@@ -38,7 +38,7 @@ from otagate_rig.services.server import FakeService
 from otagate_rig.services.tuya import TuyaService
 from otagate_rig.services.zwave import ZwaveFile, ZwaveService, ZwaveUpdate
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, PACE, device_id, image_of, ordered, told
+from tests.journeys.hub import IEEE, PACE, announced, device_id, image_of, ordered, told
 
 BOUND = "5e1b57808711f904f5df4bad"
 EMAIL = "canary-mail@aviary.example"
@@ -236,7 +236,7 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
         images=[image],
         air=AirSettings(speedup=None),
         network=replace(DEFAULT_NETWORK, network_key=KEY),
-        announce_after=0.1,
+        announce_after=None,
     )
     with structlog.testing.capture_logs() as logs:
         async with rig, receiver(got) as address, AsyncExitStack() as services:
@@ -245,6 +245,7 @@ async def test_no_secret_is_in_what_a_hub_logs_keeps_answers_or_prints_whatever_
             settings = load(configured(tmp_path, rig, aviary, address), {})
             printed = effective(settings)
             async with running(settings, pace=Pace.scaled(PACE)) as hub, calls(hub) as session:
+                await announced(hub, rig)
                 await told(hub.desk)
 
                 async def refresh_all() -> None:

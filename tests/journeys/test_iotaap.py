@@ -21,7 +21,7 @@ from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.services.iotaap import IotaapService
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, OTHER_IEEE, PACE, Journey, assert_updated, device_id, ended, fact, image_of, ordered_of, radio_is, told
+from tests.journeys.hub import IEEE, OTHER_IEEE, PACE, Journey, announced, assert_updated, device_id, ended, fact, image_of, ordered_of, told
 
 DEVICE = "5e1b57808711f904f5df4bad"
 TOKEN = "k3tC9xQ2m1Za"
@@ -59,8 +59,7 @@ async def hub_with(tmp_path: Path, service: IotaapService, image: bytes) -> Asyn
     specs = (DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE))
     made = Rig(devices=specs, images=[image], air=AirSettings(speedup=None), announce_after=None)
     async with made as rig, service.running() as url, running(settings(tmp_path / "state", rig, url), pace=Pace.scaled(PACE)) as hub:
-        await radio_is(hub.desk, "up")
-        rig.announce()
+        await announced(hub, rig)
         yield Journey(hub, rig)
 
 

@@ -14,7 +14,7 @@ import pytest
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, OTHER_IEEE, WITHIN, hub_on, image_of, told
+from tests.journeys.hub import IEEE, OTHER_IEEE, WITHIN, announced, hub_on, image_of, told
 
 
 @pytest.mark.asyncio
@@ -22,10 +22,11 @@ async def test_what_policy_allows_is_offered_by_the_command_in_another_programs_
     image = image_of(5_000)
     devices = [DeviceSpec(ieee=IEEE), DeviceSpec(ieee=OTHER_IEEE)]
     async with (
-        Rig(stack="znp", port="pty", devices=devices, images=[image], air=AirSettings(speedup=None), announce_after=0.1) as rig,
+        Rig(stack="znp", port="pty", devices=devices, images=[image], air=AirSettings(speedup=None), announce_after=None) as rig,
         hub_on(rig, tmp_path / "state", policy={"default": "automatic"}) as hub,
         aiohttp.ClientSession() as session,
     ):
+        await announced(hub, rig)
         for each in devices:
             await told(hub.desk, each.ieee)
         await hub.desk.halt(actor="test")  # or the hub would do it all by itself

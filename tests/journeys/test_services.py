@@ -16,7 +16,7 @@ from otagate_rig.services.index import IndexService
 from otagate_rig.services.ledvance import Firmware, LedvanceService
 from otagate_rig.services.server import FakeService
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, PACE, Journey, assert_updated, ended, fact, image_of, radio_is, told
+from tests.journeys.hub import IEEE, PACE, Journey, announced, assert_updated, ended, fact, image_of, told
 
 SERVICES: Mapping[str, str] = {"ledvance": "/v1/zigbee", "z2m-index": "/index.json"}
 
@@ -44,8 +44,7 @@ def settings(state: Path, rig: Rig, kind: str, url: str) -> HubSettings:
 async def hub_with(tmp_path: Path, kind: str, service: FakeService, image: bytes) -> AsyncIterator[Journey]:
     made = Rig(devices=(DeviceSpec(ieee=IEEE),), images=[image], air=AirSettings(speedup=None), announce_after=None)
     async with made as rig, service.running() as url, running(settings(tmp_path / "state", rig, kind, url), pace=Pace.scaled(PACE)) as hub:
-        await radio_is(hub.desk, "up")
-        rig.announce()
+        await announced(hub, rig)
         yield Journey(hub, rig)
 
 

@@ -15,7 +15,7 @@ from otagate.daemon import Hub, Pace, running
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
 from otagate_rig.spec import DeviceSpec
-from tests.journeys.hub import IEEE, Journey, assert_updated, ended, image_of, radio_is
+from tests.journeys.hub import IEEE, Journey, announced, assert_updated, ended, image_of, radio_is
 from tests.journeys.hub import PACE as ZIGBEE_PACE
 from tests.journeys.zwave import PACE, hub_settings
 from tests.radios.test_zwave_line import greeting, server, version
@@ -81,7 +81,7 @@ async def test_a_server_of_another_time_is_told_with_the_versions_that_fit(tmp_p
 @pytest.mark.asyncio
 async def test_a_zigbee_device_is_updated_whatever_is_wrong_with_the_zwave_server(tmp_path: Path) -> None:
     image = image_of(5_000)
-    hardware = Rig(devices=(DeviceSpec(ieee=IEEE),), images=[image], air=AirSettings(speedup=None), announce_after=0.1)
+    hardware = Rig(devices=(DeviceSpec(ieee=IEEE),), images=[image], air=AirSettings(speedup=None), announce_after=None)
     async with hardware as rig:
         settings = hub_settings(tmp_path / "state", url=f"ws://127.0.0.1:{free_port()}")
         zigbee = {"name": "zigbee0", "type": rig.stack, "path": rig.path}
@@ -90,6 +90,7 @@ async def test_a_zigbee_device_is_updated_whatever_is_wrong_with_the_zwave_serve
         )
         async with running(both, pace=Pace.scaled(ZIGBEE_PACE)) as hub:
             assert "no zwave-js-server listens there" in await sentence(hub)
+            await announced(hub, rig)
             await hub.desk.add_image(image, file_name="firmware.ota", actor="test")
             run = Journey(hub, rig)
             update = await ended(hub.desk, await run.order())
