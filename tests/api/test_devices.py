@@ -263,3 +263,10 @@ async def test_a_device_is_not_pinned_to_a_version_that_it_could_never_run(hall:
 
 async def test_nothing_can_be_said_of_a_device_that_is_not_known(hall: Hall) -> None:
     await hall.problem("PATCH", "/api/v1/devices/zigbee-ffffffffffffffff", status=404, slug="unknown-device", json={"name": "x"})
+
+
+async def test_what_is_no_version_is_told_in_one_sentence(hall: Hall) -> None:
+    problem = await hall.problem("PATCH", f"/api/v1/devices/{LAMP}", status=422, slug="invalid-request", json={"pin": "xyz"})
+    assert [(each["field"], each["detail"]) for each in problem["errors"]] == [
+        ("pin", "it should be a version: 0x01020003, the same as a number, or 1.6.1")
+    ]

@@ -51,7 +51,8 @@ async def test_one_device_is_shown_with_what_is_offered(hall: Hall) -> None:
 async def test_an_unknown_device_is_wrong_usage(hall: Hall) -> None:
     outcome = await at(hall, "device", "zigbee-ffffffffffffffff")
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("otagate: There is no such device: ")
+    assert outcome.err.startswith("otagate: No device has the id")
+    assert outcome.err.endswith("otagate devices tells what there is\n")
     assert outcome.err.count("\n") == 1
 
 

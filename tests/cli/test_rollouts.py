@@ -42,7 +42,7 @@ async def test_a_wave_that_cannot_be_read_is_wrong_usage(hall: Hall, wave: str, 
 async def test_who_is_left_out_is_told_and_is_the_exit_code(hall: Hall) -> None:
     outcome = await at(hall, "rollouts", "start", "hall", "--device", LAMP, "--device", "zigbee-00000000000000ff")
     assert outcome.code == 2
-    assert "zigbee-00000000000000ff: There is no such device" in outcome.err
+    assert "zigbee-00000000000000ff: No such device" in outcome.err
 
 
 @pytest.mark.asyncio

@@ -6,9 +6,10 @@ import hashlib
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from otagate.api import paging
+from otagate.api.fields import FileVersion, Version, whole
 from otagate.config.kinds import Span
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import ActivationRequest, OrderRequest, UpdateStatus
@@ -19,7 +20,7 @@ from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId, Selection
 from otagate.model.updates import Priority
 from otagate.model.verdicts import Guard
-from otagate.model.versions import MAX_FILE_VERSION, parse_version
+from otagate.model.versions import parse_version
 from otagate.sources.records import RecordQuery
 
 MAX_PAGE = 500
@@ -69,27 +70,10 @@ def _orders(schema: dict[str, Any]) -> None:
     schema |= _OVERRIDE_NEEDS_BECAUSE | {"oneOf": [{"required": ["devices"]}, {"required": ["select"]}]}
 
 
-def _whole(value: object) -> object:
-    """JSON knows one kind of number: 60.0 is the integer 60 (JSON Schema 2020-12, 6.1.1)."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _rfc3339(value: object) -> object:
     if not isinstance(value, str) or _TIME.fullmatch(value) is None:
         raise ValueError("write a time with its zone, as in 2026-05-01T03:00:00+02:00")
     return value
-
-
-def _readable(text: str) -> str:
-    parse_version(text)
-    return text
-
-
-HexVersion = Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{1,8}$"), AfterValidator(_readable)]
-DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,10}){1,3}$"), AfterValidator(_readable)]
-FileVersion = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION), BeforeValidator(_whole)]
-Version = FileVersion | HexVersion | DottedVersion
-"""A 32-bit file version, as a number or as it is shown, or the dotted version of a Z-Wave node."""
 
 
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc3339)]
@@ -364,7 +348,7 @@ class ActivationBody(Body):
 class PermitJoinBody(Body):
     """How long the network stays open, in seconds; 0 closes it."""
 
-    seconds: Annotated[int, Field(ge=0, le=254), BeforeValidator(_whole)] = 60
+    seconds: Annotated[int, Field(ge=0, le=254), BeforeValidator(whole)] = 60
 
 
 Cooldown = Annotated[
@@ -377,10 +361,10 @@ class PolicyBody(Body):
     """How releases for one device are taken, whatever the rules say; null leaves it to them."""
 
     default: Mode | None = None
-    retries: Annotated[int, Field(ge=0, le=20), BeforeValidator(_whole)] | None = None
+    retries: Annotated[int, Field(ge=0, le=20), BeforeValidator(whole)] | None = None
     channel: Channel | None = None
     cooldown: Cooldown | None = None
-    battery_floor: Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)] | None = None
+    battery_floor: Annotated[int, Field(ge=0, le=100), BeforeValidator(whole)] | None = None
 
 
 class DeviceBody(Body):

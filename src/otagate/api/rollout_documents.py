@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints
 
 from otagate.api import paging
 from otagate.api.documents import Document, Refusal
+from otagate.api.fields import FileVersion
 from otagate.api.problems import problem_of
-from otagate.api.requests import MAX_ORDER, MAX_PAGE, Activate, Body, FileVersion, Label, Limit, Moment, Name, Query
+from otagate.api.requests import MAX_ORDER, MAX_PAGE, Activate, Body, Label, Limit, Moment, Name, Query
 from otagate.config.kinds import format_duration, parse_duration
 from otagate.engine.views import RolloutRequest, RolloutResult, RolloutView, WaveView
 from otagate.model import rollouts

@@ -84,7 +84,8 @@ async def check(session: Session, ids: Ids = None) -> Exit:
         raise leaf(stops) from None
     answers.sort(key=lambda each: wanted.index(each["id"]))
     session.tell({"items": answers, "failed": failed})
-    session.say(tables.devices(session.console, answers))
+    if answers or not failed:
+        session.say(tables.devices(session.console, answers))
     for each in answers:
         if each["check"] == "pending" and not session.as_json:
             complain(f"{each['id']} has not answered yet; the check goes on")

@@ -48,9 +48,23 @@ def slug_of(problem: Mapping[str, Any]) -> str:
     return str(problem.get("type", "")).rpartition("/")[2]
 
 
+_LISTS = {
+    "unknown-device": "devices",
+    "unknown-update": "updates",
+    "unknown-image": "images list",
+    "unknown-radio": "radios",
+    "unknown-source": "sources",
+    "unknown-notifier": "notify list",
+    "unknown-rollout": "rollouts list",
+}
+"""The command that tells what there is, by what there is none of."""
+
+
 def sentence_of(problem: Mapping[str, Any]) -> str:
     """A problem in one line."""
     title, detail = str(problem.get("title", "the daemon refused")), str(problem.get("detail", ""))
+    if detail and (command := _LISTS.get(slug_of(problem))) is not None:
+        return f"{detail[:1].upper()}{detail[1:]}: otagate {command} tells what there is"
     return f"{title}: {detail}" if detail else title
 
 
