@@ -53,6 +53,10 @@ class Lamp:
     """One device and what it will do. `leaves`: reboots with the whole image and no word. `stops_at`: the share of the image at which it stalls or
     aborts. `set_to`: how it is set; with new firmware it `forgets` some of that, for good where it does not `learn` them again; it does not answer
     questions that are `unanswered`. Times in seconds.
+
+    `others`: what its further processors run, by image type, which it tells only when it asks for an image; one that `wants_all` of its images
+    before it uses any has those that it holds in `staged`. `fetching`: for which processor it asks now. `ran_together`: all that it used at one
+    moment.
     """
 
     id: DeviceId = LAMP
@@ -82,10 +86,36 @@ class Lamp:
     offset: float = 0.0
     busy: Literal["", "downloading", "ending", "rebooting"] = ""
     fetched: int = OLD
+    others: dict[int, int] = field(default_factory=dict)
+    wants_all: bool = False
+    staged: dict[int, int] = field(default_factory=dict)
+    fetching: int | None = None
+    rejects: tuple[int, ...] = ()
+    ran_together: list[dict[int, int]] = field(default_factory=list)
 
     @property
     def component(self) -> ComponentId:
         return zigbee_component_id(self.image_type)
+
+    @property
+    def versions(self) -> dict[int, int]:
+        return {self.image_type: self.version, **self.others}
+
+    @property
+    def turn(self) -> int:
+        return self.image_type if self.fetching is None else self.fetching
+
+    @property
+    def missing(self) -> list[int]:
+        return [each for each in self.versions if each not in self.staged]
+
+    def install(self) -> None:
+        """Run what it holds."""
+        self.ran_together.append(dict(self.staged))
+        self.version = self.staged.pop(self.image_type, self.version)
+        self.others.update(self.staged)
+        self.staged.clear()
+        self.fetching = None
 
     def describe(self, *, interrogated: bool) -> Device:
         component = Component(id=self.component, version=self.version, manufacturer_code=MAKER, image_type=self.image_type)
@@ -156,6 +186,8 @@ class ScriptedRadio:
         for lamp in self.lamps.values():
             if lamp.busy:
                 self._later(_AGAIN, self._request, lamp)
+            elif lamp.staged and lamp.missing:
+                self._later(_AGAIN, self._ask_for_the_next, lamp)
         try:
             await self._lost
         finally:
@@ -250,6 +282,8 @@ class ScriptedRadio:
         (component,) = lamp.describe(interrogated=True).components
         told = replace(component, hardware_version=lamp.hardware)
         self.emit(DeviceAsked(device=device, component=told))
+        for image_type in lamp.others:
+            self.ask(device, lamp.others[image_type], image_type)
         return told
 
     pauses = True
@@ -326,14 +360,18 @@ class ScriptedRadio:
             talk.parked = True
             self.say(talk, (Cause.EXPIRED if talk.phase == "offered" else Cause.STALLED,))
 
-    def say(self, talk: _Talk, causes: tuple[Cause, ...], after: Callable[[], None] = lambda: None, *, held: bool = False) -> None:
+    def say(
+        self, talk: _Talk, causes: tuple[Cause, ...], after: Callable[[], None] = lambda: None, *, held: bool = False, wants_more: bool = False
+    ) -> None:
         """Tell until it is committed; `after` is what leaves then."""
         if talk.patience is not None:
             talk.patience.cancel()
         lamp = self.lamps[talk.order.device]
         offset = int(lamp.offset * len(talk.order.image))
         token = next(self._tokens)
-        talk.pending = TransferAdvanced(update=talk.order.update, causes=causes, detail="scripted", token=token, offset=offset, held=held)
+        talk.pending = TransferAdvanced(
+            update=talk.order.update, causes=causes, detail="scripted", token=token, offset=offset, held=held, wants_more=wants_more
+        )
         talk.after = after
         self._repeat(talk, talk.pending)
 
@@ -356,7 +394,7 @@ class ScriptedRadio:
         """A sleeping device checks in: it is heard, and asks for what is pinned for it."""
         lamp = self.lamps[device]
         self.emit(DeviceSeen(device=device))
-        talk = self.talks.get((device, lamp.image_type))
+        talk = self.talks.get((device, lamp.turn)) or next((each for (one, _), each in self.talks.items() if one == device), None)
         if talk is not None and not lamp.busy and lamp.asks:
             self._notified(lamp, talk)
 
@@ -364,7 +402,7 @@ class ScriptedRadio:
         """A device has the whole image, now."""
         lamp = self.lamps[device]
         lamp.busy, lamp.offset = "ending", 1.0
-        talk = self.talks.get((device, lamp.image_type))
+        talk = self.talks.get((device, lamp.turn))
         if talk is not None and talk.pending is None:
             self._end(lamp, talk)
 
@@ -373,10 +411,11 @@ class ScriptedRadio:
         self.emit(DeviceSeen(device=device))
         self.emit(DeviceReturned(device=device))
 
-    def ask(self, device: DeviceId, version: int) -> None:
+    def ask(self, device: DeviceId, version: int, image_type: int | None = None) -> None:
         """A device sends Query Next Image for nothing that is pinned."""
         lamp = self.lamps[device]
-        component = Component(id=lamp.component, version=version, manufacturer_code=MAKER, image_type=lamp.image_type)
+        image_type = lamp.image_type if image_type is None else image_type
+        component = Component(id=zigbee_component_id(image_type), version=version, manufacturer_code=MAKER, image_type=image_type)
         self.emit(DeviceAsked(device=device, component=component))
 
     def _notified(self, lamp: Lamp, talk: _Talk) -> None:
@@ -386,7 +425,7 @@ class ScriptedRadio:
         if talk.parked:
             self.emit(Knocked(update=talk.order.update))
         elif talk.phase == "offered":
-            if lamp.version == talk.order.file_version:
+            if lamp.versions.get(talk.order.image_type) == talk.order.file_version:
                 self.say(talk, (Cause.ALREADY_CURRENT,))
             elif lamp.goes == "declines":
                 self.say(talk, (Cause.DECLINED,))
@@ -395,13 +434,13 @@ class ScriptedRadio:
 
     def _accepted(self, lamp: Lamp, talk: _Talk) -> None:
         talk.phase = "serving"
-        lamp.busy, lamp.fetched = "downloading", talk.order.file_version
+        lamp.busy, lamp.fetched, lamp.fetching = "downloading", talk.order.file_version, talk.order.image_type
         lamp.downloads += lamp.offset == 0
         self._later(lamp.seconds / _STEPS, self._request, lamp)
 
     def _request(self, lamp: Lamp) -> None:
         """The next block, or the end of the download, or the same again because nothing came."""
-        talk = self.talks.get((lamp.id, lamp.image_type))
+        talk = self.talks.get((lamp.id, lamp.turn))
         if not lamp.there or lamp.busy not in ("downloading", "ending"):
             return
         if not self.up or (talk is not None and talk.pending is not None):
@@ -434,17 +473,36 @@ class ScriptedRadio:
         self._later(lamp.seconds / _STEPS, self._request, lamp)
 
     def _end(self, lamp: Lamp, talk: _Talk) -> None:
-        if lamp.goes == "rejects":
+        if lamp.goes == "rejects" or lamp.turn in lamp.rejects:
             lamp.busy, lamp.offset, talk.phase = "", 0.0, "over"
             self.say(talk, (Cause.IMAGE_REJECTED,))
         elif talk.phase == "activated" or lamp.goes == "leaves":
             self._reboot(lamp, talk)
+        elif talk.phase == "held" and lamp.wants_all and len(lamp.missing) > 1:
+            self._wants_more(lamp, talk)  # it was not answered, and says it again
+        elif talk.phase == "serving" and lamp.wants_all and len(lamp.missing) > 1:
+            self.say(talk, (Cause.TRANSFERRED,), lambda: self._wants_more(lamp, talk), wants_more=True)
+            self._later(_END_AGAIN, self._request, lamp)
         elif talk.phase == "serving":
             held = talk.paused and not talk.order.hold_activation
             hold = (talk.order.hold_activation and not talk.order.released) or held
             causes = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
             self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk), held=held)
             self._later(_END_AGAIN, self._request, lamp)
+
+    def _wants_more(self, lamp: Lamp, talk: _Talk) -> None:
+        """REQUIRE_MORE_IMAGE was acknowledged: it asks what there is for its next processor."""
+        talk.phase, lamp.busy, lamp.offset = "held", "", 0.0
+        lamp.staged[talk.order.image_type] = talk.order.file_version
+        self._ask_for_the_next(lamp)
+
+    def _ask_for_the_next(self, lamp: Lamp) -> None:
+        lamp.fetching = lamp.missing[0]
+        following = self.talks.get((lamp.id, lamp.fetching))
+        if following is None:
+            self.ask(lamp.id, lamp.versions[lamp.fetching], lamp.fetching)
+        else:
+            self._notified(lamp, following)
 
     def _hold(self, lamp: Lamp, talk: _Talk) -> None:
         talk.phase, lamp.busy = "held", ""
@@ -458,14 +516,17 @@ class ScriptedRadio:
         if lamp.busy == "rebooting":
             return
         lamp.busy = "rebooting"
+        lamp.staged[talk.order.image_type] = talk.order.file_version
         if lamp.boots != "never":
-            asyncio.get_running_loop().call_later(lamp.reboot, self._back, lamp, talk.order.file_version)  # whatever becomes of the hub
+            asyncio.get_running_loop().call_later(lamp.reboot, self._back, lamp)  # whatever becomes of the hub
 
-    def _back(self, lamp: Lamp, version: int) -> None:
+    def _back(self, lamp: Lamp) -> None:
         lamp.busy, lamp.offset = "", 0.0
         if lamp.boots == "new":
-            lamp.version = version
+            lamp.install()
             lamp.set_to = tuple(each for each in lamp.set_to if each not in lamp.forgets)
+        lamp.staged.clear()
+        lamp.fetching = None
         if self.up:
             self.announce(lamp.id)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from otagate.engine.jobs import as_job, parts_of
+from otagate.engine.jobs import parts_of
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.model.devices import Component, Device, ZwaveNode
@@ -16,6 +16,7 @@ from otagate.model.ids import RadioName, UpdateId, zwave_component_id, zwave_dev
 from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Fingerprint, Release
 from otagate.model.updates import Update
+from otagate.policy.job import as_job
 from otagate.policy.plan import choose
 from otagate.policy.settings import PolicySettings
 from otagate.stores.memory import MemoryStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otagate.engine.views import OrderRequest
 from otagate.model.advisories import Advisory
-from otagate.model.errors import OtagateError
+from otagate.model.errors import NotInState, OtagateError
 from otagate.model.facts import Fact
 from otagate.model.ids import Sha256, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import AFTER_RESTART, TABLE, Cause, State
@@ -28,7 +28,7 @@ SAYINGS = [
     (Cause.TRANSFERRED,), (Cause.TRANSFERRED, Cause.ACTIVATED), (Cause.ACCEPTED, Cause.TRANSFERRED, Cause.ACTIVATED), (Cause.REBOOTED,),
     (Cause.IMAGE_REJECTED,), (Cause.RETURNED,), (Cause.VERSION_MATCHES,), (),
 ]  # fmt: skip
-KEPT = frozenset({"created", "waits", "paused", "resumed"})
+KEPT = frozenset({"created", "waits", "paused", "resumed", "job_grew"})
 """Facts about an update that do not move it."""
 
 
@@ -125,8 +125,8 @@ STEPS: dict[str, Step] = {
 }  # fmt: skip
 
 
-async def live(story: Story, steps: list[tuple[str, int]]) -> None:
-    """Take the steps, through as many lives as it takes; then mend everything and let the end come."""
+async def live(story: Story, steps: list[tuple[str, int]], known: Mapping[str, Step] = STEPS) -> None:
+    """Take the steps, all of them `known`, through as many lives as it takes; then mend everything and let the end come."""
     rest = list(steps)
     while True:
         async with story.bench.hub() as hub:
@@ -136,11 +136,13 @@ async def live(story: Story, steps: list[tuple[str, int]]) -> None:
             while rest and not story.again:
                 name, number = rest.pop(0)
                 with suppress(OtagateError):
-                    await STEPS[name](story, number)
+                    await known[name](story, number)
             if story.again:
                 continue
             await _mend(story)
-            for _ in range(2 * 24 * 6):
+            for look in range(2 * 24 * 6):
+                if look == 24 * 6:
+                    await _cancel_what_waits(story)
                 if all(row.ended for row in await story.bench.rows()):
                     return
                 hub.radio.wake(LAMPS[2])
@@ -154,12 +156,19 @@ async def _mend(story: Story) -> None:
     await _warn(story, frozenset())
     for lamp in story.bench.lamps.values():
         lamp.goes, lamp.boots, lamp.there, lamp.asks, lamp.busy = "well", "new", True, True, ""  # and switched off and on
+        lamp.rejects = ()
         story.hub.radio.announce(lamp.id)
     await story.hub.pass_time(seconds=60)
     for row in await story.bench.rows():
         with suppress(OtagateError):
             await story.hub.desk.resume(row.id, actor="test")
-        if row.state is State.STAGED:  # said to wait for another image, which nobody will send
+    await _cancel_what_waits(story)
+
+
+async def _cancel_what_waits(story: Story) -> None:
+    """What waits on its device for another image, which nobody will send."""
+    for row in [each for each in await story.bench.rows() if each.state is State.STAGED]:
+        with suppress(NotInState):  # it went with another one
             await story.hub.desk.cancel(row.id, actor="test")
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import OrderRequest
-from otagate.model.ids import zigbee_component_id
 from otagate.model.updates import Update
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
@@ -36,7 +35,6 @@ from tests.journeys.hub import (
     fact,
     image_of,
     journey,
-    ordered,
     state_is,
     told,
 )
@@ -355,16 +353,16 @@ OTHER_TYPE = 0x0999
 @pytest.mark.asyncio
 @pytest.mark.parametrize("stack", ["znp", "ezsp"])
 async def test_a_device_with_two_processors_takes_both_images_before_it_uses_them(tmp_path: Path, stack: str) -> None:
-    """It tells of the second only when it has the first; what the attributes do not tell is confirmed by what it asks for."""
+    """It tells of the second only when it has the first, and that joins the one order; what the attributes do not tell is confirmed by a query."""
     first, second = image_of(SIZE), image_of(3_000, image_type=OTHER_TYPE)
     spec = DeviceSpec(ieee=FIRST, more_images=((OTHER_TYPE, OLD),))
     async with journey(tmp_path, spec, images=[first, second], stack=stack) as run:
         one = await run.order(FIRST)
-        await state_is(run.desk, one, "staged")
-        await fact(run.desk, lambda each: each.kind == "asked" and "0x0999" in str(each.data["versions"]))
-        two = await ordered(run.desk, FIRST, component=zigbee_component_id(OTHER_TYPE))
-        endings = [(await ended(run.desk, each)).state for each in (one, two)]
+        await fact(run.desk, lambda each: each.kind == "job_grew" and each.subject_id == one)
+        job = sorted((each.update for each in (await run.desk.updates(device=device_id(FIRST))).items), key=lambda each: each.step)
+        endings = [(await ended(run.desk, each.id)).state for each in job]
         device = run.device(FIRST)
+    assert [(each.component, each.job, each.steps) for each in job] == [("0x0083", one, 2), ("0x0999", one, 2)]
     assert endings == ["succeeded", "succeeded"]
     assert device.ota.versions == {IMAGE_TYPE: NEW, OTHER_TYPE: NEW}
     assert device.ota.images == {IMAGE_TYPE: first, OTHER_TYPE: second}

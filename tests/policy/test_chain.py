@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from otagate.model.devices import Component, Device
 from otagate.model.releases import Release
 from otagate.model.versions import version_key
-from otagate.policy.chain import MOST_STEPS, first_steps, is_link, onwards, waits_for_step, way_to
+from otagate.policy.chain import MOST_STEPS, onwards, way_to
 from otagate.policy.match import match
 from otagate.policy.settings import PolicySettings
-from tests.policy.cases import DIGEST_B, component, device, release, update
+from tests.policy.cases import DIGEST_B, component, device, release
 
 AUTOMATIC = PolicySettings(mode="automatic")
 
@@ -103,23 +103,3 @@ def test_every_step_of_a_way_fits_what_runs_then_and_goes_up(offers: list[Releas
     for first in offers:
         if match(lamp, component(), first).decision != "refuse" and version_key(first.file_version) > (10,):
             check(onwards(lamp, component(), first, lambda _, __: offers, settings=AUTOMATIC), lamp)
-
-
-def test_a_step_waits_for_those_before_it_on_its_own_component_only() -> None:
-    one, two, three = (update(n, job="j", step=n, steps=3) for n in (1, 2, 3))
-    first = first_steps([three, one, two])
-    assert waits_for_step(one, first) is None
-    waiting = waits_for_step(three, first)
-    assert waiting is not None
-    assert (waiting.reason, waiting.sentence) == ("predecessor", "Step 3 of 3 waits for the step before it.")
-    assert waits_for_step(three, first_steps([three])) is None
-    other = update(4, job="j", step=2, steps=2, component=component(id="0x0001").id)
-    assert waits_for_step(other, first_steps([one, other])) is None
-    assert waits_for_step(update(5), first_steps([update(5), update(6, step=0)])) is None
-
-
-def test_a_further_file_of_a_release_is_no_link_of_a_chain() -> None:
-    assert is_link(update(1, job="j", step=2, steps=2))
-    assert is_link(update(1, job="j", step=2, steps=2, release=step(20)))
-    assert not is_link(update(1, job="j", step=1, steps=2))
-    assert not is_link(update(1, job="j", step=2, steps=2, release=step(20, bundle="b")))

@@ -39,11 +39,13 @@ class Activations:
         watch, air = tools.outlook.watch(), None
         due: dict[str, list[UpdateId]] = {}
         waits: dict[UpdateId, Verdict] = {}
+        used = {course.update.job for course in self._courses.values() if _uses_all(course.update)}
         for update in [course.update for course in self._courses.values() if course.update.state is State.STAGED]:
             if tools.held(update):
                 continue
             air = air or tools.outlook.air()
-            verdict = judge_activation(update, tools.outlook.settings_of(update), air=air, watch=watch)
+            together = update.job is not None and update.job in used
+            verdict = judge_activation(update, tools.outlook.settings_of(update), air=air, watch=watch, used=together)
             if verdict.allowed:
                 due.setdefault(verdict.sentence, []).append(update.id)
             else:
@@ -80,6 +82,11 @@ class Activations:
             verdict = judge_activation(update, self._tools.outlook.settings_of(update), air=air, watch=watch)
             reason, sentence = verdict.reason, f"The word is given, and the device is told when it is heard or asks. {verdict.sentence}"
         return ActivationView(update=update.id, device=update.device, outcome="waiting", reason=reason, sentence=sentence)
+
+
+def _uses_all(update: Update) -> bool:
+    """Whether its device was told to use the last of its images, and with it those that it held before."""
+    return update.state in (State.ACTIVATING, State.CONFIRMING) and not update.wants_more
 
 
 def require_held_back(row: Update) -> None:

@@ -31,7 +31,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, same_version
 from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, has_given_up, with_asked
-from otagate.policy.chain import first_steps, waits_for_step
+from otagate.policy.job import first_steps, waits_for_step
 from otagate.policy.window import BUILT, AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 

@@ -12,7 +12,7 @@ import structlog
 
 from otagate.engine.cases import Cases
 from otagate.engine.drafts import POLICY, Past, draft
-from otagate.engine.jobs import as_job, chain_of, parts_of
+from otagate.engine.jobs import parts_of
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.offers import TAKEN_BACK, Offers
@@ -25,11 +25,13 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk, QuirkOf
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.model.verdicts import Guard
+from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import Version, same_version, version_key
+from otagate.policy.activation import stage, wish_of
 from otagate.policy.catalogue import merge
-from otagate.policy.chain import Way, first_steps, is_link, onwards, waits_for_step, way_to
+from otagate.policy.chain import Way, onwards, way_to
 from otagate.policy.guards import PolicyOf
+from otagate.policy.job import as_job, first_steps, host_of, in_turn, linked, waits_for_step
 from otagate.policy.judge import Terms
 from otagate.policy.match import wants_hardware
 from otagate.policy.plan import Choice, choose, explain
@@ -211,7 +213,7 @@ class Consultant:
             self.post(device.id)
 
     def _changed(self, update: Update) -> None:
-        if update.state is State.SUCCEEDED:  # the next release of a chain may fit now
+        if update.state is State.SUCCEEDED or update.wants_more:  # the next release of a chain may fit now, or another component is wanted
             self.post(update.device)
 
     async def run(self) -> None:
@@ -241,8 +243,13 @@ class Consultant:
     async def decide(self, device: Device) -> list[Update]:
         """Make the updates that policy wants, to be approved where it asks; a newer release takes the place of one of ours that has not begun.
 
+        All of one device are one job, so those that wait already are made anew with the first of another component.
         Raises StoreUnavailable, and IllegalTransition where such a one has just begun.
         """
+        unfinished = list(await self._store.updates.unfinished(device.id))
+        host = host_of(unfinished)
+        if host is not None and (followed := await self._follow(device, host, unfinished)):
+            return followed
         asks_for = self._policy_of(device).approval_expires
         wanted = [
             (component, choice.chosen, asks_for if choice.verdict.decision == "ask" else None)
@@ -251,21 +258,21 @@ class Consultant:
         ]
         if not wanted or device.radio not in self._registry.radios:
             return []
-        unfinished = list(await self._store.updates.unfinished(device.id))
         past = await self.past(device.id)
-        drafts: list[Update] = []
-        superseding: list[UpdateId] = []
+        made: list[tuple[list[Update], list[Update]]] = []  # what is wanted, and what waits in its place
         for component, release, asking in wanted:
-            if any(each.component == component.id for each in drafts):
-                continue  # a part of a release that is taken already
-            before = [each for each in unfinished if each.component == component.id]
-            made = self._drafts(device, component, release, past, asking)
-            if made and (not before or _outdated(before, made)):
-                drafts += made
-                superseding += [each.id for each in before]
-        if not drafts:
-            return []
-        created = await self._ledger.create(drafts, superseding=superseding)
+            if not any(each.component == component.id for way, _ in made for each in way):  # else a part of a release that is taken already
+                before = [each for each in unfinished if each.component == component.id]
+                made.append((self._drafts(device, component, release, past, asking), before))
+        fresh = [way for way, before in made if way and (not before or _outdated(before, way))]
+        states = {way[0].state for way in fresh}
+        made = [(way, before) for way, before in made if way in fresh or (way and way[0].state in states and _only_waits(before, unfinished))]
+        now = as_job(in_turn(way for way, _ in made if way[0].state is State.QUEUED), "now")
+        asked = as_job(in_turn(way for way, _ in made if way[0].state is State.PLANNED), "asked")
+        return await self._make(now + asked, superseding=[each.id for _, before in made for each in before])
+
+    async def _make(self, drafts: Sequence[Update], *, superseding: Sequence[UpdateId] = ()) -> list[Update]:
+        created = await self._ledger.create(drafts, superseding=superseding) if drafts else []
         return [each for each in created if isinstance(each, Update)]
 
     def _drafts(self, device: Device, component: Component, release: Release, past: Past, asks_for: timedelta | None) -> list[Update]:
@@ -275,8 +282,44 @@ class Consultant:
         if release.bundle is not None and whole < len(way):
             return []
         now = self._clock.now()
-        drafts = [draft(device, one, each, now=now, actor=POLICY, past=past, asks_for=asks_for) for one, each in way[:whole]]
-        return as_job(drafts, release.bundle or chain_of(component)) if len(drafts) > 1 else drafts
+        return linked([draft(device, one, each, now=now, actor=POLICY, past=past, asks_for=asks_for) for one, each in way[:whole]])
+
+    async def _follow(self, device: Device, host: Update, unfinished: Sequence[Update]) -> list[Update]:
+        """What a device wants that holds the image of one component and does not use it without those of others, as its update was wanted.
+
+        Nobody is asked again; a component that was tried in this job is left to whoever tries it again. Raises StoreUnavailable.
+        """
+        past = await self.past(device.id)
+        tried = {each.component for each in unfinished} | {each.component for each in past.updates if host.job is not None and each.job == host.job}
+        wanted = [self._wanted_with(host, device, each, past) for each in device.components if each.id not in tried]
+        return await self._make(as_job(in_turn(wanted), host.id))
+
+    def _wanted_with(self, host: Update, device: Device, component: Component, past: Past) -> list[Update]:
+        asked = not host.unasked
+        choice = self.consult(device, component, operator=asked, force=host.force, override=host.override)
+        staging = stage(wish_of(host), device, component, self.quirk(device, component), force=host.force)
+        if choice.chosen is None or isinstance(staging, Verdict) or (choice.verdict.decision == "ask" and not asked):
+            return []
+        way = self.steps(device, component, choice.chosen, operator=asked, force=host.force, override=host.override)
+        loops = (at for at, (one, each) in enumerate(way) if not asked and self._refused(past, one.id, each))
+        drafts = [
+            draft(
+                device,
+                one,
+                release,
+                now=self._clock.now(),
+                actor=host.actor,
+                past=past,
+                force=host.force,
+                override=host.override,
+                because=host.because,
+                staging=staging,
+                in_window=host.in_window,
+                priority=host.priority,
+            )
+            for one, release in way[: next(loops, len(way))]
+        ]
+        return linked([replace(each, rollout=host.rollout, wave=host.wave, approved_by=host.approved_by) for each in drafts])
 
     async def review(self, device: Device) -> None:
         """End what waits and is taken back by its source; of a chain also steps to come that something is known against.
@@ -289,7 +332,7 @@ class Consultant:
             component = device.component(row.component)
             if row.state not in (State.QUEUED, State.PLANNED) or component is None or row.release is None:
                 continue  # an image that is here is heeded by whoever recalls
-            if not is_link(row):
+            if not row.link:
                 if self._offers.retracted(row.release, device, component):
                     await self._give_up(row, TAKEN_BACK.format(row.source))
                 continue
@@ -317,7 +360,7 @@ class Consultant:
         """End what policy itself had queued for a device and would not take any more. Raises StoreUnavailable."""
         for update in await self._store.updates.unfinished(device.id):
             component = device.component(update.component)
-            if component is None or not update.gives_way or is_link(update):
+            if component is None or not update.gives_way or update.link:
                 continue  # a further step of a chain ends with the one before it
             verdict = self.consult(device, component, version=update.to_version).verdict
             wanted = ("ask",) if update.state is State.PLANNED else ("allow", "hold")
@@ -339,6 +382,12 @@ def _named(release: Release, version: Version | None) -> Release:
 
 def _maker(device: Device, component: Component) -> int | None:
     return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
+
+
+def _only_waits(before: Sequence[Update], unfinished: Iterable[Update]) -> bool:
+    """Whether nothing of updates that nobody but policy wanted has begun, nor of their jobs."""
+    jobs = {each.job for each in before if each.job is not None}
+    return all(each.gives_way for each in (*before, *(each for each in unfinished if each.job in jobs)))
 
 
 def _outdated(before: Sequence[Update], made: Sequence[Update]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from otagate.engine.activations import require_held_back
@@ -31,9 +32,13 @@ class Controls:
     async def cancel(self, update_id: UpdateId, actor: str, *, detail: str = "an operator cancelled it") -> Update:
         """Cancel an update, running or not: whoever commits first, the device's last word or this, is right.
 
-        What another process carries out is stopped there first. Raises NotCancellable, NotInState, RadioUnavailable, UnknownUpdate, StoreUnavailable.
+        What another process carries out is stopped there first, and so is what a device would use together with this. Raises NotCancellable,
+        NotInState, RadioUnavailable, UnknownUpdate, StoreUnavailable.
         """
         if (known := await self._updates.get(update_id)).state in _ELSEWHERE:
+            for each in await self._used_with(known):
+                with suppress(NotInState):  # it has just ended
+                    await self.cancel(each.id, actor, detail=detail)
             await self._conductor.stop(known)
         try:
             update = await self._ledger.advance(update_id, [Cause.CANCELLED], detail=detail, actor=actor)
@@ -47,6 +52,13 @@ class Controls:
         self._conductor.command(update, Withdraw(update=update_id))
         return update
 
+    async def _used_with(self, update: Update) -> list[Update]:
+        """What runs of the job of an update whose device wants more images before it uses any: the last of them would be the word for all."""
+        if not update.wants_more or update.job is None:
+            return []
+        mine = [each for each in await self._updates.unfinished(update.device) if each.job == update.job and each.state.running]
+        return sorted((each for each in mine if each.step > update.step), key=lambda each: -each.step)
+
     async def activate(self, update_id: UpdateId, actor: str) -> Update:
         """Let a staged image be used, now or as soon as its device is heard.
 
@@ -56,6 +68,8 @@ class Controls:
         if self._conductor.waits(update_id):
             raise NotInState(f"update {update_id} does not run yet; only a staged one can be activated")
         row = await self._updates.get(update_id)
+        if row.state is State.STAGED and row.wants_more and not row.hold_activation:
+            raise NotInState(f"update {update_id} is staged, and its device wants another image before it uses this one")
         if row.state is State.STAGED and row.hold_activation:
             await self._conductor.activations.give([row], actor=actor)
             self._conductor.wake()

@@ -288,8 +288,8 @@ class Course:
         return done
 
     def _urge(self) -> None:
-        """An image that was held needs the word; one that was not has it in the answer to its Upgrade End Request."""
-        if self.update.holds and not self._held:
+        """An image that was held needs the word; one that was not has it in the answer to its Upgrade End Request, or to that of the last one."""
+        if self.update.holds and not self.update.wants_more and not self._held:
             self.radio.command(Activate(update=self.update.id))
 
     async def _confirm(self) -> None:
@@ -421,7 +421,8 @@ class Course:
             if Cause.ACTIVATED in causes and not self.sleepy:
                 await self.keeper.glance(self.update)
             reached = max(self.update.bytes_sent, letter.offset)
-            await self._advance(*causes, detail=letter.detail, code=letter.code, bytes_sent=reached, activation_owed=letter.held)
+            told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
+            await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
         self.radio.committed(letter.token)
 
     async def _try_again(

@@ -17,7 +17,6 @@ from otagate.engine.errands import Errands
 from otagate.engine.foresight import ComponentPlan, DevicePlan, Foresight, HubPlan
 from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.interrogator import Interrogator
-from otagate.engine.jobs import end_of_chain
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
@@ -62,7 +61,6 @@ from otagate.model.lifecycle import State
 from otagate.model.portraits import Portrait
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Priority, Update
-from otagate.policy.activation import wish_of
 from otagate.ports import Clock, Radio, RadioBackup, Store
 from otagate.reports.forms import Form
 from otagate.reports.report import Month
@@ -282,7 +280,7 @@ class Desk:
         return await self._errands.do(self._controls.activate_all(request, actor), what="activate all")
 
     async def retry(self, update_id: UpdateId, *, actor: str) -> UpdateView:
-        """A new update like one that ended without success; a step of a chain is gone on from to its end.
+        """A new update like one that ended without success, with the rest of its job: what else of that did not succeed.
 
         Raises AlreadyUpdating, NotInState, UnknownUpdate, and what an order refuses.
         """
@@ -291,26 +289,8 @@ class Desk:
             raise NotInState(f"update {update_id} was another program's: its image is not known here")
         if not update.ended or update.state is State.SUCCEEDED:
             raise NotInState(f"update {update_id} is {update.state}; only one that ended without success can be tried again")
-        end = await end_of_chain(update, self._store.updates)
-        request = OrderRequest(
-            devices=(update.device,),
-            component=update.component,
-            image=None if update.release is not None or end is not None else update.image,
-            release=update.release if end is None else None,
-            version=update.to_version if end is None else end,
-            allow_downgrade=update.allow_downgrade,
-            force=update.force,
-            override=update.override,
-            because=update.because,
-            activate=wish_of(update),
-            priority=update.priority,
-            rollout=self._rollouts.going(update),
-            wave=update.wave,
-        )
-        result = await self.order(request, actor=actor)
-        if result.refused:
-            raise result.refused[0].error
-        return result.updates[0]
+        again = self._ordering.again(update, rollout=self._rollouts.going(update), actor=actor)
+        return await self._errands.do(again, what="retry")
 
     # --- rollouts ---------------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from otagate.engine.consultant import Consultant
 from otagate.engine.drafts import Past, draft
 from otagate.engine.goback import last_good
-from otagate.engine.jobs import as_job, chain_of, parts_of
+from otagate.engine.jobs import parts_of
 from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderRequest
@@ -22,6 +22,7 @@ from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, parse_dotted_version, parse_file_version
 from otagate.policy.activation import stage
 from otagate.policy.chain import Way
+from otagate.policy.job import linked
 from otagate.policy.plan import Choice
 from otagate.policy.retry import judge_loop
 from otagate.policy.window import AnyWindow
@@ -51,8 +52,8 @@ class Drafting:
         self._radios = radios
         self._clock = clock
 
-    async def draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> tuple[list[Update], list[OtagateError]]:
-        """What the order makes for one device: a draft for every component that it fits, and why others are kept back.
+    async def draft(self, device_id: DeviceId, request: OrderRequest, actor: str) -> tuple[list[list[Update]], list[OtagateError]]:
+        """What the order makes for one device: the drafts of every component that it fits, and why others are kept back.
 
         Raises UnknownDevice, RadioUnavailable, NoRelease, AlreadyUpdating, UnknownImage, PolicyRefused (Refused with the verdict's own code).
         """
@@ -66,20 +67,20 @@ class Drafting:
             raise PolicyRefused("There is no window to wait for: none is configured. Order it for now, or for a time.")
         not_before = _not_before(request)
         past = await self._consultant.past(device_id)
-        drafts: list[Update] = []
+        ways: list[list[Update]] = []
         errors: list[OtagateError] = []
         for component in components:
-            if any(each.component == component.id for each in drafts):
+            if any(each.component == component.id for way in ways for each in way):
                 continue  # a part of a release that was chosen already
             try:
-                drafts += await self._drafts(device, component, request, actor=actor, past=past, not_before=not_before)
+                ways.append(await self._drafts(device, component, request, actor=actor, past=past, not_before=not_before))
             except StoreError:
                 raise
             except OtagateError as error:
                 errors.append(error)
-        if not drafts:
+        if not ways:
             raise next((error for error in errors if error.code != NoRelease.code), errors[0])
-        return drafts, [error for error in errors if error.code in _KEPT_BACK]
+        return ways, [error for error in errors if error.code in _KEPT_BACK]
 
     async def _drafts(
         self, device: Device, component: Component, request: OrderRequest, *, actor: str, past: Past, not_before: datetime | None
@@ -127,8 +128,7 @@ class Drafting:
                 raise refusal(loop)
             return made if request.rollout is None else replace(made, rollout=request.rollout, wave=request.wave)
 
-        drafts = [drafted(*step) for step in way]
-        return as_job(drafts, way[0][1].bundle or chain_of(component)) if len(drafts) > 1 else drafts
+        return linked([drafted(*step) for step in way])
 
     def _way(self, device: Device, component: Component, request: OrderRequest, choice: Choice, past: Past) -> Way:
         """The steps that an order comes to: the files of a release, or those that lead to it and on. Raises Refused."""

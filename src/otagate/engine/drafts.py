@@ -40,7 +40,7 @@ class Past:
     def speaks_against(self, component: ComponentId, release: Release) -> bool:
         """Whether policy alone should leave this release: it failed or was cancelled here before, or an operator went back from it."""
         same = self._latest(component, release.file_version)
-        if same is not None and same.state in (State.FAILED, State.CANCELLED) and not _not_begun(same):
+        if same is not None and same.state in (State.FAILED, State.CANCELLED) and (not _not_begun(same) or self._stopped_by_another(same)):
             return True
         done = next((each for each in self._of(component) if each.state is State.SUCCEEDED), None)
         return (
@@ -49,6 +49,12 @@ class Past:
             and done.from_version is not None
             and version_key(done.to_version) < version_key(release.file_version) <= version_key(done.from_version)
         )
+
+    def _stopped_by_another(self, update: Update) -> bool:
+        """Whether another component of its job failed that has not taken an image since: nobody knows whether the two go together."""
+        others = {each.component for each in self.updates if update.job is not None and each.job == update.job} - {update.component}
+        newest = [next(iter(self._of(each))) for each in others]
+        return any(each.state is State.FAILED and not _not_begun(each) for each in newest)
 
     def good_before(self, component: ComponentId, running: Version | None) -> Sequence[Update]:
         """The updates that brought an older version than the running one, proved by the device that told it afterwards; the last first."""

@@ -15,7 +15,6 @@ from otagate.model.ids import image_type_of, target_of
 from otagate.model.images import Image
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.policy.chain import is_link
 from otagate.policy.match import match
 from otagate.policy.trust import narrow, trust
 from otagate.ports import ImageCache
@@ -70,7 +69,7 @@ class Fetcher:
 
     async def provide(self, update: Update, device: Device | None) -> Ready | Rejected | Postponed:
         """The image of an update, with its bytes open, or why not. Raises StoreUnavailable."""
-        if device is not None and is_link(update) and self._was_taken_back(update, device):
+        if device is not None and update.link and self._was_taken_back(update, device):
             return Rejected(code="no-release", detail=TAKEN_BACK.format(update.source))
         try:
             image = self._stored(update) if update.release is None else await self._fetch(update.release)

@@ -1,5 +1,5 @@
-"""Updates that belong together, each begun when the one before it has succeeded: the files of one release for several targets of a device, and the
-steps of a chain of versions.
+"""Updates that belong together, each begun when the one before it has succeeded or waits on the device for it: the images of several components, the
+files of one release for several targets, and the steps of a chain of versions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version
-from otagate.policy.chain import first_steps, is_link, waits_for_step
-from otagate.ports import Updates
+from otagate.policy.job import failed_before, first_steps, waits_for_step
 
 _PAST = 100
 _ASKED_FOR = 60.0
@@ -35,25 +33,6 @@ def parts_of(device: Device, chosen: Release, releases_for: ReleasesFor) -> list
     found = [(component, each) for component in device.components for each in releases_for(device, component) if each.bundle == chosen.bundle]
     found.sort(key=lambda part: part[1].step)
     return [(component, each if at == 0 else _unbound(each)) for at, (component, each) in enumerate(found)] if len(found) > 1 else []
-
-
-def as_job(drafts: Sequence[Update], bundle: str) -> list[Update]:
-    """The drafts as steps of one job; the ledger gives it the id of its first step."""
-    return [replace(each, job=bundle, step=at, steps=len(drafts)) for at, each in enumerate(drafts, 1)]
-
-
-def chain_of(component: Component) -> str:
-    """What names the chain of a component among the drafts of an order."""
-    return f"chain of {component.id}"
-
-
-async def end_of_chain(update: Update, updates: Updates) -> Version | None:
-    """Where the chain leads that an update is a step of; None where it is of none. Raises StoreUnavailable."""
-    if update.job is None:
-        return None
-    past = await updates.page(device=update.device, limit=_PAST)
-    steps = [each for each in past if (each.job, each.component) == (update.job, update.component)]
-    return max(steps, key=lambda each: each.step).to_version if len(steps) > 1 else None
 
 
 def _unbound(release: Release) -> Release:
@@ -98,23 +77,19 @@ class Jobs:
         device = self._tools.registry.known(row.device)
         if since is None or device is None or self._tools.clock.monotonic() - since >= _ASKED_FOR / self._tools.waits.pace:
             return None
-        if not is_link(row) or not self._tools.fetcher.wonders_about(device):
+        if not row.link or not self._tools.fetcher.wonders_about(device):
             return None
         return Verdict(decision="hold", sentence="The step before has ended; its sources are asked what follows now.", reason="predecessor")
 
     async def settle(self, rows: Iterable[Update]) -> None:
         """End what waits in vain. Raises StoreUnavailable, IllegalTransition where one has just begun."""
-        for row in [each for each in rows if each.job in self._suspects and each.state in (State.QUEUED, State.PLANNED)]:
-            before = await self._failed_before(row)
+        for row in sorted(rows, key=lambda each: each.step):
+            if row.job not in self._suspects or row.state not in (State.QUEUED, State.PLANNED):
+                continue
+            before = failed_before(row, await self._store.updates.page(device=row.device, limit=_PAST))
             if before is not None:
                 await self._end(row, before)
         self._suspects.clear()
-
-    async def _failed_before(self, row: Update) -> Update | None:
-        past = await self._store.updates.page(device=row.device, limit=_PAST)
-        return next(
-            (each for each in past if each.job == row.job and each.step < row.step and each.ended and each.state is not State.SUCCEEDED), None
-        )
 
     async def _end(self, row: Update, before: Update) -> None:
         detail = f"step {before.step} of {before.steps}, update {before.id}, is {before.state}: this one was not begun"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advan
 from otagate.model.portraits import Portrait
 from otagate.model.updates import Failure, Update
 from otagate.model.verdicts import Verdict
+from otagate.policy.job import host_of, joined
 from otagate.ports import Clock, Store
 
 _CODES = {
@@ -74,28 +75,33 @@ class Ledger:
 
         An id is made of the number of the update's own `created` fact, so ids are unique and sort by creation. The transaction decides who was
         first: a component never has two updates that have not ended, but for one of another program beside one of ours that waits for it. An order
-        takes the place of what only policy wanted and has not begun.
+        takes the place of what only policy wanted and has not begun. What is made for a device that holds an image and wants another one joins
+        the job of that.
         Raises IllegalTransition (nothing changed), StoreUnavailable.
         """
         results: list[Update | Obstacle] = []
         async with self._journal.commit() as entry:
-            why = "a newer release took its place"
+            why = "policy decided anew, and that took its place"
             changed = [await self._advance_one(entry, each, [Cause.SUPERSEDED], why) for each in superseding]
             last = await self._store.facts.last_number()
             standing = _Standing(await self._store.updates.unfinished())
             missing = await self._missing(drafts)
             obstacles = [_obstacle(draft, standing, missing) for draft in drafts]
             in_vain = {_job(draft): each for draft, each in zip(drafts, obstacles, strict=True) if each is not None and draft.job is not None}
-            jobs: dict[str, str] = {}
+            free = [at for at, met in enumerate(obstacles) if met is None and _job(drafts[at]) not in in_vain]
+            drafts, hosts, moved = await self._join(entry, drafts, free, standing)
+            changed += moved
+            jobs: dict[str, list[UpdateId]] = {}
             for draft, met in zip(drafts, obstacles, strict=True):
-                siblings = jobs.get(_job(draft))
-                obstacle = met or in_vain.get(_job(draft)) or _obstacle(draft, standing, missing, siblings)
+                own = jobs.setdefault(_job(draft), []) if draft.job is not None else []
+                obstacle = met or in_vain.get(_job(draft)) or _obstacle(draft, standing, missing, own)
                 if obstacle is not None:  # of a job, nothing or all
                     results.append(obstacle)
                     continue
                 number = UpdateId(f"u{last + len(entry.facts) + 1:08d}")
-                job = jobs.setdefault(_job(draft), number) if draft.job is not None else None
-                changed += await self._take_the_place_of(entry, draft, standing, siblings)
+                changed += await self._take_the_place_of(entry, draft, standing, own)
+                own.append(number)
+                job = None if draft.job is None else hosts.get(draft.device) or own[0]
                 update = replace(draft, id=number, job=job)
                 await self._store.updates.put(update)
                 self._tell(entry, update, "created", actor=update.actor, detail=None)
@@ -107,8 +113,30 @@ class Ledger:
         self._changed(*changed)
         return results
 
-    async def _take_the_place_of(self, entry: Entry, draft: Update, standing: _Standing, siblings: str | None) -> list[Update]:
-        superseded = [each for each in standing.rivals(draft, siblings) if each.gives_way and not draft.foreign]
+    async def _join(
+        self, entry: Entry, drafts: Sequence[Update], free: Sequence[int], standing: _Standing
+    ) -> tuple[list[Update], dict[DeviceId, str], list[Update]]:
+        """Let the drafts at the indexes `free` be the next steps of a job whose device wants more images: the drafts as they are then, the jobs by
+        their devices, and the rows that this changed.
+        """
+        placed, jobs, moved = list(drafts), dict[DeviceId, str](), list[Update]()
+        for device in dict.fromkeys(drafts[at].device for at in free if not drafts[at].foreign):
+            host = host_of(standing.on(device))
+            if host is None:
+                continue
+            mine = [at for at in free if drafts[at].device == device]
+            found, rows = joined(host, await self._store.updates.page(device=device, limit=_PAST), [drafts[at] for at in mine])
+            for at, draft in zip(mine, found, strict=True):
+                placed[at] = draft
+            for row in rows:
+                await self._store.updates.put(row)
+                self._tell(entry, row, "job_grew", actor="otagate", detail=f"it is step {row.step} of {row.steps} now")
+            jobs[device] = host.job or host.id
+            moved += rows
+        return placed, jobs, moved
+
+    async def _take_the_place_of(self, entry: Entry, draft: Update, standing: _Standing, own: Collection[UpdateId]) -> list[Update]:
+        superseded = [each for each in standing.rivals(draft, own) if each.gives_way and not draft.foreign]
         for each in superseded:
             standing.remove(each)
         return [await self._advance_one(entry, each.id, [Cause.SUPERSEDED], "an order took its place") for each in superseded]
@@ -339,13 +367,17 @@ class _Standing:
     def remove(self, update: Update) -> None:
         self._of[update.device, update.component].remove(update)
 
-    def rivals(self, draft: Update, siblings: str | None = None) -> list[Update]:
-        """Those of the component of a draft, but for the other steps of its own job."""
-        return [each for each in self._of.get((draft.device, draft.component), ()) if siblings is None or each.job != siblings]
+    def on(self, device: DeviceId) -> list[Update]:
+        """Those of all components of a device."""
+        return [each for (one, _), rows in self._of.items() if one == device for each in rows]
+
+    def rivals(self, draft: Update, own: Collection[UpdateId] = ()) -> list[Update]:
+        """Those of the component of a draft, but for its `own`: the other steps of the job that it is made with."""
+        return [each for each in self._of.get((draft.device, draft.component), ()) if each.id not in own]
 
 
-def _obstacle(draft: Update, standing: _Standing, missing: Mapping[Sha256, UnknownImage], siblings: str | None = None) -> Obstacle | None:
-    for other in standing.rivals(draft, siblings):
+def _obstacle(draft: Update, standing: _Standing, missing: Mapping[Sha256, UnknownImage], own: Collection[UpdateId] = ()) -> Obstacle | None:
+    for other in standing.rivals(draft, own):
         if (other.foreign or not draft.foreign) and (draft.unasked or not other.gives_way):
             return busy(other)
     return None if draft.image is None or draft.release is not None else missing.get(draft.image)

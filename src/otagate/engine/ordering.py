@@ -12,11 +12,14 @@ from otagate.engine.journal import Entry
 from otagate.engine.ledger import Ledger, Obstacle
 from otagate.engine.readings import Readings
 from otagate.engine.registry import Registry
-from otagate.engine.views import OrderKey, OrderRequest, OrderResult, Refusal
+from otagate.engine.views import OrderKey, OrderRequest, OrderResult, Refusal, UpdateView
 from otagate.model.errors import BadFilter, KeyReused, OtagateError, Refused, StoreError, UnknownUpdate
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.receipts import Receipt, RefusalNote
+from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Update
+from otagate.policy.activation import wish_of
+from otagate.policy.job import as_job, in_turn, rest_of
 from otagate.policy.window import AnyWindow
 from otagate.ports import Clock, Radio, Store
 
@@ -28,6 +31,8 @@ MOST_RECEIPTS = 10_000
 
 MOST_SELECTED = 2_000
 """Devices that one order may mean: all of them are drafted, and made in one transaction."""
+
+_PAST = 100
 
 
 class Ordering:
@@ -77,15 +82,38 @@ class Ordering:
         refused: list[Refusal] = []
         for device_id in self._meant(request):
             try:
-                made, kept_back = await self._drafting.draft(device_id, request, actor)
+                ways, kept_back = await self._drafting.draft(device_id, request, actor)
             except StoreError:
                 raise
             except OtagateError as error:
                 refused.append(_refusal(device_id, error))
             else:
-                drafts += made
+                drafts += _together(ways)
                 refused += [_refusal(device_id, each) for each in kept_back]
         return drafts, refused
+
+    async def again(self, update: Update, *, rollout: RolloutId | None, actor: str) -> UpdateView:
+        """Order what an update was made for once more, and the rest of its job with it: what else of that did not succeed.
+
+        Returns the first new update of the same component. Raises AlreadyUpdating, StoreUnavailable, and what an order refuses of this component;
+        others that are refused are left out.
+        """
+        past = await self._store.updates.page(device=update.device, limit=_PAST)
+        rest = rest_of(update, past)
+        rest = rest if any(each.component == update.component for each in rest) else [update]
+        ways: list[list[Update]] = []
+        for each in rest:
+            try:
+                ways += (await self._drafting.draft(each.device, _once_more(each, rollout), actor))[0]
+            except StoreError:
+                raise
+            except OtagateError:
+                if each.component == update.component:
+                    raise
+        result = await self._make(_together(ways), [], actor, None)
+        if result.refused:
+            raise result.refused[0].error
+        return next(each for each in result.updates if each.update.component == update.component)
 
     def _meant(self, request: OrderRequest) -> Sequence[DeviceId]:
         """Whom an order is for, each once."""
@@ -150,6 +178,30 @@ class Ordering:
 
     def _result(self, updates: Sequence[Update], refused: Sequence[Refusal]) -> OrderResult:
         return OrderResult(updates=tuple(self._readings.update_view(each) for each in updates), refused=tuple(refused))
+
+
+def _together(ways: Sequence[Sequence[Update]]) -> list[Update]:
+    """What one order makes for a device, as one job."""
+    return as_job(in_turn(ways), "order")
+
+
+def _once_more(update: Update, rollout: RolloutId | None) -> OrderRequest:
+    """The order of what an update was made for; of a chain of versions that is its end."""
+    return OrderRequest(
+        devices=(update.device,),
+        component=update.component,
+        image=None if update.release is not None or update.link else update.image,
+        release=None if update.link else update.release,
+        version=update.to_version,
+        allow_downgrade=update.allow_downgrade,
+        force=update.force,
+        override=update.override,
+        because=update.because,
+        activate=wish_of(update),
+        priority=update.priority,
+        rollout=rollout,
+        wave=update.wave,
+    )
 
 
 class _OrderedMeanwhile(Exception):

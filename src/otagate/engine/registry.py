@@ -189,11 +189,13 @@ class Registry:
         return False
 
     async def interrogated(self, device: Device) -> Device:
-        """Take what an interrogation told: components replace those of the same id, others stay."""
+        """Take what an interrogation told: components replace those of the same id; others stay, behind what the device tells first."""
         known = self._devices.get(device.id)
         now = self._clock.now()
         merged = device if known is None else _known_better(device, known)
+        told = {each.id for each in device.components}
         components = _merge(known.components if known is not None else (), device.components)
+        components = tuple(sorted(components, key=lambda each: (each.id not in told, each.id)))
         online = device.online or device.protocol != "cloud"  # a cloud answers for a device that is not there
         checked = replace(merged, components=components, online=online, last_seen=now if online else merged.last_seen, last_checked=now)
         first = known is None or known.last_checked is None
@@ -445,4 +447,4 @@ def _merge(known: Iterable[Component], told: Iterable[Component]) -> tuple[Compo
         before = merged.get(each.id)
         merged[each.id] = each if before is None else _component_better(each, before)
     known_type = any(each.image_type is not None for each in merged.values())
-    return tuple(sorted((each for each in merged.values() if each.image_type is not None or not known_type), key=lambda each: each.id))
+    return tuple(each for each in merged.values() if each.image_type is not None or not known_type)

@@ -42,6 +42,9 @@ class Update:
     guards that its order overruled one by one, and `because` is what the operator said of it. `rollout` is what it belongs to, and `wave` the index
     of its wave there. `in_window`: it was ordered for a window, also where its device has none of its own. `expires`: a planned one that nobody has
     approved by then is given up; `approved_by` is who did. `behaviour`: what became of the settings of its device, once that is known.
+    `job`, `step` and `steps`: what one decision brings to a device, in its order. `link`: a further step of a chain of versions, which goes on from
+    the one that the step before it brings. `wants_more`: the device holds the image and wants another one before it uses either (REQUIRE_MORE_IMAGE,
+    ZCL 8, 11.13.9).
     """
 
     id: UpdateId
@@ -80,6 +83,8 @@ class Update:
     job: str | None = None
     step: int = 1
     steps: int = 1
+    link: bool = False
+    wants_more: bool = False
     foreign: bool = False
     rollout: RolloutId | None = None
     wave: int = 0
@@ -136,4 +141,5 @@ class Update:
         """
         if version is None or self.to_version is not None:
             return same_version(version, self.to_version)
-        return self.steps > 1 or not same_version(version, self.from_version)
+        part = self.release is not None and self.release.bundle is not None
+        return part or not same_version(version, self.from_version)

@@ -518,6 +518,7 @@ export const WORDS = {
   "kind.paused": "Paused",
   "kind.resumed": "Goes on",
   "kind.released": "Word given",
+  "kind.job_grew": "More images follow",
   "kind.state": "State",
   "kind.proved": "Lives with it",
   "kind.asked": "Asked for an image",

@@ -19,6 +19,8 @@ _OUT_OF_BAND = (
     "The device says that it uses a new image only in a way of its own, such as a button or its maker's app, so nobody here can tell it when."
     " Order it to be used now: it is brought the image, and uses it in its way."
 )
+_WANTS_MORE = "The device holds the image and wants another one before it uses them."
+_TOGETHER = "the device was told to use all its images"
 _UNASKED = "Should it hear nothing of the hub for long, it uses it by itself, as it says."
 
 Wish = Literal["now", "window", "held"] | datetime
@@ -75,11 +77,14 @@ def cannot_hold(device: Device, component: Component, quirk: Quirk) -> str | Non
     return None
 
 
-def judge_activation(update: Update, settings: PolicySettings, *, air: Air, watch: Watch) -> Verdict:
+def judge_activation(update: Update, settings: PolicySettings, *, air: Air, watch: Watch, used: bool = False) -> Verdict:
     """Whether a staged update is used now (`allow`), or for what it waits. Nothing that stands still (paused, halted) is asked about.
 
-    An operator's word counts more than windows and guards; a device that nothing reaches is told when it is heard, or asks by itself.
+    An operator's word counts more than windows and guards; a device that nothing reaches is told when it is heard, or asks by itself. One that wants
+    another image first uses all of them together: `used` says that it was told so.
     """
+    if update.wants_more:
+        return Verdict(decision="allow" if used else "hold", sentence=_TOGETHER if used else _WANTS_MORE)
     waits = None if update.released_by is not None or update.activation_owed else _unreleased(update, settings, air, watch)
     waits = waits or unreachable(update, air, watch.now)
     if waits is None and update.activate_in_window and update.released_by is None:  # nobody is asked for what cannot be done
@@ -90,7 +95,7 @@ def judge_activation(update: Update, settings: PolicySettings, *, air: Air, watc
 def _unreleased(update: Update, settings: PolicySettings, air: Air, watch: Watch) -> Verdict | None:
     """For what the word waits."""
     if not update.hold_activation:
-        return Verdict(decision="hold", sentence="The device holds the image and wants another one before it uses them.")
+        return Verdict(decision="hold", sentence=_WANTS_MORE)
     if update.activate_from is not None:
         if watch.house.clock is not None:
             return Verdict(decision="hold", sentence=watch.house.clock, reason="clock_unsynced")

@@ -1,20 +1,17 @@
-"""The way to a release that the running version cannot take at once: which releases come first, and when the next of them may begin.
+"""The way to a release that the running version cannot take at once: which releases come first.
 
 Some makers publish steps, each of which wants a version at least and another one at most (Hue's chains, zigbee2mqtt's `minFileVersion` and
-`maxFileVersion`). Such a way is planned to its end and made as one job; nothing of it goes back.
+`maxFileVersion`). Such a way is planned to its end; nothing of it goes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Unpack
 
 from otagate.model.devices import Component, Device
-from otagate.model.ids import ComponentId
 from otagate.model.releases import Release
-from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version, same_version, version_key
 from otagate.policy.judge import Terms
 from otagate.policy.plan import choose
@@ -24,9 +21,6 @@ MOST_STEPS = 16
 
 ReleasesFor = Callable[[Device, Component], Sequence[Release]]
 """What is offered to a component of a device that runs the version it names."""
-
-FirstSteps = Mapping[tuple[str, ComponentId], int]
-"""By job and component."""
 
 Way = list[tuple[Component, Release]]
 """Each step with the component as it is before it."""
@@ -67,28 +61,6 @@ def way_to(device: Device, component: Component, version: Version, releases_for:
         return []
 
     return search(component, MOST_STEPS)
-
-
-def first_steps(updates: Iterable[Update]) -> FirstSteps:
-    """The lowest step of each job that has not ended, by component: files for several targets may lie on a device side by side."""
-    found: dict[tuple[str, ComponentId], int] = {}
-    for update in updates:
-        if update.job is not None:
-            key = (update.job, update.component)
-            found[key] = min(update.step, found.get(key, update.step))
-    return found
-
-
-def waits_for_step(update: Update, first: FirstSteps) -> Verdict | None:
-    """Hold a step (`predecessor`) while one before it has not ended, wherever that stands."""
-    if update.job is None or first.get((update.job, update.component), update.step) >= update.step:
-        return None
-    return Verdict(decision="hold", sentence=f"Step {update.step} of {update.steps} waits for the step before it.", reason="predecessor")
-
-
-def is_link(update: Update) -> bool:
-    """Whether an update is a further step of a chain of versions, and no further file of one release."""
-    return update.step > 1 and (update.release is None or update.release.bundle is None)
 
 
 def _with(device: Device, running: Component) -> Device:

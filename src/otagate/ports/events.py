@@ -102,8 +102,8 @@ class TransferAdvanced:
 
     `causes` happen in this order and are committed together. The same comes again until its `token` is passed to `Radio.committed`; what the
     device is answered leaves only then. `offset` is the high-water mark in bytes. `held`: the device has the whole image and is told to wait with it
-    only because the update is paused. `code`: what the failure is called, where the cause alone says less. `until`: before then there is no use in
-    another attempt.
+    only because the update is paused. `wants_more`: it has the whole image, and wants another one before it uses either. `code`: what the failure is
+    called, where the cause alone says less. `until`: before then there is no use in another attempt.
     """
 
     update: UpdateId
@@ -112,6 +112,7 @@ class TransferAdvanced:
     token: int
     offset: int = 0
     held: bool = False
+    wants_more: bool = False
     code: str | None = None
     until: datetime | None = None
 

@@ -254,7 +254,13 @@ class Switchboard:
         while len(self._held) > _ANSWERS_HELD:
             del self._held[next(iter(self._held))]
         told = TransferAdvanced(
-            update=effect.update, causes=effect.causes, detail=effect.detail, token=effect.token, offset=effect.offset, held=effect.held
+            update=effect.update,
+            causes=effect.causes,
+            detail=effect.detail,
+            token=effect.token,
+            offset=effect.offset,
+            held=effect.held,
+            wants_more=effect.wants_more,
         )
         self._emit(told)
 

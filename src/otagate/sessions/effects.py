@@ -28,7 +28,8 @@ class Advance:
     """The update reached these causes, in this order; the same effect comes again, with the same token, until `committed(token)`.
 
     What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes. `held`: the device has the
-    whole image and is told to wait with it only because the update is paused. `code`: what the failure is called, where the cause alone says less.
+    whole image and is told to wait with it only because the update is paused. `wants_more`: it has the whole image, and wants another one before it
+    uses either. `code`: what the failure is called, where the cause alone says less.
     `until`: before then there is no use in another attempt.
     """
 
@@ -38,6 +39,7 @@ class Advance:
     token: int
     offset: int = 0
     held: bool = False
+    wants_more: bool = False
     code: str | None = None
     until: datetime | None = None
 

@@ -312,7 +312,7 @@ class OtaServer:
         offered = Reply(ota.query_response(frame[1], request, file_version=order.file_version, size=transfer.size))
         if transfer.phase is Phase.SERVING:
             return (offered,)
-        if transfer.phase is Phase.HELD and not transfer.sated:  # it restarted: it asks for the word, or for what it has lost
+        if transfer.phase in (Phase.HELD, Phase.INCOMPLETE) and not transfer.sated:  # it restarted: it asks for the word, or for what it has lost
             return (*self._notebook.note(request, now, every=self._patience.asked_every), offered)
         return self._no_image(request, frame[1], now)
 
@@ -415,7 +415,10 @@ class OtaServer:
         if Cause.TRANSFERRED in verdict.causes:
             transfer.high_water = transfer.size
         update, token, offset = transfer.order.update, next(self._tokens), transfer.high_water
-        advance = Advance(update=update, causes=verdict.causes, detail=verdict.detail, token=token, offset=offset, held=verdict.held)
+        wants_more = verdict.phase is Phase.INCOMPLETE
+        advance = Advance(
+            update=update, causes=verdict.causes, detail=verdict.detail, token=token, offset=offset, held=verdict.held, wants_more=wants_more
+        )
         transfer.pending = Pending(advance=advance, phase=verdict.phase, told=now)
         return (advance,)
 
