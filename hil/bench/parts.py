@@ -54,7 +54,7 @@ def parts(size: Size, *, stack: str | None = None, without: Collection[HostName]
             reaches=upkeep.REACHES,
             run={
                 "full": lambda folder: upkeep.measure(upkeep.Extent(), folder),
-                "quick": lambda folder: upkeep.measure(dataclasses.replace(upkeep.QUICK, facts=20_000, known=500), folder),
+                "quick": lambda folder: upkeep.measure(dataclasses.replace(upkeep.QUICK, facts=20_000, known=500, settle=8.0, idle=5.0), folder),
                 "smallest": lambda folder: upkeep.measure(upkeep.QUICK, folder),
             },
             once=True,

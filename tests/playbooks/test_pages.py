@@ -175,3 +175,37 @@ def test_page_requests_have_their_share_of_the_bytes_and_no_more() -> None:
         out += story.came_out()
         sent += sum(len(effect.frame) - 17 for _, effect in out if hasattr(effect, "frame") and effect.frame[3] == 0 and effect.frame[2] == 5)
     assert sent <= 3 * SIZE + 65_536 + 4_096
+
+
+# --- a device that cannot keep up ----------------------------------------------------------------------------------------------------------------
+
+
+def _page(story: Playbook, number: int, *, missing: int, size: int = 200) -> float:
+    """One page of four blocks, of which the device asks for so many again; the seconds between its first two."""
+    start = number * size
+    story.sends(ask_page(start, 50, page=size, spacing=10)).whatever().passes(2.0)
+    apart = story.came_out()[0][0]
+    for each in range(missing):
+        story.sends(ask(start + 50 * each, 50)).expects(part(start + 50 * each))
+    return apart
+
+
+def test_a_device_that_misses_much_of_its_pages_gets_them_slower_until_it_does_not() -> None:
+    story = transferring()
+    apart = [_page(story, number, missing=missing) for number, missing in enumerate((2, 2, 0, 0))]
+    assert apart == pytest.approx([0.010, 0.015, 0.0225, 0.02025])
+
+
+def test_a_block_that_is_lost_on_the_way_slows_no_page_down() -> None:
+    story = transferring()
+    assert [_page(story, number, missing=1) for number in range(4)] == pytest.approx([0.010] * 4)
+
+
+def test_a_device_that_asks_for_its_page_again_has_missed_it() -> None:
+    story = transferring()
+    assert [_page(story, 0, missing=0) for _ in range(3)] == pytest.approx([0.010, 0.015, 0.0225])
+
+
+def test_blocks_of_a_page_are_never_more_than_a_quarter_of_a_second_apart_unless_that_is_asked_for() -> None:
+    story = transferring()
+    assert [_page(story, 0, missing=0) for _ in range(20)][-1] == pytest.approx(0.25)

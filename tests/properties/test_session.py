@@ -165,7 +165,7 @@ QUIRKS = [
     Quirk(),
     Quirk(notify=False),
     Quirk(block_limit=40, refusal_status=0x95),
-    Quirk(whole_up_to=255, silent_refusal=True, tells_version=False),
+    Quirk(whole_up_to=64, silent_refusal=True, tells_version=False),
     Quirk(by_type=((wire.IMAGE_TYPE, Quirk(block_limit=40, query_patience=60.0)),)),
 ]
 

@@ -9,12 +9,7 @@ from otagate.model.orders import Serve
 from otagate.sessions.effects import Advance
 from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, QueryRequest, end_response
 from otagate.sessions.ota_notify import Offered
-
-MAX_PAGE = 4_096
-"""Largest page that is served, in bytes; a larger one is malformed (the specification sets no bound, and 65,535 is an attack)."""
-
-MAX_PAGE_BLOCKS = 20
-"""Most frames that one page request is worth; a client fetches the rest of its page by block requests, as it does after loss."""
+from otagate.sessions.ota_pages import Page
 
 FALSE_QUERIES = 3
 """So many queries for something else, and none for what is offered, are no accident: the device is another than it told."""
@@ -70,25 +65,6 @@ def first_phase(order: Serve) -> Phase:
         case "activating":
             return Phase.ACTIVATED
     return Phase.OFFERED
-
-
-@dataclass(slots=True)
-class Page:
-    """An Image Page Request being answered: blocks leave from `offset` up to `end`, one each `spacing` seconds."""
-
-    tsn: int
-    request: PageRequest
-    offset: int
-    end: int
-    spacing: float
-    due: float
-
-
-def page_of(request: PageRequest, tsn: int, *, size: int, block: int, floor: float, now: float) -> Page:
-    """The page that a request inside an image of `size` is worth in blocks of at most `block`, at least `floor` seconds apart."""
-    each = min(request.max_size, block)
-    end = min(request.offset + request.page_size, request.offset + MAX_PAGE_BLOCKS * each, size)
-    return Page(tsn=tsn, request=request, offset=request.offset, end=end, spacing=max(request.spacing / 1_000, floor), due=now)
 
 
 @dataclass(slots=True)

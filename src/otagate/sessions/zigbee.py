@@ -19,8 +19,9 @@ from otagate.sessions import ota_verdicts as verdicts
 from otagate.sessions.effects import NOTHING, Advance, Announce, Effects, Knock, Reply
 from otagate.sessions.ota_limits import BLOCK_STEPS, Allowance, Notebook, block_size, freeing_block, smaller_block
 from otagate.sessions.ota_notify import Offered
+from otagate.sessions.ota_pages import MAX_PAGE, Pacing, Page, page_of
 from otagate.sessions.ota_timing import NEVER, Timing
-from otagate.sessions.ota_transfer import MAX_PAGE, Page, Patience, Pending, Phase, Transfer, first_phase, page_of
+from otagate.sessions.ota_transfer import Patience, Pending, Phase, Transfer, first_phase
 from otagate.sessions.ota_verdicts import Verdict
 
 
@@ -37,6 +38,7 @@ class OtaServer:
         self._frame = BLOCK_STEPS[0]
         self._allowance = Allowance()
         self._notebook = Notebook()
+        self._pacing = Pacing(patience.page_floor)
         self._tsn = 0
 
     # --- readings ---------------------------------------------------------------------------------------------------------------------
@@ -212,6 +214,7 @@ class OtaServer:
             return NOTHING
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
+        self._pacing.asked(request.offset, request.max_size)
         freed_by = None if transfer.reached else freeing_block(request, transfer.size, self.quirk.of_type(request.image_type))
         offset, length = freed_by or (request.offset, self._size(request))
         return (Reply(ota.block_response(frame[1], request, offset, transfer.cut(offset, length))),)
@@ -229,9 +232,9 @@ class OtaServer:
         self._progresses(transfer, request.offset, now)
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
-        floor = self._patience.page_floor
-        transfer.page = page_of(request, frame[1], size=transfer.size, block=self._size(request), floor=floor, now=now)
-        return self._page_block(transfer, transfer.page, now)
+        page = transfer.page = page_of(request, frame[1], size=transfer.size, block=self._size(request), now=now)
+        self._pacing.begins(page)
+        return self._page_block(transfer, page, now)
 
     def _page_block(self, transfer: Transfer, page: Page, now: float) -> Effects:
         offset = page.offset
