@@ -28,9 +28,9 @@ _BOUND = 240.0
 _WATCHED = 8.0
 _DESK = {"width": 1000, "height": 800}
 _LOOKS: dict[str, tuple[dict[str, Any], str]] = {
-    "page-dark": ({"color_scheme": "dark", "viewport": _DESK}, "Transferring"),
     "page-light": ({"color_scheme": "light", "viewport": _DESK}, ""),
     "page-phone": ({"color_scheme": "light", "viewport": {"width": 390, "height": 800}}, ""),
+    "page-dark": ({"color_scheme": "dark", "viewport": _DESK}, "Transferring"),
 }
 """How each picture of the page looks, and the link that is followed before it is made."""
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from otagate.engine.views import Offer
+from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
+from otagate.model.portraits import Behaviour, Portrait, Setting
 from otagate.model.updates import Failure
 from otagate.model.verdicts import Verdict
 from tests.api.conftest import Hall
@@ -36,6 +38,10 @@ def poison(desk: Counterfoil) -> None:
         key: replace(each, actor=HOSTILE, because=HOSTILE, source=HOSTILE, error=failure if each.state is State.FAILED else None)
         for key, each in desk.jobs.items()
     }
+    forgetful = Behaviour(kept=1, restored=(HOSTILE,), lost=(HOSTILE,), not_compared=(HOSTILE,))
+    desk.jobs["u0006"] = replace(desk.jobs["u0006"], behaviour=forgetful, device=HALL)
+    desk.portraits[UpdateId("u0002")] = Portrait(settings=(Setting(kind="binding", question="", at=HOSTILE, value=HOSTILE),))
+    desk.receiver = HOSTILE
     desk.stored = {
         key: replace(each, file_name=HOSTILE, source=HOSTILE, facts=replace(each.facts, header_string=HOSTILE)) for key, each in desk.stored.items()
     }
@@ -66,7 +72,7 @@ async def test_what_others_say_is_text_on_every_view_and_turns_no_line_around(ha
     page.on("console", lambda each: said.append(each.text))
     page.on("pageerror", lambda each: said.append(str(each)))
     await sign_in(page, hall)
-    for name in EVERYWHERE:
+    for name in (*EVERYWHERE, "update/u0006"):
         await go(page, name)
         for closed in await page.locator("summary").all():
             await closed.click()

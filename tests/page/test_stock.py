@@ -145,7 +145,7 @@ async def test_a_source_that_is_not_reached_says_what_helps_and_what_may_still_b
     text = await ledvance.inner_text()
     assert "api.update.ledvance.com did not answer within 30 s" in text
     assert "Can this hub reach the internet?" in text
-    assert "120 of 1,000 calls left in any 1 d" in text
+    assert "120 of 1,000 calls left; the limit is for 1 d" in text
     await ledvance.get_by_text("1 entry of no use, and why").click()
     await ledvance.get_by_text("it names no file").wait_for()
     async with page.expect_response("**/ledvance/refresh"):

@@ -637,8 +637,8 @@ export const WORDS = {
   "source.next": "Asked next",
   "source.skipped": many("{n} entry of no use, and why", "{n} entries of no use, and why"),
   "source.refresh": "Ask now",
-  "quota.calls": "{have} of {all} calls left in any {time}",
-  "quota.bytes": "{have} of {all} left in any {time}",
+  "quota.calls": "{have} of {all} calls left; the limit is for {time}",
+  "quota.bytes": "{have} of {all} left; the limit is for {time}",
   // notifications
   "notices.how": "Who is told what happens on this hub. They are named in its configuration, under notify.",
   "notices.none": "Nobody is told. To be told on a phone, add lines like these to the hub's file and restart it:",

@@ -66,7 +66,8 @@ function deviceRow(device) {
         type: "checkbox", checked, "aria-label": t("devices.select", { name: device.name || device.id }),
         onchange: (event) => choose([device], event.target.checked),
       }),
-      h("div", {}, icon(kindOf(device)), deviceLink(device.id), made(device), chip(device, update),
+      h("div", {},
+        h("div", { class: "head" }, h("span", {}, icon(kindOf(device)), deviceLink(device.id), made(device)), chip(device, update)),
         h("p", { class: "dim" }, dots(device.components.slice(0, PARTS).map((each, i, all) => runs(each, all.length > 1)))),
         h("p", { class: "dim" }, dots(heard)),
         why && why !== t(`reason.${update.reason}`) && h("p", { class: device.update_status === "failed" ? "bad" : "dim" }, plain(why))));

@@ -28,7 +28,7 @@ function row(source) {
       [t("source.last"), h("span", { title: exact(source.last_success) }, ago(source.last_success))],
       [t("source.next"), source.next_refresh && when(source.next_refresh)],
     ]),
-    source.quotas.map(quota),
+    source.quotas.map((each) => quota(each, fine)),
     source.skipped_count > 0 && h("details", {}, h("summary", {}, t("source.skipped", { n: source.skipped_count })),
       h("ul", { class: "plain" }, source.skipped.map(skipped))),
     may("operate") && h("div", { class: "acts" },
@@ -43,9 +43,10 @@ function help({ state, error }) {
   return t(has(`source.help.${slug}`) ? `source.help.${slug}` : `source.help.${state}`);
 }
 
-function quota({ of, left, amount, seconds, bucket }) {
+function quota({ of, left, amount, seconds, bucket }, fine) {
   const [have, all] = of === "bytes" ? [size(left), size(amount)] : [number(left), number(amount)];
   const said = t(`quota.${of}`, { have, all, time: duration(seconds) }) + (bucket ? ` (${plain(bucket, 40)})` : "");
   return h("p", { key: `${of} ${bucket} ${seconds}`, class: "quota" },
-    h("span", { class: left === 0 ? "bad" : "dim" }, said), h("meter", { min: "0", max: String(amount), value: String(left), "aria-label": said }));
+    h("span", { class: left === 0 && !fine ? "bad" : "dim" }, said),
+    h("meter", { min: "0", max: String(amount), value: String(left), "aria-label": said }));
 }
