@@ -223,7 +223,7 @@ def settings(rig: Rig, run: Path, socket: Path) -> dict[str, Any]:
         "images": {"path": str(run / "images")},
         "api": {"listen": f"unix:{socket}"},
         "radios": [rig.stick.as_radio()],
-        "policy": {"default": "never", "alive_for": "0d", "behaviour": "ignore"},
+        "policy": {"default": "never", "alive_for": "0d"},
         "logging": {"format": "json"},
     }
 

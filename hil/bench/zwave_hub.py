@@ -25,7 +25,7 @@ def settings(errand: ZwaveErrand) -> HubSettings:
     """One controller on which the nodes may be served at once."""
     radio = {"name": "zwave0", "type": "zwave-js", "url": errand.url, "parallel": len(errand.nodes)}
     return HubSettings.model_validate(
-        {"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio], "policy": {"alive_for": "0d", "behaviour": "ignore"}}
+        {"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio], "policy": {"alive_for": "0d"}}
     )
 
 

@@ -44,6 +44,7 @@ _STEPS = 10
 _AGAIN = 5.0
 _TOLD_AGAIN = 10.0
 _END_AGAIN = 60.0
+_GOES_DOWN_IN = 0.5
 _OFFER, _OFFER_SLEEPY = 120.0, 900.0
 _SILENCE, _SILENCE_SLEEPY = 300.0, 3_600.0
 
@@ -52,7 +53,7 @@ _SILENCE, _SILENCE_SLEEPY = 300.0, 3_600.0
 class Lamp:
     """One device and what it will do. `leaves`: reboots with the whole image and no word. `stops_at`: the share of the image at which it stalls or
     aborts. `set_to`: how it is set; with new firmware it `forgets` some of that, for good where it does not `learn` them again; it does not answer
-    questions that are `unanswered`. Times in seconds.
+    questions that are `unanswered`, and none from `down_at` until it is back. `waited`: for the last Upgrade End Response. Times in seconds.
 
     `others`: what its further processors run, by image type, which it tells only when it asks for an image; one that `wants_all` of its images
     before it uses any has those that it holds in `staged`. `fetching`: for which processor it asks now. `ran_together`: all that it used at one
@@ -78,6 +79,9 @@ class Lamp:
     forgets: tuple[Setting, ...] = ()
     learns: bool = True
     unanswered: tuple[str, ...] = ()
+    answers_in: float = 0.2
+    waited: float = 0.0
+    down_at: float = float("inf")
     asked: list[str] = field(default_factory=list)
     reported_at: float | None = None
     interrogations: int = 0
@@ -248,10 +252,10 @@ class ScriptedRadio:
         if not questions:
             return Portrait()
         lamp.asked += questions
-        await asyncio.sleep(0.2 * len(questions))
+        await asyncio.sleep(lamp.answers_in * len(questions))
         if not self.up:
             raise RadioUnavailable("the radio is not up")
-        answered = tuple(each for each in questions if each not in lamp.unanswered)
+        answered = tuple(each for each in questions if each not in lamp.unanswered and asyncio.get_running_loop().time() < lamp.down_at)
         return Portrait(answered=answered, settings=tuple(each for each in lamp.set_to if each.question in answered))
 
     async def restore(self, device: DeviceId, settings: Sequence[Setting]) -> None:
@@ -487,7 +491,8 @@ class ScriptedRadio:
             held = talk.paused and not talk.order.hold_activation
             hold = (talk.order.hold_activation and not talk.order.released) or held
             causes = (Cause.TRANSFERRED,) if hold else (Cause.TRANSFERRED, Cause.ACTIVATED)
-            self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk), held=held)
+            asked_at = asyncio.get_running_loop().time()
+            self.say(talk, causes, lambda: self._hold(lamp, talk) if hold else self._use(lamp, talk, asked_at), held=held)
             self._later(_END_AGAIN, self._request, lamp)
 
     def _wants_more(self, lamp: Lamp, talk: _Talk) -> None:
@@ -507,21 +512,21 @@ class ScriptedRadio:
     def _hold(self, lamp: Lamp, talk: _Talk) -> None:
         talk.phase, lamp.busy = "held", ""
 
-    def _use(self, lamp: Lamp, talk: _Talk) -> None:
-        talk.phase = "activated"
+    def _use(self, lamp: Lamp, talk: _Talk, asked_at: float) -> None:
+        talk.phase, lamp.waited = "activated", asyncio.get_running_loop().time() - asked_at
         self._reboot(lamp, talk)
 
     def _reboot(self, lamp: Lamp, talk: _Talk) -> None:
         """The Upgrade End Response said now."""
         if lamp.busy == "rebooting":
             return
-        lamp.busy = "rebooting"
+        lamp.busy, lamp.down_at = "rebooting", asyncio.get_running_loop().time() + _GOES_DOWN_IN
         lamp.staged[talk.order.image_type] = talk.order.file_version
         if lamp.boots != "never":
             asyncio.get_running_loop().call_later(lamp.reboot, self._back, lamp)  # whatever becomes of the hub
 
     def _back(self, lamp: Lamp) -> None:
-        lamp.busy, lamp.offset = "", 0.0
+        lamp.busy, lamp.offset, lamp.down_at = "", 0.0, float("inf")
         if lamp.boots == "new":
             lamp.install()
             lamp.set_to = tuple(each for each in lamp.set_to if each not in lamp.forgets)

@@ -106,6 +106,36 @@ async def test_a_lamp_is_switched_back_as_it_was_just_before_it_restarted_not_as
     assert bench.lamp.set_to == (OFF,)
 
 
+@pytest.mark.parametrize(("answers_in", "behaviour"), [(2.0, Behaviour(restored=(OFF.name,))), (20.0, Behaviour())])
+@instantly
+async def test_a_lamp_gets_the_answer_to_its_upgrade_end_request_at_once_however_slowly_it_tells_what_is_on(
+    answers_in: float, behaviour: Behaviour
+) -> None:
+    bench = a_bench(set_to=(ON,))
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        update = (await hub.order()).update.id
+        await hub.until_state(update, State.TRANSFERRING)
+        bench.lamp.set_to, bench.lamp.forgets, bench.lamp.answers_in = (OFF,), (OFF,), answers_in
+        await hub.until_state(update, State.CONFIRMING, State.SUCCEEDED)
+        bench.lamp.answers_in = 0.2
+        ended = await hub.until_ended(update)
+    assert bench.lamp.waited == 0
+    assert (ended.state, ended.behaviour) == (State.SUCCEEDED, behaviour)
+
+
+@instantly
+async def test_a_lamp_that_answers_quickly_is_looked_at_in_the_moment_before_it_restarts() -> None:
+    bench = a_bench(set_to=(ON,), seconds=0.1)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        bench.lamp.forgets = (ON,)
+        ended = await hub.until_ended((await hub.order()).update.id)
+    assert (bench.lamp.waited, ended.behaviour) == (0, Behaviour(restored=(ON.name,)))
+
+
 @instantly
 async def test_a_lamp_that_tells_its_version_minutes_after_its_return_is_left_as_it_is_switched() -> None:
     bench = a_bench(set_to=(ON, GROUP), boots="old")

@@ -48,7 +48,7 @@ class Daemon:
                     "state_dir": str(self.state),
                     "api": {"listen": "127.0.0.1:0"},
                     "radios": [] if path is None else [_radio(path, stack)],
-                    "policy": {"alive_for": "0d", "behaviour": "ignore"},
+                    "policy": {"alive_for": "0d"},
                 }
                 | {key: value for key, value in (more or {}).items() if key not in ("state_dir", "api")}
             )

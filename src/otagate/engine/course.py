@@ -91,6 +91,11 @@ class Course:
 
     async def run(self) -> None:
         """Go on until the update has ended or is back in the queue; a store that refuses is waited for, nothing else is."""
+        async with asyncio.TaskGroup() as self.keeper.tasks:
+            await self._go_on()
+            self.keeper.look_no_more()
+
+    async def _go_on(self) -> None:
         steps: Mapping[State, Callable[[], Awaitable[None]]] = {
             State.FETCHING: self._fetch,
             State.OFFERING: self._converse,
@@ -188,7 +193,7 @@ class Course:
         self._charged = None if device is None else device.battery_percent
         spent, began_at, seconds = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset, 0.0
         while self._stands(state):
-            letter = await self.mailbox.get(waits.poll)
+            letter = await self.mailbox.get(self._until_next_look())
             seconds = spent.read()
             if isinstance(letter, TransferAdvanced) or self.progress.mark != moved:
                 silence.restart()
@@ -202,6 +207,14 @@ class Course:
                 await self._try_again((_failure(state),), f"nothing was heard of it for {patience:.0f} s", unheard=True)
         if state is State.TRANSFERRING:
             self._learn(self.progress.offset - began_at, seconds)
+
+    def _until_next_look(self) -> float:
+        """Seconds; a little before the end of a transfer it is looked at what is on, because its device restarts then."""
+        poll = self.tools.waits.poll
+        if self.sleepy or not self._stands(State.TRANSFERRING):
+            return poll
+        nearing = self.keeper.nearing(self.update, self.progress.eta(self.tools.clock.monotonic()))
+        return poll if nearing is None else min(poll, nearing)
 
     def _learn(self, size: int, seconds: float) -> None:
         """How fast the device takes an image, where it took most of one without being told to wait."""
@@ -260,7 +273,8 @@ class Course:
         patience = waits.activation_sleepy if self.sleepy else waits.activation
         spent = Stopwatch(self.tools.clock, self._in_charge)
         if self.update.holds and not self._held and not self.sleepy:
-            await self.keeper.glance(self.update)
+            self.keeper.glance(self.update)
+            await self.keeper.glanced()
         self._urge()
         while self._stands(State.ACTIVATING):
             letter = await self.mailbox.get(waits.poll)
@@ -419,7 +433,7 @@ class Course:
             await self._try_again(causes, letter.detail, letter.code, until=letter.until)
         elif causes:
             if Cause.ACTIVATED in causes and not self.sleepy:
-                await self.keeper.glance(self.update)
+                self.keeper.glance(self.update)
             reached = max(self.update.bytes_sent, letter.offset)
             told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
             await self._advance(*causes, detail=letter.detail, code=letter.code, **told)

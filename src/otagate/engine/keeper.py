@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -20,7 +21,13 @@ from otagate.policy.settings import PolicySettings
 from otagate.ports import Keeping, Radio
 
 _GLANCE = 3.0
-"""Seconds that a look at what is on may take: the device waits for the word to use its image meanwhile."""
+"""Seconds that a look at what is on may take."""
+
+_AHEAD = 5.0
+"""So many seconds before the end of a transfer it is looked: late enough to be true then, and early enough that the device still answers."""
+
+_FRESH = 30.0
+"""Seconds after which a look says nothing about now, because the transfer took longer than it seemed."""
 
 LOG = structlog.get_logger("otagate.conductor")
 
@@ -35,7 +42,10 @@ class Keeper:
     radio: Radio
     tools: Tools
     _before: Portrait | None = None
+    tasks: asyncio.TaskGroup | None = None
+    _glance: asyncio.Task[None] | None = None
     _glanced: Portrait | None = None
+    _glanced_at: float = float("-inf")
     _report_due: float | None = None
 
     async def portray(self, update: Update) -> Portrait | None:
@@ -60,15 +70,42 @@ class Keeper:
         except StoreError as error:
             LOG.debug("portrait not kept", update=update.id, error=str(error))
 
-    async def glance(self, update: Update) -> None:
-        """Just before the device restarts: what is on now, and how bright."""
-        if self._before is None or not self._before.fleeting:
-            return
-        try:
-            async with asyncio.timeout(_GLANCE / self.tools.waits.pace):
-                self._glanced = await self._ask(update, self._before.fleeting)
-        except TimeoutError:
+    def nearing(self, update: Update, eta: float | None) -> float | None:
+        """The transfer ends in about `eta` seconds: look where that is soon; returns in how many seconds to come again, None where that is done."""
+        if eta is None or not self._wants_a_glance():
+            return None
+        ahead = _AHEAD / self.tools.waits.pace
+        if eta > ahead:
+            return max(eta - ahead, ahead / 10)
+        self.glance(update)
+        return None
+
+    def glance(self, update: Update) -> None:
+        """The device restarts soon: look at what is on now, and how bright. Nothing waits for its answer, the device's own requests least of all."""
+        if self.tasks is not None and self._wants_a_glance():
             self._glanced = None
+            self._glance = self.tasks.create_task(self._look(update), name=f"glance:{update.id}")
+
+    async def glanced(self) -> None:
+        """The look that was begun is over."""
+        if self._glance is not None:
+            await asyncio.wait([self._glance])
+
+    def look_no_more(self) -> None:
+        """The update has ended."""
+        if self._glance is not None:
+            self._glance.cancel()
+
+    def _wants_a_glance(self) -> bool:
+        looking = self._glance is not None and not self._glance.done()
+        age = (self.tools.clock.monotonic() - self._glanced_at) * self.tools.waits.pace
+        return self._before is not None and bool(self._before.fleeting) and not looking and (self._glanced is None or age > _FRESH)
+
+    async def _look(self, update: Update) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GLANCE / self.tools.waits.pace):
+                self._glanced = await self._ask(update, () if self._before is None else self._before.fleeting)
+                self._glanced_at = self.tools.clock.monotonic()
 
     async def settle(self, update: Update, *, since_return: float | None) -> Behaviour | None:
         """Compare, and give back what was lost; None where nothing is known from before."""
