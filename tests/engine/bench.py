@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ class Bench:
     twins: dict[DeviceId, set[DeviceId]] = field(default_factory=dict)
     policies: dict[DeviceId, PolicySettings] = field(default_factory=dict)
     stick: Handover | None = None
+    terms: Terms = field(default_factory=lambda: Terms(most=6 * 3_600.0))
     history: list[tuple[str, object]] = field(default_factory=list)
     cache: MemoryCache = field(default_factory=MemoryCache)
     disk: MemoryStore = field(default_factory=MemoryStore)
@@ -430,12 +432,14 @@ class Hub:
     def _life_of(self, name: RadioName, radio: ScriptedRadio) -> Coroutine[Any, Any, None]:
         if self.bench.stick is None:
             return supervise_radio(radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[name], backoff=Backoff(), pulse=self.pulse)
+        agenda = Agenda(radio=name, conductor=self.conductor, inquiries=self.inquiries)
         return Lending(
             radio=radio,
             stick=self.bench.stick,
-            agenda=Agenda(radio=name, conductor=self.conductor, inquiries=self.inquiries).read,
+            agenda=agenda.read,
+            away=partial(agenda.away, terms=self.bench.terms),
             told=self.relay,
-            terms=Terms(most=6 * 3_600.0),
+            terms=self.bench.terms,
             clock=self.clock,
             called=self.reattach[name],
             backoff=Backoff(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +140,8 @@ class _Talk:
     phase: Literal["offered", "serving", "held", "activated", "over"]
     parked: bool = False
     paused: bool = False
+    away: float | None = None  # seconds for which its device is to wait until the radio is back
+    dismissed: bool = False
     pending: TransferAdvanced | None = None
     after: Callable[[], None] = field(default=lambda: None)
     patience: asyncio.TimerHandle | None = None
@@ -165,6 +168,7 @@ class ScriptedRadio:
         self.dead = False
         self.plugged = True
         self.trouble: RadioError | None = None
+        self.abandoned: Callable[[], bool] = lambda: False  # another program answers, and knows nothing of what is asked for
         self.asking = 0
         self.most_asking = 0
         self.talks: dict[tuple[DeviceId, int], _Talk] = {}
@@ -186,9 +190,11 @@ class ScriptedRadio:
             self.emit(DeviceFound(device=lamp.describe(interrogated=False)))
         self._tell("up", "channel 15")
         for talk in self.talks.values():
+            talk.away = None
             self._be_patient(talk)
         for lamp in self.lamps.values():
-            if lamp.busy:
+            talk = self.talks.get((lamp.id, lamp.image_type))
+            if lamp.busy and not (talk is not None and talk.dismissed):
                 self._later(_AGAIN, self._request, lamp)
             elif lamp.staged and lamp.missing:
                 self._later(_AGAIN, self._ask_for_the_next, lamp)
@@ -326,6 +332,15 @@ class ScriptedRadio:
                 self._reboot(self.lamps[order_device(talk)], talk)
         self._be_patient(talk)
 
+    async def dismiss(self, updates: Mapping[UpdateId, float], *, within: float) -> None:
+        talks = [each for each in self.talks.values() if each.order.update in updates and each.phase == "serving"]
+        for each in talks:
+            each.away, each.dismissed = updates[each.order.update], False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not all(each.dismissed for each in talks):
+                    await asyncio.sleep(0.1)
+
     def committed(self, token: int) -> None:
         if self.dead:
             return
@@ -447,7 +462,10 @@ class ScriptedRadio:
         talk = self.talks.get((lamp.id, lamp.turn))
         if not lamp.there or lamp.busy not in ("downloading", "ending"):
             return
-        if not self.up or (talk is not None and talk.pending is not None):
+        if not self.up and self.abandoned():
+            self.history.append(("abort", lamp.id))
+            lamp.busy, lamp.offset = "", 0.0
+        elif not self.up or (talk is not None and talk.pending is not None):
             self._later(_AGAIN, self._request, lamp)
         elif talk is None or talk.order.file_version != lamp.fetched:
             self.history.append(("abort", lamp.id))
@@ -455,11 +473,16 @@ class ScriptedRadio:
         elif talk.parked:
             self.emit(Knocked(update=talk.order.update))
             self._later(_AGAIN, self._request, lamp)
+        elif talk.away is not None:
+            talk.dismissed = True
+            self._later(talk.away, self._request, lamp)
         elif talk.paused:
+            talk.dismissed = False
             self._later(60.0, self._request, lamp)
         elif talk.phase == "offered":
             self.say(talk, (Cause.ACCEPTED,), lambda: self._accepted(lamp, talk))
         else:
+            talk.dismissed = False
             self._be_patient(talk)
             self._end(lamp, talk) if lamp.busy == "ending" else self._block(lamp, talk)
 

@@ -174,7 +174,7 @@ async def test_nobody_keeps_a_stick_for_longer_than_agreed_and_its_owner_has_it_
     await house.lives(3 * TERMS.most)
     assert house.words == ["take", "give_back", "take", "give_back"]
     times = [at for at, _ in house.history]
-    assert times[1] - times[0] == pytest.approx(TERMS.most, abs=2 * TERMS.look)
+    assert times[1] - times[0] == pytest.approx(TERMS.most - TERMS.part, abs=2 * TERMS.look)
     assert times[2] - times[1] == pytest.approx(TERMS.most, abs=2 * TERMS.look)
 
 

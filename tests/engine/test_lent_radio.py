@@ -11,6 +11,7 @@ from otagate.engine.views import OrderRequest
 from otagate.model.errors import RadioUnavailable
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.policy.lease import Terms
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AtEnd, OneTime
 from tests.engine.bench import Bench, Hub
@@ -114,6 +115,7 @@ async def test_a_transfer_that_pauses_gives_the_stick_back_and_goes_on_in_the_ne
     of, stick = bench(seconds=2_700.0, at_end="pause")
     async with of.hub() as hub:
         update = await ordered(hub, stick)
+        hub.radio.abandoned = lambda: not stick.owed
         await hub.until_state(update.id, State.TRANSFERRING)
         assert (await hub.until_ended(update.id, within=9 * 3_600.0)).state is State.SUCCEEDED
         await hub.pass_time(minutes=10)
@@ -121,6 +123,31 @@ async def test_a_transfer_that_pauses_gives_the_stick_back_and_goes_on_in_the_ne
     assert NOON + 1.5 * HOUR <= first < NOON + 1.5 * HOUR + SOON
     assert NOON + 7 * HOUR <= second < NOON + 7 * HOUR + SOON
     assert of.lamp.downloads == 1
+
+
+@instantly
+async def test_a_transfer_that_one_loan_is_too_short_for_goes_on_in_the_next_one() -> None:
+    of, stick = bench(seconds=600.0, nights=0, terms=Terms(most=300.0))
+    async with of.hub() as hub:
+        update = await ordered(hub, stick)
+        hub.radio.abandoned = lambda: not stick.owed
+        ended = await hub.until_ended(update.id, within=9 * 3_600.0)
+        assert (ended.state, ended.attempts) == (State.SUCCEEDED, 0)
+        await hub.pass_time(minutes=10)
+    assert len(stick.loans) > 2
+    assert all(given - taken <= timedelta(seconds=300) for taken, given in stick.loans)
+    assert of.lamp.downloads == 1
+
+
+@instantly
+async def test_what_the_other_program_is_asked_for_it_does_not_know_and_ends() -> None:
+    """Why devices are dismissed at all: here nobody tells them."""
+    of, stick = bench(seconds=600.0, nights=0, terms=Terms(most=300.0, part=0.0))
+    async with of.hub() as hub:
+        update = await ordered(hub, stick)
+        hub.radio.abandoned = lambda: not stick.owed
+        await hub.until_state(update.id, State.TRANSFERRING)
+        await hub.until(lambda: ("abort", LAMP) in of.history, within=2 * 3_600.0)
 
 
 @pytest.mark.parametrize("at_end", ["finish", "pause"])

@@ -16,7 +16,7 @@ import pytest
 from otagate.daemon import Pace, running
 from otagate.policy.lease import Terms
 from otagate_rig.air import AirSettings
-from otagate_rig.rig import Rig
+from otagate_rig.rig import Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from tests.journeys.herdsman import Herdsman, installed, write_configuration
 from tests.journeys.hub import (
@@ -188,16 +188,18 @@ async def test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_netwo
         assert [device.violations for device in rig.devices.values()] == [[], [], []]
 
 
-@pytest.mark.night
 @pytest.mark.asyncio
-async def test_a_hub_that_is_killed_with_a_borrowed_stick_gives_it_back_first_and_resumes_when_it_has_it_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stack", "adapter"), [("znp", "zstack"), pytest.param("ezsp", "ember", marks=pytest.mark.night)])
+async def test_a_hub_that_is_killed_with_a_borrowed_stick_gives_it_back_first_and_resumes_when_it_has_it_again(
+    tmp_path: Path, stack: Stack, adapter: str
+) -> None:
     image, air, lease = image_of(60_000), AirSettings(speedup=None, timers=5), tmp_path / "state" / f"zigbee-{RADIO}.lease.json"
     made = Rig(
-        stack="ezsp", port="tcp", formed=False, devices=_devices(request_retries=200, reboot_seconds=2.0), images=[image], air=air, announce_after=0.1
+        stack=stack, port="tcp", formed=False, devices=_devices(request_retries=200, reboot_seconds=2.0), images=[image], air=air, announce_after=0.1
     )
-    async with made as rig, _neighbour(tmp_path, rig, "ember") as neighbour:
-        radio = {"name": RADIO, "type": "ezsp", "path": rig.path, "air_share": 100, "hand_over": neighbour.hand_over}
-        async with Daemon(tmp_path, rig.path, stack="ezsp", more={"radios": [radio]}) as daemon:
+    async with made as rig, _neighbour(tmp_path, rig, adapter) as neighbour:
+        radio = {"name": RADIO, "type": stack, "path": rig.path, "air_share": 100, "hand_over": neighbour.hand_over}
+        async with Daemon(tmp_path, rig.path, stack=stack, more={"radios": [radio]}) as daemon:
             await daemon.told("radio", state="lent")
             await daemon.upload(image)
             await daemon.post(f"/radios/{RADIO}/reattach")
@@ -228,3 +230,33 @@ async def test_a_hub_that_is_killed_with_a_borrowed_stick_gives_it_back_first_an
         facts = await daemon.journal()
         assert_gapless(facts)
         assert_legal(facts, update)
+
+
+@pytest.mark.night
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("stack", "adapter"), [("znp", "zstack"), ("ezsp", "ember")])
+async def test_a_device_in_mid_transfer_is_told_to_wait_before_the_stick_goes_back_and_goes_on_in_the_next_loan(
+    tmp_path: Path, stack: Stack, adapter: str
+) -> None:
+    image, air = image_of(60_000), AirSettings(speedup=None)
+    made = Rig(stack=stack, port="tcp", formed=False, devices=_devices(request_retries=200), images=[image], air=air, announce_after=0.1)
+    async with made as rig, _neighbour(tmp_path, rig, adapter) as neighbour:
+        settings = hub_settings(tmp_path / "state", rig.path, type=stack, hand_over=neighbour.hand_over)
+        pace, lamp = replace(Pace.scaled(PACE), lease=TERMS), rig.device(IEEE)
+        async with running(settings, pace=pace) as hub:
+            await radio_is(hub.desk, "lent")
+            await hub.desk.add_image(image, file_name="x.ota", actor="test")
+            await hub.desk.reattach(RADIO, actor="test")
+            await told(hub.desk)
+            update = await ordered(hub.desk)
+            await reached(lamp, 0.3)
+        assert neighbour.history[3:] == ["stopped", "resumed"]
+        assert lamp.counters.waits > 0
+        await neighbour.assert_all_readable(rig)
+        async with running(settings, pace=pace) as hub:
+            await hub.desk.reattach(RADIO, actor="test")
+            result = await ended(hub.desk, update)
+            assert result.state == "succeeded", result.error
+        assert (lamp.counters.aborts, lamp.counters.downloads_completed) == (0, 1)
+        assert lamp.counters.bytes_again == 0
+        assert_updated(lamp, image)

@@ -14,15 +14,17 @@ from otagate.model.ids import RadioName
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy.admit import Air, RadioAir, Scene
-from otagate.policy.guards import House
-from otagate.policy.lease import NOTHING, Borrowed, Lent, Terms, Work, judge_borrowed, judge_lent, rest_after, work_on
+from otagate.policy.guards import House, Watch
+from otagate.policy.lease import NOTHING, Borrowed, Lent, Terms, Work, away_for, judge_borrowed, judge_lent, rest_after, work_on
 from otagate.policy.settings import PolicySettings
-from otagate.policy.window import Window
+from otagate.policy.window import AnyWindow, OneTime, Window
 from tests.policy.cases import NOW, RADIO, device, device_id, update
 
 TERMS = Terms()
 ONE = Work(begins=1)
 NIGHT = Window(name="night", zone=ZoneInfo("UTC"), start=60, end=300)
+
+PAST = OneTime(name="past", begins=NOW - timedelta(days=2), ends=NOW - timedelta(days=1))
 
 LENT = Lent(since=1_000.0, rest=60.0, called=False, barred=False, work=ONE)
 
@@ -55,8 +57,9 @@ BORROWED = Borrowed(since=100.0, idle=0.0, down=0.0, called=None, trouble=None, 
         pytest.param({"work": NOTHING, "idle": 60.0}, "done", id="nothing to do"),
         pytest.param({"work": NOTHING, "idle": 299.0, "called": 299.0}, None, id="an operator wants it"),
         pytest.param({"work": NOTHING, "idle": 300.0, "called": 300.0}, "done", id="an operator wanted it"),
-        pytest.param({"since": 3_600.0}, "time", id="too long"),
-        pytest.param({"since": 3_600.0, "called": 1.0}, "time", id="too long for an operator too"),
+        pytest.param({"since": 3_529.0}, None, id="almost too long"),
+        pytest.param({"since": 3_530.0}, "time", id="so long that devices can just be told"),
+        pytest.param({"since": 3_530.0, "called": 1.0}, "time", id="too long for an operator too"),
         pytest.param({"down": 120.0}, "failed", id="the radio does not come up"),
         pytest.param({"trouble": "in_use"}, "failed", id="its owner still drives it"),
         pytest.param({"trouble": "wrong_network"}, "wrong_network", id="another network is on it"),
@@ -80,7 +83,8 @@ def test_after_a_useful_loan_the_pause_is_short_and_as_long_as_the_longest_loan_
 
 
 def test_scaled_terms_leave_what_the_operator_gave() -> None:
-    assert Terms(most=600.0).scaled(10.0) == Terms(most=600.0, idle=6.0, called=30.0, down=12.0, again=6.0, rest=30.0, longest=2_160.0, look=0.5)
+    scaled = Terms(most=600.0, idle=6.0, called=30.0, down=12.0, part=7.0, ready=6.0, again=6.0, rest=30.0, longest=2_160.0, look=0.5)
+    assert Terms(most=600.0).scaled(10.0) == scaled
 
 
 # --- what there is to do ------------------------------------------------------------------------------------------------------------------
@@ -154,6 +158,23 @@ def test_a_queued_update_is_something_to_do_where_it_would_begin_on_a_radio_that
 )
 def test_what_is_under_way_keeps_the_stick_and_borrows_it_in_its_window_only(row: Update, given: dict[str, Any], expected: Work) -> None:
     assert work(running=(row,), **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("windows", "rest", "seconds"),
+    [
+        pytest.param((), 3_600.0, 3_600, id="no windows: as long as the other program has the stick"),
+        pytest.param((NIGHT,), 60.0, 13 * 3_600, id="until its window opens"),
+        pytest.param((NIGHT,), 14 * 3_600.0, 14 * 3_600, id="its window is open before the stick is back"),
+        pytest.param((NIGHT,), 18 * 3_600.0, 37 * 3_600, id="the window after that"),
+        pytest.param((PAST,), 60.0, 24 * 3_600 + 60, id="none opens any more"),
+    ],
+)
+def test_a_device_in_mid_transfer_waits_until_its_window_is_open_and_the_stick_is_back(
+    windows: tuple[AnyWindow, ...], rest: float, seconds: float
+) -> None:
+    watch = Watch(now=NOW, house=House())
+    assert away_for(on_air(1), PolicySettings(windows=windows), watch, rest=rest, terms=TERMS) == pytest.approx(seconds + TERMS.ready, abs=1)
 
 
 def test_an_image_that_a_device_holds_is_something_to_do_when_it_may_be_used() -> None:

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from otagate.model.ids import UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import Cause, State, advance
-from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Serve, Withdraw
+from otagate.model.orders import Activate, Dismiss, Order, Park, Pause, Release, Resume, Serve, Withdraw
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.sessions.effects import Advance, Announce, Asked, Effects, Knock, Reply
 from otagate.sessions.ota_transfer import Patience
@@ -109,6 +109,10 @@ def pause(update: UpdateId = LAMP) -> Pause:
 
 def resume(update: UpdateId = LAMP) -> Resume:
     return Resume(update=update)
+
+
+def dismiss(seconds: float, update: UpdateId = LAMP) -> Dismiss:
+    return Dismiss(update=update, seconds=seconds)
 
 
 def release(update: UpdateId = LAMP) -> Release:

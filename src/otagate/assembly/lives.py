@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from otagate.adoption.refresh import Refresh
@@ -30,14 +31,16 @@ def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
             backoff=parts.pace.backoff,
             pulse=parts.pulse,
         )
-    adopt = hand_over.adopt
+    adopt, terms = hand_over.adopt, replace(parts.pace.lease, most=hand_over.max_minutes * 60.0)
+    agenda = Agenda(radio=radio, conductor=parts.conductor, inquiries=parts.outlook.inquiries)
     lease = parts.settings.state_dir / f"zigbee-{radio}.lease.json"
     return Lending(
         radio=parts.radios[radio],
         stick=LeasedStick(take=hand_over.take, give_back=hand_over.give_back, lease=lease, now=parts.clock.now),
-        agenda=Agenda(radio=radio, conductor=parts.conductor, inquiries=parts.outlook.inquiries).read,
+        agenda=agenda.read,
+        away=partial(agenda.away, terms=terms),
         told=parts.told[radio],
-        terms=replace(parts.pace.lease, most=hand_over.max_minutes * 60.0),
+        terms=terms,
         clock=parts.clock,
         called=parts.reattach[radio],
         backoff=parts.pace.backoff,

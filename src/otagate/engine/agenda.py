@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from otagate.engine.conductor import Conductor
 from otagate.engine.inquiries import Inquiries
-from otagate.model.ids import RadioName
+from otagate.model.ids import RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.policy.admit import Admission
-from otagate.policy.lease import Work, work_on
+from otagate.policy.guards import Watch
+from otagate.policy.lease import Terms, Work, away_for, work_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,15 @@ class Agenda:
             await self.inquiries.ask(Admission(admitted=(), waiting={}, asks_interlocks=work.asks), lambda _: None)
             work = self._look(borrowed=borrowed)
         return work
+
+    def away(self, rest: float, terms: Terms) -> Mapping[UpdateId, float]:
+        """What is in mid-transfer, and for how many seconds its device has to wait if the stick is lent for `rest` seconds at least."""
+        scene = self.conductor.scene()
+        air = scene.air
+        moving = [each.update for each in self.conductor.courses() if each.update.radio == self.radio and each.update.state is State.TRANSFERRING]
+        devices = [(each, air.devices.get(each.device)) for each in moving]
+        watch = Watch(now=scene.now, house=air.house)
+        return {each.id: away_for(each, air.policy_of(device), watch, rest=rest, terms=terms) for each, device in devices if device is not None}
 
     def _look(self, *, borrowed: bool) -> Work:
         held = [each.update for each in self.conductor.courses() if each.update.state is State.STAGED]

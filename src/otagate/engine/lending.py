@@ -7,7 +7,7 @@ too, is the lease's business (`ports.Handover.owed`), which the first look of ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -16,8 +16,12 @@ import structlog
 from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff, alive, outcome, rest, supervise_radio
 from otagate.model.errors import OtagateError
+from otagate.model.ids import UpdateId
 from otagate.policy.lease import NOTHING, Borrowed, Ending, Lent, Step, Terms, Work, judge_borrowed, judge_lent, rest_after
-from otagate.ports import Clock, Emit, Handover, Radio, RadioChanged, RadioEvent, RadioNoticed, RadioState
+from otagate.ports import Clock, Emit, Handover, Lendable, Radio, RadioChanged, RadioEvent, RadioNoticed, RadioState
+
+_HURRY = 3.0
+"""Seconds that devices have to hear that the hub stops."""
 
 LOG = structlog.get_logger("otagate.lending")
 
@@ -50,7 +54,8 @@ class Told:
 class Lending:
     """The stick's way to and fro. `told` is what the radio itself tells by; `called` is set by an operator who wants the stick now.
 
-    `catch_up` takes over what the other program has learnt of the network, before the radio is opened.
+    `catch_up` takes over what the other program has learnt of the network, before the radio is opened. `away` tells what is in mid-transfer, with the
+    seconds that each device has to wait if the stick is lent for so many.
     """
 
     radio: Radio
@@ -63,6 +68,7 @@ class Lending:
     backoff: Backoff
     pulse: Pulse
     catch_up: Callable[[], Coroutine[Any, Any, None]] | None = None
+    away: Callable[[float], Mapping[UpdateId, float]] | None = None
     _rest: float = 0.0
     _in_vain: int = 0
     _barred: str = ""
@@ -135,9 +141,23 @@ class Lending:
         await self._catch_up()
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._live(), name=f"borrowed:{self.radio.name}")
-            found = await self._until_done(called=called)
+            try:
+                found = await self._until_done(called=called)
+            except asyncio.CancelledError:  # the hub stops
+                await self._dismiss("done", within=_HURRY)
+                raise
+            await self._dismiss(found[0].ending, within=self.terms.part)
             life.cancel()
         return found
+
+    async def _dismiss(self, ending: Ending | None, *, within: float) -> None:
+        """Let devices in mid-transfer wait for the next loan: the other program does not know what they ask for, and may tell them to give it up."""
+        if self.away is None or self.told.state != "up" or not isinstance(self.radio, Lendable):
+            return
+        updates = self.away(rest_after(ending or "done", useful=True, in_vain=0, terms=self.terms))
+        if updates:
+            self._tell("starting", f"giving the stick back to {self.told.owner}: devices in mid-transfer are told when to ask again")
+            await alive(self.radio.dismiss(updates, within=within), what="dismissing devices", radio=self.radio.name, pulse=self.pulse)
 
     async def _catch_up(self) -> None:
         """Where that fails, what is known is enough; each new reason is told once."""

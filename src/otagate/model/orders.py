@@ -109,6 +109,14 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dismiss:
+    """The radio goes away: answer WAIT_FOR_DATA with so many seconds until it is back."""
+
+    update: UpdateId
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activate:
     """Tell the device to use the image it holds."""
 
@@ -122,4 +130,4 @@ class Release:
     update: UpdateId
 
 
-Order = Serve | Send | Delegate | Watch | Park | Withdraw | Pause | Resume | Activate | Release
+Order = Serve | Send | Delegate | Watch | Park | Withdraw | Pause | Resume | Dismiss | Activate | Release

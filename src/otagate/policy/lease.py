@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from otagate.model.devices import Device
@@ -20,6 +20,9 @@ from otagate.policy.activation import judge_activation
 from otagate.policy.admit import Admission, Air, Scene, admit
 from otagate.policy.guards import Watch
 from otagate.policy.settings import PolicySettings
+from otagate.policy.window import hours
+
+_NO_WINDOW = timedelta(days=1)
 
 _WORKS = frozenset({State.TRANSFERRING, State.ACTIVATING})
 """Where an update is when its radio is of use to it: what is offered to nobody, or only lived with, is a reason to hold the stick, no success."""
@@ -29,14 +32,17 @@ _WORKS = frozenset({State.TRANSFERRING, State.ACTIVATING})
 class Terms:
     """Seconds. `most`: so long the stick is kept at once. `idle`: without anything to do. `called`: at least so long after an operator's word.
 
-    `down`: so long the radio may take to come up. `again`: the shortest time that the other program has it between two loans. `rest`: after a loan
-    that was of no use, doubled each time up to `longest`. `look`: between two looks.
+    `down`: so long the radio may take to come up. `part`: so long devices in mid-transfer are waited for, to be told when to ask again; in a pause
+    they ask once a minute. `ready`: so long after its turn has come the radio is surely there for them. `again`: the shortest time that the other
+    program has it between two loans. `rest`: after a loan that was of no use, doubled each time up to `longest`. `look`: between two looks.
     """
 
     most: float = 3_600.0
     idle: float = 60.0
     called: float = 300.0
     down: float = 120.0
+    part: float = 70.0
+    ready: float = 60.0
     again: float = 60.0
     rest: float = 300.0
     longest: float = 21_600.0
@@ -132,7 +138,7 @@ def judge_borrowed(stick: Borrowed, terms: Terms) -> Step:
         return _back("wrong_network", "another network is on it")
     if stick.trouble is not None:
         return _back("failed", "another program drives it")
-    if stick.since >= terms.most:
+    if stick.since >= terms.most - terms.part:
         return _back("time", "the time for one loan is over")
     if stick.down >= terms.down:
         return _back("failed", "its radio does not come up")
@@ -145,6 +151,16 @@ def judge_borrowed(stick: Borrowed, terms: Terms) -> Step:
 
 def _back(ending: Ending, sentence: str) -> Step:
     return Step(deed="give_back", sentence=sentence, ending=ending)
+
+
+def away_for(update: Update, settings: PolicySettings, watch: Watch, *, rest: float, terms: Terms) -> float:
+    """Seconds after which the device of a running update finds us again, if the stick is borrowed after `rest` seconds at the earliest."""
+    windows = guards.windows_of(update, settings, watch.house)
+    back = watch.now + timedelta(seconds=rest)
+    stand = None if windows is None else hours(windows, back)
+    if stand is not None and stand.open is None:
+        back = back + _NO_WINDOW if stand.next is None else stand.next.begins
+    return (back - watch.now).total_seconds() + terms.ready
 
 
 def rest_after(ending: Ending, *, useful: bool, in_vain: int, terms: Terms) -> float:

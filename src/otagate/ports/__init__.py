@@ -32,7 +32,7 @@ from otagate.ports.events import (
 from otagate.ports.handouts import Handout, Handouts
 from otagate.ports.notices import Courier, Outgoing
 from otagate.ports.outside import Conversations, Folder, FolderScan, HttpClient, ImageCache, Interlock, Quotas, Standing
-from otagate.ports.radios import Handover, Keeping, Network, Observant, Radio, RadioBackup
+from otagate.ports.radios import Handover, Keeping, Lendable, Network, Observant, Radio, RadioBackup
 from otagate.ports.stores import Catalogue, Devices, Facts, Portraits, Receipts, Rollouts, Settings, Store, StoreCopies, StoreCopy, Updates
 from otagate.ports.time import Clock
 
@@ -63,6 +63,7 @@ __all__ = [
     "Interlock",
     "Keeping",
     "Knocked",
+    "Lendable",
     "Listener",
     "Message",
     "Network",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -96,6 +96,17 @@ class Keeping(Protocol):
 
     def reported(self, device: DeviceId) -> float | None:
         """Seconds since the device reported something by itself; None where it was not heard to, or reports are none of this radio's business."""
+
+
+@runtime_checkable
+class Lendable(Protocol):
+    """A radio that can tell devices in mid-transfer that it goes away."""
+
+    async def dismiss(self, updates: Mapping[UpdateId, float], *, within: float) -> None:
+        """Have the devices of these updates wait for so many seconds, told at their next request; nothing is sent to them until the radio is back.
+
+        Done when all have been told, and after `within` seconds in any case.
+        """
 
 
 class Handover(Protocol):

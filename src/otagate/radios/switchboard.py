@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from otagate.model.devices import Component
 from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
-from otagate.model.orders import Order, Serve, Withdraw
+from otagate.model.orders import Dismiss, Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
 from otagate.radios.crier import Crier
@@ -52,6 +53,7 @@ class Switchboard:
         self._held: dict[int, tuple[DeviceId, int]] = {}
         self._by_nwk: dict[int, Peer] = {}
         self._serving = False
+        self._answered = asyncio.Event()
         self.peers: dict[DeviceId, Peer] = {}
 
     # --- a life of the radio ----------------------------------------------------------------------------------------------------------
@@ -164,6 +166,19 @@ class Switchboard:
         if peer is not None:
             self._perform(peer, peer.endpoint if endpoint is None else endpoint, effects)
             self._schedule(peer)
+
+    async def dismiss(self, updates: Mapping[UpdateId, float]) -> None:
+        """Have devices wait for so many seconds from their next request on; done when all have been told."""
+        for update, seconds in updates.items():
+            self.command(Dismiss(update=update, seconds=seconds))
+        while not all(map(self._is_dismissed, updates)):
+            self._answered.clear()
+            await self._answered.wait()
+
+    def _is_dismissed(self, update: UpdateId) -> bool:
+        device = self._updates.get(update)
+        peer = None if device is None else self.peers.get(device)
+        return device is None or peer is None or (peer.session.is_dismissed(update) and not self._sender.waits_for(peer))
 
     # --- frames in --------------------------------------------------------------------------------------------------------------------
 
@@ -308,6 +323,7 @@ class Switchboard:
 
     def reply_left(self, peer: Peer) -> None:
         """The sender has sent what waited for this device."""
+        self._answered.set()
         if peer.overdue and peer.timer is not None:
             peer.timer.cancel()
             self._on_timer(peer)

@@ -7,7 +7,8 @@ A frame of the OTA cluster is answered in the radio's own callback, on bytes, wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,6 +189,12 @@ class ZigbeeRadio:
     def command(self, order: Order) -> None:
         """See `ports.Radio.command`."""
         self._switchboard.command(order)
+
+    async def dismiss(self, updates: Mapping[UpdateId, float], *, within: float) -> None:
+        """See `ports.Lendable.dismiss`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._switchboard.dismiss(updates)
 
     async def stop(self, update: UpdateId) -> None:
         """See `ports.Radio.stop`: whoever commits first is right, and the device hears ABORT at its next request."""

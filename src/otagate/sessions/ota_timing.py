@@ -11,6 +11,7 @@ NEVER = float("inf")
 
 _NUDGES_A_SILENCE = 10
 _LONGEST_WAIT = 300
+_LONGEST_AWAY = 0xFFFF
 _PARKED_SHARE = 4
 
 
@@ -71,6 +72,11 @@ class Timing:
     def paused_wait(self) -> int:
         """Seconds after which a paused device may ask again."""
         return self._wait(self.patience.wait_for_data)
+
+    @staticmethod
+    def away_wait(seconds: float) -> int:
+        """Seconds after which a device may ask again whose server goes away: whole hours, as far as clients with 16 bits count."""
+        return min(_LONGEST_AWAY, max(1, int(seconds)))
 
     @staticmethod
     def _wait(seconds: float) -> int:

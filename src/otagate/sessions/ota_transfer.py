@@ -92,6 +92,8 @@ class Transfer:
     sent: int = 0
     parked_at: float | None = None
     paused: bool = False
+    away: float | None = None  # seconds: the radio goes away for so long
+    dismissed: bool = False  # and the device has been told so
     released: bool = False  # the device may use the image as soon as it asks
     back_at: float = _NEVER  # until when the device was told to wait
     notified: float | None = None
@@ -115,7 +117,7 @@ class Transfer:
     @property
     def open(self) -> bool:
         """Whether blocks are simply served."""
-        return self.phase is Phase.SERVING and self.pending is None and self.parked_at is None and not self.paused
+        return self.phase is Phase.SERVING and self.pending is None and self.parked_at is None and not self.paused and self.away is None
 
     @property
     def offered(self) -> Offered:
@@ -125,7 +127,7 @@ class Transfer:
     @property
     def waiting(self) -> bool:
         """Whether nothing but the device's next request is awaited."""
-        return self.pending is None and self.parked_at is None and not self.paused
+        return self.pending is None and self.parked_at is None and not self.paused and self.away is None
 
     @property
     def complete(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from otagate.model.errors import RemoteProtocolError
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
-from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Serve, Withdraw
+from otagate.model.orders import Activate, Dismiss, Order, Park, Pause, Release, Resume, Serve, Withdraw
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.sessions import ota_frames as ota
 from otagate.sessions import ota_verdicts as verdicts
@@ -74,6 +74,11 @@ class OtaServer:
         due = min((timing.due(each) for each in self._transfers.values()), default=NEVER)
         return None if due == NEVER else due
 
+    def is_dismissed(self, update: UpdateId) -> bool:
+        """Whether the device knows that the radio goes away, or fetches nothing that it could miss."""
+        transfer = self._of(update)
+        return transfer is None or transfer.phase is not Phase.SERVING or transfer.away is None or transfer.dismissed
+
     # --- orders -----------------------------------------------------------------------------------------------------------------------
 
     def command(self, order: Order, now: float) -> Effects:
@@ -89,6 +94,8 @@ class OtaServer:
                 transfer.pending = None
             case Pause():
                 transfer.paused, transfer.page = True, None
+            case Dismiss():
+                transfer.away, transfer.dismissed, transfer.page = order.seconds, False, None
             case Resume() if transfer.paused:
                 return self._resume(transfer, now)
             case Withdraw():
@@ -158,8 +165,8 @@ class OtaServer:
         """The radio was away and is back: that time counts against nobody, and what was offered is offered again."""
         effects: Effects = NOTHING
         for transfer in self._transfers.values():
-            transfer.begin_again(now)
-            transfer.page = None
+            transfer.begin_again(max(now, transfer.back_at))
+            transfer.away = transfer.page = None
             if transfer.phase is Phase.OFFERED and transfer.waiting and transfer.notified is not None:
                 effects += self._notify(transfer, now)
         return effects
@@ -275,6 +282,9 @@ class OtaServer:
             return NOTHING
         if transfer.parked_at is not None:
             return (self._wait(transfer, request, frame[1], self._timing().parked_wait(transfer, now), now), *self._knock(transfer, now))
+        if transfer.away is not None:
+            transfer.dismissed = True
+            return (self._wait(transfer, request, frame[1], self._timing().away_wait(transfer.away), now),)
         if transfer.paused:
             return (self._wait(transfer, request, frame[1], self._timing().paused_wait(), now),)
         if transfer.phase is Phase.OFFERED:
