@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zigpy.device import Device
 
 from otagate.model.ids import zigbee_component_id
 from otagate_rig.air import AirSettings
@@ -17,6 +18,17 @@ from tests.journeys.hub import IEEE, assert_updated, ended, journey, ordered, to
 
 LOSSES = [0.0, 0.05, 0.20]
 ALL = real_images("zigbee-images")
+
+
+@pytest.fixture(autouse=True)
+def _brisk_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """zigpy gives every answer five seconds, however fast its devices live: here that is as long as an image takes."""
+    whole = Device.request
+
+    async def request(self: Device, *frame: Any, **given: Any) -> Any:
+        return await whole(self, *frame, **given | {"timeout": 1.0})
+
+    monkeypatch.setattr(Device, "request", request)
 
 
 def _smallest(count: int) -> list[RealImage]:
