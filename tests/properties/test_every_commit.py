@@ -107,12 +107,14 @@ class Trial:
                     await self.bell.wait()
 
     async def _until_over(self, hub: Hub) -> None:
+        seen = None
         async with asyncio.timeout(LONGEST):
             while not hub.killed.is_set():
-                rows = await self.bench.rows()
-                enough = len(rows) >= self.life.updates or self.cancelled is not None
-                if rows and enough and all(each.ended for each in rows):
-                    return
+                if (now := (hub.store.commits, self.cancelled)) != seen:
+                    seen, rows = now, await self.bench.rows()
+                    enough = len(rows) >= self.life.updates or self.cancelled is not None
+                    if rows and enough and all(each.ended for each in rows):
+                        return
                 await asyncio.sleep(1.0 if hub.told and hub.clock.monotonic() < 3_000 else 60.0)
 
     async def _judge(self) -> None:
