@@ -307,7 +307,7 @@ class Counterfoil:
     def forecast(self, drafts: Sequence[Update]) -> Sequence[ComponentPlan]:
         when = When(kind="now", sentence="Now.", begins=NOON)
         component = Component(id=TYPE, version=0x0102_0509)
-        return [ComponentPlan(component=component, outcome="begins", sentence="Now.", reason=None, when=when) for _ in drafts]
+        return [ComponentPlan(component=component, outcome="begins", sentence="Now.", reason=None, when=when, release=release()) for _ in drafts]
 
     async def updates(
         self,

@@ -116,3 +116,13 @@ async def test_in_the_picture_of_the_plan_times_stand_right_of_names_and_below_o
     boxes = [(await lanes.nth(at).locator(".label").bounding_box(), await lanes.nth(at).locator(".track").bounding_box()) for at in range(1, 4)]
     assert all(label["x"] + label["width"] <= track["x"] and abs(label["y"] - track["y"]) < label["height"] for label, track in boxes)
     assert len({round(track["x"]) for _, track in boxes}) == 1
+
+
+async def test_before_an_order_is_made_it_says_what_comes_from_where_and_what_is_new(hall: Hall, tab: Any) -> None:
+    await sign_in(tab, hall, f"/device/{LAMP}")
+    await tab.get_by_role("button", name="Update …", exact=True).click()
+    dialog = tab.get_by_role("dialog")
+    await dialog.get_by_text("1.2.5.9 → 1.2.6.0 · from directory").wait_for()
+    await dialog.get_by_text("What is new").click()
+    await dialog.get_by_text("Dims better.").wait_for()
+    assert [request.dry_run for verb, request, _ in hall.desk.orders if verb == "order"] == [True]

@@ -14,10 +14,12 @@ from otagate.api.auth import TokenFile
 from otagate.engine.views import WaveView
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import DEFAULT_WAVES, RolloutId, RolloutState, Tally, Wave
+from otagate.reports.seal import check
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, NOON, PLUG, failed, rollout, update, view
 from tests.page.browsing import go, sign_in
 from tests.page.house import DESK, DIMMER, HALL, IDS, KITCHEN, PORCH, WINDOW, furnish
+from tests.reports.samples import sample_report
 
 pytestmark = pytest.mark.asyncio
 
@@ -268,6 +270,26 @@ async def test_what_ended_is_kept_as_a_file_and_the_journal_checked(hall: Hall, 
     hall.desk.trouble["verify"] = ValueError()
     await tab.get_by_role("button", name="Was anything changed?").click()
     await tab.locator(".bad").get_by_text("The chain breaks at fact 2.").wait_for()
+
+
+async def test_the_report_of_a_month_is_kept_as_a_file_whose_seal_holds_and_a_month_to_come_has_none(
+    hall: Hall, browser: Any, tmp_path: Path
+) -> None:
+    tab = await browser.new_page()  # whose console tells of the refusal
+    await sign_in(tab, hall, "/history")
+    month = str(sample_report().month)
+    await tab.get_by_text("Report of a month").click()
+    await tab.get_by_label("Month").fill(month)
+    async with tab.expect_download() as coming:
+        await tab.get_by_role("button", name="Report to print").click()
+    file = tmp_path / (await coming.value).suggested_filename
+    assert file.name == f"otagate-report-{month}.html"
+    await (await coming.value).save_as(file)
+    assert check(file.read_bytes(), key=await hall.desk.report_key()).holds
+    await tab.get_by_text(await hall.desk.report_key()).wait_for()
+    await tab.get_by_label("Month").fill("2099-01")
+    await tab.get_by_role("button", name="Report as CSV").click()
+    await tab.get_by_text("the month 2099-01 has not begun").wait_for()
 
 
 async def test_events_are_taken_as_they_come_and_nothing_else_is_read_anew(hall: Hall, browser: Any) -> None:

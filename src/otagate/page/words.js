@@ -477,6 +477,13 @@ export const WORDS = {
   "history.files.more": "The files hold what the filters Who, Which and the dates leave.",
   "history.verify": "Was anything changed?",
   "history.chain": "{sentence} Last line {last}, link {chain}…",
+  "report": "Report of a month, for whoever owns the house",
+  "report.more": "What there is, what is current, every exception with its reason, and every update that ended. It is sealed: "
+    + "otagate verify-report says whether it is as it was made, also without this hub.",
+  "report.month": "Month",
+  "report.html": "Report to print",
+  "report.csv": "Report as CSV",
+  "report.key": "Its seal is checked with the key",
   "subject.device": "Devices",
   "subject.update": "Updates",
   "subject.rollout": "Rollouts",

@@ -1,7 +1,7 @@
 // An order of updates: first the hub says what would happen, grouped by the reason, and only what was shown can then be ordered.
 
 import { act } from "../api.js";
-import { duration, plain, t } from "../i18n.js";
+import { dots, duration, plain, t } from "../i18n.js";
 import { say } from "../orders.js";
 import { changed, hub, may, nameOf } from "../store.js";
 import { ask, attempts } from "./dialog.js";
@@ -128,7 +128,8 @@ function grouped({ updates, refused, plans }) {
   updates.forEach((each, i) => {
     const reason = plans[i] ? plans[i].reason : each.reason;
     const sentence = plans[i]?.when ? begins(plans[i].when) : plans[i]?.sentence || each.sentence || t("order.starts");
-    const row = { key: each.id || `${each.device} ${each.component}`, device: each.device, what: change(each), sentence };
+    const what = dots([change(each), t("release.from", { source: each.source })]);
+    const row = { key: each.id || `${each.device} ${each.component}`, device: each.device, what, sentence, notes: plans[i]?.release?.changelog };
     into(reason ? t(`reason.${reason}`) : t("order.begins"), reason ? t(`reason.${reason}.more`) : "", false, row);
   });
   for (const { device, problem } of refused) {
@@ -148,6 +149,8 @@ function folded({ key, label, help, bad, rows }) {
     rows.length > SHOWN && h("p", { class: "dim" }, t("more", { n: rows.length - SHOWN })));
 }
 
-function line({ key, what, sentence, bad }) {
-  return h("p", { key, class: bad ? "bad" : "" }, what, what && h("br"), h("span", { class: bad ? "" : "dim" }, plain(sentence)));
+function line({ key, what, sentence, bad, notes }) {
+  return h("div", { key },
+    h("p", { class: bad ? "bad" : "" }, what, what && h("br"), h("span", { class: bad ? "" : "dim" }, plain(sentence))),
+    notes && h("details", {}, h("summary", {}, t("release.notes")), h("p", { class: "notes" }, plain(notes, 8000))));
 }

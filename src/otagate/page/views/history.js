@@ -15,6 +15,7 @@ const KINDS = keys("kind.").sort((a, b) => kind(a).localeCompare(kind(b)));
 const FIELDS = ["subject", "kind", "actor", "id", "since", "until"];
 const DATES = new Set(["since", "until"]);
 const trying = attempts();
+const reporting = Object.assign(attempts(), { month: new Date().toISOString().slice(0, 7) });
 let seen = { path: "", page: null, facts: new Map(), cursor: null };
 let chain = null;
 
@@ -22,7 +23,7 @@ export function view() {
   const asked = here().query;
   const path = `journal${wanted(asked)}`;
   const found = reading(path, { made_of: hub.facts });
-  return { title: t("nav.history"), content: [filters(asked), files(asked), lines(path, found)] };
+  return { title: t("nav.history"), content: [filters(asked), files(asked), report(), lines(path, found)] };
 }
 
 // The query that the filters mean: a day is from its midnight here to just before the next.
@@ -67,6 +68,25 @@ function files(asked) {
     h("p", { class: "dim" }, t("history.files.more")),
     trying.problem && h("p", { key: "bad", class: "alert", role: "alert" }, plain(trying.problem)),
     h("p", { role: "status", class: chain && !chain.holds ? "bad" : "" }, chain ? verdict(chain) : ""));
+}
+
+// What whoever owns the house wants to see of a month: sealed, so that nobody can have changed it since.
+function report() {
+  const key = reading("report/key").data?.key;
+  const save = (format) => () => reporting.run(
+    () => download(`report${query({ month: reporting.month, format })}`, `otagate-report-${reporting.month}.${format}`), changed);
+  const choose = (event) => {
+    reporting.month = event.target.value;
+    changed();
+  };
+  const off = !/^20\d\d-(0[1-9]|1[0-2])$/.test(reporting.month);
+  return h("details", { key: "report" }, h("summary", {}, t("report")), h("p", { class: "dim" }, t("report.more")),
+    h("div", { class: "acts" },
+      h("label", { class: "beside-it" }, t("report.month"), h("input", { type: "month", value: reporting.month, onchange: choose })),
+      h("button", { type: "button", disabled: off, onclick: save("html") }, t("report.html")),
+      h("button", { type: "button", disabled: off, onclick: save("csv") }, t("report.csv"))),
+    key && h("p", { key: "key", class: "dim" }, t("report.key"), " ", h("code", {}, plain(key))),
+    reporting.problem && h("p", { key: "bad", class: "alert", role: "alert" }, plain(reporting.problem)));
 }
 
 const verdict = ({ sentence, last, chain: link }) => t("history.chain", { sentence, last: String(last), chain: link.slice(0, 16) });
