@@ -24,6 +24,7 @@ async def test_radios_are_listed(hall: Hall) -> None:
             "load": None,
             "error": None,
             "paused": None,
+            "borrowed_from": None,
         }
     ]
 

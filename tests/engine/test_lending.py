@@ -36,6 +36,7 @@ class House:
         self.failing: set[str] = set()
         self.history: list[tuple[float, str]] = []
         self.states: list[tuple[str, str]] = []
+        self.stages: list[str | None] = []
         self.owner_has_it = True
         self.called = asyncio.Event()
         self.clock = VirtualClock()
@@ -64,6 +65,8 @@ class House:
         match event:
             case RadioChanged():
                 self.states.append((event.state, event.sentence))
+                self.stages.append(None if event.loan is None else event.loan.stage)
+                assert event.loan is None or event.loan.owner == "zigbee2mqtt"
             case RadioNoticed():
                 self.news.append(f"{event.kind}: {event.sentence}")
 
@@ -127,6 +130,7 @@ async def test_the_stick_is_borrowed_while_there_is_something_to_do_and_not_for_
     assert taken == pytest.approx(102, abs=TERMS.look)
     assert given == pytest.approx(700 + TERMS.idle, abs=2 * TERMS.look)
     assert [state for state, _ in house.states] == ["lent", "starting", "starting", "up", "starting", "lent"]
+    assert house.stages == [None, "taking", "held", "held", "returning", "returned"]
     assert "zigbee2mqtt cannot control its lamps meanwhile" in house.states[3][1]
     assert not house.lease.exists()
 
@@ -270,6 +274,7 @@ async def test_a_give_back_that_fails_is_told_and_tried_until_it_works(tmp_path_
     assert [round(later - earlier) for earlier, later in itertools.pairwise(times)] == [1, 2, 4, 8, 16, 30, 30]
     told = [sentence for state, sentence in house.states if state == "retrying"]
     assert len(told) == len(times) - 1
+    assert {stage for stage, (state, _) in zip(house.stages, house.states, strict=True) if state == "retrying"} == {"returning"}
     assert told[0] == "zigbee2mqtt has not got its stick back, so nobody controls its lamps: hand_over.give_back failed with status 1"
     assert house.owner_has_it
     assert house.states[-1][0] == "lent"

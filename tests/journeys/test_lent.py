@@ -165,9 +165,11 @@ async def test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_netwo
             await hub.desk.reattach(RADIO, actor="test")  # nobody knows yet what the devices run
             up = await radio_is(hub.desk, "up")
             assert "zigbee2mqtt cannot control its lamps meanwhile" in str(up.data["sentence"])
+            assert [each.borrowed_from for each in hub.desk.radios()] == ["zigbee2mqtt"]
             for ieee in NAMES:
                 await told(hub.desk, ieee)
             await radio_is(hub.desk, "lent", after=up.number)
+            assert [each.borrowed_from for each in hub.desk.radios()] == [None]
             assert neighbour.history[3:] == ["stopped", "resumed"]
             await neighbour.assert_all_readable(rig)
 

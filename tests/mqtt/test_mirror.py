@@ -323,5 +323,5 @@ async def test_links_lead_to_the_page_where_its_address_is_known() -> None:
     assert json.loads(said["otagate/hub"]) == {
         "halted": "OFF",
         "radio_my-stick": "ON",
-        "told_my-stick": {"state": "up", "sentence": "fine"},
+        "told_my-stick": {"state": "up", "sentence": "fine", "borrowed_from": None},
     }

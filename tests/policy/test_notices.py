@@ -32,6 +32,26 @@ NEWS = [
     (fact("rollout", "paused", name="r", detail="3 failed."), "rollout-paused", "problem", "The rollout r is paused: 3 failed."),
     (fact("rollout", "waits", name="r"), "approval", "warning", "The rollout r waits for approval of its next wave."),
     (fact("radio", "state", state="retrying", sentence="gone"), "radio-lost", "problem", "The radio x is not up (retrying): gone"),
+    (
+        fact("radio", "state", state="up", sentence="fine", owner="z2m", loan="held"),
+        "stick-borrowed",
+        "info",
+        "The stick of radio x is borrowed: z2m cannot control its lamps meanwhile.",
+    ),
+    (
+        fact("radio", "state", state="lent", sentence="z2m has it", owner="z2m", loan="returned"),
+        "stick-returned",
+        "info",
+        "z2m has the stick of radio x back.",
+    ),
+    (
+        fact("radio", "state", state="retrying", sentence="z2m has not got it back: status 1", owner="z2m", loan="returning"),
+        "stick-kept",
+        "problem",
+        "The stick of radio x could not be given back: z2m has not got it back: status 1",
+    ),
+    (fact("radio", "adoption_failed", sentence="z2m's files are gone"), "devices-unread", "warning", "Radio x: z2m's files are gone"),
+    (fact("radio", "network_changed", sentence="the channel is 20"), "network-changed", "problem", "Radio x: the channel is 20"),
     (fact("source", "state", state="misconfigured", sentence="401"), "source-misconfigured", "problem", "The source x is misconfigured: 401"),
     (
         fact("source", "alarm", version="1"),
@@ -65,7 +85,7 @@ def test_what_somebody_did_or_what_goes_well_on_its_way_is_no_news(told: Fact) -
     assert read(told) is None
 
 
-@pytest.mark.parametrize(("least", "count"), [("info", 8), ("warning", 7), ("problem", 5)])
+@pytest.mark.parametrize(("least", "count"), [("info", 13), ("warning", 10), ("problem", 7)])
 def test_a_receiver_is_told_what_matters_so_much_at_least(least: Severity, count: int) -> None:
     assert sum(matters(notice, least) for told, *_ in NEWS if (notice := read(told))) == count
 
@@ -84,6 +104,20 @@ def test_a_long_sentence_is_cut() -> None:
     notice = read(fact("radio", "state", state="in_use", sentence="a" * 5000))
     assert notice is not None
     assert len(notice.text) == 500
+
+
+def test_a_stick_that_cannot_be_given_back_is_told_of_whatever_was_told_before_and_when_it_is_back() -> None:
+    losses: tuple[Loss, ...] = ()
+    told: list[tuple[str, str]] = []
+    kept = {"state": "retrying", "loan": "returning", "owner": "z2m", "sentence": "status 1"}
+    away = {"state": "retrying", "loan": "held", "owner": "z2m", "sentence": "no answer"}
+    for data in (away, away, {"state": "starting", "loan": "returning"}, kept, kept, {"state": "lent", "loan": "returned", "owner": "z2m"}):
+        losses, notice = follow(losses, fact("radio", "state", **data))
+        told += [] if notice is None else [(notice.kind, notice.severity)]
+        for each in losses:
+            assert each.told_again(NIGHT)[1].kind == ("stick-kept" if each.kept else "radio-lost")
+    assert told == [("radio-lost", "problem"), ("stick-kept", "problem"), ("stick-back", "warning")]
+    assert losses == ()
 
 
 def told_of(*states: tuple[str, str]) -> tuple[list[str], tuple[Loss, ...]]:

@@ -44,6 +44,7 @@ class Radio(Document):
     load: Load | None = Field(default=None, description="null while it is not up, or where it does not tell")
     error: Problem | None = Field(default=None, description="why it is not up, once it was tried")
     paused: RadioPause | None = Field(default=None, description="null unless an operator has paused what it sends")
+    borrowed_from: str | None = Field(default=None, description="the program whose stick is borrowed, so that it cannot control its lamps now")
 
 
 class RadioBackup(Document):
@@ -77,6 +78,7 @@ def radio_document(view: views.RadioView) -> Radio:
         parallel=view.parallel,
         paused=None if view.paused is None else _radio_pause(view.paused),
         load=None if view.load is None else _load(view.load),
+        borrowed_from=view.borrowed_from,
         error=None if view.error is None else problem_of(view.error),
     )
 

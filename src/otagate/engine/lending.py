@@ -18,7 +18,7 @@ from otagate.engine.supervise import Backoff, alive, outcome, rest, supervise_ra
 from otagate.model.errors import OtagateError
 from otagate.model.ids import UpdateId
 from otagate.policy.lease import NOTHING, Borrowed, Ending, Lent, Step, Terms, Work, judge_borrowed, judge_lent, rest_after
-from otagate.ports import Clock, Emit, Handover, Lendable, Radio, RadioChanged, RadioEvent, RadioNoticed, RadioState
+from otagate.ports import Clock, Emit, Handover, Lendable, Loan, Radio, RadioChanged, RadioEvent, RadioNoticed, RadioState
 
 _HURRY = 3.0
 """Seconds that devices have to hear that the hub stops."""
@@ -35,16 +35,22 @@ class ReadAgenda(Protocol):
 
 @dataclass(slots=True)
 class Told:
-    """What a radio tells, passed on; that it is up, with who goes without it meanwhile. `owner`: whose stick it is, for sentences."""
+    """What a radio tells, passed on; that it is up, with who goes without it meanwhile. `owner`: whose stick it is, for sentences.
+
+    `stage`: how far the stick is on its way to us and back; None while its owner has it.
+    """
 
     emit: Emit
     owner: str
     state: RadioState = "lent"
+    stage: Literal["taking", "held", "returning", "returned"] | None = None
 
     def __call__(self, event: RadioEvent) -> None:
         """Pass it on."""
         if isinstance(event, RadioChanged):
             self.state = event.state
+            if self.stage is not None:
+                event = replace(event, loan=Loan(owner=self.owner, stage=self.stage))
             if event.state == "up":
                 event = replace(event, sentence=f"borrowed, so {self.owner} cannot control its lamps meanwhile; {event.sentence}")
         self.emit(event)
@@ -98,6 +104,7 @@ class Lending:
     async def _until_wanted(self) -> str:
         """Wait while the other program has it; returns why it is to be borrowed."""
         self._tell_lent()
+        self.told.stage = None
         since = self.clock.monotonic()
         while True:
             stick = Lent(
@@ -133,11 +140,13 @@ class Lending:
         called = self.called.is_set()
         self.called.clear()
         self._barred = ""
+        self.told.stage = "taking"
         self._tell("starting", f"borrowing the stick from {self.told.owner}: {why}")
         error = await alive(self.stick.take(), what="taking a stick", radio=self.radio.name, pulse=self.pulse)
         if error is not None:
             self._failed = str(error)
             return Step(deed="give_back", sentence=f"it could not be taken: {error}", ending="failed"), False
+        self.told.stage = "held"
         await self._catch_up()
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._live(), name=f"borrowed:{self.radio.name}")
@@ -221,10 +230,12 @@ class Lending:
     async def _give_back(self, why: str) -> None:
         """Until it has worked, with growing pauses; every failure is told."""
         delay = self.backoff.first
+        self.told.stage = "returning"
         while True:
             self._tell("starting", f"giving the stick back to {self.told.owner}: {why}")
             error = await alive(self.stick.give_back(), what="giving a stick back", radio=self.radio.name, pulse=self.pulse)
             if error is None:
+                self.told.stage = "returned"
                 return
             self._tell("retrying", f"{self.told.owner} has not got its stick back, so nobody controls its lamps: {error}")
             await rest(asyncio.Event(), delay, radio=self.radio.name, pulse=self.pulse)

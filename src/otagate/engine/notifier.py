@@ -284,7 +284,8 @@ def _text_of(state: Told) -> str:
             "more": state.more,
             "until": None if state.until is None else state.until.isoformat(),
             "losses": [
-                {"radio": each.radio, "since": each.since.isoformat(), "sentence": each.sentence, "again": each.again} for each in state.losses
+                {"radio": each.radio, "since": each.since.isoformat(), "sentence": each.sentence, "again": each.again, "kept": each.kept}
+                for each in state.losses
             ],
             "lost": state.lost,
         }
@@ -295,7 +296,13 @@ def _state_of(tree: dict[str, Any], name: str) -> Told:
     """What `_text_of` wrote. Raises ValueError, KeyError, TypeError."""
     out, until = tree["outgoing"], tree["until"]
     losses = (
-        Loss(radio=each["radio"], since=datetime.fromisoformat(each["since"]), sentence=each["sentence"], again=bool(each["again"]))
+        Loss(
+            radio=each["radio"],
+            since=datetime.fromisoformat(each["since"]),
+            sentence=each["sentence"],
+            again=bool(each["again"]),
+            kept=bool(each.get("kept")),
+        )
         for each in tree["losses"]
     )
     return Told(

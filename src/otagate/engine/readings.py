@@ -248,6 +248,7 @@ class Readings:
                 error=status.trouble,
                 paused=self._radio_pauses.view(name),
                 load=status.load,
+                borrowed_from=None if status.loan is None or status.loan.stage == "returned" else status.loan.owner,
             )
             for name, status in self._registry.radios.items()
             if name != THE_CLOUD

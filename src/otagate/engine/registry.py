@@ -23,7 +23,7 @@ from otagate.model.ids import ComponentId, DeviceId, RadioName
 from otagate.model.links import Link, Load
 from otagate.model.versions import Version, display_version, version_key
 from otagate.policy.pace import Kin
-from otagate.ports import Clock, RadioChanged, RadioNoticed, RadioState, Store
+from otagate.ports import Clock, Loan, RadioChanged, RadioNoticed, RadioState, Store
 
 _STORE_RETRY = 1.0
 LOG = structlog.get_logger("otagate.registry")
@@ -54,7 +54,7 @@ class RadioStatus:
     """A radio as it stands: its type and limits (see `policy.admit`) from the configuration, its state from itself.
 
     `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub. `load` is what it had to do
-    in the last minutes, while it is up.
+    in the last minutes, while it is up. `loan` tells of a stick that belongs to another program.
     """
 
     type: str
@@ -65,6 +65,7 @@ class RadioStatus:
     tried: bool = False
     told: tuple[str, str] = ("", "")
     load: Load | None = None
+    loan: Loan | None = None
 
     @property
     def trouble(self) -> RadioError | None:
@@ -154,7 +155,7 @@ class Registry:
     async def radio_changed(self, event: RadioChanged) -> None:
         """Take a radio's state. One that is tried again and again tells the journal so once, not at every try. Raises UnknownRadio."""
         status = self.radio(event.radio)
-        status.state, status.sentence = event.state, event.sentence
+        status.state, status.sentence, status.loan = event.state, event.sentence, event.loan
         status.load = status.load if event.state == "up" else None
         again = event.state == "starting" and status.told[0] in ("retrying", "in_use")
         status.tried = status.tried or event.state != "starting"
@@ -361,7 +362,8 @@ class Registry:
                 await self._store.devices.put(device)
                 _tell(entry, device, kinds[device.id])
             for name, event in radios.items():
-                entry.tell("radio", name, "state", data={"state": event.state, "sentence": event.sentence})
+                loan = {} if event.loan is None else {"owner": event.loan.owner, "loan": event.loan.stage}
+                entry.tell("radio", name, "state", data={"state": event.state, "sentence": event.sentence} | loan)
 
 
 def _tell(entry: Entry, device: Device, kind: str | None) -> None:

@@ -279,7 +279,7 @@ class RolloutResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioView:
-    """A radio as shown; `error` is why it is not up, and `paused` who has paused what it sends."""
+    """A radio as shown; `error` is why it is not up, `paused` who has paused what it sends, `borrowed_from` who cannot control its lamps meanwhile."""
 
     name: str
     type: str
@@ -291,6 +291,7 @@ class RadioView:
     error: OtagateError | None = None
     paused: HaltView | None = None
     load: Load | None = None
+    borrowed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

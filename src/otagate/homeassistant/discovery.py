@@ -162,7 +162,10 @@ def hub_message(radios: Sequence[RadioView], names: Names) -> dict[str, Any]:
 def hub_states(radios: Sequence[RadioView], *, halted: bool) -> dict[str, Any]:
     """The state of the hub itself."""
     up = {f"radio_{each.name}": _on(each.state == "up") for each in radios}
-    told = {f"told_{each.name}": {"state": each.state, "sentence": readable(each.sentence, _SUMMARY)} for each in radios}
+    told = {
+        f"told_{each.name}": {"state": each.state, "sentence": readable(each.sentence, _SUMMARY), "borrowed_from": each.borrowed_from}
+        for each in radios
+    }
     return {"halted": _on(halted), **up, **told}
 
 

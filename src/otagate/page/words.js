@@ -602,6 +602,7 @@ export const WORDS = {
   "radio.help.wrong_network": "Plug in the stick that it was, or name this one as a radio of its own. Nothing was written to it.",
   "radio.help.in_use": "Stop the other program that drives the stick, then try again.",
   "radio.help.lent": "It is borrowed when an update may begin, and at once by trying again.",
+  "radio.borrowed": "{owner} has lent its stick: it cannot control its lamps meanwhile.",
   "radio.help.disabled": "Settle what its sentence names, then restart the hub.",
   "radio.type": "Type",
   "radio.devices": "Devices",

@@ -11,16 +11,25 @@ from otagate.model.facts import Fact
 from otagate.policy.window import Window, hours
 
 Severity = Literal["info", "warning", "problem"]
-Kind = Literal["approval", "succeeded", "failed", "rollout-paused", "radio-lost", "radio-back", "source-misconfigured", "alarm", "test"]
+Kind = Literal[
+    "approval", "succeeded", "failed", "rollout-paused", "radio-lost", "radio-back", "stick-borrowed", "stick-returned", "stick-kept", "stick-back",
+    "devices-unread", "network-changed", "source-misconfigured", "alarm", "test",
+]  # fmt: skip
 
 SEVERITY: Mapping[Kind, Severity] = {
     "test": "info",
     "succeeded": "info",
+    "stick-borrowed": "info",
+    "stick-returned": "info",
+    "stick-back": "warning",
+    "devices-unread": "warning",
     "approval": "warning",
     "radio-back": "warning",
     "failed": "problem",
     "rollout-paused": "problem",
     "radio-lost": "problem",
+    "stick-kept": "problem",
+    "network-changed": "problem",
     "source-misconfigured": "problem",
     "alarm": "problem",
 }
@@ -49,17 +58,18 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """A radio that is lost, and was told of: `again` once more."""
+    """A radio that is lost, and was told of: `again` once more. `kept`: its stick belongs to another program, which cannot be given it back."""
 
     radio: str
     since: datetime
     sentence: str
     again: bool = False
+    kept: bool = False
 
     def told_again(self, now: datetime) -> tuple[Loss, Notice]:
         """The same, told of once more."""
         text = f"The radio {self.radio} is still not up, since {self.since:%Y-%m-%d %H:%M} UTC: {self.sentence}"
-        return replace(self, again=True), Notice(kind="radio-lost", at=now, about=self.radio, text=_cut(text))
+        return replace(self, again=True), Notice(kind="stick-kept" if self.kept else "radio-lost", at=now, about=self.radio, text=_cut(text))
 
 
 def due_again(losses: Iterable[Loss]) -> datetime | None:
@@ -76,13 +86,25 @@ def follow(losses: tuple[Loss, ...], fact: Fact) -> tuple[tuple[Loss, ...], Noti
     if fact.subject != "radio" or fact.kind != "state":
         return losses, notice
     known = next((each for each in losses if each.radio == fact.subject_id), None)
-    state, sentence = fact.data.get("state"), str(fact.data.get("sentence"))
-    if notice is not None:
-        return (losses, None) if known else ((*losses, Loss(radio=fact.subject_id, since=fact.at, sentence=sentence)), notice)
-    if known is None or state == "starting":
-        return losses, None
-    back = Notice(kind="radio-back", at=fact.at, about=known.radio, text=f"The radio {known.radio} is up again.") if state == "up" else None
-    return tuple(each for each in losses if each != known), back
+    others = tuple(each for each in losses if each != known)
+    if notice is not None and notice.severity == "problem":
+        kept = notice.kind == "stick-kept"
+        if known and (known.kept or not kept):
+            return losses, None
+        return (*others, Loss(radio=fact.subject_id, since=fact.at, sentence=str(fact.data.get("sentence")), kept=kept)), notice
+    if known is None or fact.data.get("state") == "starting":
+        return losses, notice
+    return others, _back(known, fact) or notice
+
+
+def _back(lost: Loss, fact: Fact) -> Notice | None:
+    """What is told of a radio whose loss was told, where it is well again."""
+    match fact.data.get("state"):
+        case "up":
+            return Notice(kind="radio-back", at=fact.at, about=lost.radio, text=f"The radio {lost.radio} is up again.")
+        case "lent" if lost.kept:
+            return Notice(kind="stick-back", at=fact.at, about=lost.radio, text=f"{_owner(fact)} has the stick of radio {lost.radio} back.")
+    return None
 
 
 def read(fact: Fact) -> Notice | None:
@@ -139,9 +161,25 @@ def _of_rollout(fact: Fact) -> tuple[Kind, str] | None:
 
 
 def _of_radio(fact: Fact) -> tuple[Kind, str] | None:
-    if fact.kind != "state" or fact.data.get("state") not in _LOST:
-        return None
-    return "radio-lost", f"The radio {fact.subject_id} is not up ({fact.data['state']}): {fact.data.get('sentence')}"
+    name, sentence = fact.subject_id, fact.data.get("sentence")
+    match fact.kind, fact.data.get("state"), fact.data.get("loan"):
+        case "adoption_failed", _, _:
+            return "devices-unread", f"Radio {name}: {sentence}"
+        case "network_changed", _, _:
+            return "network-changed", f"Radio {name}: {sentence}"
+        case "state", "up", "held":
+            return "stick-borrowed", f"The stick of radio {name} is borrowed: {_owner(fact)} cannot control its lamps meanwhile."
+        case "state", "lent", "returned":
+            return "stick-returned", f"{_owner(fact)} has the stick of radio {name} back."
+        case "state", "retrying", "returning":
+            return "stick-kept", f"The stick of radio {name} could not be given back: {sentence}"
+        case "state", state, _ if state in _LOST:
+            return "radio-lost", f"The radio {name} is not up ({state}): {sentence}"
+    return None
+
+
+def _owner(fact: Fact) -> str:
+    return str(fact.data.get("owner") or "its program")
 
 
 def _of_source(fact: Fact) -> tuple[Kind, str] | None:

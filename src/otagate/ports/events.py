@@ -17,12 +17,21 @@ RadioState = Literal["starting", "up", "retrying", "wrong_network", "in_use", "l
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """A stick that belongs to another program, which people call `owner`, and how far it is on its way to us and back."""
+
+    owner: str
+    stage: Literal["taking", "held", "returning", "returned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RadioChanged:
-    """A radio's state with a sentence for people."""
+    """A radio's state with a sentence for people; `loan` while its stick is not with its owner, and when it has just gone back."""
 
     radio: RadioName
     state: RadioState
     sentence: str
+    loan: Loan | None = None
 
 
 RadioNews = Literal["adoption_failed", "network_changed"]

@@ -33,6 +33,7 @@ function radio(each) {
       state !== "up" && state !== "starting" && h("p", {}, t("help", { what: t(`radio.help.${state}`) })),
       paused && h("p", { class: "alert" },
         t("radio.paused", { actor: paused.actor, time: ago(paused.since) }), paused.because && ` ${plain(paused.because)}`),
+      each.borrowed_from && h("p", { class: "alert" }, t("radio.borrowed", { owner: plain(each.borrowed_from, 64) })),
       facts([
         [t("radio.type"), each.type],
         [t("radio.devices"), number(each.devices)],
