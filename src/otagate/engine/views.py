@@ -279,7 +279,7 @@ class RolloutResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioView:
-    """A radio as shown; `error` is why it is not up, `paused` who has paused what it sends, `borrowed_from` who cannot control its lamps meanwhile."""
+    """A radio as shown; `error`: why it is not up, `paused`: who has paused what it sends, `borrowed_from`: who cannot control its lamps now."""
 
     name: str
     type: str
