@@ -58,6 +58,10 @@ class Instant:
         """Always."""
         return True
 
+    def is_waiting(self) -> bool:
+        """Never."""
+        return False
+
     async def send(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended) -> None:
         """At once."""
         self.send_now(nwk=nwk, endpoint=endpoint, frame=frame, ack=ack, ended=ended, told=lambda _: None)

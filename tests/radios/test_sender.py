@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,7 +49,10 @@ class _Fast:
         ended(outcome)
 
     def is_free(self) -> bool:
-        return self.free
+        return self.free and not self.told
+
+    def is_waiting(self) -> bool:
+        return bool(self.told)
 
     def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Callable[[Fate], None], told: Any) -> bool:
         self.now += 1
@@ -63,9 +67,9 @@ class _Fast:
         return True
 
     def _tell(self) -> None:
-        for tell in self.told:
+        told, self.told = self.told, []
+        for tell in told:
             tell()
-        self.told = []
 
 
 @dataclass
@@ -164,6 +168,28 @@ async def test_a_reply_leaves_in_the_callback_that_asks_for_it_where_the_line_is
         assert len(it.fast.sent) == 1
         await it.until(lambda: len(it.fast.sent) == 2)
     assert it.fast.now == 1
+
+
+@pytest.mark.asyncio
+async def test_a_reply_that_has_to_wait_for_its_share_of_the_channel_leaves_when_it_may_without_another_reason() -> None:
+    budget = AirBudget(0.5)
+    async with _bench(budget=budget) as it:
+        budget.open_at = time.monotonic() + 0.05
+        it.sender.reply(_peer(1), 1, BLOCK)
+        assert it.fast.sent == []
+        await it.until(lambda: len(it.fast.sent) == 1)
+        assert time.monotonic() >= budget.open_at - 0.05
+    assert it.fast.now == 1
+
+
+@pytest.mark.asyncio
+async def test_replies_that_come_while_one_is_handed_over_follow_it_without_a_task() -> None:
+    async with _bench() as it:
+        for nwk in (1, 2, 3):
+            it.sender.reply(_peer(nwk), 1, BLOCK)
+        assert [nwk for nwk, *_ in it.fast.sent] == [1]
+        await it.until(lambda: len(it.fast.sent) == 3)
+    assert it.fast.now == 3
 
 
 @pytest.mark.asyncio

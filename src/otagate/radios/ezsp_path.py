@@ -135,6 +135,10 @@ class EzspPath:
         """See `FastPath.is_free`."""
         return self._exchange.is_free()
 
+    def is_waiting(self) -> bool:
+        """See `FastPath.is_waiting`."""
+        return self._exchange.waits
+
     def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended, told: Told) -> bool:
         """See `FastPath.send_now`."""
         tag, write = self._request(nwk, endpoint, frame, ack=ack)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger("otagate.radio")
 
 _BUSY_PAUSE = 0.02
+_SOONEST = 0.001
 _DETOUR = 10.0
 _ZHA = 0x0104
 _EVERY_ENDPOINT = 0xFF
@@ -56,6 +57,7 @@ class Sender:
         self._outbox: Outbox[Peer] = Outbox(room=stack.room, budget=budget)
         self._too_long = stack.too_long
         self._work = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._app: ControllerApplication | None = None
         self._fast: FastPath | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -89,7 +91,7 @@ class Sender:
     # --- running ----------------------------------------------------------------------------------------------------------------------
 
     async def run(self, app: ControllerApplication, fast: FastPath | None) -> None:
-        """Send until cancelled."""
+        """Send until cancelled: here what leaves over a line that is not free at the moment, all else in the callback that asks for it."""
         self._app, self._fast = app, fast
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -97,23 +99,32 @@ class Sender:
                     now = self._clock.monotonic()
                     due = self._outbox.take(now)
                     if due is None:
-                        await self._wait(now)
+                        self._look_again(now)
+                        self._work.clear()
+                        await self._work.wait()
                     else:
                         await self._send(*due)
         finally:
-            self._app = self._fast = self._tasks = None
+            if self._timer is not None:
+                self._timer.cancel()
+            self._app = self._fast = self._tasks = self._timer = None
 
-    async def _wait(self, now: float) -> None:
+    def _look_again(self, now: float) -> None:
+        """When something may leave without anything else having happened."""
         look = self._outbox.next_look(now)
-        self._work.clear()
         if look is None:
-            await self._work.wait()
             return
-        try:
-            async with asyncio.timeout(max(look - now, 0.001)):
-                await self._work.wait()
-        except TimeoutError:
-            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(look - now, _SOONEST)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._go_on()
 
     async def _send(self, ticket: int, item: Outgoing[Peer]) -> None:
         if self._fast is None or not self._may_go_fast(item):
@@ -125,6 +136,7 @@ class Sender:
             self._handed_over(ticket, item, error)
         else:
             self._handed_over(ticket, item, None)
+        self._go_on()
 
     def _may_go_fast(self, item: Outgoing[Peer]) -> bool:
         """zigpy mends routes, so what is unasked goes its way, and replies for a while after a missing route.
@@ -137,12 +149,16 @@ class Sender:
 
     def _go_on(self) -> None:
         """What may leave now leaves from this very callback where the line is free; to wake `run` for it costs turns of the loop."""
-        if not self._outbox or self._tasks is None:
-            return
         fast = self._fast
-        due = self._outbox.take(self._clock.monotonic()) if fast is not None and fast.is_free() else None
-        if fast is None or due is None:
+        if not self._outbox or self._tasks is None or (fast is not None and fast.is_waiting()):
+            return  # what waits for an answer goes on when it is there
+        if fast is None or not fast.is_free():
             self._work.set()
+            return
+        now = self._clock.monotonic()
+        due = self._outbox.take(now)
+        if due is None:
+            self._look_again(now)
         elif not self._may_go_fast(due[1]):
             self._send_slowly(*due)
         elif not fast.send_now(**self._addressed(*due), told=partial(self._told, *due)):

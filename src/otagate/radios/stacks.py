@@ -63,6 +63,9 @@ class FastPath(Protocol):
     def is_free(self) -> bool:
         """Whether `send_now` would send."""
 
+    def is_waiting(self) -> bool:
+        """Whether a frame is being handed over, so that the line is ours and not free."""
+
     def send_now(self, *, nwk: int, endpoint: int, frame: bytes, ack: bool, ended: Ended, told: Told) -> bool:
         """The same from a callback, without a task and without waiting; False, with nothing done, where the line is not free at this moment."""
 
