@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from otagate.cli.live import follow
 from otagate.cli.session import print_json, refusals, terminal
 from otagate.cli.stops import Exit, slug_of
 from otagate.cli.tables import cell, table
+from otagate.engine.timers import SystemClock
 from otagate_rig.rig import Stack
 
 OPENING = (
@@ -55,11 +57,13 @@ async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as
                 console.print(Text(side.told))
             port = house.enter_context(chosen_port())
             config, url = write_config(home, port, [side.radio for side in sides], [source for side in sides for source in side.sources])
+            began = SystemClock().now()
             client = await _hub(house, home, config, url)
             token = (home / "state" / "api-token").read_text(encoding="utf-8").strip()
             console.print(Text(f"The page: {url}/#token={token}"), soft_wrap=True)
             console.print(Text(f"The daemon runs. API: {url}/api/v1, token: {home / 'state' / 'api-token'}"))
-            return await _play(console, client, sides, stay=stay, document={"seed": seed, "radio": stack, "missing": missing} if as_json else None)
+            document = {"seed": seed, "radio": stack, "missing": missing} if as_json else None
+            return await _play(console, client, sides, began=began, stay=stay, document=document)
 
 
 def _say(console: Console, said: list[str], told: str) -> None:
@@ -72,7 +76,7 @@ async def _hub(house: AsyncExitStack, home: Path, config: Path, url: str) -> Cli
     return await house.enter_async_context(open_client(home, url))
 
 
-async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay: bool, document: Json | None) -> Exit:
+async def _play(console: Console, client: Client, sides: Sequence[Side], *, began: datetime, stay: bool, document: Json | None) -> Exit:
     await until(client, "radios", lambda radios: all(each["state"] == "up" for each in radios), "every radio came up")
     console.print(Text("The coordinator was empty, so a network was formed (network: form). Opening it: devices join and are interviewed ..."))
     for side in sides:
@@ -82,6 +86,7 @@ async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay
     result = await client.post("updates", body={"devices": [device["id"] for device in _ready(devices, sides)]})
     refusals(result["refused"])
     finals = await follow(client, [each["id"] for each in result["updates"]], console)
+    await _tell_first_block(console, client, [each["id"] for each in finals], began)
     exit_code = await verdict(console, sides, finals)
     if document is not None:
         print_json(document | {"good": exit_code is Exit.DONE, "devices": _outcomes(sides, finals, result["refused"])})
@@ -91,6 +96,14 @@ async def _play(console: Console, client: Client, sides: Sequence[Side], *, stay
         console.print(Text("The hub goes on; Ctrl-C ends it."))
         await asyncio.Event().wait()
     return exit_code
+
+
+async def _tell_first_block(console: Console, client: Client, updates: Sequence[str], began: datetime) -> None:
+    """How long after the daemon's start, by its own journal, the first device asked for its image."""
+    facts = [fact for update in updates for fact in await client.items("updates", update, "log", query={})]
+    asked = [datetime.fromisoformat(each["at"]) for each in facts if each["kind"] == "accepted"]
+    if asked:
+        console.print(Text(f"The first block left {(min(asked) - began).total_seconds():.1f} s after the daemon was started."))
 
 
 def _outcomes(sides: Sequence[Side], finals: Sequence[Json], refused: Sequence[Json]) -> list[Json]:
