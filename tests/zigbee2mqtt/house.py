@@ -32,6 +32,10 @@ class House:
     program: Zigbee2mqtt
     folder: Path
 
+    def orders(self, ieee: int) -> int:
+        """How often zigbee2mqtt was told to update a device now."""
+        return self.program.log.count(f"OTA updating '0x{ieee:016x}'")
+
     @asynccontextmanager
     async def hub(self, *, policy: dict[str, Any] | None = None, **radio: Any) -> AsyncIterator[Hub]:
         """A hub beside zigbee2mqtt; one after the other finds the same state."""

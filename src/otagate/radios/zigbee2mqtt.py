@@ -37,7 +37,7 @@ from otagate.ports import (
 )
 from otagate.radios.handouts import Counter
 from otagate.radios.zigbee2mqtt_devices import component_of, describe
-from otagate.radios.zigbee2mqtt_requests import Checked, Kinds, Requests
+from otagate.radios.zigbee2mqtt_requests import Checked, Kind, Kinds, Requests
 from otagate.radios.zigbee2mqtt_transfers import Transfers
 from otagate.sessions import zigbee2mqtt_documents as documents
 from otagate.sessions.zigbee2mqtt import Patience
@@ -53,6 +53,9 @@ _SETTLING = 15.0
 
 _GREETING = 5.0
 """Seconds until zigbee2mqtt must have said that it is there, where the broker has kept it."""
+
+_WARMING = 3.0
+"""Seconds from its word that it is there until requests reach it: it says so before it subscribes."""
 
 CANNOT = "updates through it cannot be paused, held back or paced"
 
@@ -103,12 +106,12 @@ class Zigbee2mqttRadio:
             requests=self._requests, counter=counter, peers=self._peers, emit=emit, clock=clock, patience=patience or Patience()
         )
         self._online = self._listed = self._up = False
-        self._online_at = 0.0
+        self._online_at = self._ready_at = 0.0
         self._silent_since: float | None = None  # the line is up, and nothing was heard of zigbee2mqtt yet
         self._seen: dict[DeviceId, float] = {}
         self._battery: dict[DeviceId, int] = {}
-        self._strangers: set[DeviceId] = set()  # they told a version, and no image is known of their kind
-        self._asked_with: frozenset[tuple[int, int]] = frozenset()
+        self._strangers: dict[DeviceId, frozenset[Kind]] = {}  # they told a version, and are of none of these kinds
+        self._recognising = False
         self._tasks: asyncio.TaskGroup | None = None
         line.listen(self)
 
@@ -147,21 +150,28 @@ class Zigbee2mqttRadio:
             if self._up:
                 self._transfers.tick()
                 self._recognise()
-            elif self._silent_since is not None and self._clock.monotonic() - self._silent_since >= _GREETING:
-                self._silent_since = None
+            elif self._is_ready() or self._is_silent():
                 self._judge()
+
+    def _is_ready(self) -> bool:
+        """Whether requests reach zigbee2mqtt, as far as it says."""
+        return self._online and self._listed and self._clock.monotonic() >= self._ready_at
+
+    def _is_silent(self) -> bool:
+        """Whether the line is up for so long that zigbee2mqtt should have been heard."""
+        return self._silent_since is not None and self._clock.monotonic() - self._silent_since >= _GREETING
 
     def _tell(self, state: RadioState, sentence: str) -> None:
         self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
 
     def _judge(self) -> None:
         """Whether it is up: the line, the program behind it, and what that tells of its devices."""
-        up = self._online and self._listed
-        if up and not self._up:
+        self._silent_since = None
+        if self._is_ready() and not self._up:
             self._up = True
             self._tell("up", f"zigbee2mqtt at topic {self._settings.base}, {len(self._peers)} devices; {CANNOT}")
             self._transfers.back()
-        elif not up:
+        elif not (self._online and self._listed):
             self._up = False
             missing = "it has not told its devices yet" if self._online else "it is not running, as its topic bridge/state says"
             self._tell("retrying", f"zigbee2mqtt at topic {self._settings.base}: {missing}")
@@ -199,9 +209,9 @@ class Zigbee2mqttRadio:
     def _components(self, peer: Peer, checked: Checked) -> tuple[Component, ...]:
         device = zigbee_device_id(peer.ieee)
         if checked.kind is None:
-            self._strangers.add(device)
+            self._strangers[device] = checked.among
             return ()
-        self._strangers.discard(device)
+        self._strangers.pop(device, None)
         return (component_of(peer, checked.kind, checked.version),)
 
     async def notify(self, device: DeviceId) -> Component:
@@ -238,27 +248,33 @@ class Zigbee2mqttRadio:
     # --- who is of no known kind ---------------------------------------------------------------------------------------------------------
 
     def _recognise(self) -> None:
-        """Images of other kinds are known now: ask those anew whose kind was not among them."""
-        kinds = frozenset(self._kinds()) if self._strangers else self._asked_with
-        if kinds == self._asked_with or self._tasks is None:
+        """Images of other kinds are known than when a device was asked whose kind was not among them: ask it anew, one after the other."""
+        if not self._strangers or self._recognising:
             return
-        self._asked_with = kinds
-        strangers, self._strangers = self._strangers, set()
-        awake = [peer for each in sorted(strangers) if (peer := self._peers.get(each)) is not None and not peer.sleepy]
-        self._strangers |= {each for each in strangers if each not in {zigbee_device_id(peer.ieee) for peer in awake}}
-        self._spawn(self._recognise_all(awake), "recognise")
+        kinds = frozenset(self._kinds())
+        peers = (self._peers[each] for each, among in self._strangers.items() if among != kinds and each in self._peers)
+        awake = [each for each in peers if not each.sleepy]
+        if awake:
+            self._recognising = True
+            self._spawn(self._recognise_all(awake, kinds), "recognise")
 
-    async def _recognise_all(self, peers: Iterable[Peer]) -> None:
-        for peer in peers:
-            device = zigbee_device_id(peer.ieee)
-            try:
-                found = self._components(peer, await self._check(peer))
-            except OtagateError as error:
-                self._strangers.add(device)
-                LOG.info("a device is not recognised", device=device, error=str(error))
-                continue
-            for component in found:
-                self._emit(DeviceAsked(device=device, component=component))
+    async def _recognise_all(self, peers: Iterable[Peer], kinds: frozenset[Kind]) -> None:
+        try:
+            for peer in peers:
+                await self._recognise_one(peer, kinds)
+        finally:
+            self._recognising = False
+
+    async def _recognise_one(self, peer: Peer, kinds: frozenset[Kind]) -> None:
+        device = zigbee_device_id(peer.ieee)
+        self._strangers[device] = kinds  # whatever comes of it, it is not asked the same again and again
+        try:
+            found = self._components(peer, await self._check(peer))
+        except OtagateError as error:
+            LOG.info("a device is not recognised", device=device, error=str(error))
+            return
+        for component in found:
+            self._emit(DeviceAsked(device=device, component=component))
 
     def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         if self._tasks is None:
@@ -290,7 +306,7 @@ class Zigbee2mqttRadio:
         topic = message.topic.removeprefix(f"{self._settings.base}/")
         match topic:
             case "bridge/state":
-                self._state_of_bridge(documents.read_online(message.payload))
+                self._state_of_bridge(documents.read_online(message.payload), kept=message.retained)
             case "bridge/devices":
                 self._devices(documents.read_devices(message.payload))
             case "bridge/event":
@@ -300,16 +316,18 @@ class Zigbee2mqttRadio:
             case _ if not topic.startswith("bridge/") and len(message.payload) <= _LARGEST_STATE:
                 self._of_device(topic, message)
 
-    def _state_of_bridge(self, online: bool | None) -> None:
+    def _state_of_bridge(self, online: bool | None, *, kept: bool) -> None:
+        """It says that it is there before it listens; what it has said for long it need not begin."""
         if online is None:
             return
-        again = online and self._up
-        self._online, self._silent_since = online, None
-        if online:
-            self._online_at = self._clock.monotonic()
-        self._judge()
-        if again:  # it was gone and is back before anybody said that it was gone
-            self._transfers.back()
+        self._online = online
+        now = self._clock.monotonic()
+        self._ready_at = now if kept else now + _WARMING
+        if online and not kept:
+            self._online_at = now
+            self._up = False  # it was gone, whether anybody said so or not
+        if not online or (kept and self._listed):
+            self._judge()
 
     def _devices(self, peers: Sequence[Peer] | None) -> None:
         if peers is None:
@@ -325,7 +343,7 @@ class Zigbee2mqttRadio:
         for device in before.keys() - self._peers.keys():
             self._emit(DeviceGone(device=device))
         self._listed = True
-        if not self._up:
+        if not self._up and self._is_ready():
             self._judge()
         if {name for name in self._names if "/" in name} - deep:
             self._spawn(self._widen(), "widen")

@@ -30,10 +30,11 @@ _ENTRY = re.compile(r"otagate:(?P<mark>[0-9a-f]{16})/(?P<code>[0-9a-f]{4})-(?P<t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What a device told just now: its file version, and by our index what it is; None where that names no image of its kind."""
+    """What a device told just now: its file version, and which of the kinds that our index named it is; None where it is none `among` them."""
 
     version: int
     kind: Kind | None
+    among: frozenset[Kind]
 
 
 class DeviceBusy(DeviceUnreachable):
@@ -51,6 +52,7 @@ class Requests:
         self._images_url = images_url
         self._open: dict[str, asyncio.Future[Answer]] = {}
         self._versions: dict[int, int | None] = {}  # of those that are checked now: what their state has told since
+        self._checking: dict[int, asyncio.Lock] = {}  # a second check at one time would be taken for an update under way
         self.installed: dict[int, int] = {}
 
     # --- what comes in ------------------------------------------------------------------------------------------------------------------
@@ -77,8 +79,12 @@ class Requests:
         The index names every kind that images are known for, each at an address of its own: the address that comes back says which kind the device
         is. Raises DeviceBusy, DeviceUnreachable, RadioUnavailable, UnknownDevice.
         """
-        mark = secrets.token_hex(8)
-        index = json.dumps([*self._entries(mark, self.installed.get(peer.ieee, 0))]).encode()
+        async with self._checking.setdefault(peer.ieee, asyncio.Lock()):
+            return await self._check(peer)
+
+    async def _check(self, peer: Peer) -> Checked:
+        mark, kinds = secrets.token_hex(8), frozenset(self._kinds())
+        index = json.dumps([*_entries(mark, kinds, self.installed.get(peer.ieee, 0))]).encode()
         laid = self._counter.lay(Handout(body=memoryview(index), media="application/json"), seconds=CHECK_WITHIN)
         self._versions[peer.ieee] = None
         try:
@@ -91,12 +97,7 @@ class Requests:
         _require_success(peer, answer)
         if version is None:
             raise DeviceUnreachable(f"zigbee2mqtt checked {peer.name} and did not publish its version on {self._base}/{peer.name}")
-        return Checked(version=version, kind=_kind_of(answer.source, mark))
-
-    def _entries(self, mark: str, version: int) -> Iterable[dict[str, Any]]:
-        """As old as what is installed: an index for recognition, with which nothing looks like an update to anybody."""
-        for code, image_type in sorted(set(self._kinds()))[:_MOST_KINDS]:
-            yield {"manufacturerCode": code, "imageType": image_type, "fileVersion": version, "url": f"otagate:{mark}/{code:04x}-{image_type:04x}"}
+        return Checked(version=version, kind=_kind_of(answer.source, mark), among=kinds)
 
     async def post(self, what: str, peer: Peer, *, transaction: str, word: str) -> None:
         """Order an update with the file of this word; it is answered to whoever knows the transaction. Raises RadioUnavailable."""
@@ -149,6 +150,12 @@ def _require_success(peer: Peer, answer: Answer) -> None:
             told = f"zigbee2mqtt could not fetch what it needs: does `images_url` of the radio lead from there to this hub? {answer.error}"
             raise RadioUnavailable(told)
     raise DeviceUnreachable(f"zigbee2mqtt: {answer.error}")
+
+
+def _entries(mark: str, kinds: Iterable[Kind], version: int) -> Iterable[dict[str, Any]]:
+    """An index for recognition: everything in it is as old as what is installed, so that nothing looks like an update to anybody."""
+    for code, image_type in sorted(kinds)[:_MOST_KINDS]:
+        yield {"manufacturerCode": code, "imageType": image_type, "fileVersion": version, "url": f"otagate:{mark}/{code:04x}-{image_type:04x}"}
 
 
 def _kind_of(source: str | None, mark: str) -> Kind | None:

@@ -64,7 +64,7 @@ class Transfers:
                 self._open(order)
             case Park() if job is not None:
                 job.session.forget()
-                if not job.session.busy:
+                if job.session.untouched or not job.session.busy:
                     self._drop(order.update)
             case Withdraw() if job is not None:
                 self._call_back(order.update, job)
@@ -94,8 +94,11 @@ class Transfers:
 
     def committed(self, token: int) -> None:
         """See `ports.Radio.committed`."""
-        for job in self._jobs.values():
+        for update, job in self._jobs.items():
+            before = job.session.over
             job.session.committed(token)
+            if job.session.over and not before and job.session.awake:
+                self._spawn(update, self._read_back(job.order.device), "read")
         self._sweep()
 
     async def stop(self, update: UpdateId) -> None:
@@ -219,6 +222,10 @@ class Transfers:
             peer = self._peer(device)
             self.emit(DeviceAsked(device=device, component=component_of(peer, checked.kind, checked.version)))
         return words.Looked(busy=False, version=checked.version)
+
+    async def _read_back(self, device: DeviceId) -> None:
+        """Who sleeps is asked while it is awake: nobody else asks it before it is heard again."""
+        await self._look(device)
 
     async def _post(self, update: UpdateId, job: _Job, effect: words.Post) -> words.Event | None:
         """Lay the image ready and order; whether an order that failed to leave has left, the session finds out."""

@@ -72,7 +72,7 @@ class Delegation:
         self._tokens = tokens
         self._patience = patience
         self._sleepy = sleepy
-        self._fetched = self._rival = False
+        self._fetched = self._rival = self._begun = self._landed = False
         self._accepted = order is None or order.adopted == "transferring"
         self._ending = False  # the transfer has ended as far as its state shows, and the answer is awaited
         self._percent = 0.0
@@ -92,6 +92,16 @@ class Delegation:
     def busy(self) -> bool:
         """Whether what is under way with the device may be this."""
         return self.phase in (Phase.POSTED, Phase.SCHEDULED, Phase.MOVING, Phase.DOUBTING, Phase.REFUSED)
+
+    @property
+    def awake(self) -> bool:
+        """Whether a device that sleeps has just had its update, and can be asked now what it runs."""
+        return self._sleepy and self._landed
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was asked or ordered yet: an update that waits is shown to every radio, which some devices ask about by themselves."""
+        return not self._begun
 
     @property
     def downgrade(self) -> bool:
@@ -238,6 +248,7 @@ class Delegation:
         return NOTHING
 
     def _arrived(self, detail: str, now: float) -> Effects:
+        self._landed = True
         causes = (Cause.REBOOTED,) if self._accepted else (Cause.ACCEPTED, Cause.REBOOTED)
         return self._end(causes, detail, now)
 
@@ -250,6 +261,7 @@ class Delegation:
                 detail = "zigbee2mqtt has a device use an image as soon as it has it, and this one was to be held back"
                 return self._end((Cause.DECLINED,), detail, now, code="not-on-this-radio")
             case Phase.NEW:
+                self._begun = True
                 self._enter(Phase.POSTED, now)
                 return (*told, words.Post(scheduled=False, downgrade=self.downgrade))
             case Phase.POSTED if now - self._since >= patience.begin and self._rival and not self._fetched:
@@ -263,7 +275,7 @@ class Delegation:
             case Phase.MOVING if self._quiet(now):
                 self._look_at = now
         if self.phase in _ASKING and self._look_at is not None and now >= self._look_at:
-            self._look_at, self._asked_at = None, now
+            self._begun, self._look_at, self._asked_at = True, None, now
             return (*told, words.Look())
         return told
 
