@@ -6,7 +6,9 @@ Holds: `zigbee` (the Radio over zigpy), `connection` (one life of its line: `lis
 offer), `ezsp_path`, `ash_link` and `ash` (the fast path of EmberZNet, its line shared with bellows, and the frames on it), `silence` (zigpy's own OTA
 server), `floods` (what one device may ask of zigpy), `library` (errors as ours); `zwave` (the Radio over zwave-js-server), `zwave_line` (the
 connection, and raw commands over it), `zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of
-devices that their own clouds update) and `cloud_devices` (what clouds tell as devices); `probe` and `holders` (what answers on a serial port, and who
+devices that their own clouds update) and `cloud_devices` (what clouds tell as devices); `zigbee2mqtt` (the Radio beside a running zigbee2mqtt),
+`zigbee2mqtt_requests` (what is asked of it), `zigbee2mqtt_transfers` (orders to sessions, effects out), `zigbee2mqtt_devices` (its devices as
+ours) and `handouts` (files that another program fetches once); `probe` and `holders` (what answers on a serial port, and who
 holds it), `backup` (copies of a network).
 
 Imports: ports, model, sessions, sources (what a cloud is asked), and the radio libraries, which no other room names.

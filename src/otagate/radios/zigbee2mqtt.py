@@ -57,6 +57,9 @@ _GREETING = 5.0
 _WARMING = 3.0
 """Seconds from its word that it is there until requests reach it: it says so before it subscribes."""
 
+OLDEST = (2, 12, 0)
+"""The first that can break an update off. Those before 2.8 would take no address, and update from their own index."""
+
 CANNOT = "updates through it cannot be paused, held back or paced"
 
 
@@ -106,6 +109,7 @@ class Zigbee2mqttRadio:
             requests=self._requests, counter=counter, peers=self._peers, emit=emit, clock=clock, patience=patience or Patience()
         )
         self._online = self._listed = self._up = False
+        self._release: tuple[int, int, int] | None = None
         self._online_at = self._ready_at = 0.0
         self._silent_since: float | None = None  # the line is up, and nothing was heard of zigbee2mqtt yet
         self._seen: dict[DeviceId, float] = {}
@@ -155,7 +159,17 @@ class Zigbee2mqttRadio:
 
     def _is_ready(self) -> bool:
         """Whether requests reach zigbee2mqtt, as far as it says."""
-        return self._online and self._listed and self._clock.monotonic() >= self._ready_at
+        return self._missing() is None and self._clock.monotonic() >= self._ready_at
+
+    def _missing(self) -> str | None:
+        """Why nothing can be asked of it, whatever time has passed."""
+        if not self._online:
+            return "it is not running, as its topic bridge/state says"
+        if self._release is None:
+            return "it has not told which version it is: its topic bridge/info is empty, until it restarts"
+        if self._release < OLDEST:
+            return f"it is version {_dotted(self._release)}, and {_dotted(OLDEST)} or newer is needed: what is older updates from its own index"
+        return None if self._listed else "it has not told its devices yet"
 
     def _is_silent(self) -> bool:
         """Whether the line is up for so long that zigbee2mqtt should have been heard."""
@@ -169,11 +183,11 @@ class Zigbee2mqttRadio:
         self._silent_since = None
         if self._is_ready() and not self._up:
             self._up = True
-            self._tell("up", f"zigbee2mqtt at topic {self._settings.base}, {len(self._peers)} devices; {CANNOT}")
+            release = _dotted(self._release or OLDEST)
+            self._tell("up", f"zigbee2mqtt {release} at topic {self._settings.base}, {len(self._peers)} devices; {CANNOT}")
             self._transfers.back()
-        elif not (self._online and self._listed):
+        elif (missing := self._missing()) is not None:
             self._up = False
-            missing = "it has not told its devices yet" if self._online else "it is not running, as its topic bridge/state says"
             self._tell("retrying", f"zigbee2mqtt at topic {self._settings.base}: {missing}")
             self._requests.lose()
 
@@ -289,7 +303,7 @@ class Zigbee2mqttRadio:
         """See `ports.Listener.wanted`: names with a slash have a topic of their own that no plain pattern covers."""
         base = self._settings.base
         deep = [name for name in self._names if "/" in name]
-        kept = ["bridge/state", "bridge/devices", "+", "+/availability", *deep, *(f"{name}/availability" for name in deep)]
+        kept = ["bridge/state", "bridge/info", "bridge/devices", "+", "+/availability", *deep, *(f"{name}/availability" for name in deep)]
         return [*(Wanted(filter=f"{base}/{each}", kept=True) for each in kept), *(Wanted(filter=f"{base}/{each}") for each in _SAID)]
 
     def up(self) -> None:
@@ -307,6 +321,8 @@ class Zigbee2mqttRadio:
         match topic:
             case "bridge/state":
                 self._state_of_bridge(documents.read_online(message.payload), kept=message.retained)
+            case "bridge/info":
+                self._info(documents.read_release(message.payload))
             case "bridge/devices":
                 self._devices(documents.read_devices(message.payload))
             case "bridge/event":
@@ -326,7 +342,14 @@ class Zigbee2mqttRadio:
         if online and not kept:
             self._online_at = now
             self._up = False  # it was gone, whether anybody said so or not
-        if not online or (kept and self._listed):
+        if not online or (kept and self._listed and self._release is not None):
+            self._judge()
+
+    def _info(self, release: tuple[int, int, int] | None) -> None:
+        if release is None or release == self._release:
+            return
+        self._release = release
+        if self._is_ready() or self._up:
             self._judge()
 
     def _devices(self, peers: Sequence[Peer] | None) -> None:
@@ -396,3 +419,7 @@ class Zigbee2mqttRadio:
 
 
 _SAID = ("bridge/event", "bridge/response/device/ota_update/#")
+
+
+def _dotted(release: tuple[int, int, int]) -> str:
+    return ".".join(map(str, release))

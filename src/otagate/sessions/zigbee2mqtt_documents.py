@@ -7,6 +7,7 @@ device's own state (`update.installed_version`), as the device told it in its la
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ _LONGEST_TEXT = 200
 _LONGEST_ERROR = 300
 _MOST_ENDPOINTS = 64
 _OTA_CLUSTER = "genOta"
+_RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,14 @@ def read_online(payload: bytes) -> bool | None:
     document = _document(payload)
     state = document.get("state") if isinstance(document, Mapping) else payload.decode("utf-8", "replace")
     return {"online": True, "offline": False}.get(state) if isinstance(state, str) else None
+
+
+def read_release(payload: bytes) -> tuple[int, int, int] | None:
+    """Which zigbee2mqtt it is, of `bridge/info`; None where that does not say."""
+    document = _document(payload)
+    told = document.get("version") if isinstance(document, Mapping) else None
+    found = _RELEASE.match(told) if isinstance(told, str) else None
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
 
 
 def read_devices(payload: bytes) -> Sequence[Peer] | None:
