@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from otagate.engine.foresight import DevicePlan
 from otagate.engine.patches import DevicePatch
+from otagate.model.ids import DeviceId
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, NOON, update
@@ -126,3 +128,24 @@ async def test_before_an_order_is_made_it_says_what_comes_from_where_and_what_is
     await dialog.get_by_text("What is new").click()
     await dialog.get_by_text("Dims better.").wait_for()
     assert [request.dry_run for verb, request, _ in hall.desk.orders if verb == "order"] == [True]
+
+
+async def test_what_has_ended_since_the_plan_was_read_runs_no_more_there(hall: Hall, tab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = update(1, LAMP, State.CONFIRMING)
+    hall.desk.jobs = {running.id: running}
+    read = hall.desk.plan
+
+    async def plan(device: DeviceId) -> DevicePlan:
+        found = await read(device)
+        runs = replace(found.components[0], outcome="runs", reason=None, update=running) if device == LAMP else found.components[0]
+        return replace(found, components=[runs])
+
+    monkeypatch.setattr(hall.desk, "plan", plan)
+    await tab.clock.set_fixed_time(NOON)
+    await sign_in(tab, hall, "/plan")
+    lanes = tab.get_by_role("img", name="Timeline of the next").locator(".label")
+    assert await lanes.all_inner_texts() == ["Window night", "Lamp", "Plug"]
+    hall.desk.jobs[running.id] = replace(running, state=State.SUCCEEDED, finished=NOON)
+    await hall.desk.record("update", running.id, "version_matches", {"state": "succeeded"})
+    await tab.get_by_role("link", name="Succeeded", exact=True).wait_for()
+    assert await lanes.all_inner_texts() == ["Window night", "Plug"]

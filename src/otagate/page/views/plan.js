@@ -11,7 +11,7 @@ import { unread } from "../parts/unread.js";
 import { bar, pace } from "../parts/update.js";
 import { reading } from "../readings.js";
 import { to } from "../router.js";
-import { changed, hub, may, nameOf } from "../store.js";
+import { changed, FINAL, hub, may, nameOf } from "../store.js";
 
 const MINUTE = 60000;
 const FRESH = MINUTE; // it is a forecast, and becomes another one as time passes
@@ -20,6 +20,7 @@ const OPENINGS = 7;
 const SHOWN = 50; // of a group at first
 const whole_groups = new Set();
 const kept = memo();
+const LAST = new Set(["activating", "confirming"]); // the bytes are there: what is left takes a moment
 const GROUPS = ["runs", "begins", "waits", "asks", "stopped"];
 
 export function view() {
@@ -75,10 +76,12 @@ function windowLanes(openings, needed) {
 }
 
 function updateLanes(rows, now) {
-  const timed = rows.filter(({ plan }) => plan.when?.begins && ["runs", "begins", "waits"].includes(plan.outcome));
+  const ended = (plan) => FINAL.has(hub.updates.get(plan.update)?.state);
+  const timed = rows.filter(({ plan }) => plan.when?.begins && ["runs", "begins", "waits"].includes(plan.outcome) && !ended(plan));
   const lanes = timed.map(({ device, plan }) => {
     const from = Math.max(now, Date.parse(plan.when.begins));
-    const left = hub.updates.get(plan.update)?.progress.eta_seconds;
+    const update = hub.updates.get(plan.update);
+    const left = LAST.has(update?.state) ? 1 : update?.progress.eta_seconds;
     const foreseen = plan.when.ends ? Date.parse(plan.when.ends) : from + MINUTE * (plan.minutes?.value ?? 5);
     const ends = Math.max(left ? now + 1000 * left : foreseen, from + MINUTE);
     return { key: `${device} ${plan.component}`, name: nameOf(device), kind: "update", spans: [[from, ends]] };
@@ -125,7 +128,8 @@ function progress(update) {
 function row(device, plan, update) {
   const target = plan.steps.at(-1)?.to_version ?? plan.release?.version ?? update?.to_version ?? null;
   const order = () => askToUpdate({ devices: [device], component: plan.component });
-  const what = plan.reason ? t(`reason.${plan.reason}`) : t(`outcome.${plan.outcome}`);
+  const over = update && FINAL.has(update.state); // since the plan was read
+  const what = over ? t(`state.${update.state}`) : plan.reason ? t(`reason.${plan.reason}`) : t(`outcome.${plan.outcome}`);
   return h("li", { key: `${device} ${plan.component}` },
     h("div", { class: "head" }, h("span", {}, deviceLink(device), target !== null && ` ${version(plan.from_version)} → ${version(target)}`),
       plan.update ? h("a", { class: "dim", href: to("update", plan.update) }, what) : h("span", { class: "dim" }, what)),
