@@ -20,7 +20,10 @@ from otagate.sources.effects import Conversation, Service
 from otagate.sources.source import Skipped
 
 pytestmark = pytest.mark.asyncio
-CHANNEL = CloudChannel(channel="0", status="available", raw_status=1, current_version="1.0.0", offered_version="1.0.1", notes="better")
+RELEASED = datetime(2026, 2, 1, tzinfo=UTC)
+CHANNEL = CloudChannel(
+    channel="0", status="available", raw_status=1, current_version="1.0.0", offered_version="1.0.1", notes="better", released=RELEASED
+)
 LAMP = CloudDevice(device_id="vdev1", channels=(CHANNEL,))
 DEVICE = Device(id=DeviceId("tuya-vdev1"), radio=None, protocol="cloud")
 COMPONENT = Component(id=ComponentId("0"), version="1.0.0")
@@ -79,6 +82,7 @@ async def test_what_a_cloud_would_bring_is_a_release_for_that_firmware_of_that_d
     assert not await made.feed.read()
     (release,) = made.feed.releases_for(DEVICE, COMPONENT)
     assert (release.protocol, release.file_version, release.source, release.notes) == ("cloud", "1.0.1", "tuya", "better")
+    assert release.released == RELEASED, "its age is counted from there, where nobody ordered it"
     assert made.feed.releases_for(DEVICE, replace(COMPONENT, id=ComponentId("9"))) == []
     assert made.feed.releases_for(replace(DEVICE, id=DeviceId("tuya-other")), COMPONENT) == []
     assert made.told == [("tuya", (LAMP,))] * 2

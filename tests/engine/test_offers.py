@@ -17,13 +17,15 @@ from otagate.engine.offers import ServiceFeed
 from otagate.engine.talks import Talks
 from otagate.engine.views import OrderRequest
 from otagate.folders.local_files import LocalFiles
+from otagate.model.devices import Component, Device, ZwaveNode
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable
-from otagate.model.ids import zigbee_device_id
+from otagate.model.ids import DeviceId, zigbee_device_id, zwave_component_id
 from otagate.model.lifecycle import State
 from otagate.sources.effects import Conversation, Limit, Service
 from otagate.sources.index import KINDS, Index
 from otagate.sources.ledvance import Ledvance
 from otagate.sources.source import Findings, Question, ZigbeeQuestion
+from otagate.sources.zwave_js import ZwaveJs
 from tests.engine.bench import Bench, Hub, image_bytes
 from tests.engine.radio import IMAGE_TYPE, LAMP, MAKER, NEW, NEWER, OLD, Lamp
 from tests.engine.test_metrics import metrics
@@ -644,3 +646,20 @@ async def test_an_update_whose_file_never_came_can_be_tried_again() -> None:
         bench.services.files[FILE] = file
         again = await hub.desk.retry(failed.id, actor="anna")
         assert (await hub.until_ended(again.update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_what_a_service_hides_for_want_of_a_region_is_told_with_what_mends_it() -> None:
+    url = "https://zwave.example"
+    bench = Bench(sources=[ZwaveJs(url=url)])
+    bench.services.documents[f"{url}/api/v4/updates"] = []
+    async with bench.hub() as hub:
+        await hub.ready()
+        node = ZwaveNode(product_type=1, product_id=2, region=None)
+        target = Component(id=zwave_component_id(0), version="1.0")
+        device = Device(id=DeviceId("zwave-c0ffee01-7"), radio=hub.radio.name, protocol="zwave", manufacturer_code=5, node=node, components=(target,))
+        hub.registry._devices[device.id] = device
+        view = await hub.desk.refresh("zwave-js", actor="test")
+        assert "regional updates are hidden for 1 kind of node: set `region` of their radio" in view.sentence
+        hub.registry._devices[device.id] = replace(device, node=replace(node, region="europe"))
+        assert "hidden" not in (await hub.desk.refresh("zwave-js", actor="test")).sentence

@@ -129,6 +129,9 @@ TABLE: list[Any] = [
     row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES, component={"version": 20}),
     row("ask", "awaiting_approval", settings=AUTOMATIC, quirk=LIES, release=OLDER),
     row("allow", None, order=OPERATOR, quirk=LIES, component={"version": 20}),
+    row("ask", "awaiting_approval", settings=AUTOMATIC, component={"version": 0}),
+    row("allow", None, settings=AUTOMATIC, component={"version": 1}),
+    row("allow", None, order=OPERATOR, component={"version": 0}),
     # what speaks first when several rules have something to say
     row("refuse", "image_mismatch", "incompatible-image", release={"image_type": 1, "file_version": 9}, device={"pin": 3}),
     row("refuse", "below_floor", "downgrade-refused", release=OLDER, device={"pin": 3, "skipped": (9,)}),
@@ -163,13 +166,14 @@ def test_an_allowance_says_who_allows(mode: Mode, order: Changes, who: str) -> N
     ("of_component", "of_release", "quirk", "sentence"),
     [
         ({"version": None}, {}, {}, "The running version is not known, so nobody can say whether the release is newer."),
+        ({"version": 0}, {}, {}, "The device tells version 0, as one does that knows none, so nobody can say whether the release is newer."),
         ({}, {"file_version": None}, {}, "The version of the file is not known, so nobody can say whether the release is newer."),
         ({}, {}, LIES, "Devices of this kind tell a version that they do not run, so nobody can say whether the release is newer."),
         ({}, {**NEWEST, "released": None}, {}, UNDATED),
         ({}, {**NEWEST, "released": NOW + timedelta(days=1)}, {}, UNDATED),
         ({}, NEWEST, {}, "It came out on 2024-03-17, and is taken by itself on 2024-03-31."),
     ],
-    ids=["running version", "version of the file", "a version that is told and not run", "no date", "a date to come", "too new"],
+    ids=["running version", "version 0", "version of the file", "a version that is told and not run", "no date", "a date to come", "too new"],
 )
 def test_what_keeps_a_release_back_is_told_for_people(of_component: Changes, of_release: Changes, quirk: Changes, sentence: str) -> None:
     settings = PolicySettings(mode="automatic")

@@ -104,8 +104,9 @@ def test_a_component_of_unknown_version_is_not_in_the_difference() -> None:
     assert {each.label for each in asked.requests} == {"newer firmware"}
 
 
-def test_the_digest_may_be_spelled_as_the_vendor_says() -> None:
-    entry = {key: value for key, value in _entry().items() if key != "shA256"} | {"sha_256": "CD" * 32}
+@pytest.mark.parametrize("key", ["sha_256", "sha256", "SHA256", "shA256"])
+def test_the_digest_may_be_spelled_as_the_vendor_says(key: str) -> None:
+    entry = {key: value for key, value in _entry().items() if key != "shA256"} | {key: "CD" * 32}
     assert talk(SOURCE.index(), [reply({"firmwares": [entry]})]).result.offers[0].release.digests[0].value == "cd" * 32
 
 

@@ -60,6 +60,16 @@ def test_what_is_only_shown_of_a_channel_is_bounded() -> None:
     assert channel.facts == {"kind": "main", "control_type": "x" * 64}
 
 
+@pytest.mark.parametrize(
+    ("told", "year"),
+    [(1_700_000_000_000, 2023), ("1700000000000", 2023), (1_700_000_000, 2023), (0, None), (-5, None), (10**14, None), (True, None), ("soon", None)],
+)
+def test_since_when_a_version_is_offered_is_told_in_milliseconds_or_seconds(told: Any, year: int | None) -> None:
+    entry = _channel(firmware_deploy_time=told, last_upgrade_time=told)
+    channel = talk(_source().information("vdev1"), [_ok([entry])]).result.channels[0]
+    assert [each and each.year for each in (channel.released, channel.changed)] == [year, year]
+
+
 def test_a_sleeping_device_with_an_order_and_no_progress_waits() -> None:
     entry = _channel(upgrade_status=2, dev_type=1)
     asked = talk(_source().look_at("vdev1"), [_ok([entry])])

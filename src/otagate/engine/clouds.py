@@ -96,6 +96,7 @@ class CloudFeed:
             protocol="cloud",
             target=target_of(component.id),
             notes=channel.notes,
+            released=channel.released,
             location=component.id,
         )
         return [release]

@@ -99,8 +99,13 @@ class ServiceFeed:
         left_out = self.state.leaves_out(self._skipped)
         told = f"{counted(len(self._offers), 'release')} for {counted(len(self._asked), 'kind')} of component"
         asked = self.source.whole or self._asked
-        self.state.now("ok", f"{told}{left_out}" if asked else "not asked: no device here concerns it")
+        self.state.now("ok", f"{told}{left_out}{self._hidden()}" if asked else "not asked: no device here concerns it")
         return self._offers != before
+
+    def _hidden(self) -> str:
+        """What a service keeps to itself, because it was not told where nodes are (most releases of some makers are for one region)."""
+        nowhere = sum(isinstance(each, ZwaveQuestion) and each.region is None for each in self._asked)
+        return f"; regional updates are hidden for {counted(nowhere, 'kind')} of node: set `region` of their radio" if nowhere else ""
 
     def _note(self, error: SourceError, now: datetime) -> None:
         """A service that fails: what it said last serves for a day and is told to be old."""

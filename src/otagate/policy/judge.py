@@ -22,6 +22,9 @@ from otagate.policy.match import keys, match
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line, Rule
 
+_NO_VERSION = 0
+"""The Zigbee file version of a device that was never told one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
@@ -192,10 +195,14 @@ def _doubt(case: _Case) -> Verdict | None:
 
 
 def _unknown_version(case: _Case) -> Verdict | None:
-    if case.operator or (case.component.version is not None and case.release.file_version is not None):
+    runs = case.component.version
+    if case.operator or (runs not in (None, _NO_VERSION) and case.release.file_version is not None):
         return None
-    whose = "running version" if case.component.version is None else "version of the file"
-    why = f"The {whose} is not known" if case.quirk.tells_version else "Devices of this kind tell a version that they do not run"
+    why = f"The {'running version' if runs is None else 'version of the file'} is not known"
+    if not case.quirk.tells_version:
+        why = "Devices of this kind tell a version that they do not run"
+    elif runs == _NO_VERSION:
+        why = "The device tells version 0, as one does that knows none"
     sentence = f"{why}, so nobody can say whether the release is newer."
     return Verdict(decision="ask", sentence=sentence, reason="awaiting_approval", facts=_facts(case))
 

@@ -104,7 +104,7 @@ class Ledvance:
 
     def _completed(self, entries: Sequence[Mapping[str, Any]]) -> Conversation[Findings]:
         """Read entries; what lacks its digest or length is looked up by `newer`, once a product."""
-        complete = [each for each in entries if _has_digest(each) and "length" in each]
+        complete = [each for each in entries if _digest_key(each) is not None and "length" in each]
         releases, skipped = read_each(complete, self._release, what="firmware")
         findings = _findings(releases, skipped)
         lacking: set[tuple[int, int]] = set()
@@ -191,7 +191,7 @@ class Ledvance:
         identity = mapping(entry.get("identity"), "identity")
         version = mapping(identity.get("version"), "identity.version")
         file_version = int.from_bytes(bytes(whole(version, part, most=255) for part in ("major", "minor", "build", "revision")), "big")
-        sha256 = digest(entry, "shA256" if "shA256" in entry else "sha_256", digits=64)
+        sha256 = digest(entry, _digest_key(entry) or "shA256", digits=64)
         full_name = maybe_text(entry, "fullName")
         _cross_check(full_name, file_version)
         return Release(
@@ -278,8 +278,9 @@ def _entries(document: Any, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]:
             yield from _entries(each, depth - 1)
 
 
-def _has_digest(entry: Mapping[str, Any]) -> bool:
-    return "shA256" in entry or "sha_256" in entry
+def _digest_key(entry: Mapping[str, Any]) -> str | None:
+    """What the digest is called: `shA256` by the service, `sha_256` by its documents, so capitals and the line tell nothing."""
+    return next((key for key in entry if key.lower() in ("sha256", "sha_256")), None)
 
 
 def _cross_check(full_name: str | None, file_version: int) -> None:

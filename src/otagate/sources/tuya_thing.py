@@ -167,7 +167,8 @@ def _channel(entry: Mapping[str, Any]) -> tuple[CloudChannel, bool]:
         timeout=maybe_whole(entry, "timeout", most=1 << 31),
         blocked=None if can is not False else remind or "it gives no reason",
         notes=maybe_text(entry, "desc", longest=20_000),
-        changed=_time(entry.get("last_upgrade_time")),
+        changed=_time(entry, "last_upgrade_time"),
+        released=_time(entry, "firmware_deploy_time"),
         facts={key: value for key, value in facts.items() if value is not None},
     )
     return channel, entry.get("dev_type") in (_SLEEPY, str(_SLEEPY))
@@ -185,7 +186,12 @@ def _waiting(channel: CloudChannel) -> CloudChannel:
     return replace(channel, status="waiting") if channel.status == "updating" and not channel.progress else channel
 
 
-def _time(value: Any) -> datetime | None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**14:
+def _time(entry: Mapping[str, Any], key: str) -> datetime | None:
+    """Milliseconds since 1970, or seconds where there are too few of them; None for anything else: for what is only shown."""
+    try:
+        value = maybe_whole(entry, key, least=1, most=10**14 - 1)
+    except BadEntry:
+        return None
+    if value is None:
         return None
     return datetime.fromtimestamp(value / (1000 if value >= 10**11 else 1), UTC)

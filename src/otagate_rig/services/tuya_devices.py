@@ -119,6 +119,7 @@ class TuyaDevice:
             "upgrade_type": 0,
             "timeout": 60,
             "desc": "better",
+            "firmware_deploy_time": 1_700_000_000_000,
             "file_size": "4096",
             "md5": "0" * 32,
         }
