@@ -23,8 +23,8 @@ UNDER_WAY: frozenset[CloudStatus] = frozenset({"waiting", "updating"})
 class CloudChannel:
     """One firmware of a cloud's device. `raw_status` is the cloud's own number; `progress` is in percent; `timeout` in seconds.
 
-    `blocked`: why the cloud would not update it now. `released`: since when it offers the version, `changed`: when the last update was. `facts` is what
-    the cloud says besides, to be shown in its records and never interpreted.
+    `blocked`: why the cloud would not update it now. `released`: since when it offers the version, `changed`: when the last update was. `facts` is
+    what the cloud says besides, to be shown and never interpreted.
     """
 
     channel: str
