@@ -121,6 +121,16 @@ async def test_an_operating_token_neither_overrules_nor_downgrades_without_the_s
 
 
 @pytest.mark.asyncio
+async def test_a_word_to_use_images_overrules_what_spares_a_device_only_with_the_scope(open_hall: Open, tmp_path: Path) -> None:
+    hall = await with_scopes(open_hall, tmp_path, "read", "operate")
+    overruling = {"updates": ["u0001"], "override": ["in_use"], "because": "the hall is empty"}
+    document = await hall.problem("POST", "/api/v1/activations", status=403, slug="scope-missing", json=overruling)
+    assert "'approve'" in document["detail"]
+    assert hall.desk.orders == []
+    await hall.json("POST", "/api/v1/activations", json={"updates": ["u0001"]})
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("wish", "scope"), [({"force": True}, "approve"), ({"override": ("pinned",)}, "approve"), ({"allow_downgrade": True}, "downgrade")]
 )

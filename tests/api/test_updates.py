@@ -288,6 +288,21 @@ async def test_a_word_for_a_group_that_nobody_knows_is_a_problem(hall: Hall) -> 
     assert document["detail"] == "No device is in the group 'cellar'."
 
 
+async def test_a_word_that_overrules_a_guard_says_why(hall: Hall) -> None:
+    body = {"updates": ["u0001"], "override": ["in_use"], "because": "the hall is empty"}
+    await hall.json("POST", "/api/v1/activations", json=body)
+    ((_, request, _),) = hall.desk.orders
+    assert request == ActivationRequest(updates=("u0001",), override=("in_use",), because="the hall is empty")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"override": ["in_use"]}, {"override": ["battery_low"], "because": "why not"}, {"override": "in_use", "because": "x"}]
+)
+async def test_a_word_overrules_only_what_spares_a_device_and_for_a_reason(hall: Hall, wrong: dict[str, Any]) -> None:
+    await hall.problem("POST", "/api/v1/activations", status=422, slug="invalid-request", json={"updates": ["u0001"]} | wrong)
+    assert hall.desk.orders == []
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"group": "hall", "job": "j1"}, {"updates": []}, {"updates": "u0001"}, {"everything": True}, {"updates": ["u1"] * 501}]
 )

@@ -137,6 +137,13 @@ async def test_one_word_reaches_many_and_each_is_told(hall: Hall) -> None:
     assert [request.group for _, request, _ in hall.desk.orders] == [None, "hall"]
 
 
+async def test_a_word_may_overrule_what_spares_a_device(hall: Hall) -> None:
+    hall.desk.jobs["u0001"] = update(1, state=State.STAGED)
+    assert (await at(hall, "activate", "u0001", "--override", "in_use", "--because", "the hall is empty")).code == 0
+    ((verb, request, _),) = hall.desk.orders
+    assert (verb, request.updates, request.override, request.because) == ("activate_all", ("u0001",), ("in_use",), "the hall is empty")
+
+
 async def test_a_word_for_nobody_says_why(hall: Hall) -> None:
     outcome = await at(hall, "activate", "--group", "cellar")
     assert (outcome.code, outcome.err) == (4, "otagate: No device would get an update: No device is in the group 'cellar'.\n")

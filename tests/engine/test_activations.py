@@ -12,10 +12,11 @@ from otagate.engine.views import ActivationRequest, OrderRequest
 from otagate.model.errors import Refused
 from otagate.model.ids import UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
-from otagate.model.orders import Activate
+from otagate.model.orders import Activate, Serve
 from otagate.policy.window import Window
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.engine.test_guards import AT_ONCE, Door, Switches
 from tests.virtual_time import VirtualClock, instantly
 
 IDS = [zigbee_device_id(number) for number in range(1, 5)]
@@ -138,3 +139,117 @@ async def test_a_group_gets_the_word_and_nobody_else_does_and_nothing_moves_in_a
             await hub.desk.activate_all(ActivationRequest(group="cellar"), actor="anna")
         with pytest.raises(Refused, match="holds an image back"):
             await hub.desk.activate_all(ActivationRequest(group="hall"), actor="anna")
+
+
+# --- lamps that are on, and interlocks, when an image is used ------------------------------------------------------------------------------
+
+
+def spared() -> tuple[Bench, Switches]:
+    """A lamp that was off when its update began, in a house where one that is on is left alone."""
+    return Bench(settings=replace(AT_ONCE, spare_in_use=True)), Switches()
+
+
+@instantly
+async def test_an_image_whose_time_has_come_is_used_when_the_lamp_is_off() -> None:
+    bench, switches = spared()
+    async with bench.hub() as hub:
+        hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+        (update,) = await staged(hub, until=1, activate=VirtualClock().now() + timedelta(hours=6))
+        switches.on.add(LAMP)
+        await hub.pass_time(hours=8)
+        view = await hub.desk.update(update)
+        assert (view.update.state, bench.lamp.version) == (State.STAGED, OLD)
+        assert view.sentence == "It is on; the image is used when it is off."
+        switches.on.clear()
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("lives", [1, 2])
+@instantly
+async def test_a_word_is_no_override_and_is_heeded_when_the_lamp_is_off_over_a_restart_too(lives: int) -> None:
+    bench, switches = spared()
+    async with bench.hub() as hub:
+        hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+        (update,) = await staged(hub, until=1)
+        switches.on.add(LAMP)
+        (given,) = (await hub.desk.activate_all(ActivationRequest(updates=(update,)), actor="anna")).given
+        assert (given.outcome, given.reason) == ("waiting", "in_use")
+        await hub.pass_time(hours=1)
+        assert hub.state(update) is State.STAGED
+        if lives > 1:
+            hub.kill()
+        else:
+            switches.on.clear()
+            await hub.until_ended(update)
+    if lives > 1:
+        async with bench.hub() as hub:
+            hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+            hub.radio.announce(LAMP)
+            await hub.pass_time(hours=1)
+            assert (await hub.desk.update(update)).update.state is State.STAGED
+            assert not any(each.released for each in hub.radio.orders if isinstance(each, Serve)), "the device is not told to use it when it asks"
+            switches.on.clear()
+            await hub.until_ended(update)
+    (row,) = await bench.rows()
+    assert (row.state, row.released_by, row.override) == (State.SUCCEEDED, "anna", ())
+
+
+@instantly
+async def test_a_word_that_overrules_what_spares_a_lamp_is_heeded_at_once_and_on_record() -> None:
+    bench, switches = spared()
+    async with bench.hub() as hub:
+        hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+        (update,) = await staged(hub, until=1)
+        switches.on.add(LAMP)
+        word = ActivationRequest(updates=(update,), override=("in_use",), because="the hall is empty")
+        (given,) = (await hub.desk.activate_all(word, actor="anna")).given
+        assert given.outcome == "activating"
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED
+    (fact,) = await bench.facts("released")
+    assert (fact.actor, fact.data["override"], fact.data["because"]) == ("anna", "in_use", "the hall is empty")
+
+
+@instantly
+async def test_a_word_that_came_before_the_image_was_there_waits_for_the_interlock_when_it_is() -> None:
+    door = Door()
+    bench = Bench(lamps={LAMP: Lamp(seconds=2_000.0)}, settings=replace(AT_ONCE, interlocks=("fire",)), interlocks={"fire": door})
+    async with bench.hub() as hub:
+        await staged(hub, until=0)
+        (row,) = await bench.rows()
+        await hub.until(lambda: hub.state(row.id) is State.TRANSFERRING)
+        door.says = "a fire test runs"
+        (given,) = (await hub.desk.activate_all(ActivationRequest(updates=(row.id,)), actor="anna")).given
+        assert (given.outcome, given.sentence) == (
+            "waiting",
+            "The word is given: the device uses the image when it has all of it and nobody whom policy asks says no.",
+        )
+        await hub.pass_time(hours=3)
+        view = await hub.desk.update(row.id)
+        assert (view.update.state, view.sentence) == (State.STAGED, "The interlock fire holds it back: a fire test runs.")
+        door.says = None
+        assert (await hub.until_ended(row.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_what_was_held_by_a_pause_only_is_spared_too_and_an_operator_is_told_why() -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=100.0)}, settings=replace(AT_ONCE, spare_in_use=True))
+    switches = Switches()
+    async with bench.hub() as hub:
+        hub.radio.is_on = switches.is_on  # type: ignore[attr-defined]
+        await hub.add_image(NEW)
+        await hub.ready()
+        update = (await hub.order()).update.id
+        await hub.until(lambda: hub.state(update) is State.TRANSFERRING)
+        await hub.desk.pause(update, actor="anna")
+        (talk,) = hub.radio.talks.values()
+        hub.radio._end(bench.lamp, talk)  # it had the last block already
+        await hub.until(lambda: hub.state(update) is State.STAGED)
+        switches.on.add(LAMP)
+        await hub.pass_time(minutes=5)
+        await hub.desk.resume(update, actor="anna")
+        await hub.pass_time(hours=1)
+        assert hub.state(update) is State.STAGED
+        with pytest.raises(Refused, match="It is on; the image is used when it is off"):
+            await hub.desk.activate(update, actor="anna")
+        switches.on.clear()
+        assert (await hub.until_ended(update)).state is State.SUCCEEDED

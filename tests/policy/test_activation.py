@@ -13,7 +13,7 @@ from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.verdicts import Verdict
 from otagate.policy.activation import Staging, Wish, judge_activation, stage, wish_of
 from otagate.policy.admit import Air, RadioAir
-from otagate.policy.guards import House, Watch
+from otagate.policy.guards import House, Watch, asks_around
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import OneTime
 from tests.policy.cases import NOW, RADIO, component, device, device_id, update
@@ -113,6 +113,10 @@ IN_THE_WINDOW = {"hold_activation": True, "activate_in_window": True}
 LOCKED = {"settings": {"windows": (OPEN,), "interlocks": ("fire",)}}
 SPARED = {"settings": {"windows": (OPEN,), "spare_in_use": True}}
 ON = {"in_use": {device_id(1): True}}
+OFF = {"in_use": {device_id(1): False}}
+FIRE = {"interlocks": {"fire": "fire test"}}
+OVERRULED: dict[str, Any] = {"override": ("in_use", "interlock")}
+SPARES_NOT: dict[str, Any] = {"override": ("in_use",)}
 RELEASED = {"released_by": "anna"}
 WAITS = "hold"
 
@@ -139,7 +143,16 @@ TABLE = [
         world={"clock": "It is 1970."},
     ),
     case("allow", None, name="its time has come", hold_activation=True, activate_from=NOW),
-    case("allow", None, name="its time has come, the lamp is on", hold_activation=True, activate_from=NOW, world=SPARED | ON),
+    case(WAITS, "in_use", name="its time has come, the lamp is on", hold_activation=True, activate_from=NOW, world=SPARED | ON),
+    case(WAITS, "in_use", name="its time has come, nobody was asked", hold_activation=True, activate_from=NOW, world=SPARED),
+    case("allow", None, name="its time has come, the lamp is off", hold_activation=True, activate_from=NOW, world=SPARED | OFF),
+    case("allow", None, name="its time has come, the lamp is on, which matters to nobody", hold_activation=True, activate_from=NOW, world=ON),
+    case(WAITS, "interlock", name="its time has come, an interlock says no", hold_activation=True, activate_from=NOW, world=LOCKED | FIRE),
+    case(WAITS, "in_use", name="what held it back has ended, the lamp is on", activation_owed=True, world=SPARED | ON),
+    case(WAITS, "interlock", name="what held it back has ended, an interlock says no", activation_owed=True, world=LOCKED | FIRE),
+    case("allow", None, name="its time has come, the order overruled that", hold_activation=True, activate_from=NOW, **OVERRULED, world=SPARED | ON),
+    case("allow", None, name="its time has come, it is forced", hold_activation=True, activate_from=NOW, force=True, world=SPARED | ON),
+    case(WAITS, "scheduled", name="its time has not come, the order overruled guards", hold_activation=True, activate_from=LATER, **OVERRULED),
     case("allow", None, name="its time has not come, the word is given", hold_activation=True, activate_from=LATER, **RELEASED),
     case(WAITS, "window_closed", name="its window is closed", **IN_THE_WINDOW, world={"settings": {"windows": (SHUT,)}}),
     case("allow", None, name="its window is open", **IN_THE_WINDOW, world={"settings": {"windows": (OPEN,)}}),
@@ -156,9 +169,13 @@ TABLE = [
     case(WAITS, "interlock", name="an interlock says no", **IN_THE_WINDOW, world=LOCKED | {"interlocks": {"fire": "fire test"}}),
     case(WAITS, "interlock", name="an interlock was not asked", **IN_THE_WINDOW, world=LOCKED),
     case("allow", None, name="an interlock says yes", **IN_THE_WINDOW, world=LOCKED | {"interlocks": {"fire": None}}),
-    case("allow", None, name="an interlock says no, the word is given", **IN_THE_WINDOW, **RELEASED, world=LOCKED | {"interlocks": {"fire": "no"}}),
+    case(WAITS, "interlock", name="an interlock says no, the word is given", **IN_THE_WINDOW, **RELEASED, world=LOCKED | FIRE),
+    case("allow", None, name="an interlock says no, the word overrules it", **IN_THE_WINDOW, **RELEASED, **OVERRULED, world=LOCKED | FIRE),
+    case(WAITS, "interlock", name="another guard is overruled than the one that speaks", **IN_THE_WINDOW, **SPARES_NOT, world=LOCKED | FIRE),
     case(WAITS, "in_use", name="the lamp is on", **IN_THE_WINDOW, world=SPARED | ON),
-    case("allow", None, name="the lamp is on, the word is given", **IN_THE_WINDOW, **RELEASED, world=SPARED | ON),
+    case(WAITS, "in_use", name="the lamp is on, the word is given", **IN_THE_WINDOW, **RELEASED, world=SPARED | ON),
+    case(WAITS, "in_use", name="held: the lamp is on, the word is given", hold_activation=True, **RELEASED, world=SPARED | ON),
+    case("allow", None, name="held: the lamp is on, the word overrules it", hold_activation=True, **RELEASED, **OVERRULED, world=SPARED | ON),
 ]
 
 
@@ -214,6 +231,27 @@ def test_nobody_is_asked_for_an_image_that_could_not_be_used() -> None:
     air = Air(radios={RADIO: RadioAir()}, devices={found.id: found})
     judge_activation(mine, PolicySettings(**LOCKED["settings"]), air=air, watch=watch)  # type: ignore[arg-type]
     assert (watch.asks_interlocks, watch.asks_devices) == (set(), set())
+
+
+def test_what_is_used_and_not_begun_is_told_so() -> None:
+    assert judged({"hold_activation": True, "activate_from": NOW}, **SPARED, **ON).sentence == "It is on; the image is used when it is off."
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "asks"),
+    [
+        ({}, {}, False),
+        ({"interlocks": ("fire",)}, {}, True),
+        ({"interlocks": ("fire",)}, {"override": ("interlock",)}, False),
+        ({"interlocks": ("fire",)}, {"override": ("in_use",)}, True),
+        ({"spare_in_use": True}, {}, True),
+        ({"spare_in_use": True}, {"override": ("in_use",)}, False),
+        ({"spare_in_use": True}, {"force": True}, False),
+        ({"spare_in_use": True, "interlocks": ("fire",)}, {"override": ("in_use",)}, True),
+    ],
+)
+def test_whether_somebody_is_asked_before_a_device_is_disturbed(settings: dict[str, Any], changes: dict[str, Any], asks: bool) -> None:
+    assert asks_around(update(1, **changes), PolicySettings(**settings)) is asks
 
 
 @pytest.mark.parametrize(("applies", "warned"), [(True, True), (False, False), (None, False)])

@@ -184,6 +184,18 @@ def test_an_image_that_a_device_holds_is_something_to_do_when_it_may_be_used() -
     assert work(staged=(replace(held, activate_from=NOW + timedelta(hours=1)),)) == NOTHING
 
 
+def test_for_an_image_that_a_device_holds_the_same_are_asked() -> None:
+    held = on_air(1, State.STAGED, hold_activation=True, activate_from=NOW)
+    asks = {"policy_of": lambda _: PolicySettings(interlocks=("fire",))}
+    assert work(staged=(held,), **asks) == Work(asks=frozenset({"fire"}))
+    assert work(staged=(held,), **asks, house=House(interlocks={"fire": "it burns"})) == NOTHING
+    assert work(staged=(held,), **asks, house=House(interlocks={"fire": None})) == Work(begins=1)
+    spares = {"policy_of": lambda _: PolicySettings(spare_in_use=True)}
+    assert work(staged=(held,), **spares) == Work(begins=1)
+    assert work(staged=(held,), **spares, house=House(in_use={device_id(1): True})) == NOTHING
+    assert work(staged=(held,), **spares, house=House(in_use={device_id(1): False})) == Work(begins=1)
+
+
 def test_an_interlock_is_asked_before_the_stick_is_borrowed_and_a_device_only_after() -> None:
     asks = {"policy_of": lambda _: PolicySettings(interlocks=("fire",))}
     assert work(update(1), **asks) == Work(asks=frozenset({"fire"}))

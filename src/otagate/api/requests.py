@@ -313,26 +313,36 @@ class UpdateBody(Body):
     priority: Priority
 
 
-def _one_of(schema: dict[str, Any]) -> None:
-    """Exactly one property, and none that is null."""
-    schema |= {"minProperties": 1, "maxProperties": 1}
-    _never_null(schema, *schema["properties"])
+_WHOM = ("updates", "job", "rollout", "group")
+
+
+def _names_one(schema: dict[str, Any]) -> None:
+    """Exactly one way to say whom, and none that is null."""
+    schema |= {"oneOf": [{"required": [each]} for each in _WHOM], **_OVERRIDE_NEEDS_BECAUSE}
+    _never_null(schema, *_WHOM)
 
 
 class ActivationBody(Body):
-    """Whom the word to use an image is for: some updates, or everything of a job, a rollout or a group of devices that holds one back."""
+    """Whom the word to use an image is for: some updates, or everything of a job, a rollout or a group of devices that holds one back.
 
-    model_config = ConfigDict(json_schema_extra=_one_of)
+    It counts more than windows and times. `override` overrules what spares a device (`in_use`, `interlock`), and needs `because`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_names_one)
 
     updates: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ORDER, strict=False)] | None = None
     job: Name | None = None
     rollout: Name | None = None
     group: Label | None = None
+    override: Annotated[tuple[Literal["in_use", "interlock"], ...], Field(max_length=2, strict=False)] = ()
+    because: Sentence | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> ActivationBody:
-        if sum(each is not None for each in (self.updates, self.job, self.rollout, self.group)) != 1:
+        if sum(getattr(self, each) is not None for each in _WHOM) != 1:
             raise ValueError("give one of updates, job, rollout and group")
+        if self.override and self.because is None:
+            raise ValueError("an override needs a reason: say it in `because`")
         return self
 
     def request(self) -> ActivationRequest:
@@ -342,6 +352,8 @@ class ActivationBody(Body):
             job=self.job,
             rollout=None if self.rollout is None else RolloutId(self.rollout),
             group=self.group,
+            override=tuple(dict.fromkeys(self.override)),
+            because=self.because,
         )
 
 

@@ -124,8 +124,10 @@ async def activate_update(call: Call, update_id: str) -> documents.Update:
 async def activate_updates(call: Call, body: ActivationBody) -> documents.Activations:
     """Tell many devices to use the images that they hold, all within seconds.
 
-    Whoever is not there yet, does not answer or sleeps is told so here, and is told to use the image when it can be; sent again, nothing changes.
+    Whoever is not there yet, does not answer, sleeps or is spared is told so here, and is told to use the image when it can be; sent again, nothing
+    changes.
     """
+    _require_wishes(call, downgrade=False, overrules=bool(body.override))
     return rendering.activations_document(await call.desk.activate_all(body.request(), actor=call.actor))
 
 

@@ -250,14 +250,20 @@ async def activate(
     job: Annotated[str | None, typer.Option(help="Everything of this job.")] = None,
     rollout: Annotated[str | None, typer.Option(help="Everything of this rollout.")] = None,
     group: Annotated[str | None, typer.Option(help="Everything of the devices of this group.")] = None,
+    override: Override = None,
+    because: Because = None,
 ) -> Exit:
-    """Tell devices to use the images that they hold, all at once."""
+    """Tell devices to use the images that they hold, all at once.
+
+    Who is in use, or protected by an interlock, waits with it, unless that is overruled by its word: in_use, interlock.
+    """
     chosen = {name: value for name, value in {"updates": update_ids, "job": job, "rollout": rollout, "group": group}.items() if value}
     if len(chosen) != 1:
         raise Stop("give ids of updates, or one of --job, --rollout and --group", Exit.USAGE)
-    if update_ids and len(update_ids) == 1:
+    overruled = {"override": override, "because": because} if override else {}
+    if update_ids and len(update_ids) == 1 and not overruled:
         return await _act(session, update_ids[0], "activate")
-    answer = await session.client.post("activations", body=chosen)
+    answer = await session.client.post("activations", body=chosen | overruled)
     session.tell(answer)
     for each in answer["items"]:
         session.say(f"{each['update']} {each['device']}: {each['sentence']}")

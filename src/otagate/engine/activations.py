@@ -12,13 +12,15 @@ from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.orders import Release
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
-from otagate.policy.activation import judge_activation
+from otagate.model.verdicts import Guard, Verdict
+from otagate.policy.activation import judge_activation, spared
 from otagate.policy.admit import Air
-from otagate.policy.guards import Watch
+from otagate.policy.guards import Watch, asks_around
 
 _TO_COME = "The word is given: the device uses the image as soon as it has all of it."
+_TO_COME_ASKED = "The word is given: the device uses the image when it has all of it and nobody whom policy asks says no."
 _NOW = "The device is told to use the image."
+_SPARED = frozenset({"interlock", "in_use"})
 _STANDS_STILL = "The word is given: the device is told when what holds the update back has ended."
 
 
@@ -55,15 +57,20 @@ class Activations:
             await tools.ledger.activate(updates, detail=sentence)
         return watch
 
-    async def give(self, rows: Collection[Update], *, actor: str) -> list[ActivationView]:
-        """Give the word: who is staged, awake and there uses the image now, the others when they can. Raises StoreUnavailable."""
+    async def give(
+        self, rows: Collection[Update], *, actor: str, override: Collection[Guard] = (), because: str | None = None
+    ) -> list[ActivationView]:
+        """Give the word: who is staged, awake, there and need not be spared uses the image now, the others when they can.
+
+        `override`: guards that it overrules, and why. Raises StoreUnavailable.
+        """
         tools, air, watch = self._tools, self._tools.outlook.air(), self._tools.outlook.watch()
-        given = await tools.ledger.release([each.id for each in rows], actor=actor)
+        given = await tools.ledger.release([each.id for each in rows], actor=actor, override=override, because=because)
         now = [each.id for each in given if self._can_now(each, air, watch)]
         told = {each.id for each in await tools.ledger.activate(now, detail="an operator gave the word", actor=actor)}
         for each in given:
             course = self._courses.get(each.id)
-            if course is not None and each.id not in told:
+            if course is not None and each.id not in told and not self._asks_around(each):
                 course.radio.command(Release(update=each.id))
         return [self._answer(each, air, watch, told=each.id in told) for each in given]
 
@@ -72,15 +79,24 @@ class Activations:
             return False
         return judge_activation(update, self._tools.outlook.settings_of(update), air=air, watch=watch).allowed
 
+    def spared(self, update: Update) -> Verdict | None:
+        """Why the device of an update may not be disturbed now."""
+        outlook = self._tools.outlook
+        return spared(update, outlook.settings_of(update), air=outlook.air(), watch=outlook.watch())
+
+    def _asks_around(self, update: Update) -> bool:
+        return asks_around(update, self._tools.outlook.settings_of(update))
+
     def _answer(self, update: Update, air: Air, watch: Watch, *, told: bool) -> ActivationView:
         if told:
             return ActivationView(update=update.id, device=update.device, outcome="activating", sentence=_NOW)
-        reason, sentence = None, _TO_COME
+        reason, sentence = None, _TO_COME_ASKED if self._asks_around(update) else _TO_COME
         if self._tools.held(update):
             reason, sentence = "paused", _STANDS_STILL
         elif update.state is State.STAGED:
             verdict = judge_activation(update, self._tools.outlook.settings_of(update), air=air, watch=watch)
-            reason, sentence = verdict.reason, f"The word is given, and the device is told when it is heard or asks. {verdict.sentence}"
+            when = "" if verdict.reason in _SPARED else ", and the device is told when it is heard or asks"
+            reason, sentence = verdict.reason, f"The word is given{when}. {verdict.sentence}"
         return ActivationView(update=update.id, device=update.device, outcome="waiting", reason=reason, sentence=sentence)
 
 

@@ -60,7 +60,7 @@ class Controls:
         return sorted((each for each in mine if each.step > update.step), key=lambda each: -each.step)
 
     async def activate(self, update_id: UpdateId, actor: str) -> Update:
-        """Let a staged image be used, now or as soon as its device is heard.
+        """Let a staged image be used, now or as soon as its device is heard and may be disturbed.
 
         Raises NotInState, Refused while everything is halted, UnknownUpdate, StoreUnavailable.
         """
@@ -74,6 +74,9 @@ class Controls:
             await self._conductor.activations.give([row], actor=actor)
             self._conductor.wake()
             return await self._updates.get(update_id)
+        verdict = self._conductor.activations.spared(row) if row.state is State.STAGED else None
+        if verdict is not None:
+            raise Refused(verdict.sentence, code="policy-refused", reason=verdict.reason, retry="later")
         return await self._move(update_id, Cause.ACTIVATED, actor, "an operator gave the word", "only a staged one can be activated")
 
     async def activate_all(self, request: ActivationRequest, actor: str) -> ActivationResult:
@@ -96,7 +99,7 @@ class Controls:
             rows = [each for each in await self._updates.unfinished() if each.hold_activation and self._is_meant(each, request)]
         if not rows and not refused:
             raise Refused(self._nobody(request), code="nothing-to-do", reason=None)
-        given = await self._conductor.activations.give(rows, actor=actor)
+        given = await self._conductor.activations.give(rows, actor=actor, override=request.override, because=request.because)
         self._conductor.wake()
         return ActivationResult(given=tuple(given), refused=tuple(refused))
 

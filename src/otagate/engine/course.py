@@ -32,6 +32,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import display_version
+from otagate.policy.guards import asks_around
 from otagate.policy.pace import learned
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
@@ -162,7 +163,9 @@ class Course:
         if self.update.id != update.id or self.update.ended:
             return
         taken_up = ADOPTED.get(self.update.state) if adopted else None
-        self.radio.command(serve_order(self.update, view, facts, adopted=taken_up, quiet=self._held, together=self.together))
+        at_will = self.update.released_by is not None and not asks_around(self.update, self._policy())
+        order = serve_order(self.update, view, facts, adopted=taken_up, quiet=self._held, together=self.together, at_will=at_will)
+        self.radio.command(order)
         if self._held:
             self.radio.command(Pause(update=update.id))
         self.served = True

@@ -12,7 +12,7 @@ from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId
 from otagate.model.lifecycle import AFTER_RESTART, PAUSABLE, Cause, State, advance
 from otagate.model.portraits import Portrait
 from otagate.model.updates import Failure, Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Guard, Verdict
 from otagate.policy.job import host_of, joined
 from otagate.ports import Clock, Store
 
@@ -178,16 +178,25 @@ class Ledger:
         """Let staged images be used, all in one transaction; what is staged no longer is left alone. Returns what moved; raises StoreUnavailable."""
         return await self._in_one(updates, lambda row: row.state is State.STAGED, Cause.ACTIVATED, detail=detail, actor=actor)
 
-    async def release(self, updates: Iterable[UpdateId], *, actor: str) -> list[Update]:
-        """Note that images may be used as soon as their devices can, all in one transaction; what has the word already keeps whose that was.
+    async def release(self, updates: Iterable[UpdateId], *, actor: str, override: Collection[Guard] = (), because: str | None = None) -> list[Update]:
+        """Note that images may be used as soon as their devices can, all in one transaction.
 
-        Returns the rows that are to hold their image, as they are now; raises StoreUnavailable.
+        `override`: guards that this word overrules, beside those that the order did, and why. Returns the rows that are to hold their image, as they
+        are now; raises StoreUnavailable.
         """
         detail = "the device may use the image as soon as it can"
-        return await self._in_one(updates, _is_held_back, None, detail=detail, actor=actor, released_by=actor)
+
+        def change(row: Update) -> Update:
+            row = replace(row, released_by=actor)
+            if not override:
+                return row
+            guards = tuple(dict.fromkeys((*row.override, *override)))
+            return replace(row, override=guards, because="; ".join(each for each in (row.because, because) if each) or None)
+
+        return await self._in_one(updates, _is_held_back, change, detail=detail, actor=actor)
 
     async def _in_one(
-        self, updates: Iterable[UpdateId], fits: Callable[[Update], bool], cause: Cause | None, *, detail: str, actor: str, **changes: Any
+        self, updates: Iterable[UpdateId], fits: Callable[[Update], bool], what: Cause | Callable[[Update], Update], *, detail: str, actor: str
     ) -> list[Update]:
         changed: list[Update] = []
         async with self._journal.commit() as entry:
@@ -195,10 +204,10 @@ class Ledger:
                 row = await self._store.updates.get(update_id)
                 if not fits(row):
                     continue
-                if cause is not None:
-                    changed.append(await self._advance_one(entry, update_id, [cause], detail, actor=actor))
+                if isinstance(what, Cause):
+                    changed.append(await self._advance_one(entry, update_id, [what], detail, actor=actor))
                     continue
-                row = replace(row, **changes)
+                row = what(row)
                 await self._store.updates.put(row)
                 self._tell(entry, row, "released", actor=actor, detail=detail)
                 changed.append(row)
@@ -343,7 +352,7 @@ class Ledger:
         }
         if kind == "created" and update.priority != "normal":
             data |= {"priority": update.priority}
-        if kind == "created" and (update.force or update.override):
+        if kind in ("created", "released") and (update.force or update.override):
             data |= {"override": "force" if update.force else ", ".join(update.override), "because": update.because}
         entry.tell("update", update.id, str(kind), actor=actor, data=data)
 

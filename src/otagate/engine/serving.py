@@ -22,9 +22,18 @@ ADOPTED: Mapping[State, Adopted] = {
 
 
 def serve_order(
-    update: Update, image: memoryview, facts: ImageFacts, *, adopted: Adopted | None = None, quiet: bool = False, together: int = 1
+    update: Update,
+    image: memoryview,
+    facts: ImageFacts,
+    *,
+    adopted: Adopted | None = None,
+    quiet: bool = False,
+    together: int = 1,
+    at_will: bool = False,
 ) -> Serve | Send:
     """The order that pins an update's image; `quiet`: it stands still, so nothing is announced until it goes on; `together`: see `Serve`.
+
+    `at_will`: the word to use it is given, and the device need not be told when.
 
     Raises NotForDevice where a Zigbee component would be sent what is no Zigbee image.
     """
@@ -36,7 +45,7 @@ def serve_order(
             image=image,
             from_version=update.from_version,
             to_version=update.to_version,
-            hold_activation=update.hold_activation and update.released_by is None,
+            hold_activation=update.hold_activation and not at_will,
             adopted=adopted,
         )
     if update.manufacturer_code is None or update.image_type is None or not isinstance(update.to_version, int):
@@ -54,7 +63,7 @@ def serve_order(
         hardware_max=facts.hardware_max,
         allow_downgrade=update.allow_downgrade,
         hold_activation=update.holds,
-        released=update.released_by is not None,
+        released=at_will,
         together=together,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )

@@ -197,12 +197,17 @@ class ActivationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivationRequest:
-    """Whom the word is for: these updates, or everything of a job, a rollout or a group of devices that holds an image back."""
+    """Whom the word is for: these updates, or everything of a job, a rollout or a group of devices that holds an image back.
+
+    `override`: guards that it overrules, with the reason in `because`.
+    """
 
     updates: tuple[UpdateId, ...] = ()
     job: str | None = None
     rollout: RolloutId | None = None
     group: str | None = None
+    override: tuple[Guard, ...] = ()
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,16 +80,24 @@ def cannot_hold(device: Device, component: Component, quirk: Quirk) -> str | Non
 def judge_activation(update: Update, settings: PolicySettings, *, air: Air, watch: Watch, used: bool = False) -> Verdict:
     """Whether a staged update is used now (`allow`), or for what it waits. Nothing that stands still (paused, halted) is asked about.
 
-    An operator's word counts more than windows and guards; a device that nothing reaches is told when it is heard, or asks by itself. One that wants
+    An operator's word counts more than windows and times; a device that nothing reaches is told when it is heard, or asks by itself. One that wants
     another image first uses all of them together: `used` says that it was told so.
     """
     if update.wants_more:
         return Verdict(decision="allow" if used else "hold", sentence=_TOGETHER if used else _WANTS_MORE)
     waits = None if update.released_by is not None or update.activation_owed else _unreleased(update, settings, air, watch)
-    waits = waits or unreachable(update, air, watch.now)
-    if waits is None and update.activate_in_window and update.released_by is None:  # nobody is asked for what cannot be done
-        waits = guards.interlocked(update, settings, watch) or guards.lit(update, air.devices[update.device], settings, watch)
+    waits = waits or unreachable(update, air, watch.now) or spared(update, settings, air=air, watch=watch)  # nobody is asked for what cannot be done
     return waits or Verdict(decision="allow", sentence=_WHY[_kind(update)])
+
+
+def spared(update: Update, settings: PolicySettings, *, air: Air, watch: Watch) -> Verdict | None:
+    """Hold it (`interlock`, `in_use`) while its device may not be disturbed, whoever gave the word to use what it holds.
+
+    Only an order or a word that overrules the guard by its name passes it. What it would cost to bring the image is no question any more.
+    """
+    device = air.devices.get(update.device)
+    lit = None if device is None else guards.lit(update, device, settings, watch, "the image is used")
+    return guards.interlocked(update, settings, watch) or lit
 
 
 def _unreleased(update: Update, settings: PolicySettings, air: Air, watch: Watch) -> Verdict | None:

@@ -208,14 +208,20 @@ def interlocked(update: Update, settings: PolicySettings, watch: Watch) -> Verdi
     return None
 
 
-def lit(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
-    """Hold it (`in_use`) while its lamp is on, where that matters."""
+def lit(update: Update, device: Device, settings: PolicySettings, watch: Watch, what: str = "the update begins") -> Verdict | None:
+    """Hold it (`in_use`) while its lamp is on, where that matters; `what` is done when it is off."""
     if not settings.spare_in_use or update.overrules("in_use"):
         return None
     if device.id not in watch.house.in_use:
         watch.asks_devices.add(device.id)
         return _hold("in_use", "It is being asked whether it is on.")
-    return _hold("in_use", "It is on; the update begins when it is off.") if watch.house.in_use[device.id] else None
+    return _hold("in_use", f"It is on; {what} when it is off.") if watch.house.in_use[device.id] else None
+
+
+def asks_around(update: Update, settings: PolicySettings) -> bool:
+    """Whether somebody is asked before its device is disturbed, so that nobody can say now that it may be disturbed later."""
+    interlocked = bool(settings.interlocks) and not update.overrules("interlock")
+    return interlocked or (settings.spare_in_use and not update.overrules("in_use"))
 
 
 def stands_still(update: Update, settings: PolicySettings, watch: Watch, *, moving: bool) -> Verdict | None:

@@ -185,8 +185,14 @@ def work_on(radio: RadioName, scene: Scene, staged: Sequence[Update], *, borrowe
     admission = admit([each for each in scene.queue if each.radio == radio], scene.running, air=air, now=scene.now)
     begins = len(admission.admitted) + _asked_first(admission, scene.queue)
     running = [each for each in scene.running if each.radio == radio and _goes_on(each, air, scene.now, borrowed=borrowed)]
-    uses = sum(_may_use(each, air, scene.now) for each in staged if each.radio == radio)
-    return Work(begins=begins + uses, runs=len(running), moves=any(each.state in _WORKS for each in running), asks=admission.asks_interlocks)
+    watch = Watch(now=scene.now, house=air.house)
+    uses = sum(_may_use(each, air, watch) for each in staged if each.radio == radio)
+    return Work(
+        begins=begins + uses,
+        runs=len(running),
+        moves=any(each.state in _WORKS for each in running),
+        asks=admission.asks_interlocks | watch.asks_interlocks,
+    )
 
 
 def _as_up(radio: RadioName, air: Air, now: datetime, *, borrowed: bool) -> Air:
@@ -214,8 +220,10 @@ def _goes_on(update: Update, air: Air, now: datetime, *, borrowed: bool) -> bool
     return borrowed or guards.closed(update, _settings(update, air), Watch(now=now, house=air.house)) is None
 
 
-def _may_use(update: Update, air: Air, now: datetime) -> bool:
-    return judge_activation(update, _settings(update, air), air=air, watch=Watch(now=now, house=air.house)).allowed
+def _may_use(update: Update, air: Air, watch: Watch) -> bool:
+    """Whether its image is used now, or as soon as its device has said that nobody uses it."""
+    verdict = judge_activation(update, _settings(update, air), air=air, watch=watch)
+    return verdict.allowed or (verdict.reason == "in_use" and update.device in watch.asks_devices)
 
 
 def _settings(update: Update, air: Air) -> PolicySettings:
