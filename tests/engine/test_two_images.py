@@ -163,13 +163,48 @@ async def test_a_failure_of_the_first_ends_the_job_there_and_a_retry_of_either_t
         not_begun = await hub.until_ended(other.id)
         assert not_begun.error is not None
         assert (not_begun.error.code, not_begun.started) == ("predecessor-failed", None)
-        await hub.pass_time(hours=3)
-        assert bench.lamp.versions == {IMAGE_TYPE: OLD, OTHER_TYPE: OLD}  # nor does policy alone take the half of it
+        await hub.desk.check(LAMP, actor="anna")  # policy decides anew
+        await hub.pass_time(hours=1)
+        assert bench.lamp.versions == {IMAGE_TYPE: OLD, OTHER_TYPE: OLD}  # and does not take the half of it
         bench.lamp.rejects = ()
         again = (await hub.desk.retry((one.id, other.id)[tried], actor="anna")).update
         assert (again.component, again.step, again.steps) == ((MAIN, OTHER)[tried], tried + 1, 2)
         await hub.until(lambda: bench.lamp.versions == BOTH)
     assert bench.lamp.ran_together == [{IMAGE_TYPE: NEW}, {OTHER_TYPE: NEW}]
+
+
+@instantly
+async def test_the_second_waits_while_the_first_is_to_be_tried_again() -> None:
+    bench = two(goes="stalls")
+    async with hub_of(bench) as hub:
+        one, other = await press(hub)
+        for _ in range(2):
+            await hub.until_state(one.id, State.TRANSFERRING)
+            await hub.until_state(one.id, State.QUEUED)
+            await hub.pass_time(seconds=15)
+            assert (hub.waits_for(one.id), hub.waits_for(other.id)) == ("backoff", "predecessor")
+        bench.lamp.goes = "well"
+        await hub.until_ended(other.id)
+    assert shown(await bench.rows()) == DONE
+
+
+@instantly
+async def test_a_job_that_has_begun_stays_as_it_is_when_there_is_something_for_a_third() -> None:
+    third = IMAGE_TYPE + 1
+    bench = Bench(lamps={LAMP: Lamp(others={OTHER_TYPE: OLD, third: OLD})}, mode="automatic")
+    async with bench.hub() as hub:
+        await halted(hub)
+        hub.radio.ask(LAMP, OLD, third)
+        one, other = await standing(bench)
+        known = len(hub.states)
+        await hub.desk.lift_halt(actor="anna")
+        await hub.until_state(one.id, State.TRANSFERRING)
+        await hub.add_image(NEW, image_type=third)
+        await hub.until(lambda: len(hub.states) > known)
+        assert hub.state(one.id) is State.TRANSFERRING
+        await hub.until(lambda: bench.lamp.others[third] == NEW)
+        await hub.pass_time(minutes=5)
+        assert (hub.state(other.id), bench.lamp.others[OTHER_TYPE]) == (State.SUCCEEDED, NEW)
 
 
 @instantly

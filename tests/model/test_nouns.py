@@ -52,6 +52,14 @@ def test_a_release_shows_its_version_without_guessing_dots() -> None:
     assert Release(source="folder", manufacturer_code=1, image_type=2, file_version=0x01020509, size=3).display_version == "0x01020509"
 
 
+def test_an_update_of_unknown_version_is_done_by_another_one_and_that_of_a_further_file_by_any() -> None:
+    known, unknown = UPDATE, replace(UPDATE, to_version=None, job="u1", step=2, steps=2)
+    part = replace(unknown, release=Release(source="service", file_version=None, size=1, bundle="b", location="x"))
+    assert [known.is_done_by(each) for each in (None, 10, 20)] == [False, False, True]
+    assert [unknown.is_done_by(each) for each in (None, 10, 20)] == [False, False, True]
+    assert [part.is_done_by(each) for each in (None, 10, 20)] == [False, True, True]
+
+
 def test_nouns_cannot_be_changed_behind_the_back_of_their_readers() -> None:
     with pytest.raises(FrozenInstanceError):
         UPDATE.state = State.FAILED  # type: ignore[misc]

@@ -21,6 +21,7 @@ from tests.sessions.wire import (
     default,
     end,
     no_image,
+    offered,
     query,
     stop,
     upgrade,
@@ -109,6 +110,17 @@ def test_a_device_that_wants_another_image_first_keeps_this_one() -> None:
     story = downloaded().sends(end(REQUIRE_MORE_IMAGE)).expects(told(Cause.TRANSFERRED, offset=SIZE, words="another"))
     story.commits().expects(ACKNOWLEDGED).stands(State.STAGED)
     story.passes(86_400.0).nothing()
+
+
+def test_only_a_device_that_wants_another_image_is_told_of_as_such() -> None:
+    for status, wants_more in ((REQUIRE_MORE_IMAGE, True), (SUCCESS, False)):
+        assert [effect.wants_more for _, effect in downloaded().sends(end(status)).came_out()] == [wants_more]
+
+
+def test_a_device_that_lost_the_image_while_it_wanted_another_one_gets_it_again() -> None:
+    story = downloaded().sends(end(REQUIRE_MORE_IMAGE)).whatever().commits().whatever()
+    story.sends(query()).expects(asked(), offered(SIZE)).sends(ask(0, 50)).expects(block(IMAGE[:50], 0))
+    story.sends(end(REQUIRE_MORE_IMAGE)).expects(ACKNOWLEDGED).stands(State.STAGED)
 
 
 def test_a_device_with_two_processors_takes_two_images_and_then_the_word_for_each() -> None:

@@ -107,7 +107,7 @@ def the_laws_of_jobs(steps: list[tuple[str, int]], mode: Any) -> None:
     instantly(story)()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=_STEPS, mode=st.sampled_from(["automatic", "ask"]))
 def test_the_order_of_a_job_holds_whatever_happens(steps: list[tuple[str, int]], mode: str) -> None:
     the_laws_of_jobs(steps, mode)
