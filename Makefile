@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-WORKERS ?= 5
+WORKERS ?= 6
 RADIO ?= znp
 
 # The tests start hundreds of interpreters: each would compile everything anew.
