@@ -40,8 +40,8 @@ class Extent:
     holds, and the bytes of the image."""
 
     starts: int = 5
-    settle: float = 30.0
-    idle: float = 60.0
+    settle: float = 15.0
+    idle: float = 30.0
     devices: int = 500
     facts: int = 20_000
     known: int = 500

@@ -12,13 +12,13 @@ from typing import get_args
 import pytest
 from zigpy.appdb import PersistingListener
 
-from otagate.config.settings import ZWAVE_JS, RadioType
+from otagate.config.settings import ZIGBEE2MQTT, ZWAVE_JS, RadioType
 from otagate.model.errors import RadioUnavailable
 from otagate.radios import stacks
 
 
 def test_every_zigbee_type_of_the_configuration_has_a_library() -> None:
-    assert set(stacks.STACKS) == set(get_args(RadioType)) - {ZWAVE_JS}
+    assert set(stacks.STACKS) == set(get_args(RadioType)) - {ZWAVE_JS, ZIGBEE2MQTT}
 
 
 @pytest.mark.parametrize("name", stacks.STACKS)
