@@ -11,9 +11,10 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.policy.admit import AWAKE_FOR, LISTENED, Admission, Air, RadioAir, admit, has_given_up
+from otagate.policy.admit import ASKED_LATER, AWAKE_FOR, LISTENED, Admission, Air, RadioAir, admit, explain, has_given_up
 from otagate.policy.guards import House
 from otagate.policy.settings import PolicySettings
+from otagate.policy.trace import Line
 from tests.policy.cases import NOW, RADIO, device, device_id, update
 
 SECOND = timedelta(seconds=1)
@@ -209,6 +210,34 @@ def test_one_device_is_not_updated_from_both_sides_at_once(waits: str, runs: str
     assert ask([update(1, device=here)], [on_air(2, device=there)], devices=known).admitted == ids(1)
     both = ask([update(1, device=here), update(2, device=there)], twins=twins, devices=known)
     assert (both.admitted, set(both.waiting)) == (ids(1), set(ids(2)))
+
+
+# --- what is told of each without anybody beginning ----------------------------------------------------------------------------------------
+
+
+def explained(*queue: Update, radios: dict[Any, RadioAir] | None = None, settings: PolicySettings | None = None, **air: Any) -> list[dict[str, Line]]:
+    known = {each.id: each for each in (device(id=device_id(n)) for n in range(10))}
+    wanted = PolicySettings() if settings is None else settings
+    world = Air(**({"radios": radios or {RADIO: RadioAir(parallel=1)}, "devices": known, "policy_of": lambda _: wanted} | air))
+    return [{line.rule: line for line in lines} for lines in explain(queue, [], [], air=world, now=NOW)]
+
+
+def test_every_rule_speaks_also_of_a_radio_and_a_device_that_nobody_knows() -> None:
+    (lines,) = explained(update(1, radio=RadioName("gone")), devices={})
+    assert {rule for rule, line in lines.items() if line.outcome == "wait"} == {"radio", "device"}
+
+
+def test_who_could_begin_takes_a_slot_from_those_behind_it_and_nobody_else_does() -> None:
+    first, second, third = explained(update(1, not_before=NOW + SECOND), update(2), update(3))
+    assert (first["time"].outcome, first["slot"].outcome) == ("wait", "pass")
+    assert (second["slot"].outcome, third["slot"].outcome) == ("pass", "wait")
+
+
+def test_who_is_asked_only_when_an_update_begins_holds_nothing_back_in_an_explanation() -> None:
+    (lines,) = explained(update(1), settings=PolicySettings(spare_in_use=True, interlocks=("fire",)))
+    assert [(lines[rule].outcome, lines[rule].sentence) for rule in ("interlocks", "in_use")] == [("pass", ASKED_LATER)] * 2
+    (lines,) = explained(update(1), settings=PolicySettings(spare_in_use=True), house=House(in_use={device_id(1): True}))
+    assert (lines["in_use"].outcome, lines["in_use"].reason) == ("wait", "in_use")
 
 
 # --- what is given up -------------------------------------------------------------------------------------------------------------------------

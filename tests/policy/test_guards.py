@@ -18,7 +18,7 @@ from otagate.model.links import Link, Load
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.policy.admit import Admission, Air, RadioAir, admit, explain
-from otagate.policy.guards import House, Watch, stands_still
+from otagate.policy.guards import House, Watch, fits, stands_still
 from otagate.policy.pace import AROUND, QUICK, SLOW, expected, learned
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import OneTime, Window, hours
@@ -120,6 +120,16 @@ TABLE = [
     ),
     row(None, name="clock not set, a release that somebody ordered", release=SERVICE, world=UNTOLD),
     row(None, name="clock not set, a release that needs no age", actor="policy", release=SERVICE, world=UNTOLD | {"settings": {"cooldown": 0 * DAY}}),
+    row(None, name="clock not set, a file that is here", actor="policy", world=UNTOLD | {"settings": {"cooldown": DAY}}),
+    row(
+        None,
+        name="clock not set, a release whose age is overruled",
+        actor="policy",
+        override=("cooldown",),
+        because="x",
+        release=SERVICE,
+        world=UNTOLD | {"settings": {"cooldown": DAY}},
+    ),
     row("backoff", name="a pause as long as one can be", not_before=NOW + 12 * HOUR, started=NOW),
     row(None, name="a pause that is longer than any: the clock went back", not_before=NOW + 13 * HOUR, started=NOW),
     row("quota", name="a source that wants a month", not_before=NOW + 30 * DAY, **LIMITED),
@@ -147,6 +157,7 @@ TABLE = [
     row("battery_unknown", name="battery unknown", actor="policy", world=UNKNOWN),
     row(None, name="battery unknown, ordered", world=UNKNOWN),
     row(None, name="battery unknown, approved", actor="policy", approved_by="anna", world=UNKNOWN),
+    row(None, name="battery unknown, overruled", actor="policy", override=("battery_unknown",), because="x", world=UNKNOWN),
     row(None, name="battery unknown, no floor", actor="policy", world={**UNKNOWN, "settings": {"battery_floor": 0}}),
     row("link_weak", name="heard badly", world=heard(lqi=19)),
     row(None, name="heard just well enough", world=heard(lqi=20)),
@@ -163,6 +174,7 @@ TABLE = [
     row(None, name="a signal just strong enough", world=heard(rssi=-94)),
     row(None, name="a weak signal of a good link quality", world=heard(lqi=200, rssi=-95)),
     row(None, name="a weak signal of Long Range", world=heard(rssi=-106, of=LONG_RANGE)),
+    row("link_weak", name="a signal that only Long Range would hear", world=heard(rssi=-95, of={"node": ZwaveNode()})),
     row("link_weak", name="too weak a signal of Long Range", world=heard(rssi=-107, of=LONG_RANGE)),
     row(None, name="heard, nobody knows how", world=heard()),
     row("load", name="the air is in use", world=loaded(used=51)),
@@ -238,11 +250,24 @@ def test_a_weak_link_says_how_it_was_heard_and_when_and_what_is_wanted() -> None
     assert sentence(update(1), **heard(rssi=-95)) == "It was heard just now with a signal of -95 dBm, and no update begins below -94."
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(59, "just now"), (60, "1 min ago"), (7_140, "119 min ago"), (7_200, "2.0 h ago"), (36_000, "10.0 h ago")]
+)
+def test_how_long_ago_is_told_in_minutes_and_of_many_in_hours(seconds: int, told: str) -> None:
+    assert f"It was heard {told} with" in sentence(update(1), **heard(lqi=19, age=timedelta(seconds=seconds)))
+
+
+def test_a_closed_window_tells_programs_which_one_opens_and_when() -> None:
+    verdict = ask(update(1), **NOT_NOW).waiting[update(1).id]
+    assert verdict.facts == {"opens": "2024-03-30T13:00:00+00:00", "window": "night"}
+    assert ask(update(1), settings={"windows": (CLOSED,)}).waiting[update(1).id].facts == {}
+
+
 def test_a_loaded_radio_says_with_what_and_since_when() -> None:
     told = "In the last 3 min other traffic used 70 % of the time on the air of its radio, and no update begins above 50 %."
     assert sentence(update(1), **loaded(used=70, refused=60)) == told
     told = "In the last 3 min its radio refused 70 % of what it was given to send, and no update begins above 50 %."
-    assert sentence(update(1), **loaded(used=60, refused=70)) == told
+    assert sentence(update(1), **loaded(used=60, refused=70)) == sentence(update(1), **loaded(used=70, refused=70)) == told
 
 
 def test_an_explanation_tells_how_a_device_was_heard_also_where_that_is_good_enough() -> None:
@@ -284,17 +309,41 @@ def test_a_transfer_finishes_or_pauses_as_the_window_says_that_closed_last() -> 
     assert (held.reason, held.sentence) == ("window_closed", "Its window has closed; night opens on Sat 2024-03-30 13:00 (UTC).")
     assert still((CLOSED_PAUSING, OPEN), moving=True) is None
     assert still((around(-5 * HOUR, -4 * HOUR, at_end="pause"), CLOSED), moving=True) is None
+    assert still((SHUT,), moving=True) is None, "no window has closed on it"
 
 
 def test_what_was_only_offered_does_not_begin_when_the_window_has_closed() -> None:
     assert still((CLOSED,), moving=False) is not None
     assert still((CLOSED_PAUSING,), moving=False) is not None
+    assert still((CLOSED, OPEN), moving=False) is None
     assert still((), moving=False) is None
     assert still((CLOSED,), moving=False, force=True) is None
 
 
 def test_what_moves_is_not_stopped_for_a_clock_that_nobody_trusts() -> None:
     assert still((CLOSED_PAUSING,), moving=True, clock="It is 1970.") is None
+
+
+# --- whether it may begin in what is left of a window ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("needed", "windows", "may"),
+    [
+        (1, (around(-HOUR, HOUR),), True),
+        (2, (around(-HOUR, HOUR), around(10 * HOUR, 12 * HOUR)), False),  # exactly the length of the next one
+        (4, (around(-HOUR, 2 * HOUR), around(10 * HOUR, 15 * HOUR)), False),  # the next one is longer
+        (6, (around(-HOUR, 2 * HOUR), around(10 * HOUR, 15 * HOUR)), True),  # no window is long enough, and this one has just begun
+        (9, (around(-HOUR, HOUR),), True),  # exactly half of it is left
+        (9, (around(-HOUR - timedelta(seconds=1), HOUR),), False),
+        (9, (around(-2 * HOUR, HOUR, at_end="pause"),), True),
+        (1, (SHUT,), False),
+    ],
+)
+def test_what_takes_so_many_hours_begins_where_it_ends_in_time_or_no_window_is_long_enough(
+    needed: int, windows: tuple[OneTime, ...], may: bool
+) -> None:
+    assert fits(needed * HOUR, hours(windows, NOW), NOW) is may
 
 
 # --- how long it takes -------------------------------------------------------------------------------------------------------------------
