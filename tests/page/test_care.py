@@ -9,10 +9,10 @@ import pytest
 
 from otagate.engine.foresight import DevicePlan
 from otagate.engine.patches import DevicePatch
-from otagate.model.ids import DeviceId
+from otagate.model.ids import ComponentId, DeviceId
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall
-from tests.api.counter import LAMP, NOON, update
+from tests.api.counter import LAMP, NOON, update, view
 from tests.page.browsing import go, sign_in
 from tests.page.house import FORGETFUL, HALL, PORCH, furnish
 
@@ -149,3 +149,25 @@ async def test_what_has_ended_since_the_plan_was_read_runs_no_more_there(hall: H
     await hall.desk.record("update", running.id, "version_matches", {"state": "succeeded"})
     await tab.get_by_role("link", name="Succeeded", exact=True).wait_for()
     assert await lanes.all_inner_texts() == ["Window night", "Plug"]
+
+
+async def test_steps_of_one_job_stand_together_and_say_of_which_component_each_is(hall: Hall, tab: Any) -> None:
+    first = update(1, LAMP, State.TRANSFERRING, job="j1", step=1, steps=2)
+    second = update(2, LAMP, State.QUEUED, job="j1", step=2, steps=2, component=ComponentId("1"), reason="predecessor")
+    hall.desk.jobs = {each.id: each for each in (first, second)}
+    await sign_in(tab, hall, f"/update/{first.id}")
+    steps = tab.locator("section").filter(has=tab.get_by_role("heading", name="Steps")).get_by_role("listitem")
+    assert await steps.all_inner_texts() == [
+        "This update Component 0x1409 · 1.2.5.9 → 1.2.6.0 · Transferring",
+        "Step 2 Component 1 · 1.2.5.9 → 1.2.6.0 · Queued",
+    ]
+
+
+async def test_while_nobody_knows_how_fast_one_of_them_will_go_no_end_is_promised(hall: Hall, tab: Any) -> None:
+    rows = (update(1, HALL, State.TRANSFERRING), update(2, PORCH, State.OFFERING), update(3, LAMP, State.QUEUED, reason="asleep"))
+    hall.desk.jobs = {each.id: each for each in rows}
+    await sign_in(tab, hall)
+    hall.desk.live_views.put_nowait(view(rows[0], sent=1000, rate=10.0))
+    await tab.get_by_text("10 B/s").wait_for()
+    assert await tab.locator("h1").inner_text() == "2 devices are updating; 1 waits"
+    await tab.get_by_text("Why: Asleep (1).").wait_for()

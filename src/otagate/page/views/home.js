@@ -12,6 +12,7 @@ import { changed, FINAL, hub, may, updates } from "../store.js";
 const DAY = 86400000;
 const FIRST = 20; // updates that are shown at first; the devices stand below them
 let all_shown = false;
+const UNSURE = new Set(["fetching", "offering"]); // nobody knows yet how fast it will go
 const WRONG_RADIO = new Set(["retrying", "wrong_network", "in_use"]);
 
 export function view() {
@@ -31,7 +32,8 @@ export function view() {
 }
 
 function summary(running, waiting, needs) {
-  const left = Math.max(0, ...running.map((each) => each.progress.eta_seconds ?? 0));
+  const unsure = running.some((each) => UNSURE.has(each.state));
+  const left = unsure ? 0 : Math.max(0, ...running.map((each) => each.progress.eta_seconds ?? 0));
   const told = [
     running.length && t(left ? "sum.updating" : "sum.updating.unsure", { n: running.length, time: about(left) }),
     waiting.length && t("sum.waiting", { n: waiting.length }),

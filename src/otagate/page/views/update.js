@@ -97,11 +97,11 @@ function wave({ rollout, wave: number }) {
 // The other steps of its job: updates that belong together run one after the other.
 function together({ id, job, steps }) {
   const rows = steps > 1 ? updates().filter((each) => each.job === job).sort((a, b) => a.step - b.step) : [];
-  const part = ({ component }) => rows.some((each) => each.component !== component) ? ` ${component}` : "";
+  const part = ({ component }) => rows.some((each) => each.component !== component) && t("device.component", { id: component });
   return rows.length > 1 && h("section", { key: "job" }, h("h2", {}, t("update.job")), h("ol", { class: "lines" }, rows.map((each) =>
     h("li", { key: each.id },
       each.id === id ? h("strong", {}, t("update.this")) : h("a", { href: to("update", each.id) }, t("update.step", { n: each.step })),
-      `${part(each)} ${change(each)} · ${t(`state.${each.state}`)}`))));
+      ` ${dots([part(each), change(each), t(`state.${each.state}`)])}`))));
 }
 
 function happened(log) {
