@@ -14,7 +14,7 @@ from otagate.model.lifecycle import State
 from tests.api.conftest import Hall
 from tests.api.counter import LAMP, NOON, update, view
 from tests.page.browsing import go, sign_in
-from tests.page.house import FORGETFUL, HALL, PORCH, furnish
+from tests.page.house import FORGETFUL, HALL, KITCHEN, PORCH, furnish
 
 pytestmark = pytest.mark.asyncio
 
@@ -164,8 +164,10 @@ async def test_steps_of_one_job_stand_together_and_say_of_which_component_each_i
 
 
 async def test_while_nobody_knows_how_fast_one_of_them_will_go_no_end_is_promised(hall: Hall, tab: Any) -> None:
-    rows = (update(1, HALL, State.TRANSFERRING), update(2, PORCH, State.OFFERING), update(3, LAMP, State.QUEUED, reason="asleep"))
+    furnish(hall.desk)
+    rows = (update(1, HALL, State.TRANSFERRING), update(2, PORCH, State.OFFERING), update(3, KITCHEN, State.QUEUED, reason="asleep"))
     hall.desk.jobs = {each.id: each for each in rows}
+    hall.desk.source_views = []
     await sign_in(tab, hall)
     hall.desk.live_views.put_nowait(view(rows[0], sent=1000, rate=10.0))
     await tab.get_by_text("10 B/s").wait_for()
