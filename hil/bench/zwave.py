@@ -32,12 +32,12 @@ REACHES = (
 class Extent:
     """How much is measured. `hop`: milliseconds that a frame takes in the air, one way; `pace`: the driver's longest waits pass so much faster."""
 
-    image: int = 16_000
+    image: int = 10_000
     hop: int = 14
     pace: float = 1.0
     nodes: int = 20
     at_once: int = 4
-    loaded_image: int = 20_000
+    loaded_image: int = 10_000
 
 
 QUICK = Extent(image=800, hop=0, pace=20.0, nodes=3, at_once=2, loaded_image=1_200)
