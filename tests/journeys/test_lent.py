@@ -16,6 +16,7 @@ import pytest
 from otagate.daemon import Pace, running
 from otagate.policy.lease import Terms
 from otagate_rig.air import AirSettings
+from otagate_rig.ezsp import EzspNcp
 from otagate_rig.rig import Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from tests.journeys.herdsman import Herdsman, installed, write_configuration
@@ -61,6 +62,8 @@ class Neighbour:
         self._address = address
         self._orders = asyncio.Lock()
         self._news = asyncio.Condition()
+        self._ncp = rig.ncp
+        self._written = 0
         self.herdsman: Herdsman | None = None
         self.history: list[str] = []
 
@@ -82,6 +85,7 @@ class Neighbour:
         """As systemd would; one that runs is left alone."""
         async with self._orders:
             if self.herdsman is None:
+                assert self._writes() == self._written, "something was written to a stick that is not ours"
                 herdsman = await self._made().__aenter__()
                 await self._became(await herdsman.start())
                 self.herdsman = herdsman
@@ -92,7 +96,13 @@ class Neighbour:
             herdsman, self.herdsman = self.herdsman, None
             if herdsman is not None:
                 await herdsman.stop()
+                self._written = self._writes()
                 await self._became("stopped")
+
+    def _writes(self) -> int:
+        counters = self._ncp.counters
+        memory = counters.token_writes if isinstance(self._ncp, EzspNcp) else counters.nvram_writes
+        return memory + counters.network_settings_writes + counters.formations
 
     async def _became(self, word: str) -> None:
         async with self._news:

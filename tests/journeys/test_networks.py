@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from otagate_rig.network import Network
 from otagate_rig.rig import COORDINATOR_IEEE, Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from otagate_rig.znp import ZnpNcp
-from tests.journeys.hub import IEEE, RADIO, assert_updated, ended, hub_at, hub_on, image_of, journey, last_number, ordered, radio_is, told
+from tests.journeys.hub import IEEE, RADIO, assert_updated, ended, fact, hub_at, hub_on, image_of, journey, last_number, ordered, radio_is, told
 
 FOREIGN = NetworkIdentity(pan_id=0x2222, extended_pan_id=0x1122334455667788, channel=20, network_key=bytes(range(16)))
 FAST = AirSettings(speedup=None)
@@ -62,6 +63,23 @@ async def test_another_network_behind_the_same_path_is_refused_and_nothing_is_wr
         await run.rig.port.plug()
         await run.desk.reattach(RADIO, actor="test")
         await radio_is(run.desk, "up", after=refused.number)
+
+
+@pytest.mark.asyncio
+async def test_the_same_network_on_another_channel_is_ours_and_that_it_moved_is_told(tmp_path: Path) -> None:
+    link = tmp_path / "stick"
+    async with journey(tmp_path, images=[], link=link, stack="znp") as run:
+        now = await last_number(run.hub)
+        assert run.rig.ncp.network is not None
+        async with _stick("znp", replace(run.rig.ncp.network, channel=25)) as moved:
+            run.rig.port.unplug()
+            run.rig.port.swap(moved)
+            await run.rig.port.plug()
+            told_so = await fact(run.desk, lambda each: each.kind == "network_changed", after=now)
+            assert "its channel is 25 and was 15" in str(told_so.data["sentence"])
+            await radio_is(run.desk, "up", after=now)
+            run.rig.port.unplug()
+        run.rig.port.swap(run.rig.ncp)
 
 
 @pytest.mark.asyncio

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 import zigpy.types as t
-from structlog.testing import capture_logs
 from zigpy.exceptions import NetworkNotFormed
 
 from otagate.model.errors import RadioUnavailable, WrongNetwork
-from otagate.radios.attach import Pin, StateFiles, check_network, follow_frame_counter, form_where_empty, pin_of
+from otagate.radios.attach import Pin, StateFiles, Trace, check_network, form_where_empty, moved, pin_of
 
 KEY = bytes.fromhex("8c6b1e0f3d5a7294b1c0e2f4a6d8907b")
 
@@ -160,9 +159,27 @@ def test_the_database_is_closed_to_others_before_it_holds_anything(files: StateF
     assert stat.S_IMODE(files.database.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(("highest", "found", "told"), [(0, 7, []), (7, 7, []), (7, 1_000, []), (1_000, 7, [993])])
-def test_a_frame_counter_that_went_back_is_told(highest: int, found: int, told: list[int]) -> None:
-    app = SimpleNamespace(state=SimpleNamespace(network_info=SimpleNamespace(network_key=SimpleNamespace(tx_counter=found))))
-    with capture_logs() as logs:
-        assert follow_frame_counter(app, highest, radio="zigbee0") == max(highest, found)  # type: ignore[arg-type]
-    assert [each["by"] for each in logs if each["log_level"] == "error"] == told
+WAS = Trace(pan_id=0x1A62, channel=15, frame_counter=1_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"frame_counter": 5_000}, ""),
+        ({"frame_counter": 7}, "its frame counter went back by 993, so devices ignore the coordinator until it has caught up"),
+        ({"channel": 20, "pan_id": 0x2222}, "its channel is 20 and was 15, its PAN id is 0x2222 and was 0x1a62"),
+    ],
+)
+def test_what_has_changed_of_the_same_network_is_told(changes: dict[str, int], told: str) -> None:
+    assert moved(WAS, dataclasses.replace(WAS, **changes)) == told
+
+
+def test_where_a_network_was_is_known_over_restarts_and_to_its_owner_only(files: StateFiles) -> None:
+    assert files.read_trace() is None
+    files.write_trace(WAS)
+    assert files.read_trace() == WAS
+    assert stat.S_IMODE(files.trace.stat().st_mode) == 0o600
+    for damaged in ("", "[]", '{"pan_id": "x"}', '{"pan_id": 1}'):
+        files.trace.write_text(damaged)
+        assert files.read_trace() is None

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from otagate.radios.znp_line import let_go, watch_resets
+from otagate.radios.znp_line import leave_settings, let_go, watch_resets
 
 
 class _Connection:
@@ -35,6 +35,22 @@ def test_resets_that_cannot_be_watched_are_told_and_stop_nothing() -> None:
     with capture_logs() as logs:
         watch_resets(SimpleNamespace(_znp=object()), lambda: None)  # type: ignore[arg-type]
     assert [each["event"] for each in logs] == ["resets of the coordinator are not noticed"]
+
+
+def test_the_network_of_a_borrowed_stick_is_started_without_writing_settings() -> None:
+    started: list[bool] = []
+    app = SimpleNamespace(start_network=lambda *, read_only=False: started.append(read_only))
+    leave_settings(app)  # type: ignore[arg-type]
+    app.start_network()
+    assert started == [True]
+
+
+def test_a_library_that_cannot_leave_settings_alone_is_told() -> None:
+    app = SimpleNamespace(start_network=lambda: None)
+    with capture_logs() as logs:
+        leave_settings(app)  # type: ignore[arg-type]
+    app.start_network()
+    assert [each["event"] for each in logs] == ["the library may write its settings to a borrowed stick: it has changed inside"]
 
 
 @pytest.mark.asyncio

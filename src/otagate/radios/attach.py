@@ -13,17 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from otagate.files import write_durably
 from otagate.model.errors import RadioUnavailable, WrongNetwork
 from otagate.model.networks import NetworkIdentity, spell_ieee
 
 if TYPE_CHECKING:
     from zigpy.application import ControllerApplication
-
-
-LOG = structlog.get_logger("otagate.radio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +31,32 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a network was when it was looked at last: what may change of it without making it another one."""
+
+    pan_id: int
+    channel: int
+    frame_counter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateFiles:
     """The files of one Zigbee radio below the state directory, all 0600."""
 
     database: Path
     pin: Path
+    trace: Path
     running: Path
     backups: Path
 
     @classmethod
     def of(cls, state_dir: Path, radio: str) -> StateFiles:
-        """`zigbee-<radio>.db`, `zigbee-<radio>.pin.json` and `zigbee-<radio>.running`; copies of every radio's network are below `backups`."""
+        """`zigbee-<radio>.db`, `….pin.json`, `….trace.json` and `….running`; copies of every radio's network are below `backups`."""
         stem = f"zigbee-{radio}"
         return cls(
             database=state_dir / f"{stem}.db",
             pin=state_dir / f"{stem}.pin.json",
+            trace=state_dir / f"{stem}.trace.json",
             running=state_dir / f"{stem}.running",
             backups=state_dir / "backups",
         )
@@ -94,6 +100,24 @@ class StateFiles:
             write_durably(self.pin, json.dumps(asdict(pin)).encode())
         except OSError as error:
             raise RadioUnavailable(f"{self.pin} cannot be written: {error.strerror}") from None
+
+    def read_trace(self) -> Trace | None:
+        """Where the network was, or None where nobody knows any more."""
+        try:
+            return Trace(**{key: int(value) for key, value in json.loads(self.trace.read_text()).items()})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    def write_trace(self, trace: Trace) -> None:
+        """Durably. Raises RadioUnavailable."""
+        self._write(self.trace, trace)
+
+    @staticmethod
+    def _write(path: Path, value: Pin | Trace) -> None:
+        try:
+            write_durably(path, json.dumps(asdict(value)).encode())
+        except OSError as error:
+            raise RadioUnavailable(f"{path} cannot be written: {error.strerror}") from None
 
 
 def pin_of(app: ControllerApplication) -> Pin:
@@ -142,17 +166,27 @@ async def check_network(app: ControllerApplication, files: StateFiles) -> None:
         files.write_pin(found)
 
 
-def follow_frame_counter(app: ControllerApplication, highest: int, *, radio: str) -> int:
-    """The highest outgoing frame counter of the network so far, with that which the coordinator has just told; one that went back is told the log.
+def trace_of(app: ControllerApplication) -> Trace:
+    """Where the network is that the coordinator has just told."""
+    network = app.state.network_info
+    counter = int(network.network_key.tx_counter or 0)
+    return Trace(pan_id=int(network.pan_id), channel=int(network.channel), frame_counter=counter)
 
-    Devices ignore whoever sends with a smaller one than before (Zigbee 05-3474, 4.3.1.2): a network that two programs share must never go back.
+
+def moved(before: Trace, now: Trace) -> str:
+    """What changed of a network that is still the same one, in words; empty where nothing did but that its frame counter rose.
+
+    Devices ignore whoever sends with a smaller counter than before (Zigbee 05-3474, 4.3.1.2): a network that two programs share must never go back.
     """
-    found = int(app.state.network_info.network_key.tx_counter or 0)
-    if found < highest:
-        LOG.error(
-            "the frame counter of the network went back: devices ignore the coordinator until it has caught up", radio=radio, by=highest - found
-        )
-    return max(found, highest)
+    told = []
+    if now.channel != before.channel:
+        told.append(f"its channel is {now.channel} and was {before.channel}")
+    if now.pan_id != before.pan_id:
+        told.append(f"its PAN id is 0x{now.pan_id:04x} and was 0x{before.pan_id:04x}")
+    if now.frame_counter < before.frame_counter:
+        back = before.frame_counter - now.frame_counter
+        told.append(f"its frame counter went back by {back}, so devices ignore the coordinator until it has caught up")
+    return ", ".join(told)
 
 
 async def _holds_network(app: ControllerApplication) -> bool:

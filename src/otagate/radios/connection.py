@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from otagate.model.ids import RadioName
 from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Clock
 from otagate.radios import stacks
-from otagate.radios.attach import StateFiles, check_network, follow_frame_counter, form_where_empty
+from otagate.radios.attach import StateFiles, check_network, difference, form_where_empty, moved, pin_of, trace_of
 from otagate.radios.floods import bound_floods
 from otagate.radios.interviews import FIRST_PAUSE
 from otagate.radios.library import in_our_words, opening, plain
@@ -58,12 +59,13 @@ class ZigbeeSettings:
 
 
 class Connection:
-    """Each life goes `listen`, `load`, `start`, `until_lost`, `close`; what `lose` tells ends it."""
+    """Each life goes `listen`, `load`, `start`, `until_lost`, `close`; what `lose` tells ends it. `noticed` takes what people should know."""
 
-    def __init__(self, settings: ZigbeeSettings, files: StateFiles, clock: Clock) -> None:
+    def __init__(self, settings: ZigbeeSettings, files: StateFiles, clock: Clock, noticed: Callable[[str], None]) -> None:
         self._settings = settings
         self._files = files
         self._clock = clock
+        self._noticed = noticed
         self._app: ControllerApplication | None = None
         self._resets: deque[float] = deque(maxlen=_RESETS_ALLOWED + 1)
         self._cuts: deque[float] = deque(maxlen=_CUTS_ALLOWED + 1)
@@ -72,7 +74,6 @@ class Connection:
         self._why = ""
         self._refusals = 0
         self._was_reset = self._was_cut = False
-        self._counter = 0
 
     async def listen(self) -> None:
         """Find out whether somebody else drives the coordinator. Raises RadioInUse, RadioUnavailable."""
@@ -154,9 +155,13 @@ class Connection:
         try:
             with in_our_words(opening(settings.path)):
                 await app.connect()
+                if self._files.read_pin() is None:
+                    self._files.trace.unlink(missing_ok=True)  # of a network that is not ours any more
                 await check_network(app, self._files)
-                self._counter = follow_frame_counter(app, self._counter, radio=settings.name)
+                self._follow(app)
                 self._files.mark_running()
+                if settings.lent:
+                    stacks.leave_settings(settings.type, app)
                 await app.initialize(auto_form=False)
         except RadioUnavailable:
             self._require_peace()
@@ -221,7 +226,19 @@ class Connection:
             async with asyncio.timeout(_COUNT_BOUND):
                 with in_our_words(opening(self._settings.path)):
                     await app.load_network_info(load_devices=False)
-            self._counter = follow_frame_counter(app, self._counter, radio=self._settings.name)
+                pinned, found = self._files.read_pin(), pin_of(app)
+                if pinned is not None and pinned != found:
+                    self._noticed(f"its network became another one while we had it: {difference(pinned, found)}")
+                self._follow(app)
+
+    def _follow(self, app: ControllerApplication) -> None:
+        """What has changed since the network was looked at last is told; over restarts, too."""
+        before, now = self._files.read_trace(), trace_of(app)
+        told = "" if before is None else moved(before, now)
+        if told:
+            self._noticed(f"its network has changed: {told}")
+        if before != now:
+            self._files.write_trace(now)
 
     async def _shut(self, app: ControllerApplication, *, stop: bool) -> bool:
         """Close the line, after a word to the coordinator where it is to `stop`; return whether that was done in time."""

@@ -94,8 +94,9 @@ def _says_reset(error: BaseException | None) -> bool:
 class Stack:
     """One radio library: where its application class is, and the extra that installs it.
 
-    `fast_path` (`Tap`), `watch_resets` (`WatchResets`) and `let_go` are named as `module:attribute`, imported with the library. `let_go` makes the
-    next `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours. `judge` reads what is heard on a line.
+    `fast_path` (`Tap`), `watch_resets` (`WatchResets`), `let_go` and `leave_settings` are named as `module:attribute`, imported with the library.
+    `let_go` makes the next `shutdown()` send nothing to a coordinator that another program drives, or whose network is not ours; `leave_settings`
+    makes the network start without writing what the library prefers. `judge` reads what is heard on a line.
     `is_reset` knows a lost connection by its error for a restart of the coordinator; `stops`: a `shutdown()` stops the coordinator's network.
     `room` is how many frames of ours it may have under way; what the library wants for itself comes on top. `too_long` are the statuses of a frame
     that does not fit, as the library tells them: by default those of APS and MAC themselves (ASDU too long, frame too long).
@@ -108,6 +109,7 @@ class Stack:
     fast_path: str | None = None
     watch_resets: str | None = None
     let_go: str | None = None
+    leave_settings: str | None = None
     judge: Judge = judge_any
     is_reset: Callable[[BaseException | None], bool] = _never
     stops: bool = False
@@ -127,6 +129,7 @@ STACKS: dict[str, Stack] = {
         fast_path="otagate.radios.znp_path:ZnpPath",
         watch_resets="otagate.radios.znp_line:watch_resets",
         let_go="otagate.radios.znp_line:let_go",
+        leave_settings="otagate.radios.znp_line:leave_settings",
         judge=judge_mt,
         stops=True,
         room=10,
@@ -204,6 +207,13 @@ async def let_go(radio_type: str, app: ControllerApplication) -> None:
     name = STACKS[radio_type].let_go
     if name is not None:
         await _named(name)(app)
+
+
+def leave_settings(radio_type: str, app: ControllerApplication) -> None:
+    """Before it starts a network that another program owns: nothing is to be written to the coordinator. The others write nothing that stays."""
+    name = STACKS[radio_type].leave_settings
+    if name is not None:
+        _named(name)(app)
 
 
 def _named(name: str) -> Any:

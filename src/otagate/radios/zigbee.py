@@ -23,7 +23,7 @@ from otagate.model.orders import Order
 from otagate.model.portraits import Portrait, Setting
 from otagate.model.quirks import QuirkOf
 from otagate.policy.airtime import AirBudget
-from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioLoaded, RadioState
+from otagate.ports import Clock, DeviceGone, Emit, RadioBackup, RadioChanged, RadioLoaded, RadioNoticed, RadioState
 from otagate.radios import stacks, zigbee_portraits
 from otagate.radios.attach import StateFiles
 from otagate.radios.backup import back_up
@@ -62,7 +62,7 @@ class ZigbeeRadio:
         self._clock = clock
         self._files = StateFiles.of(state_dir, settings.name)
         self._copying = asyncio.Lock()
-        self._connection = Connection(settings, self._files, clock)
+        self._connection = Connection(settings, self._files, clock, self._noticed)
         self._stack = stacks.STACKS[settings.type]
         self._meter = Meter()
         self._budget = AirBudget(settings.air_share, pace=settings.air_pace)
@@ -183,6 +183,10 @@ class ZigbeeRadio:
 
     def _tell(self, state: RadioState, sentence: str) -> None:
         self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
+
+    def _noticed(self, sentence: str) -> None:
+        LOG.warning("network changed", radio=self.name, what=sentence)
+        self._emit(RadioNoticed(radio=self.name, kind="network_changed", sentence=sentence))
 
     # --- the port ---------------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,15 @@ def watch_resets(app: ControllerApplication, restarted: Callable[[], None]) -> N
         found[1].callback_for_response(commands.SYS.ResetInd.Callback(partial=True), lambda _: restarted())
     except (AttributeError, TypeError, ImportError) as error:
         LOG.warning("resets of the coordinator are not noticed", error=str(error))
+
+
+def leave_settings(app: ControllerApplication) -> None:
+    """Have the network started without writing stack settings and without moving the memory to another layout; both are its owner's business."""
+    start: Any = app.start_network
+    if "read_only" in inspect.signature(start).parameters:
+        app.start_network = functools.partial(start, read_only=True)  # type: ignore[method-assign]
+    else:
+        LOG.warning("the library may write its settings to a borrowed stick: it has changed inside")
 
 
 async def let_go(app: ControllerApplication) -> None:
