@@ -25,8 +25,11 @@ from otagate.model.lifecycle import TABLE, Cause, State
 from otagate.model.orders import Order, Send, Serve
 from otagate.model.quirks import PLAIN
 from otagate.model.versions import Version
+from otagate.mqtt.line import Address, Line
 from otagate.ports import DeviceFound, Emit, Radio, RadioChanged, RadioEvent, TransferAdvanced, TransferProgressed
+from otagate.radios.handouts import Counter
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
+from otagate.radios.zigbee2mqtt import Zigbee2mqttRadio, Zigbee2mqttSettings
 from otagate.radios.zwave import ZwaveRadio, ZwaveSettings
 from otagate_rig.air import AirSettings
 from otagate_rig.image import build_image, make_payload
@@ -35,6 +38,9 @@ from otagate_rig.spec import DeviceSpec
 from otagate_rig.zwave import HOME_ID, ZwaveRig, make_firmware
 from tests.engine.radio import IMAGE_TYPE, MAKER, ZIGBEE0, Lamp, ScriptedRadio
 from tests.journeys.zwave import require_node
+from tests.mqtt.mosquitto import require_mosquitto
+from tests.zigbee2mqtt.house import PACE as HOUSE_PACE
+from tests.zigbee2mqtt.house import handing_out, house
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -139,13 +145,48 @@ async def in_memory() -> AsyncIterator[Place]:
     )  # fmt: skip
 
 
+@asynccontextmanager
+async def zigbee2mqtt(folder: Path) -> AsyncIterator[Place]:
+    """The real zigbee2mqtt at a real broker, and what the API hands out."""
+    require_mosquitto()
+    old, new, kind, maker = 0x01000000, 0x01000001, 0x0083, 0x1189
+    ieees = (0x000D6F0000AB0001, 0x000D6F0000AB0002)
+    image = build_image(maker, kind, new, payload=make_payload(3_000, 1))
+    specs = [DeviceSpec(ieee=each, manufacturer_code=maker, image_type=kind, file_version=old) for each in ieees]
+    counter = Counter(SystemClock())
+    async with house(folder, specs, [image]) as home, handing_out(counter):
+
+        def make(emit: Emit, _: Path) -> Radio:
+            line = Line(Address(host="127.0.0.1", port=home.broker.port), status=None, largest=1 << 20)
+            settings = Zigbee2mqttSettings(name=ZIGBEE0, pace=PACE)
+            return Zigbee2mqttRadio(
+                settings, line=line, counter=counter, kinds=lambda: {(maker, kind)}, emit=emit, clock=SystemClock(), patience=HOUSE_PACE.zigbee2mqtt
+            )
+
+        def order(device: DeviceId) -> Order:
+            return Serve(
+                update=UPDATE, device=device, component=zigbee_component_id(kind), manufacturer_code=maker, image_type=kind,
+                file_version=new, image=memoryview(image), from_version=old,
+            )  # fmt: skip
+
+        async def lose(_: Radio) -> None:
+            await home.broker.kill()
+
+        yield Place(
+            make=make, devices=(zigbee_device_id(ieees[0]), zigbee_device_id(ieees[1])), stranger=zigbee_device_id(1),
+            component=zigbee_component_id(kind), old=old, new=new, image=image, order=order, forms_network=False, pauses=False, lose=lose,
+        )  # fmt: skip
+
+
 PLACES: dict[str, Any] = {"zigbee": zigbee, "zwave": zwave, "in memory": in_memory}
+BESIDE = pytest.param("zigbee2mqtt", marks=pytest.mark.night)  # half a minute, of which `tests/zigbee2mqtt` takes the gist by day
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(PLACES))
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    async with PLACES[request.param]() as made:
-        yield made
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[*PLACES, BESIDE])
+async def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    made = zigbee2mqtt(tmp_path_factory.mktemp("house")) if request.param == "zigbee2mqtt" else PLACES[request.param]()
+    async with made as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,12 @@ PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbi
 needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="mosquitto is not installed (apt-get install mosquitto)")
 
 
+def require_mosquitto() -> None:
+    """Skip the test where there is none."""
+    if PROGRAM is None:
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]

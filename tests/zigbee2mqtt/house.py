@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from otagate.config import HubSettings
 from otagate.daemon import Hub, Pace, running
+from otagate.radios.handouts import PATH, Counter
 from otagate.sessions.zigbee2mqtt import Patience
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
@@ -67,6 +70,26 @@ async def house(folder: Path, devices: Sequence[DeviceSpec], images: Sequence[by
         except TimeoutError:
             raise TimeoutError(program.log[-4_000:]) from None
         yield House(rig, broker, program, folder)
+
+
+@asynccontextmanager
+async def handing_out(counter: Counter) -> AsyncIterator[None]:
+    """What the API does of all this, without a hub."""
+
+    async def take(request: web.Request) -> web.Response:
+        file = counter.take(request.match_info["word"])
+        return web.Response(body=file.body, content_type=file.media)
+
+    app = web.Application()
+    app.router.add_get(f"{PATH}{{word}}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        counter.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def _pair(heard: Ear, rig: Rig, count: int) -> None:
