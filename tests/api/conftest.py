@@ -56,9 +56,10 @@ async def opener(folder: Path) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def build(**settings: Any) -> Hall:
+            handouts = settings.pop("handouts", None)
             chosen = ApiSettings(**({"token_file": folder / "api-token", "listen": ("127.0.0.1:0",)} | settings))
             desk = Counterfoil(folder)
-            server = await stack.enter_async_context(serve(desk, chosen))
+            server = await stack.enter_async_context(serve(desk, chosen, handouts))
             token = chosen.token_file.read_text().strip()
             client = await stack.enter_async_context(aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}))
             return Hall(desk=desk, server=server, client=client, token=token, settings=chosen)
