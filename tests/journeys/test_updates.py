@@ -111,3 +111,4 @@ async def test_a_device_at_the_end_of_a_source_route_gets_blocks_that_fit_their_
         assert link.lqi == 95
         assert run.device().counters.downloads_completed == 1
         assert run.device().counters.timeouts <= 3, "a block that does not fit was sent again and again"
+        assert run.device().counters.blocks <= len(image) / 57 + 2, "a frame was not filled"
