@@ -7,7 +7,7 @@ from otagate.sessions.effects import Asked
 from otagate.sessions.ota_frames import BlockRequest, QueryRequest
 
 BLOCK_STEPS = (64, 57, 50, 40)
-"""Data octets of a block that fit one frame: without a source route, behind one of three relays (8 octets), behind any, and what every stack takes."""
+"""Data octets of a block that fit one frame: without a source route, behind three relays (8 octets), behind any, and what every stack takes."""
 
 _PER_SECOND = 20.0
 _BURST = 100.0
