@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,11 @@ async def zigpy_on(stack: str, path: str, database: Path, *, auto_form: bool = T
         await app.shutdown()
 
 
-class _Interviews:
-    """Listens to zigpy until every device is known, and kept in its database."""
+class Interviews:
+    """Listens to zigpy until these devices are known, and kept in its database."""
 
-    def __init__(self, app: ControllerApplication) -> None:
-        self._missing = set(NAMES)
+    def __init__(self, app: ControllerApplication, devices: Iterable[int]) -> None:
+        self._missing = set(devices)
         self._done = asyncio.Event()
         app.add_listener(self)
 
@@ -146,7 +146,7 @@ class _Interviews:
             await self._done.wait()
 
 
-def _eui64(ieee: int) -> EUI64:
+def eui64(ieee: int) -> EUI64:
     return EUI64(ieee.to_bytes(8, "little"))
 
 
@@ -160,13 +160,13 @@ async def test_a_network_of_zha_is_adopted_updated_and_given_back(tmp_path: Path
         async with zigpy_on(stack, rig.path, home / "zigbee.db"):
             pass  # a life to form it: EmberZNet forgets the host's endpoints by that
         async with zigpy_on(stack, rig.path, home / "zigbee.db") as app:
-            interviews = _Interviews(app)
+            interviews = Interviews(app, NAMES)
             await app.permit(200)
             rig.start_joining()
             await interviews.wait()
-            app.groups.add_group(HALL, "hall").add_member(app.devices[_eui64(IEEE)].endpoints[1])
+            app.groups.add_group(HALL, "hall").add_member(app.devices[eui64(IEEE)].endpoints[1])
             await app.backups.create_backup()
-        _write_registries(home)
+        write_registries(home, NAMES)
         before = _state_of(rig)
 
         report = await adopt(tmp_path, rig, str(home / "zigbee.db"), "--from", "zha")
@@ -179,15 +179,15 @@ async def test_a_network_of_zha_is_adopted_updated_and_given_back(tmp_path: Path
         async with zigpy_on(stack, rig.path, home / "zigbee.db") as app:
             assert len(app.devices) == len(NAMES) + 1
             for ieee, device in rig.devices.items():
-                basic = app.devices[_eui64(ieee)].endpoints[1].in_clusters[0]
+                basic = app.devices[eui64(ieee)].endpoints[1].in_clusters[0]
                 answer, _ = await basic.read_attributes(["model"], allow_cache=False)
                 assert answer == {"model": device.spec.model}
         assert [device.violations for device in rig.devices.values()] == [[]] * len(NAMES)
 
 
-def _write_registries(home: Path) -> None:
+def write_registries(home: Path, names: dict[int, str]) -> None:
     """Names and rooms as Home Assistant keeps them."""
     (home / ".storage").mkdir()
-    devices = [{"connections": [["zigbee", str(_eui64(ieee))]], "name_by_user": name, "area_id": "attic"} for ieee, name in NAMES.items()]
+    devices = [{"connections": [["zigbee", str(eui64(ieee))]], "name_by_user": name, "area_id": "attic"} for ieee, name in names.items()]
     for name, data in (("device", {"devices": devices}), ("area", {"areas": [{"id": "attic", "name": "Attic"}]})):
         (home / ".storage" / f"core.{name}_registry").write_text(json.dumps({"version": 1, "key": f"core.{name}_registry", "data": data}))

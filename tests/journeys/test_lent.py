@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from zigpy.application import ControllerApplication
 
 from otagate.daemon import Pace, running
 from otagate.policy.lease import Terms
@@ -37,7 +39,7 @@ from tests.journeys.hub import (
     told,
 )
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
-from tests.journeys.test_adopted import adopt
+from tests.journeys.test_adopted import Interviews, adopt, eui64, write_registries, zigpy_on
 
 WITHIN = 120.0
 NAMES = {IEEE: "lamp", OTHER_IEEE: "other lamp"}
@@ -56,23 +58,25 @@ sys.exit(line.recv(16) != b"done")
 class Neighbour:
     """The program whose stick it is: a herdsman that runs, but while the stick is lent. `history` is what became of it."""
 
-    def __init__(self, rig: Rig, program: Path, data: Path, *, adapter: str, address: str) -> None:
-        self._made = lambda: Herdsman(program, data, path=rig.path, adapter=adapter)
+    owner, word = "zigbee2mqtt", "z2m"
+
+    def __init__(self, rig: Rig, data: Path, *, made: Callable[[], Herdsman | _Zigpy], address: str) -> None:
+        self._made = made
         self.data = data
         self._address = address
         self._orders = asyncio.Lock()
         self._news = asyncio.Condition()
         self._ncp = rig.ncp
-        self._written = 0
-        self.herdsman: Herdsman | None = None
+        self._written: int | None = None
+        self.herdsman: Herdsman | _Zigpy | None = None
         self.history: list[str] = []
 
     @property
     def hand_over(self) -> dict[str, Any]:
         """What a radio's configuration says of it."""
         words = [sys.executable, "-S", "-E", "-c", TELL, self._address]
-        adopt = {"from": "z2m", "path": str(self.data)}
-        return {"take": [*words, "stop"], "give_back": [*words, "start"], "to": "zigbee2mqtt", "max_minutes": 30, "adopt": adopt}
+        adopt = {"from": self.word, "path": str(self.data)}
+        return {"take": [*words, "stop"], "give_back": [*words, "start"], "to": self.owner, "max_minutes": 30, "adopt": adopt}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One order of the hub."""
@@ -85,7 +89,7 @@ class Neighbour:
         """As systemd would; one that runs is left alone."""
         async with self._orders:
             if self.herdsman is None:
-                assert self._writes() == self._written, "something was written to a stick that is not ours"
+                assert self._written in (None, self._writes()), "something was written to a stick that is not ours"
                 herdsman = await self._made().__aenter__()
                 await self._became(await herdsman.start())
                 self.herdsman = herdsman
@@ -139,7 +143,8 @@ async def _neighbour(tmp_path: Path, rig: Rig, adapter: str) -> AsyncIterator[Ne
     """Has formed the network on the rig, and is adopted; it runs."""
     program, data = installed(), tmp_path / "zigbee2mqtt"
     with TemporaryDirectory(prefix="otagate-") as folder:
-        neighbour = Neighbour(rig, program, data, adapter=adapter, address=f"{folder}/orders")
+        made = partial(Herdsman, program, data, path=rig.path, adapter=adapter)
+        neighbour = Neighbour(rig, data, made=made, address=f"{folder}/orders")
         async with await asyncio.start_unix_server(neighbour.serve, f"{folder}/orders"):
             await neighbour.start()
             await neighbour.lets_join(rig, *NAMES)
@@ -272,3 +277,62 @@ async def test_a_device_in_mid_transfer_is_told_to_wait_before_the_stick_goes_ba
         assert (lamp.counters.aborts, lamp.counters.downloads_completed) == (0, 1)
         assert lamp.counters.bytes_again == 0
         assert_updated(lamp, image)
+
+
+class _Zigpy:
+    """zigpy on the same footing as herdsman: one life of it on the coordinator, with ZHA's database."""
+
+    def __init__(self, rig: Rig, database: Path) -> None:
+        self._opened = zigpy_on(rig.stack, rig.path, database)
+        self.app: ControllerApplication
+
+    async def __aenter__(self) -> Self:
+        self.app = await self._opened.__aenter__()
+        return self
+
+    async def start(self) -> str:
+        """It has started when it is entered; zigpy forms nothing where there is a network."""
+        return "resumed"
+
+    async def stop(self) -> None:
+        await self._opened.__aexit__(None, None, None)
+
+    async def read_model(self, ieee: int) -> dict[str, Any]:
+        basic = self.app.devices[eui64(ieee)].endpoints[1].in_clusters[0]
+        answer, _ = await basic.read_attributes(["model", "sw_build_id"], allow_cache=False)
+        return {"modelId": answer["model"], "swBuildId": answer["sw_build_id"]}
+
+
+@pytest.mark.asyncio
+async def test_a_stick_is_borrowed_from_zha_whose_devices_are_known_from_the_first_loan_on(tmp_path: Path) -> None:
+    home, image, air = tmp_path / "home", image_of(5_000), AirSettings(speedup=None)
+    home.mkdir()
+    async with Rig(stack="znp", port="pty", formed=False, devices=_devices(), images=[image], air=air, announce_after=0.1) as rig:
+        async with zigpy_on("znp", rig.path, home / "zigbee.db") as app:
+            interviews = Interviews(app, NAMES)
+            await app.permit(200)
+            rig.start_joining()
+            await interviews.wait()
+            await app.backups.create_backup()
+        write_registries(home, NAMES)
+        with TemporaryDirectory(prefix="otagate-") as folder:
+            neighbour = Neighbour(rig, home / "zigbee.db", made=lambda: _Zigpy(rig, home / "zigbee.db"), address=f"{folder}/orders")
+            neighbour.owner, neighbour.word = "Home Assistant", "zha"
+            settings = hub_settings(tmp_path / "state", rig.path, hand_over=neighbour.hand_over)
+            async with await asyncio.start_unix_server(neighbour.serve, f"{folder}/orders"):
+                await neighbour.start()
+                async with running(settings, pace=replace(Pace.scaled(PACE), lease=TERMS)) as hub:
+                    await radio_is(hub.desk, "lent")
+                    await hub.desk.add_image(image, file_name="x.ota", actor="test")
+                    await hub.desk.reattach(RADIO, actor="test")
+                    up = await radio_is(hub.desk, "up")
+                    assert "Home Assistant cannot control its lamps meanwhile" in str(up.data["sentence"])
+                    assert {each.device.name for each in (await hub.desk.devices()).items} == set(NAMES.values())
+                    await told(hub.desk)
+                    update = await ended(hub.desk, await ordered(hub.desk))
+                    assert update.state == "succeeded", update.error
+                    await radio_is(hub.desk, "lent", after=up.number)
+                await neighbour.assert_all_readable(rig)
+                await neighbour.stop()
+        assert_updated(rig.device(IEEE), image)
+        assert [device.violations for device in rig.devices.values()] == [[], []]
