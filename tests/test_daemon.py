@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -89,6 +90,33 @@ async def test_a_wrong_configuration_is_one_line_exit_78_and_nothing_is_opened(t
     assert process.returncode == 78
     assert errors.decode().splitlines() == [line for line in errors.decode().splitlines() if "otagate.yaml:4:1: radio:" in line]
     assert not (tmp_path / "state").exists()
+
+
+ORDINARY = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+"""What the superuser runs a program with who is to look only where its owner may."""
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes the superuser's rights away with setpriv")
+@pytest.mark.parametrize(("command", "code", "says"), [
+    (("run", "--config"), 78, "this user may not make or use"),
+    (("check-config",), 0, "state_dir:"),
+    (("doctor", "--config"), 1, "sudo otagate doctor"),
+])  # fmt: skip
+async def test_a_user_who_may_not_look_into_the_hubs_folder_is_told_so_in_one_line(
+    tmp_path: Path, command: tuple[str, ...], code: int, says: str
+) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir(mode=0o700)
+    config = tmp_path / "otagate.yaml"
+    config.write_text(f"state_dir: {folder / 'state'}\nsources: [{{type: directory, path: {folder / 'images'}}}]\n")
+    os.chown(folder, 65534, 65534)
+    process = await asyncio.create_subprocess_exec(
+        *ORDINARY, sys.executable, "-m", "otagate", *command, str(config), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    assert (process.returncode, "Traceback" in said.decode(), says in said.decode()) == (code, False, True), said.decode()
 
 
 @pytest.mark.asyncio

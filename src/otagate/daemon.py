@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from otagate.config import HubSettings, effective_tree
 from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.desk import Desk
 from otagate.engine.pulse import Pulse, watch_store
+from otagate.model.errors import ConfigError, StoreUnavailable
 from otagate.ports import Store
 from otagate.stores import open_store
 from otagate.systemd import feed_watchdog, notify
@@ -99,7 +101,7 @@ async def _until_signalled(settings: HubSettings) -> None:
 @asynccontextmanager
 async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIterator[Hub]:
     """A whole hub for as long as the block lasts. Raises ConfigError, StoreError before anything is served."""
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_state_folder(settings.state_dir)
     async with open_store(settings.store.url, settings.state_dir) as store:
         parts = Parts(settings, store, pace or Pace())
         await parts.registry.load()
@@ -120,6 +122,16 @@ async def running(settings: HubSettings, *, pace: Pace | None = None) -> AsyncIt
             closing.callback(parts.conductor.stop_admitting)
             LOG.info("hub is running", addresses=server.addresses, radios=list(parts.radios))
             yield Hub(desk=parts.desk, server=server, store=store)
+
+
+def _make_state_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except PermissionError:
+        why = f'this user may not make or use {folder}: sudo install -d -o "$USER" -m 0700 {folder}'
+        raise ConfigError(f"state_dir: {why}") from None
+    except OSError as error:
+        raise StoreUnavailable(f"state_dir: {folder} cannot be made: {error.strerror or error}") from error
 
 
 def _start(parts: Parts, tasks: _Tasks) -> None:

@@ -98,6 +98,12 @@ def _doctor(config: Path, wishes: Wishes) -> Exit:
     return Exit.FAILED if wrong else Exit.DONE
 
 
+def _is_there(config: Path) -> bool:
+    with suppress(OSError):
+        return config.exists()
+    return True  # in a folder that this user may not look into
+
+
 def _read(config: Path, findings: list[Finding]) -> HubSettings | None:
     """The settings, or what is wrong with them."""
     from otagate.config import load
@@ -106,7 +112,7 @@ def _read(config: Path, findings: list[Finding]) -> HubSettings | None:
     try:
         return load(config, os.environ, by_hand=True)
     except ConfigError as error:
-        if not config.exists():
+        if not _is_there(config):
             remedy = "name yours with --config, or have one written: otagate init"
             findings.append(bad("configuration", f"{config} does not exist", remedy))
         else:

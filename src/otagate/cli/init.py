@@ -86,7 +86,11 @@ def init(
 
 
 def _init(paths: list[str], output: Path, *, yes: bool, as_json: bool) -> Exit:
-    if output.exists():
+    try:
+        there = output.exists()
+    except OSError as error:
+        raise Stop(f"cannot write {output}: {error.strerror}", Exit.USAGE) from None
+    if there:
         raise Stop(f"{output} exists and is left as it is: name another file with --output", Exit.USAGE)
     if not yes and (as_json or not sys.stdin.isatty()):
         raise Stop("there is nobody to ask here whether the file is to be written: give --yes", Exit.USAGE)

@@ -260,8 +260,14 @@ class SourceSettings(Section):
     @field_validator("path")
     @classmethod
     def _of_its_kind(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and value.exists() and value.is_dir() != (info.data.get("type") == "directory"):
-            raise ValueError("is a folder, and a file belongs here" if value.is_dir() else "is a file, and a folder belongs here")
+        try:
+            misplaced = value is not None and value.exists() and value.is_dir() != (info.data.get("type") == "directory")
+        except OSError:
+            misplaced = False  # it is where this user may not look: who reads it will tell what is wrong with it
+        if misplaced:
+            raise ValueError(
+                "is a file, and a folder belongs here" if info.data.get("type") == "directory" else "is a folder, and a file belongs here"
+            )
         return value
 
     @model_validator(mode="before")
