@@ -208,6 +208,21 @@ async def test_a_job_that_has_begun_stays_as_it_is_when_there_is_something_for_a
 
 
 @instantly
+async def test_the_second_begins_when_the_device_has_lived_with_the_first() -> None:
+    bench = two()
+    bench.settings = replace(bench.settings, alive_for=timedelta(minutes=5))
+    async with hub_of(bench) as hub:
+        one, other = await press(hub)
+        await hub.until_ended(other.id)
+    rows = await bench.rows()
+    assert shown(rows) == DONE
+    first, second = [fact for fact in await bench.facts("returned") if fact.subject_id in (one.id, other.id)]
+    (admitted,) = [fact for fact in await bench.facts("admitted") if fact.subject_id == other.id]
+    assert admitted.at - first.at >= timedelta(minutes=5)
+    assert (rows[1].finished or first.at) - second.at >= timedelta(minutes=5)
+
+
+@instantly
 async def test_what_is_cancelled_takes_with_it_what_has_not_begun() -> None:
     bench = two()
     async with hub_of(bench) as hub:

@@ -113,6 +113,16 @@ async def test_a_device_that_goes_back_to_its_old_version_has_failed() -> None:
 
 
 @instantly
+async def test_a_device_that_asks_for_an_image_with_its_old_version_while_it_is_watched_has_failed() -> None:
+    async with Bench(settings=WATCHED).hub() as hub:
+        update = await watched(hub)
+        hub.radio.ask(LAMP, OLD)
+        ended = await hub.until_ended(update.id, within=60)
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.detail) == ("version-unchanged", "it told the new version, and went back to 0x00000001")
+
+
+@instantly
 async def test_a_sleeping_device_is_proved_by_the_next_time_it_wakes_and_asked_nothing_more() -> None:
     bench = Bench(lamps={LAMP: Lamp(sleepy=True)}, settings=WATCHED)
     async with bench.hub() as hub:

@@ -371,11 +371,11 @@ async def test_a_device_with_two_processors_takes_both_images_before_it_uses_the
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("stack", ["znp", "ezsp"])
-async def test_both_processors_of_a_device_are_brought_up_to_date_by_policy_alone(tmp_path: Path, stack: str) -> None:
+@pytest.mark.parametrize(("stack", "alive_for"), [("znp", "1s"), ("ezsp", "0d")])
+async def test_both_processors_of_a_device_are_brought_up_to_date_by_policy_alone(tmp_path: Path, stack: str, alive_for: str) -> None:
     images = [image_of(SIZE), image_of(3_000, image_type=OTHER_TYPE)]
     spec = DeviceSpec(ieee=FIRST, more_images=((OTHER_TYPE, OLD),))
-    async with journey(tmp_path, spec, images=images, stack=stack, policy={"default": "automatic"}) as run:
+    async with journey(tmp_path, spec, images=images, stack=stack, policy={"default": "automatic", "alive_for": alive_for}) as run:
         await run.device(FIRST).wait_until(lambda it: it.ota.versions == {IMAGE_TYPE: NEW, OTHER_TYPE: NEW}, WITHIN)
         for component in ("0x0083", "0x0999"):
             await fact(run.desk, lambda each, own=component: each.data.get("component") == own and each.data.get("state") == "succeeded")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from otagate.model.ids import ComponentId, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.policy.job import as_job, failed_before, first_steps, host_of, in_turn, joined, linked, rest_of, waits_for_step
+from otagate.policy.job import as_job, failed_before, first_steps, goes_on, host_of, in_turn, joined, linked, rest_of, waits_for_step
 from tests.policy.cases import component, device_id, release, update
 
 A, B, C = (ComponentId(f"0x000{n}") for n in range(1, 4))
@@ -80,6 +80,18 @@ def test_a_step_that_was_taken_again_holds_nothing_back_and_the_next_of_its_chai
     failed, again, last = row(1, A, 1, State.FAILED), row(3, A, 1), row(2, B, 2)
     assert failed_before(last, [failed, again, last]) is None
     assert failed_before(last, [failed, replace(again, link=True), last]) == failed
+
+
+def test_a_chain_and_a_release_go_on_and_another_component_is_another_matter() -> None:
+    first, link, other = row(1, A, 1), row(2, A, 3, link=True), row(3, B, 2)
+    assert goes_on(first, [first, link, other])
+    assert not goes_on(first, [first, other])
+    assert not goes_on(link, [link, other])
+    assert not goes_on(other, [link, other])
+    assert not goes_on(first, [replace(link, job="another")])
+    files = [replace(each, release=release(bundle="b", location="x")) for each in (first, other)]
+    assert goes_on(files[0], files)
+    assert not goes_on(files[0], [files[0], replace(other, release=release(location="x"))])
 
 
 def test_whoever_holds_an_image_and_wants_another_one_is_joined() -> None:

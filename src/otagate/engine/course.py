@@ -33,6 +33,7 @@ from otagate.model.orders import Activate, Park, Pause, Withdraw
 from otagate.model.updates import Update
 from otagate.model.versions import display_version
 from otagate.policy.guards import asks_around
+from otagate.policy.job import goes_on
 from otagate.policy.pace import learned
 from otagate.policy.retry import FETCH_AGAIN, FETCH_BACKOFF, after_attempt
 from otagate.policy.settings import PolicySettings
@@ -346,10 +347,10 @@ class Course:
     async def _watch_over(self, told: Finding) -> Finding | None:
         """The new version was told: see that the device lives with it. None where somebody else has moved the update meanwhile.
 
-        What a cloud or another program carried out is theirs to watch, and of a job only the last step is. After a restart it is watched anew.
+        What a cloud or another program carried out is theirs to watch; of a chain or a release only the last step is. A restart begins it anew.
         """
         settings, update = self._policy(), self.update
-        if not settings.alive_for or update.delegated or update.foreign or update.step < update.steps:
+        if not settings.alive_for or update.delegated or update.foreign or goes_on(update, await self.tools.store.updates.unfinished(update.device)):
             return told
         due, pace = None if self.sleepy else self.keeper.report_due, self.tools.waits.pace
         vigil = Vigil(settings=settings, sleepy=self.sleepy, pace=pace, report_due=due)
@@ -363,20 +364,19 @@ class Course:
                 return replace(told, detail=f"{told.detail} and {health.sentence}")
             if health.action == "failed":
                 return replace(told, cause=Cause.EXPIRED, detail=health.sentence, code=health.code)
+            version, letter = None, None
             if health.action == "ask":
                 version = await self.reader.version(self.update)
-                if self.update.is_done_by(version) or (version is not None and not self._honest):
-                    vigil.answered(spent.read())
-                    continue
-                if version is not None:
-                    detail = f"it told the new version, and went back to {display_version(version)}"
-                    return replace(told, cause=Cause.MISMATCH, detail=detail)
-            letter = await self.mailbox.get(min(self.tools.waits.poll, vigil.rest(spent.read()) or self.tools.waits.poll))
-            await self._take(letter)
+            if version is None:
+                letter = await self.mailbox.get(min(self.tools.waits.poll, vigil.rest(spent.read()) or self.tools.waits.poll))
+                await self._take(letter)
+                version = letter.component.version if isinstance(letter, Told) else None
+            if version is not None and self._honest and not self.update.is_done_by(version):
+                return replace(told, cause=Cause.MISMATCH, detail=f"it told the new version, and went back to {display_version(version)}")
             if isinstance(letter, Returned):
                 vigil.restarted(spent.read())
-            elif isinstance(letter, (Heard, Told)):
-                vigil.heard(spent.read())
+            elif version is not None or isinstance(letter, Heard):
+                vigil.heard(spent.read(), told=version is not None)
         return None
 
     async def _look(self, confirmation: Confirmation) -> None:

@@ -25,14 +25,10 @@ class Vigil:
     report_due: float | None = None
     reported: bool = False
 
-    def heard(self, spent: float) -> None:
-        """A sign of life: of one that sleeps that is all there is to have."""
+    def heard(self, spent: float, *, told: bool = False) -> None:
+        """A sign of life: of one that sleeps that is all there is to have. `told`: it was the new version."""
         self.heard_at = spent
-        self.proved = self.proved or (self.sleepy and self._lived(spent) >= self.settings.alive_for.total_seconds())
-
-    def answered(self, spent: float) -> None:
-        """It told the new version again."""
-        self.heard_at, self.proved = spent, True
+        self.proved = self.proved or ((self.sleepy or told) and self._lived(spent) >= self.settings.alive_for.total_seconds())
 
     def restarted(self, spent: float) -> None:
         """It came back to the network, and must live as long again."""

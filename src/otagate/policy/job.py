@@ -65,6 +65,17 @@ def failed_before(update: Update, past: Iterable[Update]) -> Update | None:
     return next((each for each in job if each.step < update.step and _in_vain(each) and not _taken_again(each, job)), None)
 
 
+def goes_on(update: Update, rows: Iterable[Update]) -> bool:
+    """Whether the same chain of versions has a further step among `rows`, or the same release another file."""
+    later = [each for each in rows if update.job is not None and each.job == update.job and each.step > update.step]
+    return any((each.link and each.component == update.component) or _of_one_release(each, update) for each in later)
+
+
+def _of_one_release(one: Update, other: Update) -> bool:
+    bundle = None if one.release is None else one.release.bundle
+    return bundle is not None and other.release is not None and other.release.bundle == bundle
+
+
 def _in_vain(update: Update) -> bool:
     return update.ended and update.state is not State.SUCCEEDED
 
