@@ -76,11 +76,11 @@ ROWS: dict[str, Row] = {
     "takes fragments of one byte": Row({"maxFragment": 1}, "image-too-large", "at most 32767"),
 }
 FIRST = 2
-DYING, GONE, NEXT, ALSO, WHOLE = range(100, 105)
+DYING, GONE, NEXT, ALSO, WHOLE, LOST, THEN = range(100, 107)
 NODES: list[dict[str, Any]] = [
     *({"id": FIRST + at} | dict(row.spec) for at, row in enumerate(ROWS.values())),
     *({"id": each, "faults": {"pauseAt": 4_000, "pauseMs": 2_000}} for each in (DYING, GONE)),
-    *({"id": each} for each in (NEXT, ALSO, WHOLE)),
+    *({"id": each} for each in (NEXT, ALSO, WHOLE, LOST, THEN)),
 ]
 
 
@@ -107,6 +107,22 @@ async def test_a_node_that_fails_is_told_with_its_reason(run: ZwaveJourney, why:
     assert (update.state, update.error.code) == ("failed", row.code), update
     assert row.words in update.error.detail
     assert (await run.rig.node(node))["firmware"] == [row.runs]
+
+
+async def test_a_node_that_is_dead_when_its_turn_comes_is_sent_nothing_and_the_queue_goes_on(rig: ZwaveRig, tmp_path: Path) -> None:
+    async with hub_at(rig, tmp_path / "state", parallel=1) as run:
+        await run.told(LOST)
+        await rig.change(LOST, dead=True)
+        image, other = firmware(seed=1), firmware(seed=2)
+        lost = await run.order(LOST, image)
+        waiting = await run.order(THEN, other)
+        again = await state_is(run.desk, lost, "queued", after=(await state_is(run.desk, lost, "offering")).number)
+        assert "does not answer" in str(again.data["detail"])
+        assert (await run.ended(waiting)).state == "succeeded"
+        assert (await rig.node(LOST))["counters"]["requests"] == 0
+        await rig.change(LOST, dead=None)
+        assert (await run.ended(lost, within=200.0)).state == "succeeded"
+        await run.assert_updated(LOST, image)
 
 
 async def test_a_node_that_dies_in_the_middle_waits_for_its_life_and_the_queue_goes_on(rig: ZwaveRig, tmp_path: Path) -> None:
