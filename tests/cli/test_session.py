@@ -175,6 +175,16 @@ def test_a_client_command_loads_no_radio_library_and_no_server() -> None:
     assert not {name for name in ran.stdout.split() if name.startswith(("otagate.api", "otagate.engine", "otagate.daemon"))}
 
 
+def test_the_daemon_loads_no_command_beside_those_of_this_machine(tmp_path: Path) -> None:
+    script = "import sys\nfrom otagate.__main__ import main\ntry:\n main()\nexcept SystemExit:\n print(*sorted(sys.modules))"
+    nowhere = str(tmp_path / "otagate.yaml")
+    ran = subprocess.run([sys.executable, "-c", script, "run", "--config", nowhere], capture_output=True, text=True, check=True, timeout=60)
+    assert {name for name in ran.stdout.split() if name.startswith("otagate.cli.")} == {
+        f"otagate.cli.{each}" for each in ("session", "stops", "system", "words")
+    }
+    assert f"{nowhere}: cannot be read" in ran.stderr
+
+
 def test_help_needs_no_http() -> None:
     script = "import sys\nfrom otagate.__main__ import main\ntry:\n main()\nexcept SystemExit:\n print('aiohttp' in sys.modules, file=sys.stderr)"
     ran = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True, timeout=60)

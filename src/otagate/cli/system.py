@@ -11,7 +11,7 @@ import typer
 from otagate.cli.session import DEFAULT_CONFIG, AsJson, Wishes, complain, print_json, settle
 from otagate.cli.stops import Exit, Stop, leaf
 
-app = typer.Typer()
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Stack = Literal["znp", "ezsp"]
 
