@@ -20,7 +20,7 @@ from otagate.model.rollouts import Gate, RolloutState, WaveState
 from otagate.model.verdicts import Decision, Guard
 from otagate.policy import pace, trace
 from otagate.policy.window import AtEnd
-from otagate.ports import RadioState
+from otagate.ports import RadioNews, RadioState
 
 README = Path(__file__).parent.parent.parent / "README.md"
 CATALOGUE = "words.js"
@@ -73,6 +73,7 @@ def test_no_line_of_the_page_is_longer_than_one_of_the_program() -> None:
         ("wave.gate.{}", get_args(Gate)),
         ("subject.{}", get_args(Subject)),
         ("kind.{}", list(Cause)),
+        ("kind.{}", get_args(RadioNews)),
         ("radio.state.{}", get_args(RadioState)),
         ("radio.help.{}", set(get_args(RadioState)) - {"up", "starting"}),
         ("scope.{}", SCOPES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import zigpy.types as t
 
-from otagate.model.ids import RadioName
+from otagate.model.ids import RadioName, UpdateId
 from otagate.model.links import Link
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferProgressed
@@ -173,3 +174,25 @@ async def test_only_what_belongs_to_no_update_counts_as_a_load() -> None:
     for _ in range(3_000):
         board.message(device, 0x0104, 0x0006, 1, b"\x18\x01\x0a\x00\x00\x10\x01")
     assert meter.load(StillClock().monotonic(), StillClock().now()).used == 19
+
+
+@pytest.mark.asyncio
+async def test_a_radio_that_goes_away_waits_until_its_devices_were_told_and_no_answer_is_left_behind() -> None:
+    board, device = a_board([]), Newcomer()
+    device.is_initialized = True
+    board.serve()
+    peer = board.adopt(device)
+    assert peer is not None
+    board.command(replace(serve(), device=device_id_of(cast("ZigbeeDevice", device)), adopted="transferring"))
+    async with asyncio.TaskGroup() as group:
+        dismissal = group.create_task(board.dismiss({LAMP: 3_600.0, UpdateId("of a device that is gone"): 60.0}))
+        await asyncio.sleep(0)
+        board.reply_left(peer)  # to what it asked before
+        await asyncio.sleep(0)
+        assert not dismissal.done()
+        assert board.take(0x1234, 1, 1, 200, ask(0))
+        await asyncio.sleep(0)
+        assert not dismissal.done(), "the answer has not left"
+        board.reply_left(peer)
+        async with asyncio.timeout(10):
+            await dismissal

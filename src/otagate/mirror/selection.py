@@ -11,7 +11,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
-_APPROVED = frozenset({"approved", "queued", "fetching", "offering", "transferring", "staged", "activating", "confirming", "succeeded"})
+_APPROVED = frozenset({"queued", "fetching", "offering", "transferring", "staged", "activating", "confirming", "succeeded"})
 """States of an update that somebody approved and that has not failed."""
 
 

@@ -533,6 +533,8 @@ export const WORDS = {
   "kind.permit_join": "Open for new devices",
   "kind.backed_up": "Backed up",
   "kind.reattach": "Tried again",
+  "kind.adoption_failed": "Its program's devices were not read",
+  "kind.network_changed": "Its network has changed",
   "kind.refreshed": "Asked anew",
   "kind.notifier_tested": "Notification tested",
   "kind.opened": "Wave opened",

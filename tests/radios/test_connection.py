@@ -1,0 +1,70 @@
+"""When a line that somebody else wants is left to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otagate.model.errors import PortHeld, RadioError, RadioInUse, RadioUnavailable
+from otagate.model.ids import RadioName
+from otagate.radios import connection as connections
+from otagate.radios.attach import StateFiles
+from otagate.radios.connection import Connection, ZigbeeSettings
+from otagate.radios.listening import LineCut
+
+
+class _Clock:
+    """Goes on by `step` seconds with every look."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        self.seconds += self.step
+        return self.seconds
+
+
+async def _ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, found: RadioError, *, count: int, path: str, step: float = 1.0
+) -> list[type[RadioError]]:
+    """How a radio's first look ends so many times, each time with what was found."""
+
+    async def require_free(*_: object, **__: object) -> None:
+        raise found
+
+    monkeypatch.setattr(connections, "require_free", require_free)
+    settings = ZigbeeSettings(name=RadioName("zigbee0"), type="znp", path=path)
+    connection = Connection(settings, StateFiles.of(folder, "zigbee0"), _Clock(step), lambda _: None)  # type: ignore[arg-type]
+    ends = []
+    for _ in range(count):
+        with pytest.raises(RadioError) as ended:
+            await connection.listen()
+        ends.append(type(ended.value))
+    return ends
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_turns_us_away_is_tried_ten_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = await _ends(tmp_path, monkeypatch, PortHeld("turns us away"), count=20, path="socket://bridge:6638")
+    assert ends == [*[PortHeld] * 9, RadioInUse] * 2
+
+
+@pytest.mark.asyncio
+async def test_a_serial_port_that_somebody_holds_is_looked_at_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(await _ends(tmp_path, monkeypatch, PortHeld("held"), count=50, path="/dev/ttyACM0")) == {PortHeld}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("step", "ends"), [(20.0, [LineCut, LineCut, RadioInUse, LineCut]), (40.0, [LineCut] * 4)])
+async def test_a_line_that_is_cut_three_times_in_a_minute_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float, ends: list[type[RadioError]]
+) -> None:
+    assert await _ends(tmp_path, monkeypatch, LineCut("was closed"), count=4, path="socket://bridge:6638", step=step) == ends
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_is_not_there_is_none_that_somebody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = RadioUnavailable("no route to the bridge")
+    assert set(await _ends(tmp_path, monkeypatch, found, count=50, path="socket://bridge:6638")) == {RadioUnavailable}
