@@ -52,6 +52,7 @@ ONE = update(1)
 HELD: list[Any] = [
     pytest.param("halted", ONE, {"halted": True}, id="halted"),
     pytest.param("paused", ONE, {"paused": frozenset(ids(1))}, id="paused"),
+    pytest.param("paused", ONE, {"radio": RadioAir(paused="The radio is paused.")}, id="radio paused"),
     pytest.param("source_unreachable", ONE, {"trouble_of": lambda each: f"it does not know {each.id}"}, id="source to be mended"),
     pytest.param("wave", ONE, {"held": {ONE.id: Verdict(decision="hold", reason="wave", sentence="Not yet.")}}, id="held by its rollout"),
     pytest.param("scheduled", update(1, not_before=NOW + SECOND), {}, id="scheduled"),

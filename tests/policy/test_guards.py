@@ -130,6 +130,7 @@ TABLE = [
         release=SERVICE,
         world=UNTOLD | {"settings": {"cooldown": DAY}},
     ),
+    row(None, name="clock not set, the pause after an attempt is over", world=UNTOLD, not_before=NOW, started=NOW),
     row("backoff", name="a pause as long as one can be", not_before=NOW + 12 * HOUR, started=NOW),
     row(None, name="a pause that is longer than any: the clock went back", not_before=NOW + 13 * HOUR, started=NOW),
     row("quota", name="a source that wants a month", not_before=NOW + 30 * DAY, **LIMITED),
