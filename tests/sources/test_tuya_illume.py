@@ -135,13 +135,15 @@ def test_a_look_takes_from_each_list_what_says_most_about_now() -> None:
 
 
 class _Room:
-    """A cloud whose devices `offered` are in one room and could be updated; `after` seconds have passed since NOW. `asked` is every label."""
+    """A cloud whose devices `offered` could be updated, and are in `rooms` (r1); `after` seconds have passed since NOW. `asked` is every label."""
 
     def __init__(self, *offered: str) -> None:
         self.source = _source()
         self.offered = dict.fromkeys(offered, "1.2")
+        self.rooms: dict[str, str] = {}
         self.after = 0.0
         self.asked: list[str] = []
+        self.rooms_asked: list[str | None] = []
 
     def holds(self, conversation: Conversation[T]) -> T:
         self.asked.clear()
@@ -156,9 +158,12 @@ class _Room:
         result: Any = True
         if request.label == DETAIL:
             device_id = dict(request.query)["device_id"]
-            result = _detail(1) | {"device_id": device_id, "device": {"room_id": "r1"}}
+            result = _detail(1) | {"device_id": device_id, "device": {"room_id": self.rooms.get(device_id, "r1")}}
         elif "list" in request.label:
             listed = self.offered if request.label == LISTED else {}
+            room = dict(request.query).get("room_id")
+            listed = {each: version for each, version in listed.items() if room in (None, self.rooms.get(each, "r1"))}
+            self.rooms_asked.append(room)
             result = {"list": [_row(0, device_id=each, version=version) for each, version in listed.items()], "total": len(listed)}
         return replace(_ok(result), at=NOW + timedelta(seconds=self.after))
 
@@ -171,6 +176,13 @@ def test_two_looks_within_a_minute_cost_one_reading_of_what_their_room_is_offere
     room.after = 60.0
     room.offered["d2"] = "1.3"
     assert (room.offered_to("d2"), room.asked) == ("1.3", [DETAIL, LISTED])
+
+
+def test_each_room_is_read_for_itself() -> None:
+    room = _Room("d1", "d2")
+    room.rooms["d2"] = "r2"
+    assert (room.offered_to("d1"), room.offered_to("d2"), room.offered_to("d1")) == ("1.2", "1.2", "1.2")
+    assert room.rooms_asked == ["r1", "r2"]
 
 
 def test_a_clock_that_goes_back_makes_nothing_last_longer() -> None:
