@@ -35,7 +35,7 @@ from otagate.sources.tuya_thing import TuyaThing
 from otagate_rig.services.tuya import TuyaService
 from otagate_rig.services.tuya_devices import TuyaDevice, TuyaFirmware
 
-PATIENCE = Patience(look=0.01, rest=0.02, gather=20.0, settle=0.05, recall=0.05, job=60.0, sleepy=60.0, repeat=0.02)
+PATIENCE = Patience(look=0.01, rest=0.02, moment=0.02, gather=20.0, settle=0.05, recall=0.05, job=60.0, sleepy=60.0, repeat=0.02)
 WITHIN = 20.0
 OVER = frozenset({State.CONFIRMING, State.SUCCEEDED, State.FAILED, State.QUEUED})
 
@@ -284,8 +284,8 @@ async def test_what_is_cancelled_held_or_withdrawn_while_it_waits_for_the_others
         assert Counter(made.service.orders) == {"vdev3": 1, "vdev4": 1}
 
 
-def test_an_order_waits_until_its_call_is_full_nobody_is_coming_or_it_has_waited_long_enough() -> None:
-    made, call, alone = Departures(gather=60.0), Call("one", ComponentId("0")), Call("one", ComponentId("0"), UpdateId("u9"))
+def test_an_order_waits_until_its_call_is_full_nobody_comes_for_a_moment_or_it_has_waited_long_enough() -> None:
+    made, call, alone = Departures(moment=1.0, gather=60.0), Call("one", ComponentId("0")), Call("one", ComponentId("0"), UpdateId("u9"))
 
     def due(now: float, coming: int) -> list[Call]:
         return made.due(now, most=lambda _: 2, coming={call: coming})
@@ -299,7 +299,7 @@ def test_an_order_waits_until_its_call_is_full_nobody_is_coming_or_it_has_waited
         made.join(call, UpdateId(f"u{number}"), 100.0)
     assert due(100.0, 1) == [call]
     assert made.take(call, 2) == ["u3", "u4"]
-    assert (due(100.0, 1), due(100.0, 0)) == ([], [call])
+    assert (due(101.0, 1), due(100.9, 0), due(101.0, 0)) == ([], [], [call])
     assert made.take(call, 2) == ["u5"]
     made.join(alone, UpdateId("u9"), 200.0)
     assert due(200.0, 7) == [alone]

@@ -84,7 +84,7 @@ class CloudRadio:
         self._known: dict[DeviceId, Device] = {}  # as last told
         self._jobs: dict[UpdateId, Job] = {}
         self._orders: dict[UpdateId, Delegate | Watch] = {}
-        self._departures = Departures(self._patience.gather)
+        self._departures = Departures(self._patience.moment, self._patience.gather)
         self._ended: dict[tuple[DeviceId, ComponentId], float] = {}
         self._tokens = itertools.count(1)
         self._wake = asyncio.Event()
@@ -118,7 +118,7 @@ class CloudRadio:
                         continue
         finally:
             self._tasks = None
-            self._departures = Departures(self._patience.gather)
+            self._departures = Departures(self._patience.moment, self._patience.gather)
             for job in self._jobs.values():
                 job.lost(self._clock.monotonic())
 

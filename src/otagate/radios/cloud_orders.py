@@ -54,11 +54,12 @@ class _Batch:
 
 @dataclass(slots=True)
 class Departures:
-    """Orders that wait for others: until one call is full, nobody is about to join them, or `gather` seconds are over.
+    """Orders that wait for others: until one call is full, nobody is about to join them after a `moment`, or `gather` seconds are over.
 
     Who is ready by the time of the call is in it.
     """
 
+    moment: float
     gather: float
     _batches: dict[Call, _Batch] = field(default_factory=dict)
 
@@ -75,7 +76,8 @@ class Departures:
         """The calls to be made now, each told once. `most`: devices of one; `coming`: so many are about to be ready."""
         due: list[Call] = []
         for call, batch in self._batches.items():
-            ready = not coming.get(call) or len(batch.updates) >= most(call) or now - batch.since >= self.gather
+            waits = 0.0 if call.alone or len(batch.updates) >= most(call) else self.gather if coming.get(call) else self.moment
+            ready = now - batch.since >= waits
             if ready and not batch.called:
                 batch.called = True
                 due.append(call)

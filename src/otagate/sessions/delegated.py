@@ -26,13 +26,14 @@ from otagate.sessions.effects import Advance
 class Patience:
     """Seconds. `look`: between two questions while the cloud is at it; `rest`: while it waits for a device that sleeps, or cannot be asked.
 
-    `gather`: so long an order waits to be told together with others that are about to be ready. `settle`: so long after the order the cloud may still
-    tell what was before it. `recall`: so long it must show no job until there is none. `job`: for the whole job, unless the cloud names more time;
-    `sleepy`: of a device that sleeps, and the longest at all. `repeat`: between two tellings of the same.
+    `moment`: so long an order waits for others that may come with it; `gather`: and for those that are about to be ready. `settle`: so long after the
+    order the cloud may still tell what was before it. `recall`: so long it must show no job until there is none. `job`: for the whole job, unless the
+    cloud names more time; `sleepy`: of a device that sleeps, and the longest at all. `repeat`: between two tellings of the same.
     """
 
     look: float = 5.0
     rest: float = 60.0
+    moment: float = 1.0
     gather: float = 60.0
     settle: float = 60.0
     recall: float = 120.0
