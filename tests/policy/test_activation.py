@@ -11,7 +11,7 @@ from otagate.model.devices import Activation
 from otagate.model.lifecycle import State
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.verdicts import Verdict
-from otagate.policy.activation import Staging, Wish, judge_activation, stage, wish_of
+from otagate.policy.activation import Staging, Wish, judge_activation, spared, stage, wish_of
 from otagate.policy.admit import Air, RadioAir
 from otagate.policy.guards import House, Watch, asks_around
 from otagate.policy.settings import PolicySettings
@@ -231,6 +231,14 @@ def test_nobody_is_asked_for_an_image_that_could_not_be_used() -> None:
     air = Air(radios={RADIO: RadioAir()}, devices={found.id: found})
     judge_activation(mine, PolicySettings(**LOCKED["settings"]), air=air, watch=watch)  # type: ignore[arg-type]
     assert (watch.asks_interlocks, watch.asks_devices) == (set(), set())
+
+
+def test_a_device_that_is_known_no_more_is_spared_by_interlocks_alone() -> None:
+    mine, nobody = update(1, state=State.STAGED), Air(radios={RADIO: RadioAir()}, devices={})
+    assert spared(mine, PolicySettings(spare_in_use=True), air=nobody, watch=Watch(now=NOW)) is None
+    found = spared(mine, PolicySettings(interlocks=("fire",)), air=nobody, watch=Watch(now=NOW))
+    assert found is not None
+    assert found.reason == "interlock"
 
 
 def test_what_is_used_and_not_begun_is_told_so() -> None:
