@@ -181,8 +181,12 @@ class Hub:
             self.told.put_nowait(event)
 
     async def _write(self) -> None:
+        written: set[int] = set()
         while True:
             event = await self.told.get()
+            if event.token in written:  # on a busy machine it is told again before it is heard
+                continue
+            written.add(event.token)
             causes = still_to_come(self.house.rows[event.update], event.causes)
             assert causes is not None
             await self.fate.moment()
