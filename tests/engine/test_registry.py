@@ -55,8 +55,8 @@ class Book:
     async def kinds(self) -> list[str]:
         return [fact.kind for fact in await self.facts()]
 
-    async def radio(self, state: RadioState, sentence: str = "") -> None:
-        await self.registry.radio_changed(RadioChanged(radio=ZIGBEE0, state=state, sentence=sentence))
+    async def radio(self, state: RadioState, sentence: str = "", *, retried: bool = False) -> None:
+        await self.registry.radio_changed(RadioChanged(radio=ZIGBEE0, state=state, sentence=sentence, retried=retried))
 
 
 def found(**changes: object) -> Device:
@@ -223,6 +223,20 @@ async def test_a_radio_that_is_tried_again_for_days_tells_so_once() -> None:
     await book.radio("up", "channel 15")
     assert [fact.data["state"] for fact in await book.facts()] == ["starting", "retrying", "up"]
     assert book.registry.is_up("zigbee0")
+
+
+@instantly
+async def test_a_port_that_somebody_holds_for_days_is_told_once_and_every_try_of_an_operator() -> None:
+    book = Book()
+    for _ in range(5_000):
+        await book.radio("in_use", "held by somebody", retried=True)
+        await book.radio("starting", "opening")
+        await book.radio("starting", "listening")
+    assert [fact.data["state"] for fact in await book.facts()] == ["in_use"]
+    for _ in range(2):
+        await book.radio("in_use", "another program drives it")
+        await book.radio("starting", "opening")
+    assert [fact.data["state"] for fact in await book.facts()] == ["in_use", "in_use", "starting", "in_use", "starting"]
 
 
 @instantly

@@ -261,9 +261,9 @@ class Readings:
             open_, store = True, self._journal.trouble or "ok"
         except StoreError as error:
             open_, store = False, str(error)
-        tried = {name for name, status in self._registry.radios.items() if status.tried}
+        tried = {name for name, status in self._registry.radios.items() if status.tried and (status.state == "starting" or status.retried)}
         radios = tuple(self.radios())
-        ready = open_ and all(each.state in ("up", "lent", "retrying") or (each.state == "starting" and each.name in tried) for each in radios)
+        ready = open_ and all(each.state in ("up", "lent", "retrying") or each.name in tried for each in radios)
         broker = None if self._broker is None else self._broker.trouble or "ok"
         return Health(ready=ready, store=store, radios=radios, broker=broker)
 

@@ -54,7 +54,7 @@ class RadioStatus:
     """A radio as it stands: its type and limits (see `policy.admit`) from the configuration, its state from itself.
 
     `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub. `load` is what it had to do
-    in the last minutes, while it is up. `loan` tells of a stick that belongs to another program.
+    in the last minutes, while it is up. `loan` tells of a stick that belongs to another program, `retried` that it is tried again by itself.
     """
 
     type: str
@@ -66,6 +66,7 @@ class RadioStatus:
     told: tuple[str, str] = ("", "")
     load: Load | None = None
     loan: Loan | None = None
+    retried: bool = False
 
     @property
     def trouble(self) -> RadioError | None:
@@ -157,7 +158,8 @@ class Registry:
         status = self.radio(event.radio)
         status.state, status.sentence, status.loan = event.state, event.sentence, event.loan
         status.load = status.load if event.state == "up" else None
-        again = event.state == "starting" and status.told[0] in ("retrying", "in_use")
+        again = event.state == "starting" and (status.told[0] == "retrying" or status.retried)
+        status.retried = event.retried or (status.retried and event.state == "starting")
         status.tried = status.tried or event.state != "starting"
         if not again and status.told != (event.state, event.sentence):
             status.told = (event.state, event.sentence)

@@ -43,7 +43,7 @@ async def supervise_radio(radio: Radio, *, emit: Emit, clock: Clock, reattach: a
         state, sentence, lasting = await _one_life(radio, pulse)
         if clock.monotonic() - began >= backoff.healthy:
             delay = backoff.first
-        emit(RadioChanged(radio=radio.name, state=state, sentence=sentence))
+        emit(RadioChanged(radio=radio.name, state=state, sentence=sentence, retried=not lasting))
         called = await rest(reattach, None if lasting else delay, radio=radio.name, pulse=pulse)
         delay = backoff.first if called else backoff.after(delay)
 

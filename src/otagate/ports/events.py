@@ -26,12 +26,16 @@ class Loan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadioChanged:
-    """A radio's state with a sentence for people; `loan` while its stick is not with its owner, and when it has just gone back."""
+    """A radio's state with a sentence for people; `loan` while its stick is not with its owner, and when it has just gone back.
+
+    `retried`: it is tried again by itself.
+    """
 
     radio: RadioName
     state: RadioState
     sentence: str
     loan: Loan | None = None
+    retried: bool = False
 
 
 RadioNews = Literal["adoption_failed", "network_changed"]
