@@ -233,6 +233,20 @@ def test_nobody_is_asked_for_an_image_that_could_not_be_used() -> None:
     assert (watch.asks_interlocks, watch.asks_devices) == (set(), set())
 
 
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (False, ("hold", "The device holds the image and wants another one before it uses them.")),
+        (True, ("allow", "the device was told to use all its images")),
+    ],
+)
+def test_what_wants_another_image_is_used_with_it_and_not_before_whoever_gave_the_word(used: bool, told: tuple[str, str]) -> None:
+    mine = update(1, state=State.STAGED, hold_activation=True, wants_more=True, **RELEASED)
+    air = Air(radios={RADIO: RadioAir()}, devices={mine.device: device(id=mine.device)})
+    verdict = judge_activation(mine, PolicySettings(), air=air, watch=Watch(now=NOW), used=used)
+    assert (verdict.decision, verdict.sentence) == told
+
+
 def test_a_device_that_is_known_no_more_is_spared_by_interlocks_alone() -> None:
     mine, nobody = update(1, state=State.STAGED), Air(radios={RADIO: RadioAir()}, devices={})
     assert spared(mine, PolicySettings(spare_in_use=True), air=nobody, watch=Watch(now=NOW)) is None

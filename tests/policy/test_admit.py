@@ -237,6 +237,8 @@ def test_who_could_begin_takes_a_slot_from_those_behind_it_and_nobody_else_does(
 def test_who_is_asked_only_when_an_update_begins_holds_nothing_back_in_an_explanation() -> None:
     (lines,) = explained(update(1), settings=PolicySettings(spare_in_use=True, interlocks=("fire",)))
     assert [(lines[rule].outcome, lines[rule].sentence) for rule in ("interlocks", "in_use")] == [("pass", ASKED_LATER)] * 2
+    _, behind = explained(update(1), update(2), settings=PolicySettings(spare_in_use=True, interlocks=("fire",)))
+    assert behind["slot"].outcome == "wait", "what is asked for one tells nothing of the next"
     (lines,) = explained(update(1), settings=PolicySettings(spare_in_use=True), house=House(in_use={device_id(1): True}))
     assert (lines["in_use"].outcome, lines["in_use"].reason) == ("wait", "in_use")
 
