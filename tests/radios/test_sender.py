@@ -80,11 +80,16 @@ class _App:
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
     endpoints: list[int] = field(default_factory=list)
     ours: list[bool] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     async def request(self, device: Any, profile: int, cluster: int, src_ep: int, dst_ep: int, sequence: int, data: bytes, **options: Any) -> None:
         assert (profile, cluster, src_ep, sequence, options["expect_reply"]) == (0x0104, 0x0019, 1, data[1], False)
         self.ours.append(OURS.get())
         self.endpoints.append(dst_ep)
+        await self.gate.wait()
         if self.fails:
             raise self.fails.pop(0)
         self.sent.append((device.nwk, data, options["ask_for_ack"]))
@@ -190,6 +195,22 @@ async def test_replies_that_come_while_one_is_handed_over_follow_it_without_a_ta
         assert [nwk for nwk, *_ in it.fast.sent] == [1]
         await it.until(lambda: len(it.fast.sent) == 3)
     assert it.fast.now == 3
+
+
+@pytest.mark.asyncio
+async def test_a_reply_that_goes_zigpys_way_holds_up_none_behind_it() -> None:
+    budget = AirBudget(0.5)
+    async with _bench(budget=budget) as it:
+        it.app.gate.clear()
+        lost, fine = _peer(1), _peer(2)
+        lost.detour_until = time.monotonic() + 60.0
+        budget.open_at = time.monotonic() + 0.05
+        it.sender.reply(lost, 1, BLOCK)
+        it.sender.reply(fine, 1, BLOCK)
+        await it.until(lambda: len(it.fast.sent) == 1)
+        assert it.app.sent == [], "the library is still at it"
+        it.app.gate.set()
+        await it.until(lambda: len(it.app.sent) == 1)
 
 
 @pytest.mark.asyncio

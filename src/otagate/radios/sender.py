@@ -161,6 +161,7 @@ class Sender:
             self._look_again(now)
         elif not self._may_go_fast(due[1]):
             self._send_slowly(*due)
+            self._work.set()  # for what waits behind it
         elif not fast.send_now(**self._addressed(*due), told=partial(self._told, *due)):
             self._tasks.create_task(self._send(*due))
 
