@@ -20,7 +20,7 @@ from tests.journeys.hub import state_is
 from tests.journeys.zwave import OLD, ZwaveJourney, device_id, firmware, hub_at, require_node
 from tests.zwave.program import program_at
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400), pytest.mark.night]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900), pytest.mark.night]
 
 
 class Row(NamedTuple):

@@ -15,7 +15,7 @@ from tests.journeys.hub import last_number, radio_is, state_is
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
 from tests.journeys.zwave import NEW, device_id, firmware, hub_at, journey, require_node
 
-pytestmark = [pytest.mark.night, pytest.mark.timeout(300)]  # a driver of their own each, and whole lives of the hub
+pytestmark = [pytest.mark.night, pytest.mark.timeout(900)]  # a driver of their own each, and whole lives of the hub
 
 IMAGE = firmware(size=12_000)
 SLOW = {"id": 2, "faults": {"pauseAt": 4_000, "pauseMs": 3_000}}

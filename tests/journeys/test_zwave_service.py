@@ -18,7 +18,7 @@ from tests.journeys.zwave import OLD, device_id, firmware, hub_at, require_node
 from tests.journeys.zwave_service import hub_with, offered, order, product_of
 from tests.zwave.program import program_at
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300), pytest.mark.night]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900), pytest.mark.night]
 
 BROKEN, REGIONAL, CHAIN, FAULTY, AUTOMATIC, STRANGE, BOUND = range(2, 9)
 NODES: list[dict[str, Any]] = [

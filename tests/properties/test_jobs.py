@@ -114,7 +114,8 @@ def test_the_order_of_a_job_holds_whatever_happens(steps: list[tuple[str, int]],
 
 
 @pytest.mark.night
-@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("part", range(6))  # workers share them
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=_STEPS, mode=st.sampled_from(["automatic", "ask"]))
-def test_the_order_of_a_job_holds_through_a_whole_night(steps: list[tuple[str, int]], mode: str) -> None:
+def test_the_order_of_a_job_holds_through_a_whole_night(part: int, steps: list[tuple[str, int]], mode: str) -> None:
     the_laws_of_jobs(steps, mode)
