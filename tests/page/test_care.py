@@ -173,3 +173,16 @@ async def test_while_nobody_knows_how_fast_one_of_them_will_go_no_end_is_promise
     await tab.get_by_text("10 B/s").wait_for()
     assert await tab.locator("h1").inner_text() == "2 devices are updating; 1 waits"
     await tab.get_by_text("Why: Asleep (1).").wait_for()
+
+
+async def test_a_change_that_the_hub_refuses_is_told(hall: Hall, browser: Any) -> None:
+    tab = await browser.new_page()  # whose console tells of the refusal
+    await sign_in(tab, hall, f"/device/{LAMP}")
+    await tab.route("**/api/v1/devices/*", lambda route: route.fulfill(status=503, json={"title": "Not now", "detail": "the disk is full"}))
+    await tab.get_by_role("button", name="Skip 1.2.6.0").click()
+    await tab.get_by_text("That was refused: the disk is full").wait_for()
+    await tab.get_by_role("button", name="Change …").click()
+    dialog = tab.get_by_role("dialog")
+    await dialog.get_by_label("Room").fill("Attic")
+    await dialog.get_by_role("button", name="Keep it so").click()
+    await dialog.get_by_text("That was refused: the disk is full").wait_for()

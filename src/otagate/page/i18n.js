@@ -99,3 +99,6 @@ export function version(value) {
 }
 
 export const raw = (value) => (typeof value === "number" ? hex(value, 8) : "");
+
+// Both forms beside each other.
+export const inFull = (value) => [version(value), raw(value)].filter(Boolean).join(" ");

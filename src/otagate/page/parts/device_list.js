@@ -1,6 +1,6 @@
 // The list of devices: searched, filtered, and chosen from, for one order to many.
 
-import { ago, dots, number, plain, raw, t, version } from "../i18n.js";
+import { ago, dots, inFull, number, plain, t } from "../i18n.js";
 import { filter, here, to } from "../router.js";
 import { changed, FINAL, hub, may, updateOf } from "../store.js";
 import { deviceLink, heardHow, power } from "./device.js";
@@ -82,9 +82,8 @@ function made({ name, manufacturer, model }) {
 
 // What a component runs, and the newest there is for it: as people write it, and as it is.
 function runs({ id, version: given, available }, several) {
-  const both = (value) => [version(value), raw(value)].filter(Boolean).join(" ");
   const newest = available && available.version !== null && available.version !== given;
-  const versions = newest ? t("devices.newest", { runs: both(given), newest: both(available.version) }) : both(given);
+  const versions = newest ? t("devices.newest", { runs: inFull(given), newest: inFull(available.version) }) : inFull(given);
   return several ? t("devices.component", { id, versions }) : versions;
 }
 

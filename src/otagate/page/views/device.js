@@ -1,8 +1,8 @@
 // One device: what it runs, what every source offers for it and whether that would be taken, and what was updated.
 
 import { act } from "../api.js";
-import { ago, plain, raw, size, t, version } from "../i18n.js";
-import { say } from "../orders.js";
+import { ago, inFull, plain, raw, size, t, version } from "../i18n.js";
+import { orders } from "../orders.js";
 import { heardHow, power } from "../parts/device.js";
 import { amend, askToChange } from "../parts/device_change.js";
 import { attempts } from "../parts/dialog.js";
@@ -82,7 +82,7 @@ function firmware(found) {
     h("ul", {}, found.components.map((each) => h("li", { key: each.id },
       h("span", { class: "name" }, `${version(each.version)} `), h("span", { class: "dim" }, raw(each.version)),
       h("p", { class: "dim" }, t("device.component", { id: each.id }),
-        each.available ? ` · ${t("latest")} ${[version(each.available.version), raw(each.available.version)].filter(Boolean).join(" ")}` : "")))),
+        each.available ? ` · ${t("latest")} ${inFull(each.available.version)}` : "")))),
     may("operate") && h("div", { class: "acts" },
       h("button", { key: "update", type: "button", class: "sure", onclick: order }, t("device.update")), check(found)));
 }
@@ -118,7 +118,10 @@ function release(found, { component, release: one, verdict }) {
 function skip(device, given) {
   const skipped = device.skipped.includes(given);
   const then = skipped ? device.skipped.filter((each) => each !== given) : [...device.skipped, given];
-  const go = () => amend(device, { skipped: then }).catch((error) => say(t("act.failed", { why: error.message })));
+  const go = () => amend(device, { skipped: then }).catch((error) => {
+    orders.problem = t("act.failed", { why: error.message });
+    changed();
+  });
   return h("button", { key: "skip", type: "button", onclick: go },
     t(skipped ? "release.unskip" : "release.skip", { version: version(given) }));
 }

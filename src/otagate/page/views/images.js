@@ -1,7 +1,7 @@
 // Stored images, and a file that is to become one: the hub says what it is before anybody stores it.
 
 import { act, download, readAll } from "../api.js";
-import { ago, exact, hex, plain, raw, size, t, version } from "../i18n.js";
+import { ago, exact, hex, inFull, plain, size, t } from "../i18n.js";
 import { order, say } from "../orders.js";
 import { ask } from "../parts/dialog.js";
 import { h } from "../parts/dom.js";
@@ -97,7 +97,7 @@ function about(image) {
 }
 
 // Bytes for Z-Wave carry no version of their own: their source names it.
-const versionOf = ({ file_version: value }) => (value === null ? t("version.unnamed") : [version(value), raw(value)].filter(Boolean).join(" "));
+const versionOf = ({ file_version: value }) => (value === null ? t("version.unnamed") : inFull(value));
 
 // How many devices here have a component of that manufacturer and type: whether each would take it the hub decides.
 function fitting({ manufacturer_code, image_type }) {
