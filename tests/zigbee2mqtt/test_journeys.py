@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from otagate.model.errors import CannotPause
 from otagate.model.ids import UpdateId
 from otagate_rig.aps import DeviceKind
 from otagate_rig.spec import Behaviours, DeviceSpec
+from tests.cli.conftest import otagate
+from tests.journeys import readme
 from tests.journeys.hub import IEEE, OLD, assert_updated, device_id, ended, fact, image_of, ordered, radio_is, reached, told
 from tests.mqtt.mosquitto import ear, needs_mosquitto
 from tests.zigbee2mqtt.house import house
@@ -18,15 +21,32 @@ from tests.zigbee2mqtt.house import house
 pytestmark = needs_mosquitto
 
 
+RECIPE = "Beside zigbee2mqtt, which keeps its stick"
+
+
 @pytest.mark.asyncio
-async def test_a_device_of_zigbee2mqtt_is_seen_recognised_and_updated(tmp_path: Path) -> None:
+async def test_the_configuration_of_the_recipe_is_right(tmp_path: Path) -> None:
+    (tmp_path / "otagate.yaml").write_text("\n".join(readme.block(RECIPE, 0)) + "\n")
+    outcome = await otagate("check-config", str(tmp_path / "otagate.yaml"))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "type: zigbee2mqtt" in outcome.out
+
+
+@pytest.mark.asyncio
+async def test_a_device_of_zigbee2mqtt_is_seen_recognised_and_updated_as_the_recipe_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = image_of(3_000)
     async with house(tmp_path, [DeviceSpec(ieee=IEEE)], [image]) as home, home.hub() as hub:
         await radio_is(hub.desk, "up")
         await hub.desk.add_image(image, file_name="x.ota", actor="test")
         await told(hub.desk)
-        update = await ended(hub.desk, await ordered(hub.desk))
-        assert update.state == "succeeded", update.error
+        monkeypatch.setenv("OTAGATE_URL", hub.server.addresses[0])
+        monkeypatch.setenv("OTAGATE_TOKEN_FILE", str(tmp_path / "state" / "api-token"))
+        said = [await otagate(*shlex.split(line)[1:]) for line in readme.block(RECIPE, 1)]
+        assert [each.code for each in said] == [0, 0, 0], said
+        radios, devices, update = (each.out for each in said)
+        assert "zigbee2mqtt 2.14.1 at topic zigbee2mqtt, 1 devices" in " ".join(radios.split())
+        assert "0x01000000" in devices
+        assert "succeeded" in update
         device = (await hub.desk.device(device_id(IEEE))).device
         assert [each.version for each in device.components] == [0x01000001]
         assert_updated(home.rig.device(IEEE), image)
