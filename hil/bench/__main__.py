@@ -85,7 +85,7 @@ async def run(part: Part, size: Size, repeats: int) -> Json:
 def document(chosen: Options) -> Json:
     """Run everything that is chosen; what fails or cannot be measured here is told in its place."""
     began = time.monotonic()
-    found: Json = {"machine": machine(), "size": chosen.size, "parts": {}}
+    found: Json = {"machine": machine(), "size": chosen.size, "parts": {}, "minutes": 0.0}
     known = parts(chosen.size, stack=chosen.stack, without=chosen.without)
     names = [name for name in known if name in (chosen.names or known)]
     for name in names:
@@ -94,7 +94,16 @@ def document(chosen: Options) -> Json:
         else:
             sys.stderr.write(f"{name} …\n")
             found["parts"][name] = _apart(name, chosen)
-    return found | {"minutes": round((time.monotonic() - began) / 60, 1)}
+        found["minutes"] = round((time.monotonic() - began) / 60, 1)
+        _keep(found, chosen.out)
+    return found
+
+
+def _keep(found: Json, out: Path | None) -> None:
+    """After every part, so that a run that is broken off has told what it had."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def _here(part: Part, chosen: Options) -> Json:
@@ -133,7 +142,7 @@ def lines(found: Json) -> str:
         told.append(f"{name}, {part['runs']} {'run' if part['runs'] == 1 else 'runs'}")
         if name == "peers":
             told += peers.table(part, OF_ROWS[found["size"]])
-            part = part | {"figures": {}}
+            part = part | {"figures": {key: values for key, values in part["figures"].items() if "/" not in key}}
         told += [*lines_of(part), ""]
     if found["size"] == "smallest":
         return "\n".join([*told, "too short to be held against anything"])
@@ -145,11 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when every figure could be measured, or lacks a program that is not here; goals are told, they do not change the status."""
     chosen = options(arguments)
     found = document(chosen)
-    text = json.dumps(found, indent=2)
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(text + "\n")
-    print(text if chosen.as_json else lines(found))
+    print(json.dumps(found, indent=2) if chosen.as_json else lines(found))
     return 1 if any("failed" in part for part in found["parts"].values()) else 0
 
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from hil.bench.measure import Transfer, measure
+from hil.bench.children import ChildError
+from hil.bench.measure import Transfer, WrongTransferError, measure
 from hil.bench.rows import JUDGED, HostName, Row
 from hil.bench.verdicts import Figures, Json, Reach
 
@@ -29,14 +30,19 @@ _MOST_CPU = {"znp": 450.0, "ezsp": 500.0}
 
 
 async def turn(rows: Sequence[Row], scratch: Path, *, without: Collection[HostName] = ()) -> Figures:
-    """Measure every row once: ours, then its peers. Raises WrongTransferError, ChildError, NodeMissingError."""
-    figures: dict[str, float] = {}
+    """Measure every row once: ours, then its peers. A transfer that fails is told and counted, and has no figures. Raises NodeMissingError."""
+    figures: dict[str, float] = {"failed_transfers": 0.0, "failed_transfers_of_peers": 0.0}
     for place, row in enumerate(rows):
         found: dict[HostName, Transfer] = {}
         for host in row.hosts:
             if host not in without:
-                found[host] = await measure(row, host, scratch / f"{place}-{host}")
-                sys.stderr.write(f"{row.title}, {host}: {found[host].bytes_per_second:,.0f} bytes/s\n")
+                try:
+                    found[host] = await measure(row, host, scratch / f"{place}-{host}")
+                except (ChildError, WrongTransferError, TimeoutError) as error:
+                    figures["failed_transfers" if host == "otagate" else "failed_transfers_of_peers"] += 1
+                    sys.stderr.write(f"{row.title}, {host}: {error}\n")
+                else:
+                    sys.stderr.write(f"{row.title}, {host}: {found[host].bytes_per_second:,.0f} bytes/s\n")
         figures |= _figures(row, found)
     lost = [value for name, value in figures.items() if name.endswith("/otagate/lost_requests")]
     return figures | {"lost_requests": sum(lost)}
@@ -45,9 +51,9 @@ async def turn(rows: Sequence[Row], scratch: Path, *, without: Collection[HostNa
 def _figures(row: Row, found: dict[HostName, Transfer]) -> dict[str, float]:
     """Of one turn of a row, by row, host and name; of a peer too, what ours come to of its own."""
     figures = {f"{row.title}/{host}/{name}": float(getattr(transfer, name)) for host, transfer in found.items() for name in FIGURES}
-    ours = found["otagate"]
+    ours = found.get("otagate")
     for host, transfer in found.items():
-        if host != "otagate":
+        if ours is not None and host != "otagate":
             figures |= {f"{row.title}/{host}/of_{name}": getattr(ours, name) / getattr(transfer, name) for name in _RATIOS}
     return figures
 
@@ -55,7 +61,11 @@ def _figures(row: Row, found: dict[HostName, Transfer]) -> dict[str, float]:
 def reaches(rows: Sequence[Row]) -> tuple[Reach, ...]:
     """What these rows should come to."""
     found = [reach for row in rows for reach in _reaches(row)]
-    return (*found, Reach(figure="lost_requests", text="block requests that the hub lost, all rows", most=0))
+    return (
+        *found,
+        Reach(figure="lost_requests", text="block requests that the hub lost, all rows", most=0),
+        Reach(figure="failed_transfers", text="transfers of the hub that failed, all rows", most=0),
+    )
 
 
 def _reaches(row: Row) -> list[Reach]:

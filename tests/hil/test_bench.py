@@ -146,7 +146,30 @@ async def test_a_ratio_is_of_the_peer_of_the_same_turn(tmp_path: Path, monkeypat
     assert figures[f"{row.title}/herdsman/of_bytes_per_second"] == 0.5
     assert figures[f"{row.title}/zigpy/of_cpu_ms_per_1000_blocks"] == 2.0
     verdicts = judged(spread([figures]), peers.reaches([row]))
-    assert [each["met"] for each in verdicts] == [False, False, True], "2.5 of zigpy's, all of herdsman's, no request lost"
+    assert [each["met"] for each in verdicts] == [False, False, True, True], "2.5 of zigpy's, all of herdsman's, no request lost, none failed"
+
+
+@pytest.mark.asyncio
+async def test_a_transfer_that_fails_costs_its_own_figures_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = ["zigpy"]
+
+    async def measured(row: object, host: str, folder: Path) -> Transfer:
+        if host in failing:
+            raise ChildError("it ended")
+        return run_of(seconds=1.0, cpu_seconds=0.1)
+
+    monkeypatch.setattr(peers, "measure", measured)
+    row = ROWS[1]
+    figures = await peers.turn([row], tmp_path)
+    assert (figures["failed_transfers"], figures["failed_transfers_of_peers"]) == (0, 1)
+    assert figures[f"{row.title}/herdsman/of_bytes_per_second"] == 1.0
+    assert f"{row.title}/zigpy/bytes_per_second" not in figures
+    failing.append("otagate")
+    figures = await peers.turn([row], tmp_path)
+    assert figures["failed_transfers"] == 1
+    assert figures[f"{row.title}/herdsman/bytes_per_second"] > 0
+    verdict = judged(spread([figures]), peers.reaches([row]))[-1]
+    assert (verdict["text"], verdict["met"]) == ("transfers of the hub that failed, all rows", False)
 
 
 @pytest.mark.night
