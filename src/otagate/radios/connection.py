@@ -99,7 +99,7 @@ class Connection:
 
     def _turned_away(self, error: PortHeld) -> None:
         """Raises RadioInUse where to come back once more would be a fight: with some bridges every visit costs the other program its connection."""
-        if self._cuts:
+        if self._cuts and self._clock.monotonic() - self._cuts[-1] <= _QUARREL_WINDOW:
             self._quarrel(self._cuts, "was closed")
         self._refusals += 1
         if self._refusals >= _REFUSALS_ALLOWED:
