@@ -74,3 +74,35 @@ async def test_nobody_is_notified_who_is_not_known_or_while_the_radio_is_away() 
     radio._app = None
     with pytest.raises(RadioUnavailable):
         await radio.notify(device)
+
+
+class _Counter:
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+
+
+def left_to_others(radio: Any) -> float:
+    """For how many seconds the air is, after a block of ten milliseconds."""
+    radio._budget.open_at = now = 1_000_000.0
+    radio._budget.spend(0.010, now)
+    return float(radio._budget.open_at - now)
+
+
+@instantly
+async def test_where_the_radio_repeats_every_frame_half_as_many_blocks_leave() -> None:
+    """By the counters that bellows reads from the coordinator with each beat of its watchdog."""
+    settings = ZigbeeSettings(name=RadioName("zigbee0"), type="ezsp", path="/nowhere", air_share=0.5)
+    radio: Any = ZigbeeRadio(settings, state_dir=Path("/nowhere"), emit=lambda _: None, clock=VirtualClock(), quirk_of=lambda _code, _model: PLAIN)
+    counters = {name: _Counter() for name in ("MAC_TX_UNICAST_SUCCESS", "MAC_TX_UNICAST_RETRY", "MAC_TX_UNICAST_FAILED", "PHY_CCA_FAIL_COUNT")}
+    app = SimpleNamespace(state=SimpleNamespace(counters={"ezsp_counters": counters}))
+    measuring = asyncio.get_running_loop().create_task(radio._measure(app))
+    for repeated, seconds in ((0, 0.020), (1_000, 0.040), (0, 0.020)):
+        for _ in range(8):
+            counters["MAC_TX_UNICAST_SUCCESS"].value += 1_000
+            counters["MAC_TX_UNICAST_RETRY"].value += repeated
+            await asyncio.sleep(15.0)
+        assert left_to_others(radio) == pytest.approx(seconds, rel=0.05)
+    counters.clear()  # a firmware that counts nothing
+    await asyncio.sleep(120.0)
+    assert left_to_others(radio) == pytest.approx(0.020, rel=0.05)
+    measuring.cancel()
