@@ -160,9 +160,9 @@ class PolicyRules(Section):
     approval_expires: Duration | None = None
     """With `default: ask`, make an update of every release that fits, waiting for approval so long; without it only orders make updates."""
     spare_in_use: bool = False
-    """Whether a lamp that is on is left alone: it is asked just before its update would begin."""
+    """Whether a lamp that is on is left alone: it is asked just before its update would begin, and before an image that it held is used."""
     interlocks: Names = ()
-    """The interlocks that are asked before an update begins."""
+    """The interlocks that are asked before an update begins, and before an image that its device held is used."""
     alive_for: Span = timedelta(seconds=30)
     """So long a device must be alive with its new firmware before its update has succeeded; 0d is as soon as it tells its version."""
     silent_for: Duration = timedelta(hours=25)
