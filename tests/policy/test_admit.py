@@ -15,6 +15,7 @@ from otagate.policy.admit import ASKED_LATER, AWAKE_FOR, LISTENED, Admission, Ai
 from otagate.policy.guards import House
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line
+from otagate.policy.window import OneTime
 from tests.policy.cases import NOW, RADIO, device, device_id, update
 
 SECOND = timedelta(seconds=1)
@@ -226,6 +227,12 @@ def explained(*queue: Update, radios: dict[Any, RadioAir] | None = None, setting
 def test_every_rule_speaks_also_of_a_radio_and_a_device_that_nobody_knows() -> None:
     (lines,) = explained(update(1, radio=RadioName("gone")), devices={})
     assert {rule for rule, line in lines.items() if line.outcome == "wait"} == {"radio", "device"}
+
+
+def test_of_a_window_that_is_closed_only_that_is_told_and_not_how_much_of_it_is_left() -> None:
+    later = OneTime(name="night", begins=NOW + timedelta(hours=1), ends=NOW + timedelta(hours=2))
+    (lines,) = explained(update(1), settings=PolicySettings(windows=(later,)))
+    assert (lines["window"].outcome, lines["ends_in_time"].outcome) == ("wait", "pass")
 
 
 def test_who_could_begin_takes_a_slot_from_those_behind_it_and_nobody_else_does() -> None:
