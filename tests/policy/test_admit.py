@@ -220,7 +220,7 @@ def test_one_device_is_not_updated_from_both_sides_at_once(waits: str, runs: str
 def explained(*queue: Update, radios: dict[Any, RadioAir] | None = None, settings: PolicySettings | None = None, **air: Any) -> list[dict[str, Line]]:
     known = {each.id: each for each in (device(id=device_id(n)) for n in range(10))}
     wanted = PolicySettings() if settings is None else settings
-    world = Air(**({"radios": radios or {RADIO: RadioAir(parallel=1)}, "devices": known, "policy_of": lambda _: wanted} | air))
+    world = Air(**({"radios": radios or {RADIO: RadioAir(parallel=1)}, "devices": known, "policy_of": lambda each: {each.id: wanted}[each.id]} | air))
     return [{line.rule: line for line in lines} for lines in explain(queue, [], [], air=world, now=NOW)]
 
 
