@@ -228,14 +228,14 @@ def check_no_refused_image_begins(facts: list[Fact], warned: list[tuple[int, fro
 
 def check_one_at_a_time(facts: list[Fact]) -> None:
     """A component never had two updates that had not ended."""
-    unfinished: dict[str, str] = {}
+    unfinished: dict[tuple[str, str], str] = {}
     for fact in (each for each in facts if each.subject == "update"):
-        device = str(fact.data["device"])
+        component = str(fact.data["device"]), str(fact.data["component"])
         if State(str(fact.data["state"])).final:
-            if unfinished.get(device) == fact.subject_id:
-                del unfinished[device]
+            if unfinished.get(component) == fact.subject_id:
+                del unfinished[component]
         else:
-            assert unfinished.setdefault(device, fact.subject_id) == fact.subject_id
+            assert unfinished.setdefault(component, fact.subject_id) == fact.subject_id
 
 
 def the_laws(steps: list[tuple[str, int]]) -> None:

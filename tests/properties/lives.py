@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ Begin = Callable[[Hub], Coroutine[Any, Any, None]]
 Attend = Callable[[Hub, Update], Coroutine[Any, Any, None]]
 Turn = Callable[[Bench], None]
 
+OTHER_TYPE = IMAGE_TYPE - 1
 _INDEX, _FILE = "https://example.org/index.json", "https://example.org/new.ota"
 
 
@@ -45,7 +47,7 @@ class Life:
 
     def world(self) -> Bench:
         """Where it begins: one lamp, and no hub yet."""
-        bench = Bench(lamps={LAMP: Lamp(**{"seconds": 100.0} | dict(self.lamp))}, **self.bench)
+        bench = Bench(lamps={LAMP: Lamp(**{"seconds": 100.0} | copy.deepcopy(dict(self.lamp)))}, **self.bench)
         self.prepare(bench)
         return bench
 
@@ -84,6 +86,17 @@ async def _offered(hub: Hub) -> None:
     await hub.order()
 
 
+async def _ordered_for_both(hub: Hub) -> None:
+    """Of a device that has asked for the image of its second processor, too, where it does not want both first."""
+    await hub.add_image(NEW)
+    await hub.add_image(NEW, image_type=OTHER_TYPE)
+    await hub.ready()
+    if not hub.bench.lamp.wants_all:
+        hub.radio.ask(LAMP, OLD, OTHER_TYPE)
+        await hub.until(lambda: len(hub.registry.device(LAMP).components) == 2)
+    await hub.order()
+
+
 # --- what operators do ------------------------------------------------------------------------------------------------------------------
 
 
@@ -107,6 +120,13 @@ async def _approves_what_is_there_already(hub: Hub, update: Update) -> None:
         hub.bench.lamp.version = NEW
         await hub.desk.check(LAMP, actor="test")
         await hub.desk.approve(update.id, actor="test")
+
+
+async def _takes_back_what_waits_for_it(hub: Hub, update: Update) -> None:
+    if update.ended and update.state is not State.SUCCEEDED:
+        for each in await hub.bench.rows():
+            if each.state is State.STAGED:
+                await hub.desk.cancel(each.id, actor="test")
 
 
 async def _adds_a_newer_image(hub: Hub, update: Update) -> None:
@@ -157,6 +177,10 @@ LIVES: dict[str, Life] = {
     "not heeded at first": Life(begins=_ordered, lamp={"asks": False}, turns={"expired": _lamp(asks=True)}),
     "aborted by the device once": Life(begins=_ordered, lamp={"goes": "aborts"}, turns={"aborted_by_device": _lamp(goes="well")}),
     "fetched later": Life(begins=_offered, prepare=_lists_a_file_that_is_away, turns={"fetch_failed": _brings_the_file}),
+    "of two processors": Life(begins=_ordered_for_both, lamp={"others": {OTHER_TYPE: OLD}}, updates=2, downloads=2),
+    "of two processors at once": Life(
+        begins=_ordered_for_both, attends=_takes_back_what_waits_for_it, lamp={"others": {OTHER_TYPE: OLD}, "wants_all": True}, updates=2, downloads=2
+    ),
     "overtaken in the queue": Life(
         begins=_wanted, attends=_adds_a_newer_image, bench={"mode": "automatic"}, lamp={"goes": "stalls"}, turns={"stalled": _lamp(goes="well")},
         runs=(NEWER,), updates=2, downloads=2,

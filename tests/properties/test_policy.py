@@ -134,6 +134,28 @@ def test_admission_keeps_its_promises(
     assert admit(queue, running, air=air, now=NOW) == admission
 
 
+JOBS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5), st.sampled_from(sorted(RUNNING) + [State.QUEUED] * 6), st.booleans()), max_size=25)
+
+
+@given(JOBS, st.randoms(use_true_random=False))
+def test_no_step_is_admitted_before_those_in_front_of_it(drawn: list[tuple[int, int, State, bool]], dice: object) -> None:
+    """Each device has a job, with a component for every step; what waits on a device (staged) is not among those that run."""
+    everyone = [
+        update(
+            number, device=device_id(whose), job=f"j{whose}", step=step, steps=5, state=state, not_before=NOW + timedelta(hours=1) if later else None
+        )
+        for number, (whose, step, state, later) in enumerate(drawn)
+    ]
+    queue = [each for each in everyone if each.state is State.QUEUED]
+    running = [each for each in everyone if each.state in RUNNING and each.state is not State.STAGED]
+    devices = {device_id(n): device(id=device_id(n)) for n in range(4)}
+    admission = admit(queue, running, air=Air(radios={RADIO: RadioAir(parallel=9)}, devices=devices), now=NOW)
+    for started in (each for each in queue if each.id in admission.admitted):
+        assert not [each for each in (*queue, *running) if each.job == started.job and each.step < started.step]
+    dice.shuffle(queue)  # type: ignore[attr-defined]
+    assert admit(queue, running, air=Air(radios={RADIO: RadioAir(parallel=9)}, devices=devices), now=NOW) == admission
+
+
 @given(st.lists(st.integers(0, 1000), max_size=400), st.integers(0, 5))
 def test_however_a_device_behaves_its_attempts_end(marks: list[int], retries: int) -> None:
     job, high, attempts = update(), 0, 0
