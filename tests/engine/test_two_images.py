@@ -340,6 +340,21 @@ async def test_where_the_second_fails_the_first_stays_on_the_device_and_a_retry_
     assert bench.lamp.ran_together == [BOTH]
 
 
+@pytest.mark.parametrize(("force", "joined"), [(False, 0), (True, 1)])
+@instantly
+async def test_what_a_device_took_in_vain_again_and_again_joins_no_job_unless_that_is_forced(force: bool, joined: int) -> None:
+    bench = two(boots="old")
+    async with hub_of(bench) as hub:
+        for _ in range(2):
+            (vain,) = await press(hub, component=OTHER)
+            assert (await hub.until_ended(vain.id)).state is State.FAILED
+        bench.lamp.boots, bench.lamp.wants_all = "new", True
+        (one,) = await press(hub, component=MAIN, force=force)
+        await hub.until_state(one.id, State.STAGED)
+        await hub.pass_time(minutes=1)
+        assert len(await bench.rows()) == 3 + joined
+
+
 @instantly
 async def test_an_image_that_waits_on_the_device_takes_with_it_what_it_would_be_used_with() -> None:
     bench = two(wants_all=True)

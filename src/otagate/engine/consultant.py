@@ -248,6 +248,8 @@ class Consultant:
         """
         unfinished = list(await self._store.updates.unfinished(device.id))
         host = host_of(unfinished)
+        if device.radio not in self._registry.radios:
+            return []
         if host is not None and (followed := await self._follow(device, host, unfinished)):
             return followed
         asks_for = self._policy_of(device).approval_expires
@@ -256,7 +258,7 @@ class Consultant:
             for component, choice in self.offers(device)
             if choice.chosen is not None and (choice.verdict.decision != "ask" or asks_for is not None)
         ]
-        if not wanted or device.radio not in self._registry.radios:
+        if not wanted:
             return []
         past = await self.past(device.id)
         made: list[tuple[list[Update], list[Update]]] = []  # what is wanted, and what waits in its place
@@ -301,7 +303,7 @@ class Consultant:
         if choice.chosen is None or isinstance(staging, Verdict) or (choice.verdict.decision == "ask" and not asked):
             return []
         way = self.steps(device, component, choice.chosen, operator=asked, force=host.force, override=host.override)
-        loops = (at for at, (one, each) in enumerate(way) if not asked and self._refused(past, one.id, each))
+        unwanted = (at for at, (one, each) in enumerate(way) if self._unwanted(past, one.id, each, host))
         drafts = [
             draft(
                 device,
@@ -317,9 +319,15 @@ class Consultant:
                 in_window=host.in_window,
                 priority=host.priority,
             )
-            for one, release in way[: next(loops, len(way))]
+            for one, release in way[: next(unwanted, len(way))]
         ]
         return linked([replace(each, rollout=host.rollout, wave=host.wave, approved_by=host.approved_by) for each in drafts])
+
+    def _unwanted(self, past: Past, component: ComponentId, release: Release, host: Update) -> bool:
+        """Whether what became of a release on this device before speaks against it, as far as whoever wanted the update may overlook that."""
+        if host.unasked:
+            return self._refused(past, component, release)
+        return not host.force and not judge_loop(past.completed_transfers(component, release.file_version)).allowed
 
     async def review(self, device: Device) -> None:
         """End what waits and is taken back by its source; of a chain also steps to come that something is known against.

@@ -120,11 +120,10 @@ class Ledger:
         their devices, and the rows that this changed.
         """
         placed, jobs, moved = list(drafts), dict[DeviceId, str](), list[Update]()
-        for device in dict.fromkeys(drafts[at].device for at in free if not drafts[at].foreign):
-            host = host_of(standing.on(device))
-            if host is None:
+        for device, host in standing.hosts().items():
+            mine = [at for at in free if drafts[at].device == device and not drafts[at].foreign]
+            if not mine:
                 continue
-            mine = [at for at in free if drafts[at].device == device]
             found, rows = joined(host, await self._store.updates.page(device=device, limit=_PAST), [drafts[at] for at in mine])
             for at, draft in zip(mine, found, strict=True):
                 placed[at] = draft
@@ -376,9 +375,10 @@ class _Standing:
     def remove(self, update: Update) -> None:
         self._of[update.device, update.component].remove(update)
 
-    def on(self, device: DeviceId) -> list[Update]:
-        """Those of all components of a device."""
-        return [each for (one, _), rows in self._of.items() if one == device for each in rows]
+    def hosts(self) -> dict[DeviceId, Update]:
+        """By device, that which holds an image and wants another one."""
+        found = (host_of(rows) for rows in self._of.values())
+        return {host.device: host for host in found if host is not None}
 
     def rivals(self, draft: Update, own: Collection[UpdateId] = ()) -> list[Update]:
         """Those of the component of a draft, but for its `own`: the other steps of the job that it is made with."""
