@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -142,6 +143,20 @@ def test_without_node_the_demo_goes_on_with_zigbee_alone_and_two_of_one_seed_end
     assert ends["Hall lamp"] == (None, ["succeeded"])
     assert ends["Old dimmer"] == ("incompatible-image", [])
     assert "Next: otagate init" in told
+
+
+def test_a_demo_that_is_told_to_end_takes_its_hub_and_its_folder_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "otagate", "demo", "--stay"]
+    environ = os.environ | {"NO_COLOR": "1", "PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as run:
+        assert run.stdout is not None
+        address = next(line.split()[2].partition("#")[0] for line in run.stdout if line.startswith("The page: "))
+        run.terminate()
+        run.stdout.read()
+        assert run.wait(timeout=120) == 130
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_demos_that_choose_at_the_same_time_never_choose_the_same_port() -> None:

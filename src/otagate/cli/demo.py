@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -41,7 +42,10 @@ async def perform(stack: Stack = "znp", *, stay: bool = False, seed: int = 1, as
     """Play the whole demo; DONE when every update that should succeed did, and nothing else.
 
     `seed` is what chance in the simulated air and devices is drawn from. As JSON, one document about the end is all that stands on standard output.
+    Told to end (SIGTERM) it stops its hub and removes its folder, as at Ctrl-C. Raises CancelledError then.
     """
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     console = terminal(stderr=as_json)
     missing: list[str] = []
     for line in OPENING:

@@ -103,4 +103,7 @@ def _demo(radio: Stack, *, stay: bool, once: bool, seed: int, as_json: bool) -> 
 
     from otagate.cli.demo import perform
 
-    return asyncio.run(perform(radio, stay=stay, seed=seed, as_json=as_json))
+    try:
+        return asyncio.run(perform(radio, stay=stay, seed=seed, as_json=as_json))
+    except asyncio.CancelledError:
+        return Exit.INTERRUPTED
