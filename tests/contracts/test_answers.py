@@ -254,7 +254,7 @@ def answers_of(name: str) -> Answers:
 
 _DEEP: Any = []
 for _ in range(50):
-    _DEEP = [_DEEP, {"identity": _DEEP}]
+    _DEEP = [{"identity": _DEEP}]
 
 ODD: Sequence[Any] = (
     *(None, True, False, 0, -1, 1, 2, 7, 255, 256, 65_536, 2**31, 2**63, 10**13, 10**400, 0.5, -0.0, 1e300),
