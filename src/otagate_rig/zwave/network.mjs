@@ -59,6 +59,21 @@ const forgetful = {
     },
 };
 
+// The mock controller gives a driver one second to acknowledge a frame. On a busy machine that takes longer, and the mock, in the middle of what it was
+// doing then, would do nothing any more for ever. Where no driver is there, nobody waits for one.
+const HOST_PATIENCE_MS = 60_000;
+let attended = false;
+
+function bePatient(controller) {
+    const expectHostACK = controller.expectHostACK.bind(controller);
+    controller.expectHostACK = () => (attended ? expectHostACK(HOST_PATIENCE_MS) : Promise.resolve());
+}
+
+function letGo(controller) {
+    attended = false;
+    for (const expected of controller.expectedHostACKs.splice(0)) expected.resolve();
+}
+
 // TCP cuts the line where it likes; the mock controller takes one frame at a time.
 function* frames(line) {
     while (line.bytes.length) {
@@ -73,6 +88,7 @@ async function build(scenario) {
     const { serial, port: mockPort } = await createAndOpenMockedZWaveSerialPort();
     const controller = await MockController.create({ homeId: scenario.homeId ?? 0xe1b2c3d4, ownNodeId: 1, mockPort, serial });
     controller.capabilities.supportedFunctionTypes.push(FunctionType.RemoveFailedNode);
+    bePatient(controller);
     controller.defineBehavior(...createDefaultMockControllerBehaviors(), forgetful);
     if (scenario.region != undefined) {
         controller.capabilities.supportedFunctionTypes.push(FunctionType.SerialAPISetup);
@@ -101,6 +117,8 @@ function listen(serial, controller) {
     const faucet = new Faucet(serial.readable);
     const server = createServer((socket) => {
         socket.setNoDelay(true);
+        letGo(controller);
+        attended = true;
         controller.state.clear(); // whatever it was doing for the driver before
         const writable = new WritableStream({
             write(chunk) {
@@ -113,6 +131,7 @@ function listen(serial, controller) {
         socket.on("error", () => socket.destroy());
         socket.on("close", () => {
             faucet.disconnect();
+            letGo(controller);
             writable.close().catch(() => undefined);
         });
         const line = { bytes: Buffer.alloc(0) };
