@@ -112,6 +112,7 @@ def test_an_image_is_published_once_with_every_field() -> None:
     [
         (400, {"message": "Device ID is not valid"}, "Device ID is not valid"),
         (404, {"message": "No such device"}, "no such device"),
+        (400, {"message": "See https://ota.example.org/v1?token=secret first"}, r"See \(an address\) first"),
         (413, {}, "413"),
     ],
 )

@@ -82,6 +82,14 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def words(message: Any) -> str:
+    """What a service says of itself, for people: printable, of bounded length, without addresses, which may hold what signs them."""
+    if not isinstance(message, str):
+        return "no reason"
+    shown = "".join(char for char in message[:_LONGEST_HEADER] if char.isprintable())
+    return " ".join("(an address)" if "://" in each else each for each in shown.split(" "))[:160] or "no reason"
+
+
 def is_header_value(value: Any) -> TypeGuard[str]:
     """Whether it can stand in a header of a request: printable ASCII of bounded length."""
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_HEADER and value.isascii() and value.isprintable()

@@ -18,7 +18,7 @@ from otagate.model.errors import BadFilter, SourceBusy, SourceMisconfigured, Sou
 from otagate.model.ids import Sha256, iotaap_device_id
 from otagate.sources.delegated import Looked, OrderInDoubt
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, Upload, download, send, upload
-from otagate.sources.entries import BadEntry, is_header_value, maybe_whole, moment, read_each, text
+from otagate.sources.entries import BadEntry, is_header_value, maybe_whole, moment, read_each, text, words
 from otagate.sources.records import Record, RecordPage, RecordQuery
 
 API = "https://api.iotaap.io/v1"
@@ -263,8 +263,7 @@ def _message(response: Response) -> str:
         answer = response.json()
     except SourceUnintelligible:
         return "no reason"
-    message = answer.get("message") if isinstance(answer, dict) else None
-    return "".join(char for char in message if char.isprintable())[:120] if isinstance(message, str) else "no reason"
+    return words(answer.get("message") if isinstance(answer, dict) else None)
 
 
 def _deployed(entry: Mapping[str, Any]) -> Deployed:

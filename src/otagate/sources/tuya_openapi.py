@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from otagate.model.errors import SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.effects import Conversation, Limit, Request, Response, Service, send
-from otagate.sources.entries import is_header_value
+from otagate.sources.entries import is_header_value, words
 
 REGIONS: Mapping[str, str] = {
     "cn": "https://openapi.tuyacn.com",
@@ -281,8 +281,7 @@ def _error_of(envelope: Mapping[str, Any]) -> tuple[int, str]:
     if isinstance(code, str) and code.isascii() and code.isdecimal() and len(code) < 12:
         code = int(code)
     number = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**12 else 0
-    shown = "".join(char for char in message if char.isprintable())[:160] if isinstance(message, str) else "no reason"
-    return number, shown
+    return number, words(message)
 
 
 def _told(label: str, number: int, message: str, at: datetime) -> SourceError:
