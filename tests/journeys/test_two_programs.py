@@ -15,7 +15,7 @@ from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig, Stack
 from otagate_rig.spec import DeviceSpec
 from tests.journeys.bridge import Bridge, Manners, bridged
-from tests.journeys.hub import IEEE, PACE, RADIO, WITHIN, hub_at, radio_is, told
+from tests.journeys.hub import IEEE, PACE, RADIO, WITHIN, hub_at, radio_is
 from tests.journeys.test_adopted import zigpy_on
 
 FAST = AirSettings(speedup=None)
@@ -44,7 +44,6 @@ async def _reads_its_counters(app: ControllerApplication) -> None:
 async def test_a_second_program_on_a_shared_line_has_it_for_itself_and_the_radio_is_in_use(tmp_path: Path, stack: Stack, pace: float) -> None:
     async with _rig(stack, "shared") as (rig, bridge), hub_at(bridge.path, tmp_path / "state", pace=pace, type=stack) as hub:
         await radio_is(hub.desk, "up")
-        await told(hub.desk)
         before = rig.ncp.network
         async with zigpy_on(stack, bridge.path, tmp_path / "other.db", auto_form=False) as other:
             off = await radio_is(hub.desk, "in_use")
