@@ -1,7 +1,7 @@
 # make demo    a whole hub on this machine: simulated radios and devices, the real path of the firmware (RADIO=ezsp for the other Zigbee stack)
 # make test    everything that a change must keep, in minutes; installs what it needs into .venv. WORKERS=2 on a small machine: most tests wait
 # make check   form: ruff, mypy --strict, the house's import contracts, fresh OpenAPI document and JSON Schema
-# make bench   figures against peers measured in the same run: half an hour; make bench-quick is under two minutes
+# make bench   figures against peers measured in the same run: half an hour; make bench-quick is a short look
 # make pictures the README's, of the real page and terminal while a demo runs
 # make night   the big numbers: every image, every loss, fuzzing, kills
 

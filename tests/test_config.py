@@ -653,15 +653,16 @@ def test_who_checks_a_configuration_by_hand_takes_on_trust_what_only_the_service
 
 
 def test_a_secret_that_its_reader_may_not_open_is_told_by_the_service_and_trusted_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # root may open everything, so the refusal itself is played
+    # root may open everything, so the refusal itself is played, for whatever lies in the folder of a hub on this machine too
     write_secret(tmp_path / "token")
+    text = f"{ONE_TOKEN}state_dir: {tmp_path}"
 
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert refusal(tmp_path, ONE_TOKEN) == "hub.yaml:3:25: api.tokens[0].file: the file cannot be read: Permission denied"
+    assert refusal(tmp_path, text) == "hub.yaml:3:25: api.tokens[0].file: the file cannot be read: Permission denied"
     assert load(tmp_path / "hub.yaml", {}, by_hand=True).api.tokens[0].name == "panel"
 
 

@@ -49,10 +49,16 @@ def test_only_an_end_device_on_a_battery_sleeps() -> None:
         {"disabled": True},
         {"ieee_address": "0x1"},
         {"ieee_address": "0xzzzzzzzzzzzzzzzz"},
+        {"ieee_address": "0x-000000000000001"},
+        {"ieee_address": "0x0000_0000_000_01"},
         {"ieee_address": None},
         {"friendly_name": ""},
         {"friendly_name": "x" * 1_000},
         {"friendly_name": 7},
+        {"friendly_name": "hall/+"},
+        {"friendly_name": "hall/#"},
+        {"friendly_name": "hall/\x1b[2J"},
+        {"friendly_name": "hall/\ud800"},
     ],
 )
 def test_what_is_no_device_of_ours_is_left_out_and_costs_no_other(wrong: dict[str, Any]) -> None:
@@ -60,7 +66,18 @@ def test_what_is_no_device_of_ours_is_left_out_and_costs_no_other(wrong: dict[st
     assert [each.ieee for each in devices(LAMP | wrong, 7, other)] == [1]
 
 
-@pytest.mark.parametrize("wrong", [None, [], {"1": None}, {"x": LAMP["endpoints"]["11"]}, {"900": LAMP["endpoints"]["11"]}, {"1": {"clusters": []}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [],
+        {"1": None},
+        {"x": LAMP["endpoints"]["11"]},
+        {"900": LAMP["endpoints"]["11"]},
+        {"1": {"clusters": []}},
+        {"1" * 5_000: LAMP["endpoints"]["11"]},
+    ],
+)
 def test_endpoints_that_make_no_sense_carry_no_ota_client(wrong: Any) -> None:
     assert [each.endpoint for each in devices(LAMP | {"endpoints": wrong})] == [None]
 
@@ -137,7 +154,15 @@ NAME = "'0x000d6f000a9069e7'"
 )
 def test_what_zigbee2mqtt_says_of_a_failure_has_a_kind(error: str, failure: Failure) -> None:
     payload = json.dumps({"data": {}, "status": "error", "error": error, "transaction": "t"}).encode()
-    assert documents.read_answer(payload) == Answer(transaction="t", failure=failure, error=error)
+    assert documents.read_answer(payload) == Answer(transaction="t", failure=failure, error=error.replace("http://x", "(an address)"))
+
+
+def test_an_address_in_a_failure_is_not_repeated_because_its_last_word_is_a_key() -> None:
+    error = "Update failed (Invalid response from http://hub:8377/api/v1/handouts/s3cret status=502, see 'HTTPS://hub/api/v1/handouts/s3cret')"
+    told = documents.read_answer(json.dumps({"status": "error", "transaction": "t", "error": error}).encode())
+    assert told is not None
+    assert told.error == "Update failed (Invalid response from (an address) status=502, see (an address)"
+    assert told.failure == "image"
 
 
 def test_an_answer_without_a_transaction_is_not_ours_and_one_without_a_reason_is_a_failure() -> None:

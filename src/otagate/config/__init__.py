@@ -2,7 +2,7 @@
 
 Holds: `settings`, `policies`, `windows` and `broker` (the sections as frozen values, whose fields and defaults are the reference), `section`, `kinds`
 (what one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree
-on), `secrets` (whether each is there and safe), `absent` (what is not built or not installed), `problems` and `explain` (one clear line per error),
+on), `secrets` (whether each is there and safe), `absent` (what may not be installed), `problems` and `explain` (one clear line per error),
 `rendering` (settings as text again), `schema` (what editors know), `reference` (the same as a page).
 
 Imports: model, policy and the names of sources; PyYAML and pydantic.
@@ -10,7 +10,7 @@ Imports: model, policy and the names of sources; PyYAML and pydantic.
 Never: opening a device, a socket or a store; a key that is accepted and has no effect; a secret in an error or in what is printed.
 
 Add one: a key is a field with its default and its sentence in `settings`, a line in `config/otagate.yaml`, and its rows in the table of wrong
-configurations in `tests/test_config.py`; its line in `absent` goes, and the schema is made again. A new kind of radio is one more word
+configurations in `tests/test_config.py`, and the schema is made again. A new kind of radio is one more word
 in its `type`, one of source comes with its line in `sources.registry`. The path of a secret is marked with a `Secret`.
 """
 

@@ -1,4 +1,4 @@
-"""Files that another program fetches from us once: each behind a word of 256 bits that only the order to it names, and not for long."""
+"""Files that another program fetches from us once: each behind a word of 256 bits that only the order to it names, and for a bounded time."""
 
 from __future__ import annotations
 

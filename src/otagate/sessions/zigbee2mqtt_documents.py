@@ -19,6 +19,10 @@ _LONGEST_ERROR = 300
 _MOST_ENDPOINTS = 64
 _OTA_CLUSTER = "genOta"
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9])")
+_IEEE = re.compile(r"0x([0-9a-fA-F]{16})")
+_ENDPOINT = re.compile(r"[0-9]{1,3}")
+_NO_NAME = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What is in no topic, or in no text; zigbee2mqtt takes no such name either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,8 @@ def read_answer(payload: bytes) -> Answer | None:
         source = data.get("source") if isinstance(data, Mapping) else None
         return Answer(transaction=transaction, source=source if isinstance(source, str) and len(source) <= 2_000 else None)
     error = document.get("error")
-    told = " ".join(error.split())[:_LONGEST_ERROR] if isinstance(error, str) and error.strip() else "it gave no reason"
+    said = error if isinstance(error, str) and error.strip() else "it gave no reason"
+    told = " ".join("(an address)" if "://" in each else each for each in said.split())[:_LONGEST_ERROR]  # of ours the last word is a key
     return Answer(transaction=transaction, failure=_failure(told), error=told)
 
 
@@ -160,7 +165,7 @@ def _document(payload: bytes) -> Any:
 
 def _peer(entry: Mapping[str, Any]) -> Peer | None:
     ieee, name = _ieee(entry.get("ieee_address")), entry.get("friendly_name")
-    if ieee is None or not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
+    if ieee is None or not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME or _NO_NAME.search(name):
         return None
     if entry.get("type") == "Coordinator" or entry.get("disabled") is True:
         return None
@@ -184,7 +189,7 @@ def _ota_endpoint(endpoints: object) -> int | None:
     for number, each in list(endpoints.items())[:_MOST_ENDPOINTS]:
         clusters = each.get("clusters") if isinstance(each, Mapping) else None
         output = clusters.get("output") if isinstance(clusters, Mapping) else None
-        if isinstance(output, list) and _OTA_CLUSTER in output and str(number).isascii() and str(number).isdecimal() and int(number) <= 0xFF:
+        if isinstance(output, list) and _OTA_CLUSTER in output and _ENDPOINT.fullmatch(number) and int(number) <= 0xFF:
             return int(number)
     return None
 
@@ -198,12 +203,8 @@ def _stage(told: object) -> Stage | None:
 
 
 def _ieee(told: object) -> int | None:
-    if not isinstance(told, str) or len(told) != len("0x") + 16 or not told.startswith("0x"):
-        return None
-    try:
-        return int(told[2:], 16)
-    except ValueError:
-        return None
+    found = _IEEE.fullmatch(told) if isinstance(told, str) else None
+    return None if found is None else int(found[1], 16)
 
 
 def _text(told: object) -> str | None:
