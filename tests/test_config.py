@@ -118,6 +118,10 @@ WRONG: list[tuple[str, str]] = [
         "1:91: radios[1].url: 'mqtt://x' is the address of radios[0] already: take one of them away",
     ),
     (
+        "radios: [{name: a, type: zigbee2mqtt, url: 'mqtt://x/'}, {name: b, type: zigbee2mqtt, url: 'mqtt://x', base_topic: zigbee2mqtt}]",
+        "1:92: radios[1].url: 'mqtt://x' is the address of radios[0] already: take one of them away",
+    ),
+    (
         "radios: [{name: z, type: zpn}]",
         "1:26: radios[0].type: 'zpn' is not known here: write one of znp, ezsp, deconz, xbee, zigate, zwave-js, zigbee2mqtt",
     ),

@@ -68,17 +68,24 @@ class Place:
 
 @asynccontextmanager
 async def zigbee() -> AsyncIterator[Place]:
-    """Real zigpy; devices are in the network already."""
+    """Real zigpy; devices are in the network already, and announce themselves when the first radio can hear them."""
     old, new, kind, maker = 0x01000000, 0x01000001, 0x0083, 0x1189
     ieees = (0x000D6F0000AB0001, 0x000D6F0000AB0002)
     image = build_image(maker, kind, new, payload=make_payload(6_000, 1))
     specs = [DeviceSpec(ieee=each, manufacturer_code=maker, image_type=kind, file_version=old) for each in ieees]
-    async with Rig(devices=specs, images=[image], air=AirSettings(speedup=None), announce_after=0.5) as rig:
+    async with Rig(devices=specs, images=[image], air=AirSettings(speedup=None), announce_after=None) as rig:
+        announced = asyncio.Event()
 
         def make(emit: Emit, folder: Path) -> Radio:
+            def tell(event: RadioEvent) -> None:
+                emit(event)
+                if isinstance(event, RadioChanged) and event.state == "up" and not announced.is_set():
+                    announced.set()
+                    rig.announce()
+
             settings = ZigbeeSettings(name=ZIGBEE0, type="znp", path=rig.path, network="existing")
             patience = Pace.scaled(PACE).patience
-            return ZigbeeRadio(settings, state_dir=folder, emit=emit, clock=SystemClock(), quirk_of=lambda _code, _model: PLAIN, patience=patience)
+            return ZigbeeRadio(settings, state_dir=folder, emit=tell, clock=SystemClock(), quirk_of=lambda _code, _model: PLAIN, patience=patience)
 
         def order(device: DeviceId) -> Order:
             return Serve(

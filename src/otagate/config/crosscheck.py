@@ -109,7 +109,7 @@ def _servers(document: Document) -> Values:
     for loc, entry in _entries(document, "radios"):
         url, topic = entry.get("url"), entry.get("base_topic")
         if isinstance(url, str):
-            yield (*loc, "url"), f"{url.rstrip('/')} {topic}" if isinstance(topic, str) else url
+            yield (*loc, "url"), url.rstrip("/") if topic in (None, ZIGBEE2MQTT) else f"{url.rstrip('/')} {topic}"
 
 
 _UNIQUE: tuple[tuple[Callable[[Document], Values], str], ...] = (
