@@ -19,7 +19,7 @@ from otagate.config.document import Document, read_document
 from otagate.config.kinds import Duration, Folder, Name, RadioPath, Whole
 from otagate.config.problems import Loc, Problem, key_name, nearest, render, shown
 from otagate.config.section import Section
-from otagate.config.settings import ZWAVE_JS, RadioSettings
+from otagate.config.settings import ZIGBEE2MQTT, ZWAVE_JS, RadioSettings
 from otagate.model.ids import ComponentId, DeviceId, zigbee_component_id, zigbee_device_id, zwave_component_id
 
 T = TypeVar("T")
@@ -206,6 +206,8 @@ class Stick(RadioSettings):
 
     @model_validator(mode="after")
     def _opens_only_what_it_can(self) -> Stick:
+        if self.type == ZIGBEE2MQTT:
+            raise ValueError("a bench has its coordinator to itself: name the stick that zigbee2mqtt drives, and stop zigbee2mqtt meanwhile")
         if self.permit_join and self.type == ZWAVE_JS:
             raise ValueError("permit_join is of Zigbee: include Z-Wave nodes with the program that runs the driver")
         return self

@@ -16,6 +16,7 @@ from otagate.config import load as load_hub
 from otagate_rig.image import build_image
 
 EXAMPLE = Path(rigfile.__file__).with_name("rig.example.yaml")
+OF_ZIGBEE2MQTT = ("base_topic", "username", "password_file", "ca_file", "images_url")
 
 
 def image(version: int, image_type: int = 0x0101) -> bytes:
@@ -63,7 +64,7 @@ def test_the_example_names_every_key_that_there_is() -> None:
     text = EXAMPLE.read_text()
     sections = [rigfile.Rig, rigfile.DeviceUnderTest, rigfile.ConsoleSettings, rigfile.ImagePair, rigfile.SerialSwitch, rigfile.CommandSwitch]
     keys = {key for section in sections for key in section.model_fields} | {
-        key for key in rigfile.Stick.model_fields if key not in ("name", "parallel", "air_share", "hand_over")
+        key for key in rigfile.Stick.model_fields if key not in ("name", "parallel", "air_share", "hand_over", *OF_ZIGBEE2MQTT)
     }
     assert {key for key in keys if re.search(rf"\b{key}:", text) is None} == set()
 
@@ -101,6 +102,7 @@ def test_the_zwave_half_of_the_example_is_a_rig_too(bench: Path) -> None:
         ({"images": {key: {"file": "images/plug-1.6.bin", "version": "1.10"} for key in "ab"}}, {}, "b (1.10) must be newer than a (1.10)"),
         ({"address": "00124b0024c0ffee"}, {}, "are for Z-Wave nodes"),
         ({"address": "zwave-e1b2c3d4"}, {}, "zwave-e1b2c3d4-7"),
+        ({}, {"type": "zigbee2mqtt", "url": "mqtt://127.0.0.1"}, "name the stick that zigbee2mqtt drives, and stop zigbee2mqtt meanwhile"),
         ({}, {"type": "znp", "url": None, "path": "/dev/ttyACM0"}, "plug (zwave-e1b2c3d4-7) is in no network of a stick of type znp"),
         ({}, {"permit_join": True}, "include Z-Wave nodes with the program that runs the driver"),
     ],

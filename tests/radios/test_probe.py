@@ -39,6 +39,9 @@ async def held(path: str, program: str = HOLD) -> AsyncIterator[int]:
         await process.wait()
 
 
+MAKE = "import os, sys; master, slave = os.openpty(); os.symlink(os.ttyname(slave), sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
 @contextlib.asynccontextmanager
 async def stick(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
     """A pseudo-terminal that answers what it is asked by a script: it stands for sticks that the rig has no emulation of."""
@@ -68,6 +71,14 @@ async def test_a_coordinator_is_known_by_its_answer(stack: Stack, port: str) -> 
         assert (found.asked, found.answers, found.baudrate, found.holders) == (True, stack, 115_200, ())
         again = await probe.probe(rig.path)
         assert again == found
+
+
+async def test_who_makes_a_port_and_keeps_it_open_does_not_hold_it_but_another_does(tmp_path: Path) -> None:
+    port = str(tmp_path / "stick")
+    async with held(port, MAKE):
+        assert holding(port).holders == ()
+        async with held(port) as rival:
+            assert [each.pid for each in holding(port).holders] == [rival]
 
 
 @STACKS

@@ -13,6 +13,8 @@ from pathlib import Path
 PROC = Path("/proc")
 UUCP_LOCKS = Path("/var/lock")
 _PSEUDO_TERMINALS = range(136, 144)  # Unix98 slaves: every devpts, one for each container, counts them from 0
+_MASTER = os.makedev(5, 2)  # their other end, /dev/ptmx
+_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
 _FLOCK = re.compile(r"\d+: (?:FLOCK|OFDLCK|POSIX) .* (-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ")
 
 
@@ -60,7 +62,7 @@ def _openers(port: os.stat_result) -> tuple[set[int], bool]:
             continue
         except OSError:
             continue  # it has ended
-        if any(_is_port(each, port) for each in descriptors):
+        if any(_is_port(each, port) for each in descriptors) and not any(_is_other_end(each, port) for each in descriptors):
             found.add(pid)
     return found, blind
 
@@ -81,6 +83,17 @@ def _is_port(descriptor: Path, port: os.stat_result) -> bool:
     if not stat.S_ISCHR(opened.st_mode) or opened.st_rdev != port.st_rdev:  # one port has many names
         return False
     return os.major(port.st_rdev) not in _PSEUDO_TERMINALS or opened.st_dev == port.st_dev
+
+
+def _is_other_end(descriptor: Path, port: os.stat_result) -> bool:
+    """Whether this is the master of that pseudo-terminal: who made a port may keep it open, as recorders do, and is no rival (proc(5), fdinfo)."""
+    if os.major(port.st_rdev) not in _PSEUDO_TERMINALS:
+        return False
+    with suppress(OSError):
+        if descriptor.stat().st_rdev == _MASTER:
+            index = _INDEX.search((descriptor.parent.parent / "fdinfo" / descriptor.name).read_text())
+            return index is not None and int(index[1]) == os.minor(port.st_rdev)
+    return False
 
 
 def _lockers(port: os.stat_result) -> set[int]:
