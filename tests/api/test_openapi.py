@@ -79,6 +79,20 @@ async def test_answers_are_as_described(hall: Hall) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_call_without_a_body_is_understood_where_the_document_lets_it_out_and_refused_elsewhere(hall: Hall) -> None:
+    spec = await hall.json("GET", "/api/v1/openapi.json")
+    refused = set()
+    for route in ROUTES:
+        described = spec["paths"][route.path][route.method.lower()].get("requestBody")
+        if described is None or route.multipart:
+            continue
+        async with hall.client.request(route.method, hall.base + address(route)) as response:
+            assert (response.status == 422) is described["required"], (route.path, await response.text())
+            refused |= {route.path} if response.status == 422 else set()
+    assert refused >= {"/api/v1/updates", "/api/v1/rollouts", "/api/v1/activations"}
+
+
+@pytest.mark.asyncio
 async def test_problems_are_as_described(hall: Hall) -> None:
     spec = await hall.json("GET", "/api/v1/openapi.json")
     schema = {"components": spec["components"], "$ref": "#/components/schemas/Problem"}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from otagate import __version__
@@ -148,9 +148,18 @@ def _request_body(route: Route, references: Mapping[type[BaseModel], Json]) -> J
     body = route.parameters.get("body")
     if body is None or not issubclass(body, BaseModel):
         return None
-    required = any(field.is_required() for field in body.model_fields.values()) or "minProperties" in body.model_json_schema()
+    required = not _takes_nothing(body)
     kinds = ("application/json", MERGE_PATCH) if route.method == "PATCH" else ("application/json",)
     return {"required": required, "content": {kind: {"schema": references[body]} for kind in kinds}}
+
+
+def _takes_nothing(body: type[BaseModel]) -> bool:
+    """Whether a call may leave it out: no body is read as an empty one."""
+    try:
+        body.model_validate({})
+    except ValidationError:
+        return False
+    return True
 
 
 def _responses(route: Route, references: Mapping[type[BaseModel], Json]) -> Json:
