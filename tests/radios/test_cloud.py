@@ -297,6 +297,18 @@ async def test_a_withdrawn_order_is_asked_about_no_more_and_a_parked_one_that_ru
         await made.radio.stop(UpdateId("u1"))  # nobody is at it any more, so nothing is to be stopped
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_order_that_is_withdrawn_at_the_moment_its_cloud_is_asked_ends_no_other(turns: int) -> None:
+    made = bench()
+    async with alive(made.radio):
+        made.radio.command(ORDER)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        made.radio.command(Withdraw(update=UpdateId("u1")))
+        made.radio.command(replace(ORDER, update=UpdateId("u2")))
+        await made.tells(lambda each: isinstance(each, TransferAdvanced) and each.update == "u2")
+
+
 # --- devices ----------------------------------------------------------------------------------------------------------------------------
 
 

@@ -279,15 +279,15 @@ class CloudRadio:
                     self._make_ready(update, self._orders[update], alone=effect.alone)
 
     def _spawn(self, update: UpdateId, work: Coroutine[Any, Any, words.Event], what: str) -> None:
-        self._begin(self._carry_out(update, work), f"cloud:{what}:{update}")
+        self._begin(self._carry_out(update, self._jobs[update], work), f"cloud:{what}:{update}")
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         if self._tasks is None:
             raise RuntimeError("sessions move only while the radio runs")
         self._tasks.create_task(work, name=name)
 
-    async def _carry_out(self, update: UpdateId, work: Coroutine[Any, Any, words.Event]) -> None:
-        job = self._jobs[update]
+    async def _carry_out(self, update: UpdateId, job: Job, work: Coroutine[Any, Any, words.Event]) -> None:
+        """What came of it is told to the session that wanted it, if that still stands."""
         event = await work
         if self._jobs.get(update) is job:
             self._feed(update, event)
