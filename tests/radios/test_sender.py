@@ -353,3 +353,27 @@ async def test_what_the_coordinator_has_no_buffer_for_counts_against_it() -> Non
         it.sender.reply(_peer(6), 1, BLOCK)
         await it.until(lambda: not any(it.fast.does.values()))
         assert it.meter.load(SystemClock().monotonic(), SystemClock().now()).refused == 98
+
+
+@pytest.mark.asyncio
+async def test_what_a_device_asks_while_the_sender_ends_costs_the_line_nothing() -> None:
+    raised: list[Exception] = []
+    async with _bench() as it:
+
+        async def request(*_: object, **__: object) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                lost = _peer(2)
+                lost.detour_until = time.monotonic() + 60.0
+                try:  # as the line's own callback does, before the library is done
+                    it.sender.reply(lost, 1, BLOCK)
+                    it.sender.broadcast(NOTIFY)
+                except RuntimeError as error:
+                    raised.append(error)
+
+        it.app.request = request  # type: ignore[method-assign]
+        it.sender.announce(_peer(1), NOTIFY)
+        await it.until(lambda: len(it.sender._outbox) == 0)
+        await asyncio.sleep(0)
+    assert raised == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -93,21 +93,24 @@ class Sender:
     async def run(self, app: ControllerApplication, fast: FastPath | None) -> None:
         """Send until cancelled: here what leaves over a line that is not free at the moment, all else in the callback that asks for it."""
         self._app, self._fast = app, fast
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
-                while True:
-                    now = self._clock.monotonic()
-                    due = self._outbox.take(now)
-                    if due is None:
-                        self._look_again(now)
-                        self._work.clear()
-                        await self._work.wait()
-                    else:
-                        await self._send(*due)
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._app = self._fast = self._tasks = self._timer = None
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._go_on_in_turn()
+            finally:  # before the tasks have ended: what the line brings meanwhile can have none any more
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._app = self._fast = self._tasks = self._timer = None
+
+    async def _go_on_in_turn(self) -> NoReturn:
+        while True:
+            now = self._clock.monotonic()
+            due = self._outbox.take(now)
+            if due is None:
+                self._look_again(now)
+                self._work.clear()
+                await self._work.wait()
+            else:
+                await self._send(*due)
 
     def _look_again(self, now: float) -> None:
         """When something may leave without anything else having happened."""
