@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import zigpy.types as t
 
 from otagate.model.errors import PortHeld, RadioError, RadioInUse, RadioUnavailable
 from otagate.model.ids import RadioName
+from otagate.radios import attach
 from otagate.radios import connection as connections
-from otagate.radios.attach import StateFiles
+from otagate.radios.attach import StateFiles, pin_of
 from otagate.radios.connection import Connection, ZigbeeSettings
 from otagate.radios.listening import LineCut
 
@@ -68,3 +73,48 @@ async def test_a_line_that_is_cut_three_times_in_a_minute_is_left_alone(
 async def test_a_bridge_that_is_not_there_is_none_that_somebody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = RadioUnavailable("no route to the bridge")
     assert set(await _ends(tmp_path, monkeypatch, found, count=50, path="socket://bridge:6638")) == {RadioUnavailable}
+
+
+class _App:
+    """A coordinator that holds a network."""
+
+    def __init__(self) -> None:
+        key = SimpleNamespace(key=t.KeyData(bytes(16)), tx_counter=5)
+        network = SimpleNamespace(extended_pan_id=t.ExtendedPanId(bytes(8)), network_key=key, pan_id=0x1A62, channel=15)
+        self.state = SimpleNamespace(network_info=network, node_info=SimpleNamespace(ieee=t.EUI64(bytes(8))))
+        self.backups = SimpleNamespace(backups=[])
+        self.devices: dict[Any, Any] = {}
+        self.runs = False
+
+    async def connect(self) -> None:
+        """There is nothing to open."""
+
+    async def load_network_info(self, *, load_devices: bool) -> None:
+        """It is known."""
+
+    async def initialize(self, *, auto_form: bool) -> None:
+        self.runs = True
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_does_not_take_where_the_network_was_keeps_no_radio_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, files = _App(), StateFiles.of(tmp_path, "zigbee0")
+
+    async def load(*_: object) -> _App:
+        return app
+
+    monkeypatch.setattr(connections.stacks, "load", load)
+    for name in ("silence", "bound_floods"):
+        monkeypatch.setattr(connections, name, lambda *_: None)
+    monkeypatch.setattr(connections.stacks, "watch_resets", lambda *_: None)
+    files.prepare()
+    files.write_pin(pin_of(app))  # type: ignore[arg-type]
+    monkeypatch.setattr(attach, "write_durably", _full)
+    connection = Connection(ZigbeeSettings(name=RadioName("zigbee0"), type="znp", path="/nowhere"), files, _Clock(1.0), lambda _: None)  # type: ignore[arg-type]
+    await connection.load()
+    await connection.start()
+    assert app.runs
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -96,10 +96,7 @@ class StateFiles:
 
     def write_pin(self, pin: Pin) -> None:
         """Durably. Raises RadioUnavailable."""
-        try:
-            write_durably(self.pin, json.dumps(asdict(pin)).encode())
-        except OSError as error:
-            raise RadioUnavailable(f"{self.pin} cannot be written: {error.strerror}") from None
+        self._write(self.pin, pin)
 
     def read_trace(self) -> Trace | None:
         """Where the network was, or None where nobody knows any more."""

@@ -238,7 +238,10 @@ class Connection:
         if told:
             self._noticed(f"its network has changed: {told}")
         if before != now:
-            self._files.write_trace(now)
+            try:
+                self._files.write_trace(now)
+            except RadioUnavailable as error:  # what people are told of a network is no reason to do without it
+                LOG.warning("network not noted", radio=self._settings.name, error=str(error))
 
     async def _shut(self, app: ControllerApplication, *, stop: bool) -> bool:
         """Close the line, after a word to the coordinator where it is to `stop`; return whether that was done in time."""
