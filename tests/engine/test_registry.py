@@ -16,7 +16,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import AdoptionError, StoreUnavailable, UnknownDevice, UnknownRadio
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id
-from otagate.ports import RadioChanged, RadioState
+from otagate.ports import RadioChanged, RadioNoticed, RadioState
 from otagate.stores.memory import MemoryStore
 from tests.engine.bench import FickleStore
 from tests.policy import cases
@@ -329,6 +329,19 @@ async def test_an_operator_who_says_nothing_new_tells_the_journal_nothing() -> N
     await book.registry.amend(LAMP, DevicePatch(room="Office"), actor="anna")
     await book.registry.amend(LAMP, DevicePatch(room="Office", pin=None), actor="anna")
     assert await book.kinds() == ["found", "amended"]
+
+
+@instantly
+async def test_what_is_noticed_of_a_network_while_the_disk_is_full_is_told_when_it_is_not() -> None:
+    book = Book()
+    book.store.full = True
+    await book.registry.radio_noticed(RadioNoticed(radio=ZIGBEE0, kind="network_changed", sentence="its channel is 20 and was 15"))
+    await book.registry.radio_noticed(RadioNoticed(radio=ZIGBEE0, kind="adoption_failed", sentence="nobody can read it"))
+    assert await book.kinds() == []
+    assert book.registry.owes
+    book.store.full = False
+    await book.registry.save()
+    assert await book.kinds() == ["network_changed", "adoption_failed"]
 
 
 @instantly

@@ -26,6 +26,9 @@ from otagate.policy.pace import Kin
 from otagate.ports import Clock, Loan, RadioChanged, RadioNoticed, RadioState, Store
 
 _STORE_RETRY = 1.0
+_MOST_OWED = 100
+"""Things noticed of radios that wait for a store that refuses."""
+
 LOG = structlog.get_logger("otagate.registry")
 
 _SEEN_TO_DISK = timedelta(hours=1)
@@ -85,7 +88,7 @@ class Registry:
         self._devices: dict[DeviceId, Device] = {}
         self._kin: Kin | None = None
         self._owed: dict[DeviceId, str | None] = {}  # device → the kind of fact that is owed with its row, if any
-        self._owed_radios: dict[RadioName, RadioChanged] = {}
+        self._owed_radios: dict[tuple[RadioName, str], RadioChanged | RadioNoticed] = {}  # by radio and what is told: its state, or the sentence
         self._saving = asyncio.Lock()
         self._saved: datetime | None = None
         self._owing = asyncio.Event()
@@ -163,13 +166,14 @@ class Registry:
         status.tried = status.tried or event.state != "starting"
         if not again and status.told != (event.state, event.sentence):
             status.told = (event.state, event.sentence)
-            self._owed_radios[event.radio] = event
+            self._owed_radios[event.radio, "state"] = event
             await self.save()
 
     async def radio_noticed(self, event: RadioNoticed) -> None:
-        """Take what people should know of a radio beside its state. Raises StoreUnavailable."""
-        async with self._journal.commit() as entry:
-            entry.tell("radio", event.radio, event.kind, data={"sentence": event.sentence})
+        """Take what people should know of a radio beside its state; it comes only once, so a store that refuses is owed it."""
+        if len(self._owed_radios) < _MOST_OWED:
+            self._owed_radios[event.radio, event.sentence] = event
+        await self.save()
 
     def loaded(self, name: RadioName, load: Load) -> None:
         """Take how much a radio has to do. Raises UnknownRadio."""
@@ -343,7 +347,7 @@ class Registry:
             self._owed_radios.clear()
             written = False
             try:
-                await self._write(rows, owed, radios)
+                await self._write(rows, owed, radios.values())
                 written = True
             except StoreError as error:
                 LOG.debug("owed to the store", devices=len(owed), radios=len(radios), error=str(error))
@@ -358,14 +362,21 @@ class Registry:
             if everything:
                 self._saved = self._clock.now()
 
-    async def _write(self, rows: Iterable[Device], kinds: dict[DeviceId, str | None], radios: dict[RadioName, RadioChanged]) -> None:
+    async def _write(self, rows: Iterable[Device], kinds: dict[DeviceId, str | None], radios: Iterable[RadioChanged | RadioNoticed]) -> None:
         async with self._journal.commit() as entry:
             for device in rows:
                 await self._store.devices.put(device)
                 _tell(entry, device, kinds[device.id])
-            for name, event in radios.items():
-                loan = {} if event.loan is None else {"owner": event.loan.owner, "loan": event.loan.stage}
-                entry.tell("radio", name, "state", data={"state": event.state, "sentence": event.sentence} | loan)
+            for event in radios:
+                _tell_radio(entry, event)
+
+
+def _tell_radio(entry: Entry, event: RadioChanged | RadioNoticed) -> None:
+    if isinstance(event, RadioNoticed):
+        entry.tell("radio", event.radio, event.kind, data={"sentence": event.sentence})
+        return
+    loan = {} if event.loan is None else {"owner": event.loan.owner, "loan": event.loan.stage}
+    entry.tell("radio", event.radio, "state", data={"state": event.state, "sentence": event.sentence} | loan)
 
 
 def _tell(entry: Entry, device: Device, kind: str | None) -> None:
