@@ -13,6 +13,7 @@ import zigpy.types as t
 
 from otagate.model.ids import RadioName, UpdateId
 from otagate.model.links import Link
+from otagate.model.orders import Withdraw
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferProgressed
 from otagate.radios.meter import Meter
@@ -196,3 +197,17 @@ async def test_a_radio_that_goes_away_waits_until_its_devices_were_told_and_no_a
         board.reply_left(peer)
         async with asyncio.timeout(10):
             await dismissal
+
+
+@pytest.mark.asyncio
+async def test_nobody_waits_to_dismiss_a_device_whose_update_was_cancelled_meanwhile() -> None:
+    board = a_board([])
+    board.serve()
+    device = Newcomer()
+    board.adopt(device)
+    board.command(replace(serve(), device=device_id_of(cast("ZigbeeDevice", device)), adopted="transferring"))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        dismissing = group.create_task(board.dismiss({LAMP: 60.0}))
+        await asyncio.sleep(0)
+        assert not dismissing.done(), "the device has not asked yet"
+        board.command(Withdraw(update=LAMP))

@@ -148,6 +148,7 @@ class Switchboard:
         if isinstance(order, Withdraw):
             del self._updates[order.update]
             self._updates_of[device].discard(order.update)
+            self._answered.set()  # nobody need wait for this device any more
         else:
             self._updates[order.update] = device
             self._updates_of[device].add(order.update)
