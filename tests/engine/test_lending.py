@@ -13,7 +13,7 @@ import pytest
 from otagate.engine.lending import Lending, Told
 from otagate.engine.pulse import Pulse
 from otagate.engine.supervise import Backoff
-from otagate.model.errors import AdoptionError, RadioError, RadioInUse, RadioUnavailable, WrongNetwork
+from otagate.model.errors import AdoptionError, PortHeld, RadioError, RadioInUse, RadioUnavailable, WrongNetwork
 from otagate.policy.lease import NOTHING, Terms, Work
 from otagate.ports import RadioChanged, RadioEvent, RadioNoticed
 from otagate.radios.handover import LeasedStick
@@ -305,11 +305,24 @@ async def test_a_stick_that_cannot_be_taken_is_given_back_and_tried_again_later_
     assert "up" not in [state for state, _ in house.states]
 
 
+@instantly
+async def test_an_owner_that_lets_go_of_the_port_a_little_late_costs_no_loan(tmp_path_factory: pytest.TempPathFactory) -> None:
+    house = House(tmp_path_factory.mktemp("state"))
+    house.radio.trouble = PortHeld("its owner has not let go yet")
+    house.later(100, lambda: house.finds(MOVES))
+    house.later(130, lambda: setattr(house.radio, "trouble", None))
+    house.later(400, lambda: house.finds(NOTHING))
+    await house.lives(1_000)
+    assert house.words == ["take", "give_back"]
+    assert "up" in [state for state, _ in house.states]
+
+
 @pytest.mark.parametrize(
     ("trouble", "loans", "state"),
     [
         (WrongNetwork("another network"), 1, "wrong_network"),
         (RadioInUse("another program"), 4, "lent"),
+        (PortHeld("held by its owner"), 4, "lent"),
         (RadioUnavailable("no stick"), 4, "lent"),
     ],
 )

@@ -37,18 +37,19 @@ class ReadAgenda(Protocol):
 class Told:
     """What a radio tells, passed on; that it is up, with who goes without it meanwhile. `owner`: whose stick it is, for sentences.
 
-    `stage`: how far the stick is on its way to us and back; None while its owner has it.
+    `retried`: what keeps the radio off may end by itself. `stage`: how far the stick is on its way to us and back; None while its owner has it.
     """
 
     emit: Emit
     owner: str
     state: RadioState = "lent"
+    retried: bool = False
     stage: Literal["taking", "held", "returning", "returned"] | None = None
 
     def __call__(self, event: RadioEvent) -> None:
         """Pass it on."""
         if isinstance(event, RadioChanged):
-            self.state = event.state
+            self.state, self.retried = event.state, event.retried
             if self.stage is not None:
                 event = replace(event, loan=Loan(owner=self.owner, stage=self.stage))
             if event.state == "up":
@@ -221,7 +222,7 @@ class Lending:
         match self.told.state:
             case "wrong_network":
                 return "wrong_network"
-            case "in_use":
+            case "in_use" if not self.told.retried:  # an owner may let go of the port a little later than it said
                 return "in_use"
         return None
 
