@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from otagate.engine.jobs import parts_of
+from otagate.engine.jobs import Jobs, parts_of
 from otagate.engine.journal import Journal
-from otagate.engine.ledger import Ledger
+from otagate.engine.ledger import Ledger, Obstacle
 from otagate.model.devices import Component, Device, ZwaveNode
 from otagate.model.errors import AlreadyUpdating
 from otagate.model.ids import RadioName, UpdateId, zwave_component_id, zwave_device_id
@@ -99,3 +102,35 @@ async def test_a_step_whose_predecessor_ended_without_success_is_not_begun(cause
         async with bench.hub() as hub:
             ended = await hub.until_ended(second.id)
     assert (ended.state, ended.error.code if ended.error else None) == (state, code)
+
+
+@instantly
+async def test_a_job_whose_step_fails_while_another_one_is_settled_is_settled_next() -> None:
+    store, clock = MemoryStore(), VirtualClock()
+    ledger = Ledger(store, Journal(store, clock), clock)
+    jobs = Jobs(tools=SimpleNamespace(store=store, ledger=ledger, registry=SimpleNamespace(known=lambda _: None)))  # type: ignore[arg-type]
+    ledger.watch(jobs.changed)
+    other = zwave_device_id(0xE1B2C3D4, 13)
+    one, after_one = await ledger.create(as_job([update(MAIN), update(CHIP)], "one"))
+    two, after_two = await ledger.create(as_job([update(MAIN, device=other), update(CHIP, device=other)], "two"))
+    await ledger.advance(_update(one).id, [Cause.CANCELLED])
+    page = store.updates.page
+
+    async def failing_meanwhile(**wanted: Any) -> Sequence[Update]:
+        found = await page(**wanted)
+        if not (await store.updates.get(_update(two).id)).ended:
+            await ledger.advance(_update(two).id, [Cause.CANCELLED])
+        return found
+
+    store.updates.page = failing_meanwhile  # type: ignore[method-assign,assignment]
+    await jobs.settle([_update(after_two), _update(after_one)])
+    left = await store.updates.unfinished()
+    assert [each.id for each in left] == [_update(after_two).id]
+    assert list(jobs.holds(left)) == [_update(after_two).id], "it may be begun though the step before it has failed"
+    await jobs.settle(left)
+    assert [(await store.updates.get(_update(each).id)).state for each in (after_one, after_two)] == [State.CANCELLED] * 2
+
+
+def _update(made: Update | Obstacle) -> Update:
+    assert isinstance(made, Update)
+    return made

@@ -68,8 +68,16 @@ class Jobs:
         """Which steps of chains wait for the one before them, or for what their sources say of the version that it brought."""
         rows = [each for each in rows if each.job is not None]
         first = first_steps(rows)
-        found = {each.id: waits_for_step(each, first) or self._waits_for_sources(each) for each in rows if each.step > 1}
+        found = {
+            each.id: waits_for_step(each, first) or self._waits_to_be_settled(each) or self._waits_for_sources(each) for each in rows if each.step > 1
+        }
         return {update: verdict for update, verdict in found.items() if verdict is not None}
+
+    def _waits_to_be_settled(self, row: Update) -> Verdict | None:
+        """Until the next look, where a step of its job has failed since this one."""
+        if row.job not in self._suspects:
+            return None
+        return Verdict(decision="hold", sentence=f"Step {row.step} of {row.steps} waits: one of them has just ended.", reason="predecessor")
 
     def _waits_for_sources(self, row: Update) -> Verdict | None:
         """A little while only: a source that is away has said before what follows."""
@@ -83,13 +91,19 @@ class Jobs:
 
     async def settle(self, rows: Iterable[Update]) -> None:
         """End what waits in vain. Raises StoreUnavailable, IllegalTransition where one has just begun."""
-        for row in sorted(rows, key=lambda each: each.step):
-            if row.job not in self._suspects or row.state not in (State.QUEUED, State.PLANNED):
-                continue
-            before = failed_before(row, await self._store.updates.page(device=row.device, limit=_PAST))
-            if before is not None:
-                await self._end(row, before)
-        self._suspects.clear()
+        suspects, self._suspects = self._suspects, set()  # what fails meanwhile is settled next
+        settled = False
+        try:
+            for row in sorted(rows, key=lambda each: each.step):
+                if row.job not in suspects or row.state not in (State.QUEUED, State.PLANNED):
+                    continue
+                before = failed_before(row, await self._store.updates.page(device=row.device, limit=_PAST))
+                if before is not None:
+                    await self._end(row, before)
+            settled = True
+        finally:
+            if not settled:
+                self._suspects |= suspects
 
     async def _end(self, row: Update, before: Update) -> None:
         detail = f"step {before.step} of {before.steps}, update {before.id}, is {before.state}: this one was not begun"
