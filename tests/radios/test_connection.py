@@ -95,25 +95,47 @@ class _App:
     async def initialize(self, *, auto_form: bool) -> None:
         self.runs = True
 
+    async def shutdown(self) -> None:
+        self.runs = False
 
-@pytest.mark.asyncio
-async def test_a_disk_that_does_not_take_where_the_network_was_keeps_no_radio_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app, files = _App(), StateFiles.of(tmp_path, "zigbee0")
+
+async def _started(folder: Path, monkeypatch: pytest.MonkeyPatch, app: _App, *, lent: bool = False) -> Connection:
+    files = StateFiles.of(folder, "zigbee0")
 
     async def load(*_: object) -> _App:
         return app
 
     monkeypatch.setattr(connections.stacks, "load", load)
-    for name in ("silence", "bound_floods"):
-        monkeypatch.setattr(connections, name, lambda *_: None)
-    monkeypatch.setattr(connections.stacks, "watch_resets", lambda *_: None)
+    for where, name in ((connections, "silence"), (connections, "bound_floods"), (connections.stacks, "watch_resets")):
+        monkeypatch.setattr(where, name, lambda *_: None)
     files.prepare()
-    files.write_pin(pin_of(app))  # type: ignore[arg-type]
-    monkeypatch.setattr(attach, "write_durably", _full)
-    connection = Connection(ZigbeeSettings(name=RadioName("zigbee0"), type="znp", path="/nowhere"), files, _Clock(1.0), lambda _: None)  # type: ignore[arg-type]
+    if files.read_pin() is None:
+        files.write_pin(pin_of(app))  # type: ignore[arg-type]
+    settings = ZigbeeSettings(name=RadioName("zigbee0"), type="deconz", path="/nowhere", lent=lent)
+    connection = Connection(settings, files, _Clock(1.0), lambda _: None)  # type: ignore[arg-type]
     await connection.load()
     await connection.start()
+    return connection
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_does_not_take_where_the_network_was_keeps_no_radio_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = _App()
+    StateFiles.of(tmp_path, "zigbee0").write_pin(pin_of(app))  # type: ignore[arg-type]
+    monkeypatch.setattr(attach, "write_durably", _full)
+    await _started(tmp_path, monkeypatch, app)
     assert app.runs
+
+
+@pytest.mark.asyncio
+async def test_a_borrowed_line_is_closed_though_the_file_of_its_network_was_damaged_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = _App()
+    connection = await _started(tmp_path, monkeypatch, app, lent=True)
+    StateFiles.of(tmp_path, "zigbee0").pin.write_text("{")
+    await connection.close()
+    assert not app.runs
 
 
 def _full(*_: object) -> None:

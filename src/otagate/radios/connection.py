@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from otagate.model.errors import PortHeld, RadioInUse, RadioUnavailable
+from otagate.model.errors import PortHeld, RadioError, RadioInUse, RadioUnavailable
 from otagate.model.ids import RadioName
 from otagate.policy.airtime import AIR_SHARE
 from otagate.ports import Clock
@@ -222,7 +222,7 @@ class Connection:
 
     async def _count(self, app: ControllerApplication) -> None:
         """Once more, before another program goes on with the network; a coordinator that does not tell is let go all the same."""
-        with suppress(RadioUnavailable, TimeoutError):
+        with suppress(RadioError, TimeoutError):
             async with asyncio.timeout(_COUNT_BOUND):
                 with in_our_words(opening(self._settings.path)):
                     await app.load_network_info(load_devices=False)
