@@ -127,6 +127,7 @@ async def test_a_job_whose_step_fails_while_another_one_is_settled_is_settled_ne
     left = await store.updates.unfinished()
     assert [each.id for each in left] == [_update(after_two).id]
     assert list(jobs.holds(left)) == [_update(after_two).id], "it may be begun though the step before it has failed"
+    assert jobs.holds([replace(each, state=State.TRANSFERRING) for each in left]) == {}, "what has begun is taken up after a restart like any other"
     await jobs.settle(left)
     assert [(await store.updates.get(_update(each).id)).state for each in (after_one, after_two)] == [State.CANCELLED] * 2
 

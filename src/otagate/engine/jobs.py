@@ -75,7 +75,7 @@ class Jobs:
 
     def _waits_to_be_settled(self, row: Update) -> Verdict | None:
         """Until the next look, where a step of its job has failed since this one."""
-        if row.job not in self._suspects:
+        if row.job not in self._suspects or row.state.running:
             return None
         return Verdict(decision="hold", sentence=f"Step {row.step} of {row.steps} waits: one of them has just ended.", reason="predecessor")
 
