@@ -241,6 +241,15 @@ def test_an_attempt_of_zigbee2mqtt_that_it_would_repeat_itself_is_called_back() 
     assert story.ended(State.QUEUED, "transfer-stalled")
 
 
+def test_a_sleeper_that_asked_and_came_no_further_does_not_wait_for_ever() -> None:
+    failed_at_once = Story(sleepy=True).waits(0).hears(failed("silent"), DONE, Fetched(), told("scheduled"))
+    assert CallBack() in failed_at_once.effects
+    assert failed_at_once.ended(State.QUEUED, "transfer-stalled")
+    unheard = Story(sleepy=True).waits(0).hears(failed("silent"), DONE, Fetched()).waits(PATIENCE.quiet)
+    assert unheard.effects == (Look(),)
+    assert unheard.hears(Looked(busy=False, version=OLD)).ended(State.QUEUED, "transfer-interrupted")
+
+
 def test_an_image_that_was_to_be_held_back_is_not_brought() -> None:
     story = Story(order=replace(ORDER, hold_activation=True)).waits(0)
     assert story.posts == []

@@ -119,7 +119,7 @@ class Delegation:
             case words.Answered():
                 return self._answered(event.answer, now)
             case words.Fetched():
-                self._fetched, self._heard_at = True, now
+                return self._taken(now)
             case words.Looked():
                 return self._looked(event, now)
             case words.Unseen():
@@ -186,6 +186,11 @@ class Delegation:
         if self.order is None or state.progress is None:
             return told
         return (*told, words.Progress(update=self.update, offset=int(len(self.order.image) * state.progress / 100)))
+
+    def _taken(self, now: float) -> Effects:
+        """The image was fetched: by a device that was scheduled and has asked, though nobody says that anything moves if it fails at once."""
+        self._fetched, self._heard_at = True, now
+        return self._moves(now) if self.phase is Phase.SCHEDULED else NOTHING
 
     def _moves(self, now: float) -> Effects:
         if self.phase is not Phase.MOVING:
@@ -269,7 +274,7 @@ class Delegation:
             case Phase.POSTED if now - max(self._since, self._heard_at) >= patience.begin:
                 self._enter(Phase.DOUBTING, now)
                 self._look_at = now
-            case Phase.SCHEDULED if now - self._since >= patience.sleepy and not self._fetched:
+            case Phase.SCHEDULED if now - self._since >= patience.sleepy:
                 detail = f"the device slept for {patience.sleepy / 3600:.0f} h without asking what there is for it"
                 return (words.CallBack(), *self._end((Cause.EXPIRED,), detail, now))
             case Phase.MOVING if self._quiet(now):
