@@ -250,6 +250,13 @@ def test_a_sleeper_that_asked_and_came_no_further_does_not_wait_for_ever() -> No
     assert unheard.hears(Looked(busy=False, version=OLD)).ended(State.QUEUED, "transfer-interrupted")
 
 
+def test_a_sleeper_that_began_at_once_has_ended_with_the_answer_because_before_it_nobody_can_be_asked() -> None:
+    story = Story(sleepy=True).waits(0).hears(Fetched(), UPDATING, told("idle", installed=NEW))
+    assert story.state is State.TRANSFERRING
+    assert story.hears(DONE).ended(State.CONFIRMING)
+    assert story.session.awake
+
+
 def test_an_image_that_was_to_be_held_back_is_not_brought() -> None:
     story = Story(order=replace(ORDER, hold_activation=True)).waits(0)
     assert story.posts == []

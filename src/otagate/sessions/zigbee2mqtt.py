@@ -74,6 +74,7 @@ class Delegation:
         self._sleepy = sleepy
         self._fetched = self._rival = self._begun = self._landed = False
         self._accepted = order is None or order.adopted == "transferring"
+        self._answers = False  # it was ordered for now, and zigbee2mqtt answers when it can be asked again
         self._ending = False  # the transfer has ended as far as its state shows, and the answer is awaited
         self._percent = 0.0
         self._since = self._heard_at = now
@@ -170,7 +171,7 @@ class Delegation:
         if state.stage == "scheduled":
             detail = "the attempt of zigbee2mqtt failed, and it would wait for the device to ask again: the next one is ordered from here"
             return (words.CallBack(), *self._end((Cause.STALLED,), detail, now, code="transfer-stalled"))
-        if self.order is not None and state.installed == self.order.file_version and self._sleepy:
+        if self.order is not None and state.installed == self.order.file_version and self._sleepy and not self._answers:
             return self._arrived("zigbee2mqtt says that the device has the image", now)  # what was scheduled is never answered
         self._ending, self._heard_at = True, now  # an answer follows: at the end of the device's restart, at once where it failed
         return NOTHING
@@ -211,6 +212,7 @@ class Delegation:
                 self._rival = True
                 return NOTHING
             case "silent" if self._sleepy and self.phase is Phase.POSTED:
+                self._answers = False
                 self._enter(Phase.SCHEDULED, now)
                 return (words.Post(scheduled=True, downgrade=self.downgrade),)
             case "image" if self._fetched:
@@ -250,6 +252,7 @@ class Delegation:
                 return (words.CallBack(), *self._end((Cause.EXPIRED,), detail, now))
             case Phase.MOVING | Phase.DOUBTING | Phase.REFUSED:
                 self._asked_at, self._look_at = None, now
+        self._answers = False  # whoever answers may have forgotten it, or have answered unheard
         return NOTHING
 
     def _arrived(self, detail: str, now: float) -> Effects:
@@ -266,7 +269,7 @@ class Delegation:
                 detail = "zigbee2mqtt has a device use an image as soon as it has it, and this one was to be held back"
                 return self._end((Cause.DECLINED,), detail, now, code="not-on-this-radio")
             case Phase.NEW:
-                self._begun = True
+                self._begun = self._answers = True
                 self._enter(Phase.POSTED, now)
                 return (*told, words.Post(scheduled=False, downgrade=self.downgrade))
             case Phase.POSTED if now - self._since >= patience.begin and self._rival and not self._fetched:
