@@ -75,7 +75,7 @@ class Timing:
 
     @staticmethod
     def away_wait(seconds: float) -> int:
-        """Seconds after which a device may ask again whose server goes away: whole hours, as far as clients with 16 bits count."""
+        """Seconds after which a device may ask again whose server goes away: up to 18 hours, as far as clients with 16 bits count."""
         return min(_LONGEST_AWAY, max(1, int(seconds)))
 
     @staticmethod
