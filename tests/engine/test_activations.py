@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import pytest
 from otagate.engine.views import ActivationRequest, OrderRequest
 from otagate.model.errors import Refused
 from otagate.model.ids import UpdateId, zigbee_device_id
-from otagate.model.lifecycle import State
+from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate, Serve
 from otagate.policy.window import Window
 from tests.engine.bench import Bench, Hub
@@ -49,6 +50,21 @@ async def test_devices_that_hold_an_image_use_it_together_when_somebody_says_so(
         await hub.until(lambda: len([each for each in hub.radio.orders if isinstance(each, Activate)]) == len(ids), within=5.0)
         await hub.until(lambda: all(hub.state(each) is State.SUCCEEDED for each in ids))
     assert {(fact.actor, fact.data["state"]) for fact in await bench.facts("activated")} == {("anna", "activating")}
+
+
+@instantly
+async def test_a_device_that_asks_for_the_word_in_the_moment_in_which_it_is_given_gets_its_answer_at_once() -> None:
+    bench = hall()
+    async with bench.hub() as hub:
+        update, *_ = await staged(hub)
+        talk = next(each for each in hub.radio.talks.values() if each.order.update == update)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hub.desk.activate_all(ActivationRequest(updates=(update,)), actor="anna"))
+            while update not in {UpdateId(fact.subject_id) for fact in await bench.facts("released")}:
+                await asyncio.sleep(0)
+            hub.radio.say(talk, (Cause.ACTIVATED,))
+        await hub.until(lambda: talk.pending is None, within=5.0)
+    assert [(fact.actor, fact.subject_id) for fact in await bench.facts("activated")] == [("anna", update)]
 
 
 @instantly

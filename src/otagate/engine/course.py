@@ -434,13 +434,24 @@ class Course:
         self.progress.moved(letter.offset, self.tools.clock.monotonic())
         if causes and causes[-1] in FAILED_ATTEMPT:
             await self._try_again(causes, letter.detail, letter.code, until=letter.until)
-        elif causes:
-            if Cause.ACTIVATED in causes and not self.sleepy:
-                self.keeper.glance(self.update)
-            reached = max(self.update.bytes_sent, letter.offset)
-            told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
-            await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
+        elif causes and not await self._went_on(causes, letter):
+            return
         self.radio.committed(letter.token)
+
+    async def _went_on(self, causes: tuple[Cause, ...], letter: TransferAdvanced) -> bool:
+        """Commit what the device told; False where somebody else moved the update in that moment, so that it is read again."""
+        if Cause.ACTIVATED in causes and not self.sleepy:
+            self.keeper.glance(self.update)
+        state, reached = self.update.state, max(self.update.bytes_sent, letter.offset)
+        told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
+        try:
+            await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
+        except UpdateError:
+            if self.update.state is state:
+                raise
+            self.mailbox.put(letter)  # the device waits for its answer, whoever was first
+            return False
+        return True
 
     async def _try_again(
         self, causes: tuple[Cause, ...], detail: str, code: str | None = None, *, unheard: bool = False, until: datetime | None = None
