@@ -185,8 +185,9 @@ class Course:
     async def _converse(self) -> None:
         """Serve, and follow what the session tells until the state is another one."""
         state, waits = self.update.state, self.tools.waits
+        failure = Cause.EXPIRED if state is State.OFFERING else Cause.STALLED
         if not await self._serve_once():
-            await self._try_again((_failure(state),), "the stored image cannot be read any more")
+            await self._try_again((failure,), "the stored image cannot be read any more")
             return
         if state is State.TRANSFERRING:
             await self.keeper.remember(self.update)
@@ -208,7 +209,7 @@ class Course:
             if self._stands(state) and self.progress.due_on_disk():
                 await self._sample()
             if self._stands(state) and silence.read() >= patience:
-                await self._try_again((_failure(state),), f"nothing was heard of it for {patience:.0f} s", unheard=True)
+                await self._try_again((failure,), f"nothing was heard of it for {patience:.0f} s", unheard=True)
         if state is State.TRANSFERRING:
             self._learn(self.progress.offset - began_at, seconds)
 
@@ -434,24 +435,19 @@ class Course:
         self.progress.moved(letter.offset, self.tools.clock.monotonic())
         if causes and causes[-1] in FAILED_ATTEMPT:
             await self._try_again(causes, letter.detail, letter.code, until=letter.until)
-        elif causes and not await self._went_on(causes, letter):
-            return
+        elif causes:
+            if Cause.ACTIVATED in causes and not self.sleepy:
+                self.keeper.glance(self.update)
+            state, reached = self.update.state, max(self.update.bytes_sent, letter.offset)
+            told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
+            try:
+                await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
+            except UpdateError:
+                if self.update.state is state:
+                    raise
+                self.mailbox.put(letter)  # somebody else moved it in that moment: it is read again, for the device waits for its answer
+                return
         self.radio.committed(letter.token)
-
-    async def _went_on(self, causes: tuple[Cause, ...], letter: TransferAdvanced) -> bool:
-        """Commit what the device told; False where somebody else moved the update in that moment, so that it is read again."""
-        if Cause.ACTIVATED in causes and not self.sleepy:
-            self.keeper.glance(self.update)
-        state, reached = self.update.state, max(self.update.bytes_sent, letter.offset)
-        told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
-        try:
-            await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
-        except UpdateError:
-            if self.update.state is state:
-                raise
-            self.mailbox.put(letter)  # the device waits for its answer, whoever was first
-            return False
-        return True
 
     async def _try_again(
         self, causes: tuple[Cause, ...], detail: str, code: str | None = None, *, unheard: bool = False, until: datetime | None = None
@@ -501,7 +497,3 @@ class Course:
             else:
                 self.changed(update)
                 return
-
-
-def _failure(state: State) -> Cause:
-    return Cause.EXPIRED if state is State.OFFERING else Cause.STALLED
