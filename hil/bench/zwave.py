@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from hil.bench.children import child
 from hil.bench.lag import watched
@@ -88,17 +89,20 @@ class Course:
 
 
 async def compared(extent: Extent, scratch: Path) -> dict[str, float]:
-    """The same transfer by the hub and by the client alone, one after the other."""
+    """The same transfer by the hub and by the client alone. A driver gets faster from one to the next, the most after its first: that one does
+    not count, and the client's is held against what ours before and after it took.
+    """
     async with ZwaveRig([{"id": _FIRST_NODE}], tx_delay=extent.hop, pace=extent.pace) as rig:
         await rig.interviewed(_FIRST_NODE)
         course = Course(rig, scratch, known=1)
-        ours, theirs = [await course.turn(host, [_FIRST_NODE], extent.image) for host in _HOSTS]
+        _, before, theirs, after = [await course.turn(host, [_FIRST_NODE], extent.image) for host in ("client", "otagate", "client", "otagate")]
+    seconds = fmean((before.seconds, after.seconds))
     return {
-        "seconds": ours.seconds,
-        "transfer_seconds": ours.transfer_seconds,
+        "seconds": seconds,
+        "transfer_seconds": fmean((before.transfer_seconds, after.transfer_seconds)),
         "client_seconds": theirs.seconds,
         "client_transfer_seconds": theirs.transfer_seconds,
-        "added_percent": 100 * (ours.seconds / theirs.seconds - 1),
+        "added_percent": 100 * (seconds / theirs.seconds - 1),
     }
 
 
