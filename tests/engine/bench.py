@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -432,12 +431,12 @@ class Hub:
     def _life_of(self, name: RadioName, radio: ScriptedRadio) -> Coroutine[Any, Any, None]:
         if self.bench.stick is None:
             return supervise_radio(radio, emit=self.intake.emit, clock=self.clock, reattach=self.reattach[name], backoff=Backoff(), pulse=self.pulse)
-        agenda = Agenda(radio=name, conductor=self.conductor, inquiries=self.inquiries)
+        agenda = Agenda(radio=radio, conductor=self.conductor, inquiries=self.inquiries, terms=self.bench.terms)
         return Lending(
             radio=radio,
             stick=self.bench.stick,
             agenda=agenda.read,
-            away=partial(agenda.away, terms=self.bench.terms),
+            away=agenda.away,
             told=self.relay,
             terms=self.bench.terms,
             clock=self.clock,

@@ -141,7 +141,7 @@ class _Talk:
     parked: bool = False
     paused: bool = False
     away: float | None = None  # seconds for which its device is to wait until the radio is back
-    dismissed: bool = False
+    back_at: float = 0.0  # when its device asks again that was told so
     pending: TransferAdvanced | None = None
     after: Callable[[], None] = field(default=lambda: None)
     patience: asyncio.TimerHandle | None = None
@@ -194,7 +194,7 @@ class ScriptedRadio:
             self._be_patient(talk)
         for lamp in self.lamps.values():
             talk = self.talks.get((lamp.id, lamp.image_type))
-            if lamp.busy and not (talk is not None and talk.dismissed):
+            if lamp.busy and not (talk is not None and self.back_in(talk.order.update)):
                 self._later(_AGAIN, self._request, lamp)
             elif lamp.staged and lamp.missing:
                 self._later(_AGAIN, self._ask_for_the_next, lamp)
@@ -335,11 +335,15 @@ class ScriptedRadio:
     async def dismiss(self, updates: Mapping[UpdateId, float], *, within: float) -> None:
         talks = [each for each in self.talks.values() if each.order.update in updates and each.phase == "serving"]
         for each in talks:
-            each.away, each.dismissed = updates[each.order.update], False
+            each.away, each.back_at = updates[each.order.update], 0.0
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while not all(each.dismissed for each in talks):
+                while not all(each.back_at for each in talks):
                     await asyncio.sleep(0.1)
+
+    def back_in(self, update: UpdateId) -> float:
+        now = asyncio.get_running_loop().time()
+        return max((each.back_at - now for each in self.talks.values() if each.order.update == update and each.back_at > now), default=0.0)
 
     def committed(self, token: int) -> None:
         if self.dead:
@@ -372,7 +376,7 @@ class ScriptedRadio:
             return
         offered = talk.phase == "offered"
         seconds = (_OFFER_SLEEPY if offered else _SILENCE_SLEEPY) if lamp.sleepy else (_OFFER if offered else _SILENCE)
-        talk.patience = asyncio.get_running_loop().call_later(seconds, self._silent, talk)
+        talk.patience = asyncio.get_running_loop().call_later(seconds + self.back_in(talk.order.update), self._silent, talk)
 
     def _silent(self, talk: _Talk) -> None:
         if self.up and not self.dead:
@@ -474,15 +478,15 @@ class ScriptedRadio:
             self.emit(Knocked(update=talk.order.update))
             self._later(_AGAIN, self._request, lamp)
         elif talk.away is not None:
-            talk.dismissed = True
+            talk.back_at = asyncio.get_running_loop().time() + talk.away
             self._later(talk.away, self._request, lamp)
         elif talk.paused:
-            talk.dismissed = False
+            talk.back_at = 0.0
             self._later(60.0, self._request, lamp)
         elif talk.phase == "offered":
             self.say(talk, (Cause.ACCEPTED,), lambda: self._accepted(lamp, talk))
         else:
-            talk.dismissed = False
+            talk.back_at = 0.0
             self._be_patient(talk)
             self._end(lamp, talk) if lamp.busy == "ending" else self._block(lamp, talk)
 

@@ -139,6 +139,39 @@ async def test_a_transfer_that_one_loan_is_too_short_for_goes_on_in_the_next_one
     assert of.lamp.downloads == 1
 
 
+@pytest.mark.parametrize(
+    ("nights", "called_after", "late"),
+    [
+        pytest.param(0, timedelta(minutes=2), timedelta(minutes=10), id="the other program had it for a short while"),
+        pytest.param(2, 2 * HOUR, 4 * HOUR, id="its window is closed, and finishing it is allowed"),
+    ],
+)
+def test_a_stick_that_is_called_for_early_does_not_stay_for_a_device_that_was_told_to_wait(
+    nights: int, called_after: timedelta, late: timedelta
+) -> None:
+    @instantly
+    async def story() -> None:
+        of, stick = bench(seconds=1_500.0, nights=nights, terms=Terms(most=600.0, called=100.0, part=160.0))
+        async with of.hub() as hub:
+            update = await ordered(hub, stick)
+            hub.radio.abandoned = lambda: not stick.owed
+            await hub.until(lambda: stick.owed, within=2 * 3_600.0)
+            await hub.until(lambda: not stick.owed)
+            planned = stick.loans[0][1]
+            await hub.pass_time(seconds=called_after.total_seconds())
+            stick.loans.clear()
+            hub.reattach[ZIGBEE0].set()
+            ended = await hub.until_ended(update.id, within=9 * 3_600.0)
+            assert (ended.state, ended.attempts) == (State.SUCCEEDED, 0)
+            await hub.pass_time(minutes=10)
+        early, again, *_ = stick.loans
+        assert early[1] - early[0] < SOON
+        assert again[0] - planned >= late, "the device does not ask before"
+        assert of.lamp.downloads == 1
+
+    story()
+
+
 @instantly
 async def test_what_the_other_program_is_asked_for_it_does_not_know_and_ends() -> None:
     """Why devices are dismissed at all: here nobody tells them."""

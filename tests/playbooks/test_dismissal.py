@@ -46,3 +46,12 @@ def test_what_is_not_fetched_yet_need_not_be_told() -> None:
     story = offering().orders(dismiss(HOURS)).nothing()
     assert story.server.is_dismissed(LAMP)
     assert len(IMAGE) > 500
+
+
+def test_how_long_a_device_waits_is_known_until_it_asks() -> None:
+    story = downloads(transferring(), stop=500).orders(dismiss(HOURS)).nothing()
+    assert story.server.back_in(LAMP, story.now) == 0, "nobody has told it yet"
+    story.sends(ask(500)).expects(wait(int(HOURS))).passes(60.0).nothing().reopens().nothing()
+    assert story.server.back_in(LAMP, story.now) == HOURS - 60
+    downloads(story, start=500, stop=550)
+    assert story.server.back_in(LAMP, story.now) == 0, "it came before its time"

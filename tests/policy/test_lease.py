@@ -95,6 +95,7 @@ def work(
     running: tuple[Update, ...] = (),
     staged: tuple[Update, ...] = (),
     borrowed: bool = False,
+    back_in: float = 0.0,
     radio: RadioAir | None = None,
     windows: tuple[Window, ...] = (),
     changed: dict[str, Any] | None = None,
@@ -113,7 +114,8 @@ def work(
         ),
         now=NOW,
     )
-    return work_on(RADIO, scene, staged, borrowed=borrowed)
+    waits = {each.id: back_in for each in running}
+    return work_on(RADIO, scene, staged, borrowed=borrowed, back_in=waits, terms=TERMS)
 
 
 def on_air(number: int, state: State = State.TRANSFERRING, **changes: Any) -> Update:
@@ -154,6 +156,10 @@ def test_a_queued_update_is_something_to_do_where_it_would_begin_on_a_radio_that
         pytest.param(on_air(1, radio=ELSEWHERE), {}, NOTHING, id="on another radio"),
         pytest.param(on_air(1), {"windows": (NIGHT,), "borrowed": True}, Work(runs=1, moves=True), id="finishes though its window is closed"),
         pytest.param(on_air(1), {"windows": (NIGHT,)}, NOTHING, id="is no reason to borrow outside its window"),
+        pytest.param(on_air(1), {"back_in": 61.0, "borrowed": True}, NOTHING, id="its device was told to wait for a later loan"),
+        pytest.param(on_air(1), {"back_in": 61.0}, NOTHING, id="its device would not ask yet"),
+        pytest.param(on_air(1), {"back_in": 60.0, "borrowed": True}, Work(runs=1, moves=True), id="its device asks in a moment"),
+        pytest.param(on_air(1), {"back_in": 60.0}, Work(runs=1, moves=True), id="its device asks when the radio is just up"),
     ],
 )
 def test_what_is_under_way_keeps_the_stick_and_borrows_it_in_its_window_only(row: Update, given: dict[str, Any], expected: Work) -> None:
@@ -174,7 +180,13 @@ def test_a_device_in_mid_transfer_waits_until_its_window_is_open_and_the_stick_i
     windows: tuple[AnyWindow, ...], rest: float, seconds: float
 ) -> None:
     watch = Watch(now=NOW, house=House())
-    assert away_for(on_air(1), PolicySettings(windows=windows), watch, rest=rest, terms=TERMS) == pytest.approx(seconds + TERMS.ready, abs=1)
+    told = away_for(on_air(1), PolicySettings(windows=windows), watch, rest=rest, back_in=0.0, terms=TERMS)
+    assert told == pytest.approx(seconds + TERMS.ready, abs=1)
+
+
+@pytest.mark.parametrize(("back_in", "seconds"), [(599.0, 660.0), (600.0, None)])
+def test_a_device_that_waits_for_long_enough_anyway_is_not_told_again(back_in: float, seconds: float | None) -> None:
+    assert away_for(on_air(1), PolicySettings(), Watch(now=NOW, house=House()), rest=600.0, back_in=back_in, terms=TERMS) == seconds
 
 
 def test_an_image_that_a_device_holds_is_something_to_do_when_it_may_be_used() -> None:

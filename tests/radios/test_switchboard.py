@@ -197,6 +197,9 @@ async def test_a_radio_that_goes_away_waits_until_its_devices_were_told_and_no_a
         board.reply_left(peer)
         async with asyncio.timeout(10):
             await dismissal
+    board.part()
+    assert 3_500 < board.back_in(LAMP) <= 3_600, "known while nobody hears the device"
+    assert board.back_in(UpdateId("of a device that is gone")) == 0
 
 
 @pytest.mark.asyncio

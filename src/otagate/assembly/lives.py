@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from otagate.adoption.refresh import Refresh
@@ -32,13 +31,13 @@ def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
             pulse=parts.pulse,
         )
     adopt, terms = hand_over.adopt, replace(parts.pace.lease, most=hand_over.max_minutes * 60.0)
-    agenda = Agenda(radio=radio, conductor=parts.conductor, inquiries=parts.outlook.inquiries)
+    agenda = Agenda(radio=parts.radios[radio], conductor=parts.conductor, inquiries=parts.outlook.inquiries, terms=terms)
     lease = parts.settings.state_dir / f"zigbee-{radio}.lease.json"
     return Lending(
         radio=parts.radios[radio],
         stick=LeasedStick(take=hand_over.take, give_back=hand_over.give_back, lease=lease, now=parts.clock.now),
         agenda=agenda.read,
-        away=partial(agenda.away, terms=terms),
+        away=agenda.away,
         told=parts.told[radio],
         terms=terms,
         clock=parts.clock,

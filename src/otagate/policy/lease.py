@@ -6,13 +6,13 @@ before anybody's lamps are left without their program.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from otagate.model.devices import Device
-from otagate.model.ids import DeviceId, RadioName
+from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy import guards
@@ -153,14 +153,18 @@ def _back(ending: Ending, sentence: str) -> Step:
     return Step(deed="give_back", sentence=sentence, ending=ending)
 
 
-def away_for(update: Update, settings: PolicySettings, watch: Watch, *, rest: float, terms: Terms) -> float:
-    """Seconds after which the device of a running update finds us again, if the stick is borrowed after `rest` seconds at the earliest."""
+def away_for(update: Update, settings: PolicySettings, watch: Watch, *, rest: float, back_in: float, terms: Terms) -> float | None:
+    """Seconds after which the device of a running update finds us again, if the stick is borrowed after `rest` seconds at the earliest.
+
+    None where it need not be told, because it asks again in `back_in` seconds anyway, which is late enough.
+    """
     windows = guards.windows_of(update, settings, watch.house)
     back = watch.now + timedelta(seconds=rest)
     stand = None if windows is None else hours(windows, back)
     if stand is not None and stand.open is None:
         back = back + _NO_WINDOW if stand.next is None else stand.next.begins
-    return (back - watch.now).total_seconds() + terms.ready
+    seconds = (back - watch.now).total_seconds()
+    return None if back_in >= seconds else seconds + terms.ready
 
 
 def rest_after(ending: Ending, *, useful: bool, in_vain: int, terms: Terms) -> float:
@@ -175,16 +179,18 @@ def rest_after(ending: Ending, *, useful: bool, in_vain: int, terms: Terms) -> f
 # --- what there is to do ------------------------------------------------------------------------------------------------------------------
 
 
-def work_on(radio: RadioName, scene: Scene, staged: Sequence[Update], *, borrowed: bool) -> Work:
+def work_on(radio: RadioName, scene: Scene, staged: Sequence[Update], *, borrowed: bool, back_in: Mapping[UpdateId, float], terms: Terms) -> Work:
     """What there is to do on a radio, were it up. `staged`: updates whose devices hold their image, and that do not stand still.
 
     While the stick is lent nobody hears its devices, so all of them count as there, and what was under way goes on only in its window; while it is
-    borrowed, what a closed window lets finish finishes, and only devices that sleep are waited for.
+    borrowed, what a closed window lets finish finishes, and only devices that sleep are waited for. `back_in`: seconds until devices ask again
+    that were told to wait for a later loan: they are no reason to have the stick before.
     """
     air = _as_up(radio, scene.air, scene.now, borrowed=borrowed)
     admission = admit([each for each in scene.queue if each.radio == radio], scene.running, air=air, now=scene.now)
     begins = len(admission.admitted) + _asked_first(admission, scene.queue)
-    running = [each for each in scene.running if each.radio == radio and _goes_on(each, air, scene.now, borrowed=borrowed)]
+    here = [each for each in scene.running if each.radio == radio and back_in.get(each.id, 0.0) <= terms.ready]
+    running = [each for each in here if _goes_on(each, air, scene.now, borrowed=borrowed)]
     watch = Watch(now=scene.now, house=air.house)
     uses = sum(_may_use(each, air, watch) for each in staged if each.radio == radio)
     return Work(

@@ -108,6 +108,9 @@ class Lendable(Protocol):
         Done when all have been told, and after `within` seconds in any case.
         """
 
+    def back_in(self, update: UpdateId) -> float:
+        """Seconds until the device of this update asks again, as it was told by `dismiss`; 0 where it may ask at any moment."""
+
 
 class Handover(Protocol):
     """A stick that another program has, and lends."""

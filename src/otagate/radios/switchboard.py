@@ -176,6 +176,11 @@ class Switchboard:
             self._answered.clear()
             await self._answered.wait()
 
+    def back_in(self, update: UpdateId) -> float:
+        """See `ports.Lendable.back_in`."""
+        device = self._updates.get(update)
+        return 0.0 if device is None else self._session(device).back_in(update, self._clock.monotonic())
+
     def _is_dismissed(self, update: UpdateId) -> bool:
         device = self._updates.get(update)
         peer = None if device is None else self.peers.get(device)

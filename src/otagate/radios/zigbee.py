@@ -200,6 +200,10 @@ class ZigbeeRadio:
             async with asyncio.timeout(within):
                 await self._switchboard.dismiss(updates)
 
+    def back_in(self, update: UpdateId) -> float:
+        """See `ports.Lendable.back_in`."""
+        return self._switchboard.back_in(update)
+
     async def stop(self, update: UpdateId) -> None:
         """See `ports.Radio.stop`: whoever commits first is right, and the device hears ABORT at its next request."""
 

@@ -93,7 +93,7 @@ class Transfer:
     parked_at: float | None = None
     paused: bool = False
     away: float | None = None  # seconds: the radio goes away for so long
-    dismissed: bool = False  # and the device has been told so
+    dismissed: bool = False  # and the device has been told so, and did not ask since
     released: bool = False  # the device may use the image as soon as it asks
     back_at: float = _NEVER  # until when the device was told to wait
     notified: float | None = None

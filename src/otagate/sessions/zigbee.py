@@ -79,6 +79,13 @@ class OtaServer:
         transfer = self._of(update)
         return transfer is None or transfer.phase is not Phase.SERVING or transfer.away is None or transfer.dismissed
 
+    def back_in(self, update: UpdateId, now: float) -> float:
+        """Seconds until the device asks again that was told that the radio goes away; 0 where it may ask at any moment."""
+        transfer = self._of(update)
+        if transfer is None or transfer.phase is not Phase.SERVING or not transfer.dismissed:
+            return 0.0
+        return max(0.0, transfer.back_at - now)
+
     # --- orders -----------------------------------------------------------------------------------------------------------------------
 
     def command(self, order: Order, now: float) -> Effects:
@@ -258,7 +265,7 @@ class OtaServer:
 
     def _progresses(self, transfer: Transfer, offset: int, now: float) -> bool:
         """Whether the device has what came before: it reaches new ground, or reads on from the latest block after it began again."""
-        transfer.heard = now
+        transfer.heard, transfer.dismissed = now, False
         if offset > transfer.high_water:
             transfer.high_water = offset
             self._allowance.earn()
