@@ -74,12 +74,15 @@ def opening(path: str) -> Callable[[Exception], str]:
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be cut short; a cancellation meanwhile is raised when it is done."""
-    task = asyncio.get_running_loop().create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
+    """Await work that must not be cut short; a cancellation meanwhile, or several, are raised as one when it is done."""
+    task, cancelled = asyncio.get_running_loop().create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
         if not task.cancelled():
             task.exception()  # moot, and the loop need not complain that nobody asked
-        raise
+        raise asyncio.CancelledError
+    return task.result()
