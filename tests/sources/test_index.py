@@ -138,10 +138,26 @@ def test_ikeas_files_that_brick_devices_are_left_out_and_named() -> None:
     assert "bricks" in found.skipped[0].why
 
 
-def test_the_size_of_an_image_inside_a_container_does_not_bound_the_file() -> None:
-    effects = [talk(_index("ikea").fetch(each), [stored()]).effects[0] for each in _releases("ikea", OLD_IKEA)]
-    assert isinstance(effects[0], Download)
-    assert effects[0].expect.size is None
+@pytest.mark.parametrize(("kind", "entry"), [("ikea", OLD_IKEA), ("ikea", IKEA | {"fw_filesize": 1000}), ("z2m-index", Z2M), ("zigpy-index", ZIGPY)])
+def test_the_size_of_an_image_inside_a_container_does_not_bound_the_file(kind: str, entry: dict[str, Any]) -> None:
+    """Of every sixteenth file of zigbee2mqtt's index the size is told that its OTA header names: what is served has a wrapper around it."""
+    (release,) = _releases(kind, entry)
+    (effect,) = talk(_index(kind).fetch(release), [stored()]).effects
+    assert isinstance(effect, Download)
+    assert effect.expect.size is None
+    assert effect.expect.digests == release.digests
+
+
+def test_the_size_of_a_file_bounds_it_where_an_index_tells_that_one() -> None:
+    (effect,) = talk(_index("sonoff").fetch(_releases("sonoff", SONOFF)[0]), [stored()]).effects
+    assert isinstance(effect, Download)
+    assert effect.expect.size == 99
+
+
+def test_the_wild_card_is_no_version_in_two_halves_either() -> None:
+    found = _read("ikea", OLD_IKEA | {"fw_file_version_MSB": 0xFFFF, "fw_file_version_LSB": 0xFFFF}, OLD_IKEA)
+    assert [each.release.file_version for each in found.offers] == [0x0002_0005]
+    assert "version" in found.skipped[0].why
 
 
 @pytest.mark.parametrize("kind", ENTRIES)

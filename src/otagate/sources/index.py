@@ -106,8 +106,8 @@ class Index:
         if release.location is None:
             raise SourceRefused("the index names no file for this release")
         request = Request(url=release.location, label=f"firmware {release.display_version}")
-        # The size that some indexes name is that of the image inside a container, so it is a bound only where that is known not to be so.
-        size = release.size if release.size and (release.digests or self.kind.plain) else None
+        # Most indexes name the size of the image inside a container, as zigbee2mqtt's does for 57 files; where there is a digest, it proves the whole.
+        size = release.size if self.kind.plain else None
         return (yield from download(request, Expect(size=size, digests=release.digests, vouched=bool(release.digests))))
 
 
@@ -210,6 +210,8 @@ def read_ikea(entry: Entry) -> Release | None:
     if whole(entry, "fw_type", most=255) != 2:
         return None
     version = whole(entry, "fw_file_version_MSB", most=0xFFFF) << 16 | whole(entry, "fw_file_version_LSB", most=0xFFFF)
+    if version > _VERSION:
+        raise BadEntry("fw_file_version is the wild card, and no version")
     return Release(
         source="",
         manufacturer_code=whole(entry, "fw_manufacturer_id", most=0xFFFF),
