@@ -99,6 +99,13 @@ def test_an_entry_without_digest_or_length_is_completed_from_what_is_newer(missi
     assert [each.release.size for each in asked.result.offers] == [160_000]
 
 
+def test_products_that_nobody_asked_about_are_not_looked_up() -> None:
+    strangers = [{"identity": {"company": 4489, "product": product, "version": {}}} for product in range(14, 1_000)]
+    partial = {key: value for key, value in _entry().items() if key != "shA256"}
+    asked = talk(SOURCE.consult([_question()]), [reply([*strangers, partial]), reply({"firmwares": [_entry()]})])
+    assert [each.label for each in asked.requests] == ["the difference", "newer firmware"]
+
+
 def test_a_component_of_unknown_version_is_not_in_the_difference() -> None:
     asked = talk(SOURCE.consult([_question(file_version=None), _question(14, 0)]), [reply({"firmwares": []})] * 2)
     assert {each.label for each in asked.requests} == {"newer firmware"}
@@ -117,6 +124,7 @@ def test_the_digest_may_be_spelled_as_the_vendor_says(key: str) -> None:
         ({"length": 0}, "length"),
         ({"shA256": "xyz"}, "shA256"),
         ({"identity": {"company": 4489, "product": 13, "version": {"major": 256, "minor": 0, "build": 0, "revision": 0}}}, "major"),
+        (_entry(13, (255, 255, 255, 255)), "wild card"),
         ({"identity": None}, "identity"),
         ({"fullName": "A60/01020304/a.ota"}, "fullName"),
     ],

@@ -8,13 +8,14 @@ length and the sha256 of the very entry that was offered: another file never tak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from otagate.model.errors import BadFilter, FileGone, SourceRefused, SourceUnintelligible
 from otagate.model.releases import Digest, Release
+from otagate.model.versions import MAX_FILE_VERSION
 from otagate.sources.effects import Conversation, Expect, Limit, Request, Response, Service, Stored, download, send
 from otagate.sources.entries import BadEntry, digest, mapping, maybe_text, moment, read_each, text, whole
 from otagate.sources.records import Record, RecordPage, RecordQuery
@@ -100,22 +101,14 @@ class Ledvance:
                 raise SourceUnintelligible("the difference: the answer names no firmware, and does not say that there is none")
         except SourceUnintelligible:
             return (yield from self.index())
-        return (yield from self._completed(entries))
+        return (yield from self._completed(entries, {(each.manufacturer_code, each.image_type) for each in batch}))
 
-    def _completed(self, entries: Sequence[Mapping[str, Any]]) -> Conversation[Findings]:
-        """Read entries; what lacks its digest or length is looked up by `newer`, once a product."""
-        complete = [each for each in entries if _digest_key(each) is not None and "length" in each]
-        releases, skipped = read_each(complete, self._release, what="firmware")
-        findings = _findings(releases, skipped)
-        lacking: set[tuple[int, int]] = set()
-        for entry in entries:
-            if entry not in complete:
-                try:
-                    identity = mapping(entry.get("identity"), "identity")
-                    lacking.add((whole(identity, "company", most=0xFFFF), whole(identity, "product", most=0xFFFF)))
-                except BadEntry as error:
-                    findings = _joined(findings, Findings(skipped=(Skipped(what="firmware without a digest", why=str(error)),)))
-        for company, product in sorted(lacking):
+    def _completed(self, entries: Sequence[Mapping[str, Any]], asked: Set[tuple[int, int]]) -> Conversation[Findings]:
+        """Read entries; what lacks its digest or length is looked up by `newer`, once a product that was `asked` about."""
+        releases, skipped = read_each((each for each in entries if _is_complete(each)), self._release, what="firmware")
+        lacking, unknown = read_each((each for each in entries if not _is_complete(each)), _kind_of, what="firmware without a digest")
+        findings = _findings(releases, [*skipped, *unknown])
+        for company, product in sorted(asked & set(lacking)):
             findings = _joined(findings, (yield from self.newer(company, product, "0.0.0")))
         return findings
 
@@ -191,6 +184,8 @@ class Ledvance:
         identity = mapping(entry.get("identity"), "identity")
         version = mapping(identity.get("version"), "identity.version")
         file_version = int.from_bytes(bytes(whole(version, part, most=255) for part in ("major", "minor", "build", "revision")), "big")
+        if file_version > MAX_FILE_VERSION:
+            raise BadEntry("identity.version is the wild card, and no version")
         sha256 = digest(entry, _digest_key(entry) or "shA256", digits=64)
         full_name = maybe_text(entry, "fullName")
         _cross_check(full_name, file_version)
@@ -232,8 +227,19 @@ def _texts(file_version: int) -> dict[str, str]:
 
 
 def _product_id(entry: Mapping[str, Any]) -> tuple[int, int]:
-    identity = mapping(entry.get("id"), "id")
-    return whole(identity, "company", most=0xFFFF), whole(identity, "product", most=0xFFFF)
+    return _company_and_product(mapping(entry.get("id"), "id"))
+
+
+def _kind_of(entry: Mapping[str, Any]) -> tuple[int, int]:
+    return _company_and_product(mapping(entry.get("identity"), "identity"))
+
+
+def _company_and_product(names: Mapping[str, Any]) -> tuple[int, int]:
+    return whole(names, "company", most=0xFFFF), whole(names, "product", most=0xFFFF)
+
+
+def _is_complete(entry: Mapping[str, Any]) -> bool:
+    return _digest_key(entry) is not None and "length" in entry
 
 
 def _kind(company: int, product: int) -> Mapping[str, int]:
