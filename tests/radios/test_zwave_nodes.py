@@ -152,6 +152,16 @@ async def test_a_node_with_a_patch_in_its_version_is_asked_for_that_too() -> Non
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("told", ["10.18.1", "1.60.0", "unused", 7, None])
+async def test_an_application_version_that_is_not_the_firmwares_says_nothing_of_it(told: object) -> None:
+    """Some nodes put the version of the Z-Wave application framework there; the driver does not take it for that of the firmware either."""
+    line = Answers(get={"firmwareVersions": ["1.6"]}, getZWaveSoftware={"applicationVersion": told}, getMetaData=METADATA)
+    asked = node(firmwareVersion="1.6", values=[value(VERSION, "applicationVersion", "10.18.1")])
+    components, _ = await nodes.read_components(line, asked)
+    assert [each.version for each in components] == [each.version for each in nodes.known_components(asked)] == ["1.6"]
+
+
+@pytest.mark.asyncio
 async def test_only_of_its_main_target_a_node_says_that_it_is_not_upgradable() -> None:
     told = METADATA | {"firmwareUpgradable": False, "additionalFirmwareIDs": [0x2000]}
     components, _ = await nodes.read_components(Answers(get={"firmwareVersions": ["1.6", "7.18", "3.0"]}, getMetaData=told), node())

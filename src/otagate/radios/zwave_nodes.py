@@ -151,8 +151,9 @@ async def read_components(line: ZwaveLine, node: Node) -> tuple[tuple[Component,
     if not versions:
         raise DeviceUnreachable(f"node {node.node_id} does not answer")
     if _version(_value(node, CommandClass.VERSION, "applicationVersion")) is not None:
-        software = await _ask(line, node, CommandClass.VERSION, "getZWaveSoftware")
-        versions[:1] = [software.get("applicationVersion") or versions[0]]
+        exact = (await _ask(line, node, CommandClass.VERSION, "getZWaveSoftware")).get("applicationVersion")
+        if isinstance(exact, str) and exact.startswith(f"{versions[0]}."):  # some nodes tell there what is no version of theirs; as the driver does
+            versions[0] = exact
     metadata = await read_metadata(line, node) if _has_firmware_update(node) else None
     return _components(versions, metadata, updatable=None if metadata is not None else False), metadata
 
