@@ -284,6 +284,28 @@ async def test_a_date_of_retry_after_is_understood_and_an_hour_is_the_most(place
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 99999999999 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:00 +99999999999999999999", "soon"])
+async def test_a_date_of_retry_after_that_there_cannot_be_is_none(place: _Place, date: str) -> None:
+    error = await _refused(place, [_answer(b"", "503 Later", f"Retry-After: {date}")])
+    assert isinstance(error, SourceBusy)
+    assert error.until == place.clock.at + timedelta(minutes=1)
+
+
+@pytest.mark.asyncio
+async def test_a_pause_from_a_clock_that_was_years_ahead_keeps_nobody_away_for_years(place: _Place) -> None:
+    server = _Server([_answer(b"", "429 Slow", "Retry-After: 3000"), _answer()])
+    async with server.running():
+        right = place.clock.at
+        place.clock.at = right + timedelta(days=5000)
+        async with place.client() as client:
+            with pytest.raises(SourceBusy):
+                await client.send(SERVICE, _request(server))
+        place.clock.at = right
+        async with place.client() as client:
+            assert (await client.send(SERVICE, _request(server))).status == 200
+
+
+@pytest.mark.asyncio
 async def test_a_status_that_a_service_uses_for_a_spent_quota_pauses_for_its_own_length(place: _Place) -> None:
     service = Service(name="service", pauses=((403, timedelta(hours=1)),))
     server = _Server([_answer(b"", "403 Quota")])
@@ -345,6 +367,15 @@ async def test_what_came_with_an_etag_is_asked_for_only_if_it_has_changed(place:
     assert response.kept
     assert response.json() == ["kept"]
     assert f"if-none-match: {tag}\r\n" in server.asked[1]
+
+
+@pytest.mark.asyncio
+async def test_an_etag_that_no_header_can_carry_back_is_none(place: _Place) -> None:
+    server = _Server([_answer(b"[1]", "200 OK", "ETag: ??").replace(b"??", b'"\xff\xfe"')])
+    async with server.running(), place.client() as client:
+        for _ in range(2):
+            assert (await client.send(SERVICE, _request(server, conditional=True))).json() == [1]
+    assert "if-none-match" not in server.asked[1].lower()
 
 
 @pytest.mark.asyncio
@@ -502,6 +533,26 @@ async def test_a_dropped_file_without_an_etag_begins_anew(place: _Place) -> None
 
 
 @pytest.mark.asyncio
+async def test_a_dropped_file_under_an_etag_that_no_header_can_carry_back_begins_anew(place: _Place) -> None:
+    data = _image(5000)
+    fetched, server = await _download(place, [_answer(data[:2000], "200 OK", "ETag: ??", length=5000).replace(b"??", b'"\xff\xfe"'), _answer(data)])
+    assert fetched == data
+    assert "range:" not in server.asked[1].lower()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "name",
+    ["filename*=undefined''lamp.ota", "filename*=idna''%ff.ota", "filename*=punycode''%ff.ota", "filename*=''; filename*0=lamp.ota", "filename=\xff"],
+)
+async def test_a_file_whose_name_cannot_be_read_is_called_as_its_address_ends(place: _Place, name: str) -> None:
+    server = _Server([_answer(b"image", "200 OK", f"Content-Disposition: attachment; {name}")])
+    async with server.running(), place.client() as client:
+        request = Request(url=f"{server.url}/files/plug.ota", label="the file")
+        assert (await client.download(SERVICE, request, Expect(vouched=True))).file_name == "plug.ota"
+
+
+@pytest.mark.asyncio
 async def test_a_file_that_changed_between_two_tries_is_taken_from_its_beginning(place: _Place) -> None:
     old, new = _image(5000), bytes(4000)
     fetched, _ = await _download(place, [_answer(old[:2000], "200 OK", 'ETag: "v1"', length=5000), _answer(new, "200 OK", 'ETag: "v2"')])
@@ -546,6 +597,17 @@ async def test_credentials_stay_with_their_origin(place: _Place) -> None:
             stored = await client.download(SERVICE, request, Expect(vouched=True))
     assert stored.file_name == "file.ota"
     assert SECRET in home.asked[0]
+    assert SECRET not in elsewhere.asked[0]
+
+
+@pytest.mark.asyncio
+async def test_a_signature_stays_with_its_origin(place: _Place) -> None:
+    elsewhere = _Server([_answer(b"image")])
+    async with elsewhere.running():
+        home = _Server([_answer(b"", "302 Found", f"Location: {elsewhere.url}/file.ota")])
+        async with home.running(), place.client() as client:
+            await client.download(SERVICE, _request(home, sign=lambda *_: {"sign": SECRET + "-sign"}), Expect(vouched=True))
+    assert f"sign: {SECRET}-sign" in home.asked[0]
     assert SECRET not in elsewhere.asked[0]
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from otagate.sources.effects import Request
+from otagate.sources.entries import is_header_value
 
 _MOST_FILES = 256
 _MOST_BYTES = 64 << 20
@@ -40,9 +41,9 @@ class Answers:
         try:
             head, _, body = (self._directory / _name(service, request)).read_bytes().partition(b"\n")
             facts = json.loads(head)
-            if hashlib.sha256(body).hexdigest() != facts["sha256"]:
+            if hashlib.sha256(body).hexdigest() != facts["sha256"] or not is_header_value(facts["etag"]):
                 return None
-            return Answer(etag=str(facts["etag"]), headers=dict(facts["headers"]), body=body, at=datetime.fromisoformat(facts["at"]).astimezone(UTC))
+            return Answer(etag=facts["etag"], headers=dict(facts["headers"]), body=body, at=datetime.fromisoformat(facts["at"]).astimezone(UTC))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -13,6 +13,7 @@ from yarl import URL
 from otagate.model.errors import SourceRefused, SourceUnintelligible
 from otagate.net.addresses import checked, is_loopback
 from otagate.sources.effects import Expect
+from otagate.sources.entries import is_header_value
 
 _PAGE = (b"<!doctype html", b"<html")
 _RANGE = re.compile(r"bytes (\d{1,12})-(\d{1,12})/(\d{1,12}|\*)")
@@ -78,7 +79,7 @@ class Fetch:
             self.forget()
             self._promised = _number(headers.get("content-length"))
             etag = headers.get("etag")
-            self._etag = etag if etag and not etag.startswith("W/") else None
+            self._etag = etag if is_header_value(etag) and not etag.startswith("W/") else None
         if self._promised is not None and self._promised > self._most:
             raise SourceRefused(f"the file has {self._promised} bytes, {self._reason}")
 
@@ -117,14 +118,18 @@ def _number(text: str | None) -> int | None:
 
 def file_name_of(disposition: str | None, final: URL, first: URL) -> str:
     """What a file is called: by Content-Disposition, else by the end of the final URL's path, else of the one asked for; never a path."""
-    named = ""
-    if disposition:
-        message = Message()
-        message["content-disposition"] = disposition[:1000]
-        named = message.get_filename() or ""
-    for name in (named, final.name, first.name):
+    for name in (_named(disposition), final.name, first.name):
         last = PurePosixPath(name.replace("\\", "/")).name
         shown = "".join(char for char in last if char.isprintable())[:200]
         if "." in shown.strip("."):
             return shown
     return "firmware"
+
+
+def _named(disposition: str | None) -> str:
+    message = Message()
+    message["content-disposition"] = (disposition or "")[:1000]
+    try:
+        return message.get_filename() or ""
+    except (ValueError, TypeError):  # a charset that decodes nothing, parts that have no order: the library believes what RFC 2231 allows
+        return ""

@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -282,8 +282,8 @@ class HttpClient:
         url, hops = first, 0
         while True:
             fetch.check(url)
-            own = dict(request.headers) if url.origin() == first.origin() else {}
-            async with self._open(request, {"accept-encoding": "identity", **own, **fetch.resume_headers()}, url=url) as reply:
+            asked = request if url.origin() == first.origin() else replace(request, headers={}, sign=None)  # what proves who asks stays at home
+            async with self._open(asked, {"accept-encoding": "identity", **asked.headers, **fetch.resume_headers()}, url=url) as reply:
                 if reply.status not in _REDIRECTS:
                     fetch.file_name = file_name_of(reply.headers.get("content-disposition"), url, first)
                     await self._receive(service, request, reply, fetch)

@@ -31,7 +31,9 @@ class Account:
 
     def wait_for(self, bucket: str, now: datetime) -> timedelta:
         """How long until one more call may be made; zero for now."""
-        until = [self.paused_until] if self.paused_until is not None else []
+        # A pause that is longer than any was made by a clock that was ahead then.
+        pausing = self.paused_until is not None and self.paused_until - now <= _LONGEST_PAUSE
+        until = [self.paused_until] if self.paused_until is not None and pausing else []
         until += [self._free_at(limit, now) for limit in self.service.limits if limit.bucket in (None, bucket)]
         return max((each - now for each in until if each > now), default=timedelta())
 
