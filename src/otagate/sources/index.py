@@ -106,7 +106,7 @@ class Index:
         if release.location is None:
             raise SourceRefused("the index names no file for this release")
         request = Request(url=release.location, label=f"firmware {release.display_version}")
-        # Most indexes name the size of the image inside a container, as zigbee2mqtt's does for 57 files; where there is a digest, it proves the whole.
+        # Most indexes name the size of the image inside a container, as zigbee2mqtt's does for 57 files; a digest proves the whole.
         size = release.size if self.kind.plain else None
         return (yield from download(request, Expect(size=size, digests=release.digests, vouched=bool(release.digests))))
 
