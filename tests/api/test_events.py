@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
+from otagate.model.errors import StoreUnavailable
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
 from tests.api.conftest import Hall, Open
@@ -177,7 +179,7 @@ async def test_one_stream_too_many_is_told_to_come_back(open_hall: Open) -> None
 async def test_a_reader_that_never_reads_holds_back_only_a_bounded_backlog(hall: Hall) -> None:
     """The journal's iterator is not drained into memory for a reader whose connection is full."""
     hall.desk.jobs["u0001"] = update(1, source="s" * 100_000)
-    hall.desk.journal = [Fact(at=update(1).created, subject="update", subject_id="u0001", kind="state", number=n + 1) for n in range(2000)]
+    hall.desk.facts = [Fact(at=update(1).created, subject="update", subject_id="u0001", kind="state", number=n + 1) for n in range(2000)]
     pulled = 0
     original = hall.desk.update
 
@@ -233,3 +235,23 @@ async def test_a_stream_whose_hub_fails_is_cut_and_the_others_go_on(hall: Hall) 
             assert await stream.next() is None
     async with listening(hall, after=0) as stream:
         assert await stream.next() is not None
+
+
+async def test_while_the_store_cannot_be_read_a_reader_is_sent_away_and_misses_nothing_when_it_is_back(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall.desk.jobs["u0001"] = update(1)
+
+    async def unreadable(update_id: Any) -> Any:
+        raise StoreUnavailable("the disk does not answer")
+
+    with capture_logs() as logs, monkeypatch.context() as patched:
+        patched.setattr(hall.desk, "update", unreadable)
+        async with listening(hall) as stream:
+            await hall.desk.record("update", "u0001")
+            assert await stream.next() is None
+    assert [(each["log_level"], each["event"]) for each in logs] == [("warning", "a reader of events is sent away")]
+    async with listening(hall, after=0) as stream:
+        event = await stream.next()
+    assert event is not None
+    assert event.id == "1"

@@ -11,11 +11,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from otagate.api import server
 from otagate.api.server import serve
 from otagate.api.settings import ApiSettings, Tcp, Unix, parse_listen
 from otagate.model.errors import ConfigError
+from otagate.model.facts import Fact
 from tests.api.conftest import Hall, Open
-from tests.api.counter import LAMP, Counterfoil
+from tests.api.counter import IMAGE_MAGIC, LAMP, NOON, Counterfoil, update
 
 
 async def talk(hall: Hall, request: bytes) -> bytes:
@@ -161,6 +163,54 @@ async def test_bytes_that_are_no_http_get_a_problem_too(hall: Hall, request_byte
 async def test_overlong_header_fields_are_a_problem(hall: Hall) -> None:
     answer = await talk(hall, ask(hall, "Host: localhost", "X: " + "y" * 20_000))
     assert b"/problems/malformed-request" in answer
+
+
+def _sockets() -> int:
+    """Of this process, both ends counted."""
+    return sum(str(each.readlink()).startswith("socket:") for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/updates?limit=500", "/api/v1/images/{sha256}/content"])
+async def test_who_takes_nothing_of_what_is_sent_is_cut_off(open_hall: Open, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(server, "PATIENCE", 0.5)
+    hall = await open_hall(upload_limit=32 << 20)
+    hall.desk.jobs = {f"u{number:04}": update(number, source="s" * 100_000) for number in range(1, 400)}
+    hall.desk.facts = [Fact(at=NOON, subject="update", subject_id="u0001", kind="state", number=number + 1) for number in range(400)]
+    image = await hall.desk.add_image(IMAGE_MAGIC + bytes(16 << 20), file_name="a.ota", actor="test")
+    loop, before = asyncio.get_running_loop(), _sockets()
+    host, _, port = hall.base.removeprefix("http://").partition(":")
+    with socket.socket() as sleeper:
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sleeper.setblocking(False)
+        await loop.sock_connect(sleeper, (host, int(port)))
+        await loop.sock_sendall(sleeper, ask(hall, f"Host: {host}", "Last-Event-ID: 0", path=path.format(sha256=image.sha256)))
+        async with asyncio.timeout(60):
+            while _sockets() != before + 2:
+                await asyncio.sleep(0.01)
+            while _sockets() != before + 1:
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
+async def test_a_flood_of_connections_is_bounded_and_leaves_the_unix_socket_open(
+    open_hall: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    hall = await open_hall(listen=("127.0.0.1:0", f"unix:{tmp_path / 'hub.sock'}"))
+    host, _, port = hall.base.removeprefix("http://").partition(":")
+    flood = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+    async with asyncio.timeout(60):
+        assert await talk(hall, ask(hall, f"Host: {host}")) == b""
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "hub.sock"))) as local,
+            local.get("http://localhost/api/v1/devices") as response,
+        ):
+            assert response.status == 200
+        for _, writer in flood:
+            writer.close()
+        while not await talk(hall, ask(hall, f"Host: {host}")):
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.asyncio

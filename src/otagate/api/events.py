@@ -15,6 +15,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -23,10 +24,12 @@ from otagate.api.desk import Desk
 from otagate.api.problems import RequestError
 from otagate.api.rollout_documents import rollout_document
 from otagate.api.router import Call, Header, Hub, Route
-from otagate.model.errors import NotFound
+from otagate.model.errors import NotFound, StoreError
 from otagate.model.facts import Fact
 from otagate.model.ids import DeviceId, Sha256, UpdateId
 from otagate.model.rollouts import RolloutId
+
+_log = structlog.get_logger(__name__)
 
 BACKLOG = 64
 """Facts that may wait for one reader; the journal itself holds the rest."""
@@ -112,6 +115,8 @@ async def _serve(call: Call, after: int | None) -> web.StreamResponse:
                 task.cancel()
     except* (ConnectionError, TimeoutError):
         pass  # the reader hung up or fell asleep: it comes back with Last-Event-ID
+    except* StoreError as errors:
+        _log.warning("a reader of events is sent away", error=str(errors.exceptions[0]))
     return response
 
 

@@ -26,11 +26,26 @@ from otagate.api.settings import ApiSettings, Tcp, Unix, parse_listen
 from otagate.model.errors import ConfigError
 from otagate.ports import Handouts
 
+PATIENCE = 60.0
+"""Seconds for which the other end of a connection may take nothing of what is sent to it."""
+
+MOST_CONNECTIONS = 256
+"""A flood of them must not take the descriptors that radios, files and operators at the unix socket need."""
+
 _log = structlog.get_logger(__name__)
 
 
 class Conversation(web.RequestHandler):
-    """A connection that speaks in problems even about bytes that are no HTTP."""
+    """A connection that speaks in problems even about bytes that are no HTTP. There are only so many, and none to somebody who never reads."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take one more, with a bound of tcp(7) for what its other end does not take; who comes over the unix socket is let in here already."""
+        carrier = transport.get_extra_info("socket")
+        if carrier.family != socket.AF_UNIX:
+            carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
+            if self._manager is not None and len(self._manager.connections) >= MOST_CONNECTIONS:
+                transport.close()
+        super().connection_made(transport)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
