@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 
 class Document(BaseModel):
-    """An answer."""
+    """An answer; pydantic builds what it needs of one when it is first given: most hubs never give most of them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Page(Document, Generic[T]):

@@ -87,13 +87,13 @@ Activate = Literal["now", "window", "held"] | Moment
 class Query(BaseModel):
     """A query string: everything is text, so numbers are read from it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Body(BaseModel):
     """A JSON body: types are taken as they are written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 _STATES = "|".join(State)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otagate.adoption.refresh import Refresh
 from otagate.assembly.parts import Parts
 from otagate.config import RadioSettings
 from otagate.config.hand_over import AdoptSettings
@@ -15,6 +14,9 @@ from otagate.engine.lending import Lending
 from otagate.engine.supervise import supervise_radio
 from otagate.model.ids import RadioName
 from otagate.radios.handover import LeasedStick
+
+if TYPE_CHECKING:
+    from otagate.adoption.refresh import Refresh
 
 
 def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
@@ -49,6 +51,8 @@ def life_of(parts: Parts, radio: RadioName) -> Coroutine[Any, Any, None]:
 
 
 def _refresh(parts: Parts, radio: RadioSettings, adopt: AdoptSettings) -> Refresh:
+    from otagate.adoption.refresh import Refresh  # with the readers of other programs' files, which only a hub that borrows sticks needs
+
     return Refresh(
         program=adopt.from_,
         path=adopt.path,

@@ -38,7 +38,6 @@ from otagate.radios.anchors import anchor_for
 from otagate.radios.cloud import CloudRadio
 from otagate.radios.handouts import Counter
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
-from otagate.radios.zigbee2mqtt import Zigbee2mqttRadio, Zigbee2mqttSettings
 from otagate.sources.delegated import Delegate
 from otagate.sources.registry import DELEGATES, REGISTRY, Accounts
 
@@ -211,6 +210,8 @@ class Reach(Known):
         )
 
     def _zigbee2mqtt(self, each: RadioSettings) -> Radio:
+        from otagate.radios.zigbee2mqtt import Zigbee2mqttRadio, Zigbee2mqttSettings
+
         line = _line_to(each, status=None, largest=_LARGEST_LIST)
         settings = Zigbee2mqttSettings(
             name=RadioName(each.name), base=each.base_topic or ZIGBEE2MQTT, images_url=each.images_url, pace=self.pace.zigbee2mqtt_pace

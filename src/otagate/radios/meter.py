@@ -120,15 +120,15 @@ class Readings:
     __slots__ = ("_lqi", "_rssi")
 
     def __init__(self) -> None:
-        self._lqi: deque[int] = deque(maxlen=READINGS)
-        self._rssi: deque[int] = deque(maxlen=READINGS)
+        self._lqi: list[int] = []  # a deque takes 760 bytes, and there are two a device
+        self._rssi: list[int] = []
 
     def take(self, lqi: int | None, rssi: int | None = None) -> None:
         """Of one frame."""
         if lqi is not None:
-            self._lqi.append(lqi)
+            self._lqi = [*self._lqi[1 - READINGS :], lqi]
         if rssi is not None and rssi < 0:  # libraries tell 0 where they do not know
-            self._rssi.append(rssi)
+            self._rssi = [*self._rssi[1 - READINGS :], rssi]
 
     def link(self, heard: datetime) -> Link | None:
         """All of them together; None where nothing was read."""
