@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from otagate.engine.views import OrderRequest
 from otagate.model.lifecycle import State
 from tests.engine.bench import Bench, image_bytes
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp
-from tests.engine.test_offers import FILE, INDEX, entry, index, told
+from tests.engine.test_offers import FILE, INDEX, OTHER, entry, index, told
 from tests.virtual_time import instantly
 
 
@@ -55,6 +56,34 @@ async def test_an_update_that_waits_stays_when_a_newer_release_stands_beside_or_
         bench.services.hangs = frozenset()
         assert (await hub.until_ended(update)).state is State.SUCCEEDED
     assert bench.lamp.version == NEW
+
+
+@instantly
+async def test_a_file_that_its_source_replaces_under_the_same_version_is_given_to_nobody_any_more() -> None:
+    mended = image_bytes(NEW, seed=2)
+    bench = Bench(lamps={LAMP: Lamp(version=OLD), OTHER: Lamp(id=OTHER, version=OLD)}, sources=[index()])
+    bench.services.documents[INDEX], bench.services.files = [entry(image_bytes(NEW, seed=1))], {FILE: image_bytes(NEW, seed=1)}
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.until_ended((await hub.order()).update.id)
+        bench.services.documents[INDEX], bench.services.files = [entry(mended)], {FILE: mended}
+        await hub.desk.refresh("index", actor="anna")
+        (made,) = (await hub.desk.order(OrderRequest(devices=(OTHER,)), actor="anna")).updates
+        done = await hub.until_ended(made.update.id)
+    assert (done.state, done.image) == (State.SUCCEEDED, hashlib.sha256(mended).hexdigest())
+
+
+@instantly
+async def test_an_update_that_waits_ends_when_its_source_promises_other_bytes_under_the_same_version() -> None:
+    bench = offering(NEW)
+    async with bench.hub() as hub:
+        await told(hub)
+        update = (await hub.order(when=hub.clock.now() + timedelta(hours=2))).update.id
+        bench.services.documents[INDEX] = [entry(image_bytes(NEW, seed=2), NEW, f"{FILE}{NEW}")]
+        await hub.desk.refresh("index", actor="anna")
+        assert (await hub.until_ended(update)).state is State.CANCELLED
+        details = [fact.data["detail"] for fact in hub.told if fact.subject_id == update]
+        assert details[-1] == "index serves another file under this version now"
 
 
 @instantly

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otagate.model.releases import Release
+from otagate.model.releases import Digest, Release
 from otagate.policy.catalogue import is_of, merge
 from tests.policy.cases import DIGEST_A, DIGEST_B, release
 
@@ -51,3 +51,27 @@ def test_a_file_that_was_offered_for_some_is_nobody_elses(key: str, here: tuple[
     stored, offer = release(source="index", **{key: here}), release(source="index", sha256=None, location="x", **{key: wanted})
     assert is_of(stored, offer) is same
     assert (merge([offer], [stored])[0].sha256 is not None) is same
+
+
+ONCE, NOW = Digest(algorithm="sha512", value="1" * 128), Digest(algorithm="sha512", value="2" * 128)
+OTHERWISE = Digest(algorithm="md5", value="3" * 32)
+
+
+@pytest.mark.parametrize(
+    ("then", "promised", "same"),
+    [((ONCE,), (ONCE,), True), ((ONCE,), (NOW,), False), ((), (NOW,), True), ((ONCE,), (), True), ((ONCE,), (OTHERWISE,), True)],
+)
+def test_a_file_that_its_source_replaced_under_the_same_version_is_not_the_one_that_is_here(
+    then: tuple[Digest, ...], promised: tuple[Digest, ...], same: bool
+) -> None:
+    stored, offer = release(source="index", digests=then), release(source="index", sha256=None, location="x", digests=promised)
+    assert is_of(stored, offer) is same
+    merged = merge([offer], [stored])
+    assert (merged[0].sha256 is not None) is same
+    assert [each.alarm for each in merged[1:]] == ([] if same else ["index serves another file under this version now."])
+
+
+def test_what_another_source_promises_of_a_version_speaks_against_no_file_that_is_here() -> None:
+    stored = release(source="index", digests=(ONCE,))
+    others = [release(source="other", sha256=None, digests=(NOW,)), release(source="index", sha256=None, digests=(NOW,), models=ONE)]
+    assert merge(others, [stored])[2:] == [stored]

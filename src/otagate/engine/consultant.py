@@ -28,7 +28,7 @@ from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.model.versions import Version, same_version, version_key
 from otagate.policy.activation import stage, wish_of
-from otagate.policy.catalogue import merge
+from otagate.policy.catalogue import REPLACED, merge
 from otagate.policy.chain import Way, onwards, way_to
 from otagate.policy.guards import PolicyOf
 from otagate.policy.job import as_job, first_steps, host_of, in_turn, linked, waits_for_step
@@ -343,6 +343,8 @@ class Consultant:
             if not row.link:
                 if self._offers.retracted(row.release, device, component):
                     await self._give_up(row, TAKEN_BACK.format(row.source))
+                elif self._offers.replaced(row.release, device, component):
+                    await self._give_up(row, REPLACED.format(row.source))
                 continue
             its_turn = waits_for_step(row, first) is None and same_version(component.version, row.from_version)
             why = self._leads_nowhere(device, component, row, its_turn=its_turn)

@@ -136,6 +136,7 @@ class Fetcher:
                 promised=release.sha256,
                 models=release.models,
                 manufacturers=release.manufacturers,
+                digests=release.digests,
             )
         finally:
             if image is None or image.sha256 != file.sha256:  # the wrapper around it, or no image at all

@@ -17,7 +17,7 @@ from otagate.model.devices import Component
 from otagate.model.errors import ImageError, IntegrityMismatch, Malformed, NotInState, UnknownImage
 from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Check, Image, ImageFacts
-from otagate.model.releases import Release
+from otagate.model.releases import Digest, Release
 from otagate.policy.catalogue import is_of
 from otagate.ports import Clock, ImageCache, Store
 
@@ -120,12 +120,13 @@ class Library:
         promised: Sha256 | None = None,
         models: tuple[str, ...] = (),
         manufacturers: tuple[str, ...] = (),
+        digests: tuple[Digest, ...] = (),
     ) -> Image:
         """Check and store a file; the same bytes again are the same image.
 
         What is stored, hashed and sent is the OTA file itself: a vendor's wrapper and trailing bytes are cut off. `promised`: the digest of that; a
-        file that is sent as it is, is not even looked into before it is settled. `models` and `manufacturers`: whom the source offers it for alone.
-        Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable.
+        file that is sent as it is, is not even looked into before it is settled. `models` and `manufacturers`: whom the source offers it for alone;
+        `digests`: what it promised of the file. Raises Malformed, TooLarge, IntegrityMismatch, StoreUnavailable.
         """
         if promised is not None and is_bare(data, file_name):
             await asyncio.to_thread(_require, data, promised, source)
@@ -136,12 +137,12 @@ class Library:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
             if known is not None and (known.source in (source, "upload") or source in self._reserved):
-                image = _offered_for(known, models, manufacturers) if known.source == source else known
+                image = replace(_offered_for(known, models, manufacturers), digests=digests) if known.source == source else known
                 if image == known:
                     return known
             else:
                 described = self._describe(identified.facts, sha256, file_name=file_name, source=source)
-                image = replace(described, models=models, manufacturers=manufacturers)
+                image = replace(described, models=models, manufacturers=manufacturers, digests=digests)
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": image.file_name, "source": source, "bytes": image.facts.size})
@@ -189,7 +190,7 @@ class Library:
     async def hand_over(self, sha256: Sha256, *, source: str) -> None:
         """Another source has the same bytes: the image is its from now on. Raises UnknownImage, StoreUnavailable."""
         async with self._lock:
-            image = replace(self.image(sha256), source=source)
+            image = replace(self.image(sha256), source=source, digests=())
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=f"source:{source}", data={"file_name": image.file_name, "source": source})
@@ -276,4 +277,5 @@ def _release(image: Image) -> Release:
         file_name=image.file_name,
         models=image.models,
         manufacturers=image.manufacturers,
+        digests=image.digests,
     )

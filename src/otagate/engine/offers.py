@@ -13,8 +13,8 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import NotFound, SourceError, SourceMisconfigured
 from otagate.model.ids import DeviceId, image_type_of, target_of
 from otagate.model.releases import Release
-from otagate.model.versions import version_key
-from otagate.policy.catalogue import is_of
+from otagate.model.versions import same_version, version_key
+from otagate.policy.catalogue import is_of, is_promised_otherwise
 from otagate.policy.match import plain_region
 from otagate.ports import Clock
 from otagate.sources.effects import Stored
@@ -165,12 +165,18 @@ class Offers:
     def withdrew(self, release: Release, device: Device, component: Component) -> bool:
         """Whether the source that offered a release was asked again since, and offers it no more; one that is away took nothing back."""
         offered = self._offered_now(release.source, device, component)
-        return offered is not None and not any((each.location, each.file_version) == (release.location, release.file_version) for each in offered)
+        return offered is not None and not any(_names_file(each) == _names_file(release) for each in offered)
 
     def retracted(self, release: Release, device: Device, component: Component) -> bool:
         """Whether the source that offered a release, or brought its image, has taken it back: it offers neither this version nor a newer one."""
         offered = self._offered_now(release.source, device, component)
         return offered is not None and all(version_key(each.file_version) < version_key(release.file_version) for each in offered)
+
+    def replaced(self, release: Release, device: Device, component: Component) -> bool:
+        """Whether the source that offered a release offers its version still, and promises other bytes of it."""
+        offered = self._offered_now(release.source, device, component) or ()
+        same = [each for each in offered if same_version(each.file_version, release.file_version)]
+        return bool(same) and all(is_promised_otherwise(release, each) for each in same)
 
     def _offered_now(self, source: str, device: Device, component: Component) -> list[Release] | None:
         """What a service offers for a component; None where it does not stand to its word just now."""
@@ -252,6 +258,10 @@ def _zwave_question(device: Device, component: Component) -> ZwaveQuestion | Non
         additional=others,
         region=None if node.region is None else plain_region(node.region),
     )
+
+
+def _names_file(release: Release) -> tuple[object, ...]:
+    return (release.location, release.file_version, release.digests)
 
 
 def _is_for(offer: Offer, question: Question, component: Component) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from otagate.model.devices import Protocol
 from otagate.model.ids import Sha256
+from otagate.model.releases import Digest
 from otagate.model.versions import Version
 
 
@@ -48,7 +49,8 @@ class ImageFacts:
 class Image:
     """A stored image: its address, where its bytes came from, and what they say. `edition`: of the checks that `facts` tells of.
 
-    `models` and `manufacturers`: whom its source offered these bytes for alone; empty where it named nobody.
+    `models` and `manufacturers`: whom its source offered these bytes for alone; empty where it named nobody. `digests`: what it promised of the file
+    as served; empty where it promised nothing.
     """
 
     sha256: Sha256
@@ -59,3 +61,4 @@ class Image:
     edition: int = 1
     models: tuple[str, ...] = ()
     manufacturers: tuple[str, ...] = ()
+    digests: tuple[Digest, ...] = ()

@@ -8,15 +8,20 @@ from dataclasses import replace
 from otagate.model.releases import Release
 from otagate.model.versions import version_key
 
+REPLACED = "{} serves another file under this version now"
+
 
 def merge(offered: Sequence[Release], stored: Sequence[Release]) -> list[Release]:
-    """Offers first, each with the digest and the size of its stored image where it is here; then what is stored and offered by nobody now."""
+    """Offers first, each with the digest and the size of its stored image where it is here; then what is stored and offered by nobody now.
+
+    What its source has replaced by other bytes under the same version is nobody's to take.
+    """
     here: dict[tuple[object, ...], list[Release]] = {}
     for each in stored:
         here.setdefault(_kind(each), []).append(each)
-    merged = [_with_image(each, next((image for image in here.get(_kind(each), ())[::-1] if _is_for_same(image, each)), None)) for each in offered]
+    merged = [_with_image(each, next((image for image in here.get(_kind(each), ())[::-1] if _is_file_of(image, each)), None)) for each in offered]
     taken = {each.sha256 for each in merged if each.sha256 is not None}
-    return merged + [each for each in stored if each.sha256 not in taken]
+    return merged + [_or_replaced(each, offered) for each in stored if each.sha256 not in taken]
 
 
 def is_of(image: Release, offer: Release) -> bool:
@@ -26,13 +31,30 @@ def is_of(image: Release, offer: Release) -> bool:
     """
     if offer.sha256 is not None:
         return image.sha256 == offer.sha256
-    return _kind(image) == _kind(offer) and _is_for_same(image, offer)
+    return _kind(image) == _kind(offer) and _is_file_of(image, offer)
 
 
 def _with_image(offer: Release, image: Release | None) -> Release:
     if image is None or offer.sha256 is not None:
         return offer
     return replace(offer, sha256=image.sha256, size=image.size, inner_format=image.inner_format, file_name=offer.file_name or image.file_name)
+
+
+def _or_replaced(image: Release, offered: Sequence[Release]) -> Release:
+    """A stored image that nobody offers now; with an alarm where its source serves another file in its place."""
+    if not any(is_promised_otherwise(image, each) and _kind(image) == _kind(each) and _is_for_same(image, each) for each in offered):
+        return image
+    return replace(image, alarm=f"{REPLACED.format(image.source)}.")
+
+
+def _is_file_of(image: Release, offer: Release) -> bool:
+    return _is_for_same(image, offer) and not is_promised_otherwise(image, offer)
+
+
+def is_promised_otherwise(image: Release, offer: Release) -> bool:
+    """Whether the file that is offered has another digest than the one that was fetched; what nobody promised contradicts nothing."""
+    then = {each.algorithm: each.value for each in image.digests}
+    return any(then.get(each.algorithm, each.value) != each.value for each in offer.digests)
 
 
 def _is_for_same(image: Release, offer: Release) -> bool:
