@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from otagate.homeassistant.mirror import AT_ONCE, PROGRESS, Mirror
 from otagate.homeassistant.orders import Orders
 from otagate.homeassistant.targets import Targets
 from otagate.model.devices import Component, Device
-from otagate.model.errors import OtagateError, StoreError, UnknownDevice
+from otagate.model.errors import NotInState, OtagateError, StoreError, UnknownDevice
 from otagate.model.ids import ComponentId, DeviceId, RadioName, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
@@ -165,7 +166,42 @@ async def test_a_device_that_is_gone_is_taken_away_and_so_is_one_that_went_while
         topic = f"homeassistant/device/{name}/config"
         house.mirror.heard(Message(topic=topic, payload=json.dumps(document).encode(), retained=True))
     house.mirror.heard(Message(topic="homeassistant/device/bad/config", payload=b"[" * 60_000, retained=True))
-    assert await house.rounds(1) == [("homeassistant/device/otagate_old/config", b"")]
+    assert await house.rounds(1) == [
+        (topic, b"") for topic in ("homeassistant/device/otagate_old/config", "otagate/devices/old/availability", "otagate/devices/old")
+    ]
+
+
+async def test_of_a_device_that_went_while_we_were_away_nothing_stays_at_the_broker() -> None:
+    house, kept = House(2), dict[str, bytes]()
+    house.mirror.up()
+    for topic, payload in await house.rounds(2):
+        kept[topic] = payload
+    gone = zigbee_device_id(2)
+    house = House(1)
+    house.mirror.up()
+    for topic in [each for each in kept if each.endswith("/config")]:
+        house.mirror.heard(Message(topic=topic, payload=kept[topic], retained=True))
+    for topic, payload in await house.rounds(2):
+        kept[topic] = payload
+    assert not [topic for topic, payload in kept.items() if gone in topic and payload]
+    assert [topic for topic, payload in kept.items() if zigbee_device_id(1) in topic and payload]
+
+
+async def test_what_the_broker_tells_while_something_is_taken_away_is_taken_away_too() -> None:
+    house = House(1)
+    ours = json.dumps({"origin": {"name": "otagate"}, "availability": [{"topic": "otagate/status"}]}).encode()
+    first, second = (Message(topic=f"homeassistant/device/otagate_{name}/config", payload=ours, retained=True) for name in ("old", "older"))
+    publish = house.broker.publish
+
+    async def slowly(topic: str, payload: bytes, *, retain: bool = False) -> None:
+        if topic == first.topic:
+            house.mirror.heard(second)
+        await publish(topic, payload, retain=retain)
+
+    house.broker.publish = slowly  # type: ignore[method-assign]
+    house.mirror.up()
+    house.mirror.heard(first)
+    assert {(first.topic, b""), (second.topic, b"")} <= set(await house.rounds(2))
 
 
 async def test_more_orders_than_can_be_kept_and_orders_that_the_broker_keeps_are_dropped() -> None:
@@ -284,6 +320,35 @@ async def test_what_the_scopes_of_mqtt_do_not_allow_is_neither_shown_nor_done_an
             await house.does(what, "INSTALL" if what == "install" else "PRESS", PART)
     state = json.loads(dict(await house.rounds(1))[f"otagate/devices/{zigbee_device_id(1)}"])
     assert "was refused: nobody may do this over MQTT" in state["last_order"]
+
+
+@pytest.mark.parametrize(
+    ("what", "gone_too_far", "told"),
+    [
+        ("cancel", {"u1"}, "cancel was refused: u1 went too far"),
+        ("approve", {"u1"}, "approve was taken"),
+        ("approve", {"u1", "u2"}, "approve was refused: u1 went too far"),
+    ],
+)
+async def test_what_is_pressed_is_for_every_component_though_one_has_gone_too_far(what: str, gone_too_far: set[str], told: str) -> None:
+    house, device = House(1, "operate", "approve"), zigbee_device_id(1)
+    view = await house.device(device)
+    parts = tuple(replace(view.components[0], update=UpdateId(each)) for each in ("u1", "u2"))
+    asked: list[str] = []
+
+    async def both(_: DeviceId) -> DeviceView:
+        return replace(view, components=parts)
+
+    async def act(update: UpdateId, *, actor: str) -> None:
+        asked.append(update)
+        if update in gone_too_far:
+            raise NotInState(f"{update} went too far")
+
+    house.device = both  # type: ignore[method-assign]
+    house.cancel = house.approve = act  # type: ignore[attr-defined]
+    with suppress(NotInState):
+        await house.does(what, "PRESS")
+    assert (asked, house.orders.said[device]) == (["u1", "u2"], told)
 
 
 async def test_an_entity_of_an_earlier_life_that_is_none_any_more_is_taken_away() -> None:

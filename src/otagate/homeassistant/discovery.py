@@ -21,6 +21,7 @@ from otagate.model.versions import display_version
 _ORIGIN = {"name": "otagate", "sw_version": __version__}
 STATES = ("none", "available", *(each.value for each in State if not each.final), "succeeded", "failed")
 _SUMMARY, _NAME = 255, 64
+_UPDATE = "update_"
 _SHOWN_AS = {"updated": "succeeded"}
 NEWEST = "newest"
 """What the choice of a version shows while nobody has chosen one."""
@@ -71,6 +72,12 @@ class Names:
         """The id of a device's message: letters, digits, - and _, as ids of devices are."""
         return f"{self.prefix}{device}"
 
+    def topics_of(self, object_id: str, entities: Collection[str]) -> Sequence[str]:
+        """Where something was kept of a device with these entities of which nothing else is known any more."""
+        device = DeviceId(object_id.removeprefix(self.prefix))
+        components = [ComponentId(each.removeprefix(_UPDATE)) for each in entities if each.startswith(_UPDATE)]
+        return [self.config(object_id), self.available(device), self.state(device), *(self.state(device, each) for each in components)]
+
     def state(self, device: DeviceId, component: ComponentId | None = None) -> str:
         """Where the state of a device or of one component is."""
         return f"{self.base}/devices/{device}" if component is None else f"{self.base}/devices/{device}/components/{component}"
@@ -114,7 +121,7 @@ def message(shown: Shown, names: Names, *, scopes: Collection[str], gone: Mappin
     device = shown.view.device
     entities: dict[str, Any] = {}
     for component in shown.view.components:
-        entities[f"update_{component.component.id}"] = _update(shown, component, names, operate="operate" in scopes)
+        entities[f"{_UPDATE}{component.component.id}"] = _update(shown, component, names, operate="operate" in scopes)
     common: dict[str, Any] = {"state_topic": names.state(device.id), "json_attributes_topic": names.state(device.id)}
     entities["state"] = _entity(names, device.id, "state", "sensor", "State", device_class="enum", options=list(STATES), **common)
     entities["eta"] = _entity(names, device.id, "eta", "sensor", "Done", device_class="timestamp", state_topic=common["state_topic"], hidden=True)

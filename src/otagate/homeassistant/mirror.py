@@ -119,16 +119,17 @@ class Mirror:
     async def _round(self, turn: int) -> None:
         devices = sorted(each.id for each in self.known())
         here = {self.names.hub, *(self.names.object_id(each) for each in devices)}
-        for object_id, entities in self._kept.items():  # what was told in an earlier life, and may have to be taken back
+        for object_id, entities in sorted(self._kept.items()):  # what was told in an earlier life, and may have to be taken back
             if object_id in here:
                 self._entities.setdefault(object_id, entities)
+            else:
+                for topic in self.names.topics_of(object_id, entities):
+                    await self._say(topic, b"")
+            self._kept.pop(object_id, None)  # and no other: more of them may have been told meanwhile
         for gone in [each for each in self._topics if self.names.object_id(each) not in here]:
             for topic in sorted(self._topics[gone]):
                 await self._say(topic, b"")
             del self._topics[gone]
-        for object_id in sorted(self._kept.keys() - here):
-            await self._say(self.names.config(object_id), b"")
-        self._kept.clear()
         await self._show_hub()
         slowly = [devices[(turn * 5 + at) % len(devices)] for at in range(min(5, len(devices)))]  # what changes without a word is found too
         moving = [each for each in devices if each in self._told and b'"in_progress":true' in self._told[each][0]]

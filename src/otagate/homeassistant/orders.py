@@ -97,13 +97,24 @@ class Orders:
                 async with asyncio.timeout(_CHECK):  # the check itself goes on
                     await self.desk.check(device, actor=ACTOR)
             case "cancel" | "approve", b"PRESS":
-                act = self.desk.cancel if what == "cancel" else self.desk.approve
-                for update in [each.update for each in view.components if each.update is not None]:
-                    await act(update, actor=ACTOR)
+                await self._act(view, what)
             case "automatic", b"ON" | b"OFF":
                 await self._automate(view.device, wanted=payload == b"ON")
             case _:
                 raise OtagateError("nobody knows this order")
+
+    async def _act(self, view: DeviceView, what: str) -> None:
+        """Of every component, whatever becomes of the others. Raises where one cannot be cancelled, and where none can be approved."""
+        act = self.desk.cancel if what == "cancel" else self.desk.approve
+        updates = [each.update for each in view.components if each.update is not None]
+        refused: list[OtagateError] = []
+        for update in updates:
+            try:
+                await act(update, actor=ACTOR)
+            except OtagateError as error:
+                refused.append(error)
+        if refused and (what == "cancel" or len(refused) == len(updates)):
+            raise refused[0]
 
     async def _automate(self, device: Device, *, wanted: bool) -> None:
         if self.automatic(device) != wanted:
