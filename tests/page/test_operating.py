@@ -304,6 +304,21 @@ async def test_events_are_taken_as_they_come_and_nothing_else_is_read_anew(hall:
     assert asked.count("devices") == 1
 
 
+async def test_what_happens_between_the_reading_of_the_lists_and_the_opening_of_the_line_is_not_missed(hall: Hall, browser: Any) -> None:
+    hall.desk.jobs["u0001"] = update(1, LAMP, State.TRANSFERRING)
+    tab = await browser.new_page()
+
+    async def later(route: Any) -> None:
+        if not hall.desk.facts:
+            hall.desk.jobs["u0001"] = update(1, LAMP, State.SUCCEEDED, finished=NOON)
+            await hall.desk.record("update", "u0001", "version_matches", {"state": "succeeded"})
+        await route.continue_()
+
+    await tab.route("**/api/v1/events", later)
+    await sign_in(tab, hall)
+    await tab.locator("h1").get_by_text("Nothing moves now").wait_for()
+
+
 async def test_what_happened_while_the_line_was_down_is_told_when_it_is_back_and_until_then_the_page_says_so(hall: Hall, browser: Any) -> None:
     hall.desk.jobs["u0001"] = update(1, LAMP, State.QUEUED)
     tab = await browser.new_page()

@@ -5,9 +5,9 @@ import { Problem, send } from "./api.js";
 const QUIET = 40000; // the hub says something every 15 s
 const PAUSES = [500, 1000, 2000, 4000, 8000, 15000];
 
-// `news(type, data, id)` per event; `state({ open, heard })` when the line opens, breaks, or is heard of. Ends when `signal` is aborted.
-export async function follow({ news, state, refused, signal }) {
-  let last = null;
+// `news(type, data, id)` per event after number `last`; `state({ open, heard })` when the line opens, breaks, or is heard of. Ends when `signal` is
+// aborted.
+export async function follow({ last, news, state, refused, signal }) {
   let failures = 0;
   while (!signal.aborted) {
     const line = new AbortController();
@@ -15,10 +15,10 @@ export async function follow({ news, state, refused, signal }) {
     signal.addEventListener("abort", stop);
     let watch = setTimeout(stop, QUIET);
     try {
-      const headers = { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) };
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": last };
       const response = await send("GET", "/api/v1/events", { headers, signal: line.signal });
       failures = 0;
-      await state({ open: true, resumed: last !== null });
+      state({ open: true });
       for await (const event of events(response.body)) {
         clearTimeout(watch);
         watch = setTimeout(stop, QUIET);

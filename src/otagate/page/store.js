@@ -42,21 +42,20 @@ export function changed() {
 }
 
 export async function open({ signal, refused, told }) {
+  const [newest] = (await read("journal?limit=1")).items; // read first: what happens while the lists are read is told again as events
   await load();
-  let first = true;
   follow({
+    last: String(newest?.number ?? 0),
     signal,
     refused,
     news: (type, data, id) => {
       take(type, data, id);
       told(type, data);
     },
-    state: async ({ open: is_open, resumed }) => {
+    state: ({ open: is_open }) => {
       if (is_open !== hub.line.open) hub.line.since = Date.now();
       hub.line.open = is_open;
       if (is_open) hub.line.heard = Date.now();
-      if (resumed === false && !first) await load(); // opened anew, and nothing to go on after
-      if (is_open) first = false;
       changed();
     },
   });
