@@ -6,8 +6,9 @@ The line is a stand-in, so that days, lost answers and hostile words are ours; t
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from otagate.model.errors import BrokerUnavailable, DeviceUnreachable, NotOnThisRadio, RadioUnavailable
 from otagate.model.ids import RadioName, UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import Cause
-from otagate.model.orders import Park, Serve, Watch
+from otagate.model.orders import Park, Serve, Watch, Withdraw
 from otagate.ports import (
     DeviceAsked,
     DeviceFound,
@@ -381,6 +382,97 @@ async def test_devices_come_go_return_and_are_heard() -> None:
         assert [each.device for each in it.of(DeviceSilent)] == [DEVICE]
         it.line.says("bridge/devices", [])
         assert [each.device for each in it.of(DeviceGone)] == [DEVICE]
+
+
+def _remembered(*roots: object) -> set[object]:
+    """Every word and number that can be reached from these through values, collections and objects of the radio's own room."""
+    seen: set[int] = set()
+    found: set[object] = set()
+    todo: list[object] = list(roots)
+    while todo:
+        each = todo.pop()
+        if isinstance(each, str | int | float):
+            found.add(each)
+        elif id(each) not in seen and (isinstance(each, Collection) or type(each).__module__.startswith(("otagate.radios", "otagate.sessions"))):
+            seen.add(id(each))
+            todo += [*gc.get_referents(each), *(each if isinstance(each, Mapping) else ())]  # which names no keys that are words
+    return found
+
+
+@instantly
+async def test_nothing_is_remembered_of_devices_that_have_left() -> None:
+    peers = [LAMP | {"ieee_address": f"0x{0xA0 + number:016x}", "friendly_name": f"lamp{number}"} for number in range(9)]
+    async with bench(devices=peers) as it:
+        it.kinds.remove((CODE, TYPE))
+        it.line.rules["check"] = lambda request: (
+            it.line.says(f"lamp{int(request['id'], 16) - 0xA0}", {"update": {"state": "idle", "installed_version": OLD}}),
+            {"status": "ok", "data": {}},
+        )[1]
+        await asyncio.sleep(20)
+        for number in range(9):
+            device = zigbee_device_id(0xA0 + number)
+            it.line.says(f"lamp{number}", {"linkquality": 180, "battery": 55})
+            await it.radio.interrogate(device)
+            it.radio.command(replace(ORDER, update=UpdateId(f"u{number}"), device=device))
+            it.radio.command(Withdraw(update=UpdateId(f"u{number}")))
+        names = {f"lamp{number}" for number in range(9)}
+        everybody = {*names, *(zigbee_device_id(0xA0 + number) for number in range(9)), *range(0xA0, 0xA9)}
+        assert everybody <= _remembered(it.radio), "the look into the radio is blind"
+        it.line.says("bridge/devices", [])
+        await asyncio.sleep(61)
+        it.radio.command(ORDER)
+        it.radio.command(Withdraw(update=ORDER.update))
+        assert _remembered(it.radio) & everybody == set()
+
+
+@instantly
+async def test_a_device_that_leaves_while_it_is_asked_is_not_remembered_for_its_answer() -> None:
+    async with bench() as it:
+        it.kinds.remove((CODE, TYPE))
+
+        def leave(_: dict[str, Any]) -> dict[str, Any]:
+            it.line.says(NAME, {"update": {"state": "idle", "installed_version": OLD}})
+            it.line.says("bridge/devices", [])
+            return {"status": "ok", "data": {}}
+
+        it.line.rules["check"] = leave
+        assert (await it.radio.interrogate(DEVICE)).components == ()
+        assert DEVICE not in _remembered(it.radio)
+
+
+@instantly
+async def test_who_leaves_before_its_turn_to_be_asked_anew_is_not_asked() -> None:
+    peers = [LAMP, LAMP | {"ieee_address": f"0x{IEEE + 1:016x}", "friendly_name": "plug"}]
+    async with bench(devices=peers) as it:
+        it.kinds.remove((CODE, TYPE))
+
+        def check(request: dict[str, Any]) -> dict[str, Any]:
+            it.line.says(NAME if request["id"] == LAMP["ieee_address"] else "plug", {"update": {"state": "idle", "installed_version": OLD}})
+            if it.kinds:
+                it.line.says("bridge/devices", [LAMP])
+            return {"status": "ok", "data": {}}
+
+        kinds = set(it.kinds)
+        it.kinds.clear()
+        it.line.rules["check"] = check
+        for number in range(2):
+            await it.radio.interrogate(zigbee_device_id(IEEE + number))
+        it.kinds |= kinds
+        await asyncio.sleep(10)
+        assert [request["id"] for request in it.line.asked("check")] == [*(each["ieee_address"] for each in peers), LAMP["ieee_address"]]
+        assert zigbee_device_id(IEEE + 1) not in _remembered(it.radio)
+
+
+@instantly
+async def test_a_device_that_left_and_is_back_is_seen_at_once_and_its_battery_is_not_that_of_before() -> None:
+    async with bench() as it:
+        await asyncio.sleep(20)
+        it.line.says(NAME, {"linkquality": 180, "battery": 55})
+        it.line.says("bridge/devices", [])
+        it.line.says("bridge/devices", [LAMP])
+        assert it.of(DeviceFound)[-1].device.battery_percent is None
+        it.line.says(NAME, {"linkquality": 90})
+        assert [each.link and each.link.lqi for each in it.of(DeviceSeen)] == [180, 90]
 
 
 @instantly

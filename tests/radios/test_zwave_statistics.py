@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 from otagate.model.ids import RadioName, zwave_device_id
 from otagate.model.links import Link
-from otagate.ports import DeviceSeen, RadioEvent, RadioLoaded
+from otagate.ports import DeviceGone, DeviceSeen, RadioEvent, RadioLoaded
 from otagate.radios.zwave import ZwaveRadio, ZwaveSettings
 from tests.radios.zwave_driver import COUNTERS, HOME_ID, network, node_state
 from tests.virtual_time import VirtualClock, instantly
@@ -29,8 +30,23 @@ async def test_a_node_that_was_heard_is_told_with_the_strength_of_its_weakest_ho
     statistics = {"rssi": -70, "lwr": {"rssi": -80, "repeaters": []}, "lastSeen": now.isoformat()}
     for _ in range(3):  # the same again is no sign of life
         radio._heard({"source": "node", "event": "statistics updated", "nodeId": 2, "statistics": statistics})
-        radio._seen.clear()
+        await asyncio.sleep(61)
     assert told == [DeviceSeen(device=NODE, link=Link(heard=now, rssi=-80, repeaters=0))]
+
+
+@instantly
+async def test_nothing_is_remembered_of_a_node_that_was_removed() -> None:
+    """Another one may get its number."""
+    told: list[RadioEvent] = []
+    radio = a_radio(told)
+    statistics = {"rssi": -70, "lwr": {"rssi": -80, "repeaters": []}, "lastSeen": VirtualClock().now().isoformat()}
+    radio._heard({"source": "node", "event": "statistics updated", "nodeId": 2, "statistics": statistics})
+    radio._heard({"source": "controller", "event": "node removed", "node": {"nodeId": 2}})
+    radio._heard({"source": "node", "event": "value updated", "nodeId": 2})
+    seen, gone, other = told
+    assert isinstance(seen, DeviceSeen)
+    assert seen.link is not None
+    assert (gone, other) == (DeviceGone(device=NODE), DeviceSeen(device=NODE))
 
 
 @instantly

@@ -44,6 +44,7 @@ from otagate.ports import (
 )
 from otagate.radios.cloud_devices import describe
 from otagate.radios.cloud_orders import Call, Departures, end_of, publish, refusal, word_for
+from otagate.radios.recent import Recent
 from otagate.sessions import delegated_words as words
 from otagate.sessions.delegated import Job, Patience, Phase
 from otagate.sessions.effects import Advance
@@ -85,7 +86,7 @@ class CloudRadio:
         self._jobs: dict[UpdateId, Job] = {}
         self._orders: dict[UpdateId, Delegate | Watch] = {}
         self._departures = Departures(self._patience.moment, self._patience.gather)
-        self._ended: dict[tuple[DeviceId, ComponentId], float] = {}
+        self._ended = Recent[tuple[DeviceId, ComponentId]](clock, self._patience.recall)
         self._tokens = itertools.count(1)
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -155,12 +156,10 @@ class CloudRadio:
 
     def _notice_foreign(self, device_id: DeviceId, device: CloudDevice) -> None:
         """What is under way and not ours, somebody began in the cloud; what we ended just now may still be told as under way."""
-        now = self._clock.monotonic()
         mine = {self._orders[update].component for update, job in self._jobs.items() if job.busy and self._orders[update].device == device_id}
         for channel in device.channels:
             component = ComponentId(channel.channel)
-            lately = now - self._ended.get((device_id, component), float("-inf")) < self._patience.recall
-            if channel.status in UNDER_WAY and component not in mine and not lately:
+            if channel.status in UNDER_WAY and component not in mine and (device_id, component) not in self._ended:
                 self._emit(ForeignTransfer(device=device_id, component=component, to_version=channel.offered_version))
 
     async def interrogate(self, device: DeviceId) -> Device:
@@ -254,7 +253,7 @@ class CloudRadio:
     def _drop(self, update: UpdateId) -> None:
         order = self._orders.pop(update)
         del self._jobs[update]
-        self._ended[order.device, order.component] = self._clock.monotonic()
+        self._ended.add((order.device, order.component))
 
     # --- what sessions want done ------------------------------------------------------------------------------------------------------
 

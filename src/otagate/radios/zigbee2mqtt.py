@@ -36,6 +36,7 @@ from otagate.ports import (
     Wanted,
 )
 from otagate.radios.handouts import Counter
+from otagate.radios.recent import Recent
 from otagate.radios.zigbee2mqtt_devices import component_of, describe
 from otagate.radios.zigbee2mqtt_requests import Checked, Kind, Kinds, Requests
 from otagate.radios.zigbee2mqtt_transfers import Transfers
@@ -112,7 +113,7 @@ class Zigbee2mqttRadio:
         self._release: tuple[int, int, int] | None = None
         self._online_at = self._ready_at = 0.0
         self._silent_since: float | None = None  # the line is up, and nothing was heard of zigbee2mqtt yet
-        self._seen: dict[DeviceId, float] = {}
+        self._seen = Recent[DeviceId](clock, _TELL_SEEN_EVERY)
         self._battery: dict[DeviceId, int] = {}
         self._strangers: dict[DeviceId, frozenset[Kind]] = {}  # they told a version, and are of none of these kinds
         self._recognising = False
@@ -222,11 +223,12 @@ class Zigbee2mqttRadio:
 
     def _components(self, peer: Peer, checked: Checked) -> tuple[Component, ...]:
         device = zigbee_device_id(peer.ieee)
-        if checked.kind is None:
+        if checked.kind is not None:
+            self._strangers.pop(device, None)
+            return (component_of(peer, checked.kind, checked.version),)
+        if device in self._peers:  # it may have left while it was asked
             self._strangers[device] = checked.among
-            return ()
-        self._strangers.pop(device, None)
-        return (component_of(peer, checked.kind, checked.version),)
+        return ()
 
     async def notify(self, device: DeviceId) -> Component:
         """See `ports.Radio.notify`: that is how a device is asked here anyway."""
@@ -281,6 +283,8 @@ class Zigbee2mqttRadio:
 
     async def _recognise_one(self, peer: Peer, kinds: frozenset[Kind]) -> None:
         device = zigbee_device_id(peer.ieee)
+        if device not in self._strangers:
+            return
         self._strangers[device] = kinds  # whatever comes of it, it is not asked the same again and again
         try:
             found = self._components(peer, await self._check(peer))
@@ -364,12 +368,21 @@ class Zigbee2mqttRadio:
             if before.get(device) != peer:
                 self._emit(DeviceFound(device=self._describe(peer)))
         for device in before.keys() - self._peers.keys():
+            self._forget(before[device])
             self._emit(DeviceGone(device=device))
         self._listed = True
         if not self._up and self._is_ready():
             self._judge()
         if {name for name in self._names if "/" in name} - deep:
             self._spawn(self._widen(), "widen")
+
+    def _forget(self, peer: Peer) -> None:
+        """It has left: nothing that was told of it is true of who comes back under its address."""
+        device = zigbee_device_id(peer.ieee)
+        self._battery.pop(device, None)
+        self._strangers.pop(device, None)
+        self._seen.discard(device)
+        self._requests.forget(peer)
 
     async def _widen(self) -> None:
         try:
@@ -381,7 +394,7 @@ class Zigbee2mqttRadio:
         if event is None or (device := zigbee_device_id(event[1])) not in self._peers:
             return
         if event[0] == "device_announce":
-            self._seen[device] = self._clock.monotonic()
+            self._seen.add(device)
             self._emit(DeviceReturned(device=device))
 
     def _answered(self, answer: documents.Answer | None) -> None:
@@ -408,10 +421,9 @@ class Zigbee2mqttRadio:
             self._seen_now(device, reading.linkquality)
 
     def _seen_now(self, device: DeviceId, linkquality: int | None) -> None:
-        now = self._clock.monotonic()
-        if now - self._online_at < _SETTLING / self._settings.pace or now - self._seen.get(device, float("-inf")) < _TELL_SEEN_EVERY:
+        settling = self._clock.monotonic() - self._online_at < _SETTLING / self._settings.pace
+        if settling or not self._seen.first(device):
             return
-        self._seen[device] = now
         link = None if linkquality is None else Link(heard=self._clock.now(), lqi=linkquality)
         self._emit(DeviceSeen(device=device, link=link))
         if self._transfers.scheduled(device):  # it was awake for a moment, and did not ask

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from otagate.model.errors import BrokerUnavailable, DeviceUnreachable, RadioUnavailable, UnknownDevice
 from otagate.ports import Broker, Handout
@@ -52,8 +53,8 @@ class Requests:
         self._images_url = images_url
         self._open: dict[str, asyncio.Future[Answer]] = {}
         self._versions: dict[int, int | None] = {}  # of those that are checked now: what their state has told since
-        self._checking: dict[int, asyncio.Lock] = {}  # a second check at one time would be taken for an update under way
-        self.installed: dict[int, int] = {}
+        self._checking = WeakValueDictionary[int, asyncio.Lock]()  # a second check at one time would be taken for an update under way
+        self._installed: dict[int, int] = {}
 
     # --- what comes in ------------------------------------------------------------------------------------------------------------------
 
@@ -67,9 +68,13 @@ class Requests:
     def told(self, ieee: int, state: UpdateState) -> None:
         """Take what the state of a device says of its firmware."""
         if state.installed is not None:
-            self.installed[ieee] = state.installed
+            self._installed[ieee] = state.installed
             if ieee in self._versions:
                 self._versions[ieee] = state.installed
+
+    def forget(self, peer: Peer) -> None:
+        """It has left zigbee2mqtt."""
+        self._installed.pop(peer.ieee, None)
 
     # --- what goes out ------------------------------------------------------------------------------------------------------------------
 
@@ -79,12 +84,13 @@ class Requests:
         The index names every kind that images are known for, each at an address of its own: the address that comes back says which kind the device
         is. Raises DeviceBusy, DeviceUnreachable, RadioUnavailable, UnknownDevice.
         """
-        async with self._checking.setdefault(peer.ieee, asyncio.Lock()):
+        turn = self._checking.setdefault(peer.ieee, asyncio.Lock())
+        async with turn:
             return await self._check(peer)
 
     async def _check(self, peer: Peer) -> Checked:
         mark, kinds = secrets.token_hex(8), frozenset(self._kinds())
-        index = json.dumps([*_entries(mark, kinds, self.installed.get(peer.ieee, 0))]).encode()
+        index = json.dumps([*_entries(mark, kinds, self._installed.get(peer.ieee, 0))]).encode()
         laid = self._counter.lay(Handout(body=memoryview(index), media="application/json"), seconds=CHECK_WITHIN)
         self._versions[peer.ieee] = None
         try:

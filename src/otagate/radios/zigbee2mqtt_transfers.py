@@ -15,6 +15,7 @@ from otagate.model.ids import DeviceId, UpdateId, ieee_of
 from otagate.model.orders import Order, Park, Pause, Resume, Serve, Watch, Withdraw
 from otagate.ports import Clock, DeviceAsked, DeviceSlept, Emit, ForeignTransfer, Handout, TransferAdvanced, TransferProgressed
 from otagate.radios.handouts import Counter
+from otagate.radios.recent import Recent
 from otagate.radios.zigbee2mqtt_devices import component_of
 from otagate.radios.zigbee2mqtt_requests import DeviceBusy, Requests
 from otagate.sessions import zigbee2mqtt_words as words
@@ -51,8 +52,11 @@ class Transfers:
     patience: Patience
     tasks: asyncio.TaskGroup | None = None
     _jobs: dict[UpdateId, _Job] = field(default_factory=dict)
-    _ended: dict[DeviceId, float] = field(default_factory=dict)
+    _ended: Recent[DeviceId] = field(init=False)
     _tokens: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._ended = Recent(self.clock, _LATELY)
 
     # --- orders -------------------------------------------------------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Transfers:
     def _drop(self, update: UpdateId) -> None:
         job = self._jobs.pop(update)
         self.counter.withdraw(job.word)
-        self._ended[job.order.device] = self.clock.monotonic()
+        self._ended.add(job.order.device)
 
     def _sweep(self) -> None:
         for update in [each for each, job in self._jobs.items() if job.session.over]:
@@ -153,8 +157,7 @@ class Transfers:
         mine = [update for update, job in self._jobs.items() if job.order.device == device and job.session.busy]
         for update in mine:
             self._feed(update, words.Told(state))
-        lately = self.clock.monotonic() - self._ended.get(device, float("-inf")) < _LATELY
-        if state.stage == "updating" and not mine and not lately:
+        if state.stage == "updating" and not mine and device not in self._ended:
             self.emit(ForeignTransfer(device=device))
 
     def answered(self, answer: Answer) -> None:

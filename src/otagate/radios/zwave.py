@@ -39,6 +39,7 @@ from otagate.ports import (
 from otagate.radios import zwave_nodes as nodes
 from otagate.radios import zwave_portraits
 from otagate.radios.meter import Meter, is_news
+from otagate.radios.recent import Recent
 from otagate.radios.zwave_aftermath import BEFORE_INTERVIEW, Aftermaths
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
@@ -79,7 +80,7 @@ class ZwaveRadio:
         self._transfers = Transfers(nodes=self, emit=emit, clock=clock, patience=patience or Patience())
         self._line: ZwaveLine | None = None
         self._sleepy: set[DeviceId] = set()
-        self._seen: dict[DeviceId, float] = {}
+        self._seen = Recent[DeviceId](clock, _TELL_SEEN_EVERY)
         self._aftermaths = Aftermaths(clock)
         self._links: dict[DeviceId, Link] = {}
         self._meter = Meter()
@@ -312,11 +313,17 @@ class ZwaveRadio:
         if not isinstance(number, int) or self._line is None:
             return
         if kind == "node removed":
-            device = self._device_id(number)
-            self._transfers.gone(device)
-            self._emit(DeviceGone(device=device))
+            self._forget(self._device_id(number))
         elif kind == "node added" and (node := self._line.controller.nodes.get(number)) is not None:
             self._describe(node)
+
+    def _forget(self, device: DeviceId) -> None:
+        """It was removed, and another node may get its number."""
+        self._sleepy.discard(device)
+        self._seen.discard(device)
+        self._links.pop(device, None)
+        self._transfers.gone(device)
+        self._emit(DeviceGone(device=device))
 
     def _device_id(self, number: int) -> DeviceId:
         controller = None if self._line is None else self._line.controller
@@ -341,7 +348,7 @@ class ZwaveRadio:
             case "interview stage completed" | "interview completed" | "interview failed":
                 self._of_interview(kind, device, node, event)
             case "wake up":
-                self._seen.pop(device, None)
+                self._seen.discard(device)
                 self._describe(node)
             case "value updated" | "value notification" | "notification":
                 self._seen_now(device)
@@ -363,9 +370,7 @@ class ZwaveRadio:
         self._emit(DeviceReturned(device=device))
 
     def _seen_now(self, device: DeviceId) -> None:
-        now = self._clock.monotonic()
-        if now - self._seen.get(device, float("-inf")) >= _TELL_SEEN_EVERY:
-            self._seen[device] = now
+        if self._seen.first(device):
             self._emit(DeviceSeen(device=device, link=self._links.get(device)))
 
     def _linked(self, device: DeviceId, statistics: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from otagate.model.errors import NotCancellable, RadioError, RadioUnavailable, U
 from otagate.model.ids import DeviceId, UpdateId, node_id_of, target_of
 from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Send, Serve, Watch, Withdraw
 from otagate.ports import Clock, Emit, ForeignTransfer, Knocked, TransferAdvanced, TransferProgressed
+from otagate.radios.recent import Recent
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 from otagate.radios.zwave_nodes import Metadata
 from otagate.sessions import zwave_words as words
@@ -67,9 +68,9 @@ class Transfers:
         self._sessions: dict[UpdateId, Transfer] = {}
         self._devices: dict[UpdateId, DeviceId] = {}
         self._parked: set[UpdateId] = set()
-        self._knocked: dict[UpdateId, float] = {}
-        self._foreign: dict[DeviceId, float] = {}  # device → when it was told of last
-        self._ended: dict[DeviceId, float] = {}
+        self._knocked = Recent[UpdateId](clock, _KNOCK_EVERY)
+        self._foreign = Recent[DeviceId](clock, _KNOCK_EVERY)
+        self._ended = Recent[DeviceId](clock, _AFTERMATH)
         self._changed = asyncio.Event()
         self._line: ZwaveLine | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -175,7 +176,7 @@ class Transfers:
             del self._sessions[update]
             del self._devices[update]
             self._parked.discard(update)
-            self._knocked.pop(update, None)
+            self._knocked.discard(update)
         self._changed.set()
 
     # --- what the driver tells ----------------------------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ class Transfers:
     def finished(self, device: DeviceId, result: Mapping[str, Any]) -> None:
         """A transfer to a node ended."""
         update = self._busy(device)
-        self._ended[device] = self._clock.monotonic()
+        self._ended.add(device)
         if update is not None and (ended := _ended(result)) is not None:
             self._feed(update, ended)
 
@@ -222,11 +223,8 @@ class Transfers:
         return next((each for each in mine if self._sessions[each].phase in (Phase.MOVING, Phase.REQUESTED)), mine[0] if mine else None)
 
     def _tell_foreign(self, device: DeviceId, *, ended: bool) -> None:
-        now = self._clock.monotonic()
-        if ended or now - self._ended.get(device, -_AFTERMATH) < _AFTERMATH or now - self._foreign.get(device, -_KNOCK_EVERY) < _KNOCK_EVERY:
-            return
-        self._foreign[device] = now
-        self._emit(ForeignTransfer(device=device))
+        if not ended and device not in self._ended and self._foreign.first(device):
+            self._emit(ForeignTransfer(device=device))
 
     def _feed(self, update: UpdateId, event: words.Event) -> None:
         session = self._sessions.get(update)
@@ -245,7 +243,7 @@ class Transfers:
                     if update not in self._parked:
                         self._emit(TransferProgressed(update=update, offset=effect.offset, fragments=(effect.sent, effect.total)))
                 case words.Rest():
-                    self._ended[self._devices[update]] = self._clock.monotonic()
+                    self._ended.add(self._devices[update])
                     self._nodes.rest(self._devices[update], effect.seconds)
                 case _:
                     self._spawn(update, effect)
@@ -260,9 +258,7 @@ class Transfers:
         self._emit(event)
 
     def _knock(self, update: UpdateId) -> None:
-        now = self._clock.monotonic()
-        if now - self._knocked.get(update, -_KNOCK_EVERY) >= _KNOCK_EVERY:
-            self._knocked[update] = now
+        if self._knocked.first(update):
             self._emit(Knocked(update=update))
 
     def _spawn(self, update: UpdateId, effect: words.Effect) -> None:
