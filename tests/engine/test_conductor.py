@@ -394,3 +394,19 @@ async def test_a_hub_that_stops_begins_nothing_new() -> None:
         update = (await hub.order()).update
         await hub.pass_time(minutes=10)
         assert hub.state(update.id) is State.QUEUED
+
+
+@instantly
+async def test_a_device_whose_update_waits_is_told_so_though_the_bytes_of_its_image_could_not_be_read_at_first() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        sha256 = await hub.add_image(NEW)
+        await hub.ready()
+        await hub.desk.halt(actor="test")
+        bench.cache.broken[sha256] = StoreUnavailable("input/output error")
+        update = (await hub.order()).update.id
+        await hub.pass_time(minutes=1)
+        assert orders_of(hub.radio, update) == []
+        bench.cache.broken.clear()
+        await hub.pass_time(minutes=1)
+        assert orders_of(hub.radio, update) == ["Serve", "Park"]

@@ -17,7 +17,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.policy.activation import Staging
-from otagate.ports import TransferAdvanced
+from otagate.ports import DeviceSeen, TransferAdvanced
 from otagate.sources.index import KINDS, Index
 from tests.engine.bench import DAY, LATER, Bench, Hub
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
@@ -487,6 +487,22 @@ async def test_a_device_that_has_the_word_as_the_answer_to_its_request_gets_no_o
         bench.lamp.busy = "downloading"
         await hub.until(lambda: bench.lamp.interrogations > asked + 2)
         assert "Activate" not in orders_of(hub.radio, update.id)
+
+
+@instantly
+async def test_a_staged_device_that_comes_back_and_is_not_reached_is_asked_when_it_is_heard_next() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await a_held_update(hub)
+        asked, bench.lamp.there = bench.lamp.interrogations, False
+        hub.radio.announce(LAMP)
+        await hub.until(lambda: bench.lamp.interrogations > asked)
+        await hub.pass_time(minutes=2)
+        assert hub.state(update.id) is State.STAGED
+        bench.lamp.there, bench.lamp.version = True, NEW
+        hub.intake.emit(DeviceSeen(device=LAMP))
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
+        assert "rebooted" in hub.kinds(update.id)
 
 
 # --- session and row -------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from otagate.engine.intake import Intake
 from otagate.model.ids import RadioName, UpdateId
 from otagate.ports import DeviceFound, DeviceGone, DeviceSeen, Knocked, RadioChanged, TransferAdvanced, TransferProgressed
 from tests.engine.bench import Bench
-from tests.engine.radio import LAMP, NEW, OLD, Lamp
+from tests.engine.radio import LAMP, NEW, OLD, ZIGBEE0, Lamp
 from tests.policy import cases
 from tests.virtual_time import instantly
 
@@ -18,6 +18,17 @@ def test_a_flood_is_bounded_and_what_is_dropped_is_counted() -> None:
     for _ in range(20_000):
         intake.emit(DeviceSeen(device=LAMP))
     assert intake.dropped == 10_000
+
+
+@instantly
+async def test_that_a_radio_is_lost_is_not_lost_in_a_flood() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        await hub.ready()
+        for _ in range(20_000):
+            hub.intake.emit(DeviceSeen(device=LAMP))
+        hub.intake.emit(RadioChanged(radio=ZIGBEE0, state="retrying", sentence="the stick is gone"))
+        await hub.until(lambda: not hub.registry.is_up(ZIGBEE0), within=10)
 
 
 @instantly

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
 
+from otagate.model.errors import DeviceUnreachable
+from otagate.model.ids import DeviceId
 from otagate.model.lifecycle import State
-from otagate.model.portraits import Behaviour, Setting
+from otagate.model.portraits import Behaviour, Portrait, Setting
 from otagate.model.rollouts import RolloutState
 from otagate.model.updates import Update
 from otagate.policy.settings import PolicySettings
+from otagate.ports import DeviceSeen
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW, Lamp
 from tests.engine.test_rollouts import ordered, street, until, updated
@@ -134,6 +139,31 @@ async def test_a_lamp_that_answers_quickly_is_looked_at_in_the_moment_before_it_
         bench.lamp.forgets = (ON,)
         ended = await hub.until_ended((await hub.order()).update.id)
     assert (bench.lamp.waited, ended.behaviour) == (0, Behaviour(restored=(ON.name,)))
+
+
+@instantly
+async def test_a_lamp_that_does_not_tell_what_is_on_is_not_asked_again_at_every_sign_of_life() -> None:
+    bench = a_bench(set_to=(ON,))
+    asked: list[float] = []
+    async with bench.hub() as hub:
+
+        async def fail(device: DeviceId, questions: Collection[str] | None = None) -> Portrait:
+            asked.append(hub.clock.monotonic())
+            raise DeviceUnreachable(f"{device} does not answer")
+
+        await hub.add_image(NEW)
+        await hub.ready()
+        update = (await hub.order()).update.id
+        await hub.until_state(update, State.TRANSFERRING)
+        hub.radio.portray = fail  # type: ignore[method-assign, assignment]
+        while not hub.state(update).final:
+            hub.intake.emit(DeviceSeen(device=LAMP))
+            await asyncio.sleep(0.1)
+            if bench.lamp.busy == "rebooting":
+                break
+        assert asked, "it was not looked at what is on"
+        assert all(later - earlier >= 2.9 for earlier, later in pairwise(asked[:-1])), asked  # the last one is that of its Upgrade End Request
+        assert len(asked) <= 4
 
 
 @instantly

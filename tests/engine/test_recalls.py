@@ -9,8 +9,8 @@ import pytest
 from otagate.engine.bulletin import Bulletin
 from otagate.engine.views import OrderRequest
 from otagate.model.advisories import Advisory
-from otagate.model.errors import ConfigError
-from otagate.model.ids import DeviceId, Sha256, zigbee_device_id
+from otagate.model.errors import ConfigError, RadioUnavailable
+from otagate.model.ids import DeviceId, Sha256, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
 from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW, OLD, Lamp
@@ -48,6 +48,28 @@ async def test_an_advisory_ends_what_waits_and_what_runs(force: bool) -> None:
         await hub.pass_time(hours=1)
         assert await updated(hub, LAMPS[0], force=True, override=("quarantined",)) == ["advisory"]
     assert all(each.version == OLD for each in bench.lamps.values())
+
+
+@instantly
+async def test_what_cannot_be_stopped_because_its_radio_is_away_is_stopped_when_that_is_back() -> None:
+    bench = Bench(lamps={LAMP: Lamp(seconds=3_000.0)})
+    async with bench.hub() as hub:
+        await hub.ready()
+        image = await hub.add_image(NEW)
+        update = (await hub.order()).update.id
+        await hub.until_state(update, State.TRANSFERRING)
+        stop = hub.radio.stop
+
+        async def cannot(_update: UpdateId) -> None:
+            raise RadioUnavailable("the radio is not up")
+
+        hub.radio.stop = cannot  # type: ignore[method-assign]
+        hub.cases.advise([against(image)])
+        await hub.pass_time(minutes=3)
+        assert hub.state(update) is State.TRANSFERRING
+        hub.radio.stop = stop  # type: ignore[method-assign]
+        assert (await hub.until_ended(update, within=300)).state is State.CANCELLED
+    assert bench.lamp.version == OLD
 
 
 @instantly

@@ -403,7 +403,10 @@ class Conductor:
         library = self._tools.library
         try:
             view, facts = await library.map(Sha256(update.image)), library.image(update.image).facts
-        except (UnknownImage, ImageError, StoreError):
+        except StoreError:
+            self._pinned.discard(update.id)  # the next look tries again
+            return
+        except (UnknownImage, ImageError):
             return  # fetching will say so
         now = self._rows.get(update.id)
         if now is not None and self._queues(now):

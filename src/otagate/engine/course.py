@@ -75,6 +75,7 @@ class Course:
     sentence: str | None = None
     _staged_at: float | None = None
     _returned_at: float | None = None
+    _unread: bool = False
 
     def __post_init__(self) -> None:
         self.reader = Reader(radio=self.radio, registry=self.tools.registry, questions=self.questions)
@@ -198,14 +199,14 @@ class Course:
         self._charged = None if device is None else device.battery_percent
         spent, began_at, seconds = Stopwatch(self.tools.clock, self._in_charge), self.progress.offset, 0.0
         while self._stands(state):
-            letter = await self.mailbox.get(self._until_next_look())
-            seconds = spent.read()
-            if isinstance(letter, TransferAdvanced) or self.progress.mark != moved:
-                silence.restart()
-                moved = self.progress.mark
-            await self._take(letter)
-            if self._stands(State.TRANSFERRING) and self._all_handed_out():
-                await self._notice_reboot(letter)
+            async with self.mailbox.reading(self._until_next_look()) as letter:
+                seconds = spent.read()
+                if isinstance(letter, TransferAdvanced) or self.progress.mark != moved:
+                    silence.restart()
+                    moved = self.progress.mark
+                await self._take(letter)
+                if self._stands(State.TRANSFERRING) and self._all_handed_out():
+                    await self._notice_reboot(letter)
             if self._stands(state) and self.progress.due_on_disk():
                 await self._sample()
             if self._stands(state) and silence.read() >= patience:
@@ -249,17 +250,21 @@ class Course:
         await self._serve_once()
         self._staged_at = float("-inf") if self.adopted else self.tools.clock.monotonic()
         while self._stands(State.STAGED):  # the conductor's look, or an operator, moves it on
-            letter = await self.mailbox.get(None)
-            await self._take(letter)
-            if self._stands(State.STAGED):
-                await self._notice_reboot(letter)
+            async with self.mailbox.reading(None) as letter:
+                await self._take(letter)
+                if self._stands(State.STAGED):
+                    await self._notice_reboot(letter)
 
     async def _notice_reboot(self, letter: Letter | None) -> None:
-        """A device that holds the whole image and comes back, or tells its version, may have used it without the word."""
+        """A device that holds the whole image and comes back, or tells its version, may have used it without the word.
+
+        One that came back and did not answer, because it was not done with that, is asked when it is heard next.
+        """
         state = self.update.state
         told = letter.component.version if isinstance(letter, Told) else None
-        if isinstance(letter, Returned):
+        if isinstance(letter, Returned) or (self._unread and isinstance(letter, Heard)):
             told = await self.reader.version(self.update)
+            self._unread = told is None
         if self.update.is_done_by(told) and self._stands(state):
             await self._advance(Cause.REBOOTED, detail="the device runs the new version without having been told to")
 
@@ -282,17 +287,17 @@ class Course:
             await self.keeper.glanced()
         self._urge()
         while self._stands(State.ACTIVATING):
-            letter = await self.mailbox.get(waits.poll)
-            await self._take(letter)
-            if not self._stands(State.ACTIVATING):
-                return
-            if isinstance(letter, Returned):
-                await self._advance(Cause.RETURNED, detail="the device is back on the network")
-            elif await self._runs_new_version(letter):
-                await self._advance(Cause.RETURNED, detail="the device tells the new version")
-            elif spent.read() >= patience:
-                detail = f"the device was told to use the new image and did not come back within {patience:.0f} s"
-                await self._advance(Cause.LOST, detail=detail)
+            async with self.mailbox.reading(waits.poll) as letter:
+                await self._take(letter)
+                if not self._stands(State.ACTIVATING):
+                    return
+                if isinstance(letter, Returned):
+                    await self._advance(Cause.RETURNED, detail="the device is back on the network")
+                elif await self._runs_new_version(letter):
+                    await self._advance(Cause.RETURNED, detail="the device tells the new version")
+                elif spent.read() >= patience:
+                    detail = f"the device was told to use the new image and did not come back within {patience:.0f} s"
+                    await self._advance(Cause.LOST, detail=detail)
 
     async def _runs_new_version(self, letter: Letter | None) -> bool:
         """Whether the device tells the new version: by itself, or asked at a look; one that sleeps is asked when it is heard."""
@@ -327,8 +332,8 @@ class Course:
             if finding is not None:
                 await (self._prove if finding.cause is Cause.VERSION_MATCHES else self._conclude)(finding)
                 return
-            letter = await self.mailbox.get(waits.poll)
-            await self._take(letter)
+            async with self.mailbox.reading(waits.poll) as letter:
+                await self._take(letter)
             if isinstance(letter, Told) and confirmation.honest:
                 confirmation.told(letter.component.version)
             elif isinstance(letter, Returned):
@@ -369,8 +374,8 @@ class Course:
             if health.action == "ask":
                 version = await self.reader.version(self.update)
             if version is None:
-                letter = await self.mailbox.get(min(self.tools.waits.poll, vigil.rest(spent.read()) or self.tools.waits.poll))
-                await self._take(letter)
+                async with self.mailbox.reading(min(self.tools.waits.poll, vigil.rest(spent.read()) or self.tools.waits.poll)) as letter:
+                    await self._take(letter)
                 version = letter.component.version if isinstance(letter, Told) else None
             if version is not None and self._honest and not self.update.is_done_by(version):
                 return replace(told, cause=Cause.MISMATCH, detail=f"it told the new version, and went back to {display_version(version)}")
@@ -438,15 +443,9 @@ class Course:
         elif causes:
             if Cause.ACTIVATED in causes and not self.sleepy:
                 self.keeper.glance(self.update)
-            state, reached = self.update.state, max(self.update.bytes_sent, letter.offset)
+            reached = max(self.update.bytes_sent, letter.offset)
             told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
-            try:
-                await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
-            except UpdateError:
-                if self.update.state is state:
-                    raise
-                self.mailbox.put(letter)  # somebody else moved it in that moment: it is read again, for the device waits for its answer
-                return
+            await self._advance(*causes, detail=letter.detail, code=letter.code, **told)
         self.radio.committed(letter.token)
 
     async def _try_again(

@@ -39,12 +39,15 @@ class Intake:
     """`emit` is called by radios, from their own callbacks; everything that waits for the store happens in `run`."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[RadioEvent] = asyncio.Queue(_BOUND)
+        self._queue: asyncio.Queue[RadioEvent] = asyncio.Queue()
         self._conductor: Conductor | None = None
         self.dropped = 0
 
     def emit(self, event: RadioEvent) -> None:
-        """Take an event; transfers go to their course at once, the rest waits its turn. What does not fit is dropped and counted."""
+        """Take an event; transfers go to their course at once, the rest waits its turn. What does not fit is dropped and counted.
+
+        Never dropped is how a radio fares: it tells that once, and seldom, and what would run on it waits for that word.
+        """
         if self._conductor is not None:
             match event:
                 case TransferProgressed():
@@ -53,9 +56,9 @@ class Intake:
                 case TransferAdvanced():
                     self._conductor.advanced(event)
                     return
-        try:
+        if self._queue.qsize() < _BOUND or isinstance(event, RadioChanged):
             self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        else:
             self.dropped += 1
 
     def connect(self, conductor: Conductor) -> None:

@@ -26,6 +26,9 @@ _GLANCE = 3.0
 _AHEAD = 5.0
 """So many seconds before the end of a transfer it is looked: late enough to be true then, and early enough that the device still answers."""
 
+_SPACING = 3.0
+"""Seconds between two looks in that time: a device that is busy now may answer a little later, but must not be asked all the time."""
+
 _FRESH = 30.0
 """Seconds after which a look says nothing about now, because the transfer took longer than it seemed."""
 
@@ -46,6 +49,7 @@ class Keeper:
     _glance: asyncio.Task[None] | None = None
     _glanced: Portrait | None = None
     _glanced_at: float = float("-inf")
+    _asked_at: float = float("-inf")
     _report_due: float | None = None
 
     async def portray(self, update: Update) -> Portrait | None:
@@ -77,13 +81,16 @@ class Keeper:
         ahead = _AHEAD / self.tools.waits.pace
         if eta > ahead:
             return max(eta - ahead, ahead / 10)
+        rest = self._asked_at + _SPACING / self.tools.waits.pace - self.tools.clock.monotonic()
+        if rest > 0:
+            return rest
         self.glance(update)
-        return None
+        return _SPACING / self.tools.waits.pace
 
     def glance(self, update: Update) -> None:
         """The device restarts soon: look at what is on now, and how bright. Nothing waits for its answer, the device's own requests least of all."""
         if self.tasks is not None and self._wants_a_glance():
-            self._glanced = None
+            self._glanced, self._asked_at = None, self.tools.clock.monotonic()
             self._glance = self.tasks.create_task(self._look(update), name=f"glance:{update.id}")
 
     async def glanced(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from otagate.model.devices import Component
+from otagate.model.errors import StoreError, UpdateError
 from otagate.ports import TransferAdvanced
 
 
@@ -43,6 +45,7 @@ class Mailbox:
     """
 
     _letters: dict[Hashable, Letter] = field(default_factory=dict)
+    _open: Letter | None = None
     _ring: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, letter: Letter) -> None:
@@ -53,9 +56,26 @@ class Mailbox:
     def forget(self, *kinds: type[Letter]) -> None:
         """Drop the letters of these kinds: what they tell was before what counts now."""
         self._letters = {kind: letter for kind, letter in self._letters.items() if not isinstance(letter, kinds)}
+        if isinstance(self._open, kinds):
+            self._open = None
 
-    async def get(self, timeout: float | None) -> Letter | None:
-        """The next letter, or None after `timeout` seconds."""
+    @asynccontextmanager
+    async def reading(self, timeout: float | None) -> AsyncIterator[Letter | None]:
+        """The next letter, or None after `timeout` seconds.
+
+        Where the store refused, or somebody else was faster, it was not heeded: it is the next one again, but for a newer one of its kind.
+        """
+        self._open = await self._next(timeout)
+        try:
+            yield self._open
+        except (StoreError, UpdateError):
+            if self._open is not None:
+                self._letters = {_kind(self._open): self._open} | self._letters
+            raise
+        finally:
+            self._open = None
+
+    async def _next(self, timeout: float | None) -> Letter | None:
         if not self._letters:
             self._ring.clear()
             try:

@@ -7,6 +7,7 @@ has and goes on with what it runs. A device that has the word to use the image i
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -18,7 +19,7 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.registry import Registry
 from otagate.engine.supervise import outcome
 from otagate.model.devices import Component
-from otagate.model.errors import IllegalTransition, OtagateError, StoreError, UpdateError
+from otagate.model.errors import OtagateError, RadioUnavailable, StoreError, UpdateError
 from otagate.model.ids import Sha256
 from otagate.model.lifecycle import Cause, cancellable
 from otagate.model.releases import Release
@@ -30,6 +31,10 @@ LOG = structlog.get_logger("otagate.recalls")
 
 ACTOR = "policy"
 _AGAIN = 1.0
+"""Seconds until the next look after one that the store, or somebody who was faster, cut short."""
+
+_LATER = 60.0
+"""Seconds until the next look after one that could not end everything."""
 
 
 class Recalls:
@@ -48,26 +53,30 @@ class Recalls:
         cases.watch(self._bell.set)
 
     async def run(self) -> None:
-        """Look once, and whenever the casebook changes, for ever."""
+        """Look once, whenever the casebook changes, and again where something is left to be ended, for ever."""
+        again: float | None = None
         while True:
-            await self._bell.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._bell.wait()
             self._bell.clear()
-            error = await outcome(self.look(), what="recall")
-            if isinstance(error, (StoreError, UpdateError)):
-                LOG.debug("not recalled yet", error=str(error))
-                await asyncio.sleep(_AGAIN)
-                self._bell.set()
+            done = await outcome(self.look(), what="recall")
+            if isinstance(done, Exception):
+                LOG.debug("not recalled yet", error=str(done))
+            again = None if done is True else _AGAIN if isinstance(done, (StoreError, UpdateError)) else _LATER
 
-    async def look(self) -> None:
-        """Tell what is quarantined, and end what must not go on. Raises StoreUnavailable."""
+    async def look(self) -> bool:
+        """Tell what is quarantined, and end what must not go on; False where that must be tried again. Raises StoreUnavailable."""
         await self._tell()
+        done = True
         for update in await self._store.updates.unfinished():
             release = self._cases.release_of(update)
             if release is None or update.foreign or not cancellable(update.state):
                 continue
             verdict = self._verdict(update, release)
             if verdict is not None:
-                await self._end(update, verdict)
+                done = await self._end(update, verdict) and done
+        return done
 
     async def _tell(self) -> None:
         """Images that are quarantined, or are so no more; what was so when the hub began was told in its life before."""
@@ -89,7 +98,8 @@ class Recalls:
         exact = release if update.image is None else replace(release, sha256=update.image)
         return self._cases.book.speaks(device, component, exact, override=update.override)
 
-    async def _end(self, update: Update, verdict: Verdict) -> None:
+    async def _end(self, update: Update, verdict: Verdict) -> bool:
+        """False where its radio is away, and may be able to stop it when it is back."""
         try:
             if update.gives_way:
                 await self._ledger.advance(update.id, [Cause.SUPERSEDED], detail=verdict.sentence, actor=ACTOR)
@@ -97,5 +107,7 @@ class Recalls:
                 await self._controls.cancel(update.id, ACTOR, detail=verdict.sentence)
         except StoreError:
             raise
-        except (IllegalTransition, OtagateError) as error:  # it was faster, or its radio cannot stop it
+        except OtagateError as error:  # it was faster, or its radio cannot stop it
             LOG.warning("an update goes on that should not", update=update.id, state=update.state, error=str(error), why=verdict.sentence)
+            return not isinstance(error, RadioUnavailable)
+        return True
