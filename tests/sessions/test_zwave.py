@@ -294,6 +294,11 @@ def test_a_file_of_no_known_version_has_arrived_when_the_node_tells_another_one(
     story.hears(replace(PREPARED, version="2.0")).tells(Cause.ALREADY_CURRENT)
 
 
+def test_a_file_of_no_known_version_has_not_arrived_because_a_node_tells_one_that_told_none_before() -> None:
+    story = moving(from_version=None, to_version=None).hears(Lost()).hears(Connected()).does(AskDriver()).hears(Running(False)).does(Prepare())
+    story.hears(replace(PREPARED, version="1.6")).tells(Cause.STALLED, code="transfer-interrupted")
+
+
 # --- patience -----------------------------------------------------------------------------------------------------------------------------------
 
 

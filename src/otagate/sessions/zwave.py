@@ -314,9 +314,10 @@ class Transfer:
         return self._tell(Outcome(Cause.STALLED, "transfer-interrupted", detail), now)
 
     def _brings(self, version: Version | None) -> bool:
-        if self.order is None or self.order.to_version is None:
-            return self.order is None or not same_version(version, self.order.from_version)
-        return same_version(version, self.order.to_version)
+        if self.order is None or self.order.to_version is not None:
+            return self.order is None or same_version(version, self.order.to_version)
+        before = self.order.from_version  # where nobody knows it, another version proves nothing
+        return None not in (version, before) and not same_version(version, before)
 
     def _slept(self, now: float) -> Effects:
         """What was asked waits in the driver until the node wakes up; what was begun does so, too, and goes on then."""
