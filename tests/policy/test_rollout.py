@@ -233,6 +233,14 @@ def test_what_an_operator_has_seen_does_not_stop_the_rollout_again_but_more_of_i
     assert judge_rollout(seen, [Tally(succeeded=1, failed=2), found[1]], NOW + DAY).action == "pause"
 
 
+def test_a_wave_that_was_proved_by_a_clock_that_was_ahead_waits_from_now_and_not_for_years() -> None:
+    waves = [wave(2, proved=NOW + 4_000 * DAY), wave(4, opened=None)]
+    found = [Tally(succeeded=2), Tally(pending=4)]
+    assert judged(waves, found) == ("prove", 0)
+    waves[0] = replace(waves[0], proved=NOW)
+    assert judge_rollout(rollout(*waves), found, NOW).until == NOW + DAY
+
+
 def test_waves_are_told_in_hawkbits_words() -> None:
     assert wave_state(wave(2, opened=None), Tally(pending=2)) == "scheduled"
     assert wave_state(wave(2), Tally(pending=2)) == "running"

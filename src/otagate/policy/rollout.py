@@ -142,6 +142,8 @@ def judge_rollout(rollout: Rollout, tallies: Sequence[Tally], now: datetime) -> 
     current, wave, found = opened - 1, rollout.waves[opened - 1], tallies[opened - 1]
     if wave.proved is None:
         return _judge_success(current, wave, found, last=opened == len(rollout.waves))
+    if wave.proved > now:
+        return Step(action="prove", sentence=f"Wave {opened} has shown enough; the clock has gone back since, so it counts from now.", wave=current)
     if opened == len(rollout.waves):
         pending = sum(each.pending for each in tallies)
         if pending:
