@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from otagate.engine.views import OrderRequest
+from otagate.model.errors import SourceBusy
 from otagate.model.lifecycle import State
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import OneTime
-from tests.engine.bench import Bench, Hub
+from otagate.sources.index import KINDS
+from tests.engine.bench import Bench, Hub, image_bytes
 from tests.engine.radio import LAMP, NEW, Lamp
+from tests.engine.test_offers import INDEX, Holding, entry, told
 from tests.virtual_time import NOON, VirtualClock, instantly
 
 HOUR = timedelta(hours=1)
@@ -145,3 +148,40 @@ async def test_nobody_waits_decades_for_a_pause_that_began_before_the_clock_went
         bench.lamp.goes = "well"
         set_wrong(hub, THE_EPOCH)
         assert (await hub.until_ended(update)).state is State.SUCCEEDED  # type: ignore[arg-type]
+
+
+TEN_YEARS = timedelta(days=3650)
+
+
+def with_an_index() -> Bench:
+    bench = Bench(sources=[Holding(kind=KINDS["z2m-index"], url=INDEX, name="index")])
+    bench.services.documents[INDEX] = [entry(image_bytes(NEW))]
+    return bench
+
+
+@instantly
+async def test_no_source_is_left_alone_for_years_by_a_clock_that_was_ahead() -> None:
+    bench = with_an_index()
+    document, bench.services.documents[INDEX] = bench.services.documents[INDEX], SourceBusy("slow", until=NOON + TEN_YEARS + HOUR)
+    async with bench.hub() as hub:
+        set_wrong(hub, TEN_YEARS)
+        await told(hub)
+        assert (await hub.desk.sources())[0].state != "ok"
+        bench.services.documents[INDEX] = document
+        set_wrong(hub, timedelta(0))
+        hub.refresher.post("index")
+        await hub.pass_time(hours=3)
+        assert (await hub.desk.sources())[0].state == "ok"
+
+
+@instantly
+async def test_no_answer_holds_for_years_because_it_came_while_the_clock_was_ahead() -> None:
+    bench = with_an_index()
+    async with bench.hub() as hub:
+        hub.refresher.every["index"] = HOUR
+        set_wrong(hub, TEN_YEARS)
+        await told(hub)
+        set_wrong(hub, timedelta(0))
+        asked = len(bench.services.asked)
+        hub.refresher.post_due("index")
+        await hub.until(lambda: len(bench.services.asked) > asked)

@@ -123,6 +123,15 @@ async def test_a_service_that_is_away_costs_no_attempt_and_the_update_goes_on_wh
         assert (await hub.until_ended(update)).state is State.SUCCEEDED
 
 
+@instantly
+async def test_a_period_that_is_over_while_the_news_of_a_device_is_gathered_is_not_lost() -> None:
+    async with offering().hub() as hub:
+        await told(hub)  # the lamp was just found, and is asked about in a moment
+        asked = len(hub.bench.services.asked)
+        hub.refresher.post_due("index")
+        await hub.until(lambda: len(hub.bench.services.asked) > asked, within=60.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding(Index):
     """An index whose answer holds for an hour, as it says itself."""

@@ -18,6 +18,7 @@ from otagate.engine.supervise import outcome
 from otagate.engine.talks import Talks
 from otagate.engine.views import SourceView
 from otagate.model.errors import NotOfThisSource, StoreError, UnknownSource
+from otagate.policy.admit import LONGEST_OF_A_SOURCE
 from otagate.ports import Clock
 from otagate.sources.records import RecordPage, RecordQuery
 
@@ -29,6 +30,9 @@ _LONGEST = 3_600.0
 
 _DOUBTED = timedelta(minutes=10)
 """A source that was read so lately is not read anew because what it said does not hold: it can hardly say anything else."""
+
+_LONGEST_ANSWER = timedelta(days=1)
+"""No answer holds for longer, whatever its service says."""
 
 _GATHER = 2.0
 """Seconds in which what several devices make a service wonder about becomes one question."""
@@ -79,19 +83,22 @@ class Refresher:
     def post(self, name: str) -> None:
         """Read a source soon."""
         if name in self._sources:
+            self._curious.discard(name)  # all of it, and not only what is news
             self._sources[name].bell.set()
 
     def post_due(self, name: str) -> None:
         """Read a source soon whose time has come, unless its service said that its answer holds for longer."""
         state, every = self._sources[name].feed.state, self.every.get(name, timedelta())
-        holds = state.condition == "ok" and state.fresh_until is not None and self._clock.now() + every / 4 < state.fresh_until
+        left = timedelta() if state.fresh_until is None else state.fresh_until - self._clock.now()
+        holds = state.condition == "ok" and every / 4 < left <= _LONGEST_ANSWER
         if not holds:  # so that one period more is never much too long
             self.post(name)
 
     def _wonder(self, name: str) -> None:
         """Ask soon what was not asked yet."""
-        self._curious.add(name)
-        self._sources[name].bell.set()
+        if not self._sources[name].bell.is_set():  # else it is about to be read, and who wants all of it wants the news
+            self._curious.add(name)
+            self._sources[name].bell.set()
 
     def _doubt(self, name: str) -> None:
         """Read a source soon that answers otherwise than it said, unless it said that just now."""
@@ -119,7 +126,7 @@ class Refresher:
             source.bell.clear()
             only_news = name in self._curious and state.last_success is not None and not state.failures
             self._curious.discard(name)
-            if state.not_before is not None and self._clock.now() < state.not_before:
+            if self._quiet_for(state):
                 continue
             if state.left_alone:  # to ask again and again would mend nothing
                 continue
@@ -127,12 +134,17 @@ class Refresher:
             if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
 
+    def _quiet_for(self, state: FeedState) -> float:
+        """Seconds for which a source wants to be left alone; a pause that is longer than any was told by a clock that was ahead then."""
+        left = timedelta() if state.not_before is None else state.not_before - self._clock.now()
+        return left.total_seconds() if timedelta() < left <= LONGEST_OF_A_SOURCE else 0.0
+
     def _until_again(self, state: FeedState) -> float | None:
         """Seconds until a source that failed is read again by itself, however long its period is; None where it did not fail."""
         if state.left_alone:
             return None
         if state.not_before is not None:
-            return max(1.0, (state.not_before - self._clock.now()).total_seconds())
+            return max(1.0, self._quiet_for(state))
         return min(_AGAIN * 2 ** min(state.failures - 1, 10), _LONGEST) if state.failures else None
 
     async def refresh(self, name: str, *, room_id: str | None = None) -> SourceView:
