@@ -6,7 +6,7 @@ import pytest
 
 from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
-from tests.sessions.playbook import IMAGE, LAMP, SENSOR, downloads, offering, play, serve, told, transferring, unasked, withdraw
+from tests.sessions.playbook import IMAGE, LAMP, SENSOR, downloads, knock, offering, park, play, serve, told, transferring, unasked, withdraw
 from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, NEW, ask, ask_page, block, default, end, notify, offered, picture, query, stop, wait
 
 SIZE = len(IMAGE)
@@ -65,6 +65,49 @@ def test_after_a_newer_image_was_pinned_no_byte_of_it_reaches_a_request_for_the_
     story.sends(query()).expects(told(Cause.ACCEPTED, update=SENSOR)).commits().expects(offered(1_000, NEW + 1))
     story.sends(ask(500, 50)).expects(stop())
     story.sends(ask(0, 50, version=NEW + 1)).expects(block(newer[:50], 0, version=NEW + 1))
+
+
+@pytest.mark.parametrize("goes_on", [ask(500, 50), ask_page(500, 50)])
+def test_what_was_begun_with_another_file_of_that_very_version_is_dropped_first(goes_on: bytes) -> None:
+    """Another server's, or one of ours that an operator cancelled while the device slept: makers give different files one version."""
+    fresh = serve(begun=False)
+    story = play().orders(fresh).expects(unasked(notify(tsn=1))).sends(goes_on).expects(stop()).passes(20.0).expects(unasked(notify(tsn=2)))
+    story.sends(query()).expects(told(Cause.ACCEPTED, offset=0)).commits().expects(offered(SIZE))
+    assert story.server.high_water(LAMP) == 0
+    downloads(story).sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, offset=SIZE))
+
+
+def test_a_device_that_goes_on_with_another_file_after_it_was_offered_this_one_is_stopped_until_it_asks_again() -> None:
+    """It takes the offer for that of the other server; and a client that reads the end of a file first is told once, too."""
+    story = transferring(serve(begun=False)).sends(ask(500, 50)).expects(stop()).sends(ask(550, 50)).expects(stop())
+    story.sends(query()).expects(offered(SIZE)).sends(ask(950, 50)).expects(block(IMAGE[950:], 950)).sends(ask(0, 50)).expects(block(IMAGE[:50], 0))
+
+
+def test_a_device_that_does_not_drop_another_file_gets_no_byte_of_this_one_and_that_is_why_it_ends() -> None:
+    story = transferring(serve(begun=False))
+    for _ in range(29):
+        story.sends(ask(500, 50)).expects(stop()).passes(10.0).whatever()
+    _, last = story.sends(ask(500, 50)).expects(stop()).passes(11.0).came_out()[-1]
+    assert last.causes == (Cause.STALLED,)
+    assert "at offset 500 with a file that it did not begin here" in last.detail
+
+
+def test_a_device_that_waits_its_turn_with_another_file_is_told_so_when_it_comes() -> None:
+    story = play().orders(serve(begun=False, adopted="offering")).orders(park()).nothing().sends(ask(500, 50)).expects(wait(5), knock())
+    story.passes(6.0).nothing().orders(serve(begun=False)).expects(unasked(notify(tsn=1))).sends(ask(500, 50)).expects(stop())
+
+
+def test_an_attempt_with_other_bytes_goes_on_with_nothing_of_the_one_before() -> None:
+    """The stored file was lost, and what its source gave the second time is another one; the last request may lie past its end."""
+    story = downloads(transferring(), stop=500).orders(park()).nothing().sends(ask(500, 50)).whatever().sends(query()).whatever()
+    story.states[LAMP] = State.QUEUED
+    story.orders(serve(image=memoryview(picture(400, seed=2)))).expects(unasked(notify(tsn=2))).sends(ask(350, 50)).expects(stop())
+
+
+def test_a_client_that_another_server_left_stuck_is_freed_though_its_file_was_not_begun_here() -> None:
+    transferring(serve(begun=False), quirk=LEGRAND).sends(ask(50, 12)).expects(block(IMAGE[78:142], 78)).sends(ask(0, 62)).expects(
+        block(IMAGE[:62], 0)
+    )
 
 
 def test_two_components_are_served_side_by_side_and_never_mixed() -> None:

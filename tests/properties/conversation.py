@@ -302,6 +302,7 @@ class Conversation(RuleBasedStateMachine):
             "image": memoryview(row.image),
             "hold_activation": row.hold or row.owed,
             "released": row.released,
+            "begun": Cause.ACCEPTED in row.causes,
         }
 
     def _serve(self) -> None:

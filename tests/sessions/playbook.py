@@ -75,12 +75,12 @@ def knock(update: UpdateId = LAMP) -> Knock:
     return Knock(update)
 
 
-def asked(version: int = OLD, *, hardware: int | None = None, image_type: int = IMAGE_TYPE, manufacturer: int = MANUFACTURER) -> Asked:
+def asked(version: int | None = OLD, *, hardware: int | None = None, image_type: int = IMAGE_TYPE, manufacturer: int = MANUFACTURER) -> Asked:
     return Asked(manufacturer_code=manufacturer, image_type=image_type, file_version=version, hardware_version=hardware)
 
 
 def serve(**changes: Any) -> Serve:
-    """The order to bring the lamp from version 10 to version 20; every field can be changed."""
+    """The order to bring the lamp from version 10 to version 20, of which it may hold a part; every field can be changed."""
     image_type = changes.get("image_type", IMAGE_TYPE)
     given: dict[str, Any] = {
         "update": LAMP,
@@ -91,6 +91,7 @@ def serve(**changes: Any) -> Serve:
         "file_version": NEW,
         "image": memoryview(IMAGE),
         "from_version": OLD,
+        "begun": True,
     }
     return Serve(**(given | changes))
 

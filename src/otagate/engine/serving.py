@@ -65,6 +65,7 @@ def serve_order(
         hold_activation=update.holds,
         released=at_will,
         together=together,
+        begun=update.bytes_sent > 0,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )
 

@@ -104,10 +104,13 @@ class Transfer:
     pending: Pending | None = None
     unanswered: bytes | None = None  # the newest request that waits for a commit or for its turn
     unanswered_at: float = _NEVER
+    begun: bool = False  # the device may hold a part of this very image, and of no other file
+    strayed: int | None = None  # where it went on with a file of which nothing came from here
 
     def __post_init__(self) -> None:
         self.size = len(self.order.image)
         self.released = self.order.released
+        self.begun = self.order.begun or self.order.adopted in ("transferring", "staged", "activating")
 
     def matches(self, request: BlockRequest | PageRequest | EndRequest) -> bool:
         """Whether a request for this image type names exactly the image that is pinned here."""
@@ -139,8 +142,17 @@ class Transfer:
         """Whether the device had its share: three times the image and a little."""
         return self.sent > _SENT_FACTOR * self.size + _SENT_SLACK
 
+    def goes_on_from(self, before: Transfer) -> bool:
+        """Whether an earlier attempt at this update had the same image; then what the device got from it is a part of this one."""
+        if before.order.image != self.order.image:
+            self.begun = False
+            return False
+        self.high_water, self.reached, self.begun = before.high_water, before.reached, self.begun or before.begun
+        return True
+
     def cut(self, offset: int, length: int) -> memoryview:
         """Hand out at most `length` bytes at `offset`, which lies inside the image."""
+        self.begun = True
         end = min(offset + length, self.size)
         self.sent += end - offset
         self.expected = end

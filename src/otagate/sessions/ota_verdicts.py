@@ -86,7 +86,9 @@ def offer_over(transfer: Transfer, seconds: float) -> Verdict:
 
 def progress_over(transfer: Transfer, last_refusal: str) -> Verdict:
     """The device came no further; `last_refusal` is what it said last against one of our frames, or empty."""
-    if transfer.heard > transfer.moved:
+    if transfer.strayed is not None and not transfer.begun:
+        sentence = f"the device goes on at offset {transfer.strayed} with a file that it did not begin here, though it is told to drop it"
+    elif transfer.heard > transfer.moved:
         sentence = f"the device asks again and again and makes no progress past offset {transfer.high_water} of {transfer.size}"
     else:
         sentence = f"the device fell silent at offset {transfer.high_water} of {transfer.size}"

@@ -123,8 +123,7 @@ class OtaServer:
         transfer = Transfer(order=order, phase=first_phase(order), since=now, heard=now, moved=now)
         self._transfers[order.image_type] = transfer
         self.last_refusal = ""
-        if before is not None:
-            transfer.high_water, transfer.reached = before.high_water, before.reached
+        if before is not None and transfer.goes_on_from(before):
             if before.unanswered is not None and now - before.unanswered_at <= self._patience.knock_every:
                 return self._dispatch(before.unanswered, now)
             transfer.back_at = before.back_at
@@ -224,13 +223,14 @@ class OtaServer:
             raise RemoteProtocolError(f"block of {request.max_size} octets at {request.offset} of {transfer.size}")
         if not transfer.open:
             return self._elsewhere(transfer, request, frame, now) if self._allowance.spend(now) else NOTHING
+        if self._is_of_another_file(transfer, request):
+            return self._foreign(transfer, frame[1], now) if self._allowance.spend(now) else NOTHING
         if not self._progresses(transfer, request.offset, now) and not self._allowance.spend(now):
             return NOTHING
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
         self._pacing.asked(request.offset, request.max_size)
-        freed_by = None if transfer.reached else freeing_block(request, transfer.size, self.quirk.of_type(request.image_type))
-        offset, length = freed_by or (request.offset, self._size(request))
+        offset, length = self._freed_by(transfer, request) or (request.offset, self._size(request))
         return (Reply(ota.block_response(frame[1], request, offset, transfer.cut(offset, length))),)
 
     def _page(self, frame: bytes, now: float) -> Effects:
@@ -243,6 +243,8 @@ class OtaServer:
             raise RemoteProtocolError(f"page of {request.page_size} octets at {request.offset} of {transfer.size}")
         if not transfer.open:
             return self._elsewhere(transfer, request, frame, now)
+        if self._is_of_another_file(transfer, request):
+            return self._foreign(transfer, frame[1], now)
         self._progresses(transfer, request.offset, now)
         if transfer.sated:
             return self._tell(transfer, verdicts.GREEDY, now, frame=frame)
@@ -263,6 +265,19 @@ class OtaServer:
     def _size(self, request: ota.BlockRequest | ota.PageRequest) -> int:
         return block_size(request.max_size, self._frame, self.quirk.of_type(request.image_type))
 
+    def _freed_by(self, transfer: Transfer, request: ota.BlockRequest | ota.PageRequest) -> tuple[int, int] | None:
+        """Offset and length of the first block of a transfer whose client is stuck, or None."""
+        if transfer.reached or isinstance(request, ota.PageRequest):
+            return None
+        return freeing_block(request, transfer.size, self.quirk.of_type(request.image_type))
+
+    def _is_of_another_file(self, transfer: Transfer, request: ota.BlockRequest | ota.PageRequest) -> bool:
+        """Whether the device goes on in the middle of a file of which nothing came from here: makers give different files one version."""
+        if transfer.begun or not request.offset or self._freed_by(transfer, request) is not None:
+            return False
+        transfer.strayed = request.offset
+        return True
+
     def _progresses(self, transfer: Transfer, offset: int, now: float) -> bool:
         """Whether the device has what came before: it reaches new ground, or reads on from the latest block after it began again."""
         transfer.heard, transfer.dismissed = now, False
@@ -276,14 +291,16 @@ class OtaServer:
         return True
 
     def _foreign(self, transfer: Transfer | None, tsn: int, now: float) -> Effects:
-        """A block of an image that is not pinned: ABORT, and where another one is offered, say so soon."""
+        """A block of an image that is not pinned, or was not begun here: ABORT, and where another one is offered, say so soon."""
         if transfer is not None and transfer.phase is Phase.OFFERED:
             transfer.notified = now  # the device drops its old download first
         return (Reply(ota.block_abort(tsn)),)
 
     def _elsewhere(self, transfer: Transfer, request: ota.BlockRequest | ota.PageRequest, frame: bytes, now: float) -> Effects:
         """A block of the pinned image at a moment that does not simply serve it."""
-        transfer.high_water = max(transfer.high_water, request.offset)
+        another = self._is_of_another_file(transfer, request)
+        if not another:
+            transfer.high_water = max(transfer.high_water, request.offset)
         if transfer.pending is not None:
             transfer.keep(frame, now)
             return NOTHING
@@ -294,6 +311,8 @@ class OtaServer:
             return (self._wait(transfer, request, frame[1], self._timing().away_wait(transfer.away), now),)
         if transfer.paused:
             return (self._wait(transfer, request, frame[1], self._timing().paused_wait(), now),)
+        if another:
+            return self._foreign(transfer, frame[1], now)
         if transfer.phase is Phase.OFFERED:
             return self._tell(transfer, verdicts.block_unasked(request.offset), now, frame=frame)
         if transfer.phase is Phase.OVER or transfer.sated:
@@ -331,6 +350,7 @@ class OtaServer:
             return self._tell(transfer, verdicts.RUNS_IT, now, frame=frame)
         offered = Reply(ota.query_response(frame[1], request, file_version=order.file_version, size=transfer.size))
         if transfer.phase is Phase.SERVING:
+            transfer.begun = transfer.begun or transfer.strayed is not None  # it has dropped the other file; some read the end of one first
             return (offered,)
         if transfer.phase in (Phase.HELD, Phase.INCOMPLETE) and not transfer.sated:  # it restarted: it asks for the word, or for what it has lost
             return (*self._notebook.note(request, now, every=self._patience.asked_every), offered)
