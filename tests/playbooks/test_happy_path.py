@@ -147,6 +147,15 @@ def test_a_downgrade_that_was_allowed_is_offered() -> None:
     offering(serve(allow_downgrade=True)).sends(query(21)).expects(told(Cause.ACCEPTED)).commits().expects(offered(len(IMAGE)))
 
 
+def test_a_device_that_does_not_know_its_own_version_runs_no_newer_one() -> None:
+    story = offering().sends(query(0xFFFF_FFFF)).expects(told(Cause.ACCEPTED, words="does not know what it runs"))
+    story.commits().expects(offered(len(IMAGE)))
+
+
+def test_a_device_that_does_not_know_its_own_version_tells_none() -> None:
+    play().sends(query(0xFFFF_FFFF)).expects(asked(None), no_image())
+
+
 @pytest.mark.parametrize("hardware", [3, 4, 5])
 def test_hardware_inside_the_range_of_the_image_gets_it(hardware: int) -> None:
     offering(serve(hardware_min=3, hardware_max=5)).sends(query(hardware=hardware)).expects(told(Cause.ACCEPTED))

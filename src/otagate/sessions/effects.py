@@ -46,11 +46,11 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The device told, by Query Next Image, what it runs."""
+    """The device told, by Query Next Image, what it runs, where it knows that itself."""
 
     manufacturer_code: int
     image_type: int
-    file_version: int
+    file_version: int | None
     hardware_version: int | None
 
 

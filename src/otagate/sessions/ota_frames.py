@@ -46,6 +46,9 @@ BLOCK_HEAD = 17
 WAIT_FOR_COMMAND = 0xFFFF_FFFF
 """Upgrade time of an Upgrade End Response: hold the image until told otherwise."""
 
+UNKNOWN_VERSION = 0xFFFF_FFFF
+"""The file version of a device that does not know its own (11.10.3); no file has it."""
+
 _ANSWER = 0x19  # cluster-specific, server to client, no default response wanted
 _GLOBAL = 0x18  # the same for a global command
 _DEFAULT_RESPONSE = 0x0B
@@ -90,11 +93,11 @@ class PageRequest(NamedTuple):
 
 
 class QueryRequest(NamedTuple):
-    """Query Next Image Request (11.13.4)."""
+    """Query Next Image Request (11.13.4). `file_version` is None where the device does not know what it runs."""
 
     manufacturer_code: int
     image_type: int
-    file_version: int
+    file_version: int | None
     hardware_version: int | None
 
 
@@ -157,7 +160,7 @@ def read_query(frame: bytes) -> QueryRequest:
         hardware = _U16.unpack_from(frame, 3 + _QUERY.size)[0] if control & 0x01 else None
     except struct.error:
         raise RemoteProtocolError(f"Query Next Image Request of {len(frame)} octets is too short") from None
-    return QueryRequest(manufacturer_code, image_type, version, hardware)
+    return QueryRequest(manufacturer_code, image_type, None if version == UNKNOWN_VERSION else version, hardware)
 
 
 def read_end(frame: bytes) -> EndRequest:

@@ -28,10 +28,11 @@ RUNS_IT = Verdict((Cause.REBOOTED,), "the device runs the new version without ha
 
 def query_for(order: Serve, request: ota.QueryRequest, quirk: Quirk) -> Verdict:
     """The device asks what there is for it: ACCEPTED, ALREADY_CURRENT or DECLINED."""
-    runs = f"the device runs 0x{request.file_version:08x}"
+    version = request.file_version
+    runs = "the device does not know what it runs" if version is None else f"the device runs 0x{version:08x}"
     if runs_it(order, request, quirk):
         return Verdict((Cause.ALREADY_CURRENT,), f"the device already runs 0x{order.file_version:08x}", Phase.OVER)
-    if quirk.tells_version and request.file_version > order.file_version and not order.allow_downgrade:
+    if quirk.tells_version and version is not None and version > order.file_version and not order.allow_downgrade:
         return Verdict((Cause.DECLINED,), f"{runs}, newer than 0x{order.file_version:08x}, and no downgrade was allowed", Phase.OVER)
     if not _hardware_fits(order, request.hardware_version):
         detail = f"hardware version {request.hardware_version} is outside {order.hardware_min} to {order.hardware_max} of the image"
