@@ -15,7 +15,7 @@ from otagate.model.ids import RadioName, UpdateId
 from otagate.model.links import Link
 from otagate.model.orders import Withdraw
 from otagate.model.quirks import PLAIN, Quirk
-from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferProgressed
+from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferAdvanced, TransferProgressed
 from otagate.radios.meter import Meter
 from otagate.radios.peers import device_id_of
 from otagate.radios.sender import Sender
@@ -23,6 +23,7 @@ from otagate.radios.switchboard import Switchboard
 from otagate.sessions.ota_transfer import Patience
 from tests.sessions.playbook import IMAGE, LAMP, serve
 from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, ask
+from tests.virtual_time import VirtualClock, instantly
 
 if TYPE_CHECKING:
     from zigpy.device import ZigbeeDevice
@@ -214,3 +215,42 @@ async def test_nobody_waits_to_dismiss_a_device_whose_update_was_cancelled_meanw
         await asyncio.sleep(0)
         assert not dismissing.done(), "the device has not asked yet"
         board.command(Withdraw(update=LAMP))
+
+
+@pytest.mark.asyncio
+async def test_a_device_that_was_removed_is_served_no_more() -> None:
+    told: list[RadioEvent] = []
+    board, device = a_board(told), Newcomer()
+    board.serve()
+    peer = board.adopt(device)
+    assert peer is not None
+    board.command(replace(serve(), device=device_id_of(cast("ZigbeeDevice", device)), adopted="offering"))
+    board.forget(device)
+    assert not board.take(0x1234, 1, 1, 200, ask(0, 50)), "zigpy may tell it that it is not known any more"
+    assert [each for each in told if isinstance(each, TransferAdvanced)] == []
+    assert peer.timer is None or peer.timer.cancelled()
+
+
+@instantly
+async def test_what_a_block_request_of_a_sleeping_device_began_is_told_again_until_it_is_durable() -> None:
+    told: list[RadioEvent] = []
+    board = Switchboard(
+        RadioName("zigbee0"),
+        sender=cast("Sender", Unsent()),
+        meter=Meter(),
+        emit=told.append,
+        clock=VirtualClock(),
+        quirk_of=lambda _code, _model: PLAIN,
+        patience=Patience(),
+    )
+    device = Newcomer()
+    device.node_desc = SimpleNamespace(manufacturer_code=0x1037, is_mains_powered=False, is_receiver_on_when_idle=False)
+    board.serve()
+    peer = board.adopt(device)
+    assert peer is not None
+    assert peer.session.sleepy
+    board.command(replace(serve(), device=device_id_of(cast("ZigbeeDevice", device)), adopted="offering"))
+    assert board.take(0x1234, 1, 1, 200, ask(500, 50))
+    await asyncio.sleep(Patience().commit + 1.0)
+    board.part()
+    assert [each.token for each in told if isinstance(each, TransferAdvanced)] == [1, 1]

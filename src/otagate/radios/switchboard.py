@@ -128,8 +128,9 @@ class Switchboard:
         peer.early.clear()
 
     def forget(self, device: Any) -> None:
-        """An operator removed the device."""
+        """An operator removed the device; what it still sends is zigpy's."""
         peer = self.peers.pop(device_id_of(device), None)
+        self._by_nwk = {nwk: each for nwk, each in self._by_nwk.items() if each is not peer}
         if peer is not None and peer.timer is not None:
             peer.timer.cancel()
 
@@ -229,11 +230,13 @@ class Switchboard:
     def _receive(self, peer: Peer, endpoint: int, frame: bytes, now: float) -> None:
         peer.endpoint = endpoint
         effects = peer.session.receive(frame, now)
+        only_answered = not effects
         if len(effects) == 1 and type(effects[0]) is Reply:
+            only_answered = True
             self._sender.reply(peer, endpoint, effects[0].frame)
         elif effects:
             self._perform(peer, endpoint, effects)
-        if frame[2] != ota.IMAGE_BLOCK:  # a block only puts its timers off, and a timer that is early looks again
+        if frame[2] != ota.IMAGE_BLOCK or not only_answered:  # a block that is answered puts its timers off, and a timer that is early looks again
             self._schedule(peer)
         elif now >= peer.progress_due:
             self._tell_progress(peer, now)
