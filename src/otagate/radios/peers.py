@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otagate.model.devices import Activation, Component, Device
 from otagate.model.errors import DeviceRefused, DeviceUnreachable
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
-from otagate.model.versions import Version
+from otagate.model.versions import MAX_FILE_VERSION, Version
 from otagate.radios.meter import Readings
 from otagate.sessions.ota_frames import CLUSTER
 
@@ -24,6 +24,7 @@ MANUFACTURER_ID = 0x0007
 IMAGE_TYPE_ID = 0x0008
 UPGRADE_ACTIVATION_POLICY = 0x000B
 UPGRADE_TIMEOUT_POLICY = 0x000C
+_ANY_TYPE = 0xFFFF
 _ACTIVATIONS: Mapping[int, Activation] = {0: "server", 1: "out_of_band"}
 _POWER_CONFIGURATION = 0x0001
 _BATTERY_PERCENTAGE_REMAINING = 0x0021
@@ -32,6 +33,8 @@ _REPORT_ATTRIBUTES = 0x0A
 _READ_BOUND = 30.0
 _ASIDE_BOUND = 10.0
 _TEXT_BOUND = 64
+_UNREADABLE = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What zigpy makes of an answer that it did not expect: an attribute that nobody asked for, a value of another type."""
 
 
 @dataclass(slots=True, eq=False)
@@ -102,8 +105,8 @@ def clean(text: Any) -> str | None:
 def _battery(device: ZigbeeDevice) -> int | None:
     for number, endpoint in device.endpoints.items():
         if number and _POWER_CONFIGURATION in endpoint.in_clusters:
-            value = endpoint.in_clusters[_POWER_CONFIGURATION].get(_BATTERY_PERCENTAGE_REMAINING)
-            if isinstance(value, int) and value <= 200:
+            value = _number(endpoint.in_clusters[_POWER_CONFIGURATION].get(_BATTERY_PERCENTAGE_REMAINING), most=200)
+            if value is not None:
                 return value // 2
     return None
 
@@ -126,9 +129,13 @@ async def read_components(device: ZigbeeDevice, *, version_at: tuple[int, int] |
             raise DeviceUnreachable(f"{device_id_of(device)} does not answer on endpoint {number}: {str(error) or 'no answer'}") from None
         except ZigbeeException as error:
             raise DeviceRefused(f"{device_id_of(device)} answered badly on endpoint {number}: {error}") from None
+        except _UNREADABLE as error:
+            because = f"its answer cannot be read ({type(error).__name__})"
+            raise DeviceRefused(f"{device_id_of(device)} answered badly on endpoint {number}: {because}") from None
         components.append(_component(device, number, values))
     true = None if version_at is None or len(components) != 1 else await _read_one(device, *version_at, own=True)
-    return components if true is None else [replace(components[0], version=int(true))]
+    version = _number(true, most=MAX_FILE_VERSION)
+    return components if version is None else [replace(components[0], version=version)]
 
 
 async def with_activation(peer: Peer, component: Component) -> Component:
@@ -162,7 +169,7 @@ async def _read_aside(cluster: Any, attributes: list[int]) -> dict[int, Any] | N
     try:
         async with asyncio.timeout(_ASIDE_BOUND):
             values, _ = await cluster.read_attributes(attributes, allow_cache=False)
-    except (TimeoutError, ZigbeeException):
+    except (TimeoutError, ZigbeeException, *_UNREADABLE):
         return None
     return dict(values)
 
@@ -195,7 +202,7 @@ async def _read_one(device: ZigbeeDevice, cluster: int, attribute: int, *, own: 
                     if own:
                         return await _read_own(device, endpoint.in_clusters[cluster], attribute)
                     values, _ = await endpoint.in_clusters[cluster].read_attributes([attribute], allow_cache=False)
-            except (TimeoutError, ZigbeeException):
+            except (TimeoutError, ZigbeeException, *_UNREADABLE):
                 return None
             return values.get(attribute)
     return None
@@ -213,13 +220,18 @@ async def _read_own(device: ZigbeeDevice, cluster: Any, attribute: int) -> int |
 
 
 def _component(device: ZigbeeDevice, endpoint: int, values: dict[int, Any]) -> Component:
-    version, manufacturer, image_type = (values.get(each) for each in (CURRENT_FILE_VERSION, MANUFACTURER_ID, IMAGE_TYPE_ID))
+    manufacturer, image_type = _number(values.get(MANUFACTURER_ID), most=0xFFFF), _number(values.get(IMAGE_TYPE_ID), most=_ANY_TYPE - 1)
     if manufacturer is None and device.node_desc is not None:
-        manufacturer = device.node_desc.manufacturer_code
+        manufacturer = int(device.node_desc.manufacturer_code)
     return Component(
-        id=zigbee_component_id(int(image_type)) if image_type is not None else zigbee_component_id(0xFFFF),
-        version=int(version) if version is not None and int(version) != 0xFFFF_FFFF else None,
-        manufacturer_code=int(manufacturer) if manufacturer is not None else None,
-        image_type=int(image_type) if image_type is not None and int(image_type) != 0xFFFF else None,
+        id=zigbee_component_id(_ANY_TYPE if image_type is None else image_type),
+        version=_number(values.get(CURRENT_FILE_VERSION), most=MAX_FILE_VERSION),
+        manufacturer_code=manufacturer,
+        image_type=image_type,
         endpoint=endpoint,
     )
+
+
+def _number(told: Any, *, most: int) -> int | None:
+    """What should be a whole number from 0 to `most`; a device may say it in any type."""
+    return int(told) if isinstance(told, int) and 0 <= told <= most else None
