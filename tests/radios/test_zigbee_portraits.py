@@ -76,7 +76,17 @@ async def test_one_unanswered_question_costs_only_itself() -> None:
     assert [each.name for each in told.settings] == ["group 1/0x0005"]
 
 
-@pytest.mark.parametrize("answer", [None, SimpleNamespace(command_id=0, status=0x82), [], SimpleNamespace(groups=["five"])])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        SimpleNamespace(command_id=0, status=0x82),
+        [],
+        SimpleNamespace(groups=["five"]),
+        SimpleNamespace(status_records=[]),
+        SimpleNamespace(status_records=[SimpleNamespace(attrid=0x0009, status=0, value=None)]),
+    ],
+)
 async def test_what_is_no_answer_tells_nothing_and_is_no_silence(answer: Any) -> None:
     device = _Odd(groups=lambda: answer, attribute_0000=lambda: answer, attribute_4003=lambda: answer, bindings=lambda _: answer)
     assert await portrait_of(device) == Portrait()

@@ -163,10 +163,10 @@ async def _groups(cluster: Cluster, question: str) -> list[Setting]:
 
 async def _attribute(cluster: Cluster, question: str, key: int) -> list[Setting] | None:
     answer = await cluster.read_attributes_raw([key], priority=_low())
-    record = next(each for each in answer.status_records if each.attrid == key)
-    if record.status in _NOT_SET:
+    record = next((each for each in answer.status_records if each.attrid == key), None)
+    if record is not None and record.status in _NOT_SET:
         return []
-    if record.status != _SUCCESS:
+    if record is None or record.status != _SUCCESS:
         return None
     at, value = f"endpoint {cluster.endpoint.endpoint_id}", int(record.value.value)
     return [Setting(kind=_ATTRIBUTES[cluster.cluster_id, key], question=question, at=at, value=str(value))]
