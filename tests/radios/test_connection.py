@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,3 +142,24 @@ async def test_a_borrowed_line_is_closed_though_the_file_of_its_network_was_dama
 
 def _full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_line_that_does_not_close_keeps_neither_the_database_open_nor_the_process_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: bool
+) -> None:
+    """A bridge whose cable was pulled takes no byte any more, so what is still to be written never leaves."""
+    monkeypatch.setattr(connections, "_CLOSE_BOUND", 0.2)
+    before = set(threading.enumerate())
+    files = StateFiles.of(tmp_path, "zigbee0")
+    app = await connections.stacks.load("ezsp", connections.stacks.zigpy_config("ezsp", path="/nowhere", database=files.database))
+    database = [each for each in threading.enumerate() if each not in before and not each.name.startswith("asyncio_")]
+    assert database, "zigpy keeps its database in a thread of its own"
+    monkeypatch.setattr(app, "disconnect", asyncio.Event().wait)
+    settings = ZigbeeSettings(name=RadioName("zigbee0"), type="ezsp", path="/nowhere")
+    connection = Connection(settings, files, _Clock(1.0), lambda _: None)  # type: ignore[arg-type]
+    async with asyncio.timeout(30):
+        assert not await connection._shut(app, stop=stop), "it was not stopped in time"
+        while any(each.is_alive() for each in database):
+            await asyncio.sleep(0.01)

@@ -251,6 +251,7 @@ class Connection:
                     await stacks.let_go(self._settings.type, app)
                 await app.shutdown()
         except TimeoutError:
+            await _leave(app)
             return False
         return True
 
@@ -258,3 +259,15 @@ class Connection:
         if self._app is None:
             raise RadioUnavailable(f"{self._settings.path} is closed")
         return self._app
+
+
+async def _leave(app: ControllerApplication) -> None:
+    """Its line does not close and is left as it is; an open database would keep the process alive."""
+
+    async def leave_line() -> None:
+        LOG.warning("the line does not close, and is left")
+
+    app.disconnect = leave_line  # type: ignore[method-assign]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_BOUND):
+            await app.shutdown()
