@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 
+from otagate.model.waits import shorter
 from otagate.ports import Clock
-
-_KEPT = frozenset({"store_retry", "pace"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +30,7 @@ class Waits:
 
     def scaled(self, factor: float) -> Waits:
         """The same waits, `factor` times shorter."""
-        shorter = {each.name: getattr(self, each.name) / factor for each in fields(self) if each.name not in _KEPT}
-        return Waits(**shorter, store_retry=self.store_retry, pace=self.pace * factor)
+        return replace(shorter(self, factor, keep={"store_retry", "pace"}), pace=self.pace * factor)
 
 
 @dataclass(slots=True)

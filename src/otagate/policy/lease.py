@@ -7,7 +7,7 @@ before anybody's lamps are left without their program.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,6 +15,7 @@ from otagate.model.devices import Device
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
+from otagate.model.waits import shorter
 from otagate.policy import guards
 from otagate.policy.activation import judge_activation
 from otagate.policy.admit import Admission, Air, Scene, admit
@@ -50,8 +51,7 @@ class Terms:
 
     def scaled(self, factor: float) -> Terms:
         """The same terms, `factor` times shorter, but for `most`, which an operator gave."""
-        shorter = {each.name: getattr(self, each.name) / factor for each in fields(self) if each.name != "most"}
-        return replace(self, **shorter)
+        return shorter(self, factor, keep={"most"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

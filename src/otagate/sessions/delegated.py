@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 
 from otagate.model.clouds import UNDER_WAY, CloudChannel
@@ -17,9 +17,10 @@ from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Delegate
 from otagate.model.versions import same_version
+from otagate.model.waits import shorter
 from otagate.sessions import delegated_words as words
 from otagate.sessions.delegated_words import NOTHING, Effects, Event
-from otagate.sessions.effects import Advance
+from otagate.sessions.telling import Telling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Patience:
 
     def scaled(self, factor: float) -> Patience:
         """The same, `factor` times shorter."""
-        return Patience(**{each.name: getattr(self, each.name) / factor for each in fields(self)})
+        return shorter(self, factor)
 
 
 class Phase(enum.Enum):
@@ -74,8 +75,8 @@ class Job:
         self.order = order
         self.phase = Phase.WATCHING if order is None else Phase.LOOKING if order.adopted is None else Phase.RECALLING
         self.paused = False
-        self._tokens = tokens
         self._patience = patience
+        self._telling = Telling(update, tokens=tokens, repeat=patience.repeat)
         self._look_at: float | None = now  # when the cloud is to be asked; None while it is
         self._moved = order is None  # whether the cloud has shown the job under way
         self._before: int | None = None  # the cloud's number of the state before the order
@@ -83,13 +84,11 @@ class Job:
         self._answered_at = now
         self._spent = 0.0  # seconds of this phase in which the cloud answered
         self._missed = 0.0  # seconds of them in a row in which it showed nothing under way
-        self._told: Advance | None = None
-        self._told_at = now
 
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it, and everything was heard."""
-        return self.phase is Phase.OVER and self._told is None
+        return self.phase is Phase.OVER and not self._telling.open
 
     @property
     def busy(self) -> bool:
@@ -142,12 +141,11 @@ class Job:
 
     def forget(self) -> None:
         """What was told and not written down is moot."""
-        self._told = None
+        self._telling.forget()
 
     def committed(self, token: int) -> None:
         """What was told with this token is on disk."""
-        if self._told is not None and self._told.token == token:
-            self._told = None
+        self._telling.committed(token)
 
     # --- what the cloud tells -----------------------------------------------------------------------------------------------------------
 
@@ -225,7 +223,7 @@ class Job:
             detail = "the cloud took the order and says that it did not begin; nothing of it is under way"
             return self._end(Cause.DECLINED, detail, now, code="declined-by-device")
         self._enter(Phase.WATCHING, now)
-        return self._advance((Cause.ACCEPTED,), "the cloud has begun the update; it cannot be called back", now)
+        return self._telling.tell((Cause.ACCEPTED,), "the cloud has begun the update; it cannot be called back", now)
 
     # --- after the order ----------------------------------------------------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class Job:
         if not self._moved or self.phase is Phase.RECALLING:
             if self.phase is Phase.RECALLING:
                 self._enter(Phase.WATCHING, now)
-                effects = self._advance((Cause.ACCEPTED,), "the cloud is at the update", now)
+                effects = self._telling.tell((Cause.ACCEPTED,), "the cloud is at the update", now)
             self._moved = True
         if channel.progress is not None:
             effects = (*effects, words.Progress(update=self.update, percent=channel.progress))
@@ -283,10 +281,9 @@ class Job:
     # --- small pieces -------------------------------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> Effects:
-        if self._told is not None and now - self._told_at >= self._patience.repeat:
-            self._told_at = now
-            return (self._told,)
-        if self.phase is Phase.STOPPED and self._told is None and now - self._answered_at >= self._patience.rest:
+        if again := self._telling.again(now):
+            return again
+        if self.phase is Phase.STOPPED and not self._telling.open and now - self._answered_at >= self._patience.rest:
             return self._end(Cause.EXPIRED, "it was stopped before it was ordered", now)  # who wanted that could not write it down
         if self.phase not in _ASKING or self._look_at is None or now < self._look_at:
             return NOTHING
@@ -298,14 +295,7 @@ class Job:
 
     def _end(self, cause: Cause | tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, until: datetime | None = None) -> Effects:
         self._enter(Phase.OVER, now)
-        return self._advance(cause if isinstance(cause, tuple) else (cause,), detail, now, code=code, until=until)
-
-    def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, until: datetime | None = None) -> Effects:
-        if self._told is not None:  # what was not written down yet is part of it
-            causes = (*(each for each in self._told.causes if each not in causes), *causes)
-        self._told = Advance(update=self.update, causes=causes, detail=detail, token=next(self._tokens), code=code, until=until)
-        self._told_at = now
-        return (self._told,)
+        return self._telling.tell(cause if isinstance(cause, tuple) else (cause,), detail, now, code=code, until=until)
 
 
 def _withheld(channel: CloudChannel, order: Delegate) -> str | None:

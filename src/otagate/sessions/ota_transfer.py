@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 
 from otagate.model.orders import Serve
+from otagate.model.waits import shorter
 from otagate.sessions.effects import Advance
 from otagate.sessions.ota_frames import WAIT_FOR_COMMAND, BlockRequest, EndRequest, PageRequest, QueryRequest, end_response
 from otagate.sessions.ota_notify import Offered
@@ -40,8 +41,7 @@ class Patience:
 
     def scaled(self, factor: float) -> Patience:
         """The same patience, `factor` times shorter; counts and the waits that a device is told in whole seconds stay."""
-        keep = {"notify_limit", "wait_for_data", "page_floor", "commit"}
-        return Patience(**{name: getattr(self, name) if name in keep else getattr(self, name) / factor for name in self.__slots__})
+        return shorter(self, factor, keep={"notify_limit", "wait_for_data", "page_floor", "commit"})
 
 
 class Phase(enum.Enum):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from otagate.model.errors import NotCancellable
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Serve
+from otagate.model.waits import shorter
 from otagate.sessions import zigbee2mqtt_words as words
-from otagate.sessions.effects import Advance
+from otagate.sessions.telling import Telling
 from otagate.sessions.zigbee2mqtt_documents import Answer, Failure, UpdateState
 from otagate.sessions.zigbee2mqtt_words import NOTHING, Effects, Event
 
@@ -41,7 +42,7 @@ class Patience:
 
     def scaled(self, factor: float) -> Patience:
         """The same, `factor` times shorter."""
-        return Patience(**{each.name: getattr(self, each.name) / factor for each in fields(self)})
+        return shorter(self, factor)
 
 
 class Phase(enum.Enum):
@@ -69,8 +70,8 @@ class Delegation:
         self.update = update
         self.order = order
         self.phase = _first_phase(order)
-        self._tokens = tokens
         self._patience = patience
+        self._telling = Telling(update, tokens=tokens, repeat=patience.repeat)
         self._sleepy = sleepy
         self._fetched = self._rival = self._begun = self._landed = False
         self._accepted = order is None or order.adopted == "transferring"
@@ -81,13 +82,11 @@ class Delegation:
         self._look_at: float | None = now if self.phase is Phase.DOUBTING else None  # when to ask
         self._asked_at: float | None = None  # asked and not answered since
         self._reason = ""
-        self._told: Advance | None = None
-        self._told_at = now
 
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it, and everything was heard."""
-        return self.phase is Phase.OVER and self._told is None
+        return self.phase is Phase.OVER and not self._telling.open
 
     @property
     def busy(self) -> bool:
@@ -113,7 +112,7 @@ class Delegation:
     def receive(self, event: Event, now: float) -> Effects:
         """Take what was told."""
         if self.phase in (Phase.STOPPED, Phase.OVER):
-            return self._retold(now) if isinstance(event, words.Tick) else NOTHING
+            return self._telling.again(now) if isinstance(event, words.Tick) else NOTHING
         match event:
             case words.Told():
                 return self._state(event.state, now)
@@ -154,12 +153,11 @@ class Delegation:
 
     def forget(self) -> None:
         """What was told and not written down is moot."""
-        self._told = None
+        self._telling.forget()
 
     def committed(self, token: int) -> None:
         """What was told with this token is on disk."""
-        if self._told is not None and self._told.token == token:
-            self._told = None
+        self._telling.committed(token)
 
     # --- what zigbee2mqtt tells -----------------------------------------------------------------------------------------------------------
 
@@ -263,7 +261,7 @@ class Delegation:
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> Effects:
-        told, patience = self._retold(now), self._patience
+        told, patience = self._telling.again(now), self._patience
         match self.phase:
             case Phase.NEW if self.order is not None and self.order.hold_activation and not self.order.released:
                 detail = "zigbee2mqtt has a device use an image as soon as it has it, and this one was to be held back"
@@ -293,12 +291,6 @@ class Delegation:
         waits = self._asked_at is not None and now - self._asked_at < self._patience.asked
         return self._look_at is None and not waits and now - self._heard_at >= bound
 
-    def _retold(self, now: float) -> Effects:
-        if self._told is None or now - self._told_at < self._patience.repeat:
-            return NOTHING
-        self._told_at = now
-        return (self._told,)
-
     def _enter(self, phase: Phase, now: float) -> None:
         self.phase, self._since, self._heard_at = phase, now, now
 
@@ -307,12 +299,8 @@ class Delegation:
         return self._advance(causes, detail, now, code=code)
 
     def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None) -> Effects:
-        if self._told is not None:  # what was not written down yet is part of it
-            causes = (*(each for each in self._told.causes if each not in causes), *causes)
         offset = 0 if self.order is None or Cause.REBOOTED not in causes else len(self.order.image)
-        self._told = Advance(update=self.update, causes=causes, detail=detail, token=next(self._tokens), code=code, offset=offset)
-        self._told_at = now
-        return (self._told,)
+        return self._telling.tell(causes, detail, now, code=code, offset=offset)
 
 
 def _first_phase(order: Serve | None) -> Phase:

@@ -19,7 +19,7 @@ from otagate.model.orders import Adopted, Send
 from otagate.model.versions import Version, display_version, same_version
 from otagate.sessions import zwave_outcomes as outcomes
 from otagate.sessions import zwave_words as words
-from otagate.sessions.effects import Advance
+from otagate.sessions.telling import Telling
 from otagate.sessions.zwave_outcomes import Outcome
 from otagate.sessions.zwave_patience import Patience
 from otagate.sessions.zwave_words import NOTHING, Effects, Event
@@ -69,16 +69,14 @@ class Transfer:
         self._unwanted = False  # an operator wants it stopped
         self._withdrawn = False  # and nobody waits for a word about it any more
         self._sleepy = sleepy
-        self._tokens = tokens
         self._patience = patience
+        self._telling = Telling(update, tokens=tokens, repeat=patience.repeat)
         self._connected = False
         self._since = now  # of the phase, or of the last fragment
         self._unready = False  # the driver does not know the node yet: it is asked again
         self._asked_at = now
         self._sent = 0
         self._high_water = 0
-        self._told: Advance | None = None
-        self._told_at = now
         self._then: Effects = NOTHING
 
     @property
@@ -90,7 +88,7 @@ class Transfer:
     def over(self) -> bool:
         """Whether nothing more will come of it, and everything was heard."""
         let_go = self.phase is Phase.STOPPED and self._withdrawn and not self.stopping
-        return (self.phase is Phase.OVER or let_go) and self._told is None
+        return (self.phase is Phase.OVER or let_go) and not self._telling.open
 
     @property
     def busy(self) -> bool:
@@ -171,13 +169,14 @@ class Transfer:
 
     def forget(self) -> None:
         """What was told and not written down is moot."""
-        self._told, self._then = None, NOTHING
+        self._telling.forget()
+        self._then = NOTHING
 
     def committed(self, token: int, now: float) -> Effects:
         """What was told with this token is on disk; returns what waited for that."""
-        if self._told is None or self._told.token != token:
+        if not self._telling.committed(token):
             return NOTHING
-        then, self._told, self._then = self._then, None, NOTHING
+        then, self._then = self._then, NOTHING
         self._since = now
         return then
 
@@ -344,9 +343,8 @@ class Transfer:
         return NOTHING
 
     def _tick(self, now: float) -> Effects:
-        if self._told is not None and now - self._told_at >= self._patience.repeat:
-            self._told_at = now
-            return (self._told,)
+        if again := self._telling.again(now):
+            return again
         if not self._connected:
             return NOTHING
         if self.phase in (Phase.RECALLING, Phase.READING):
@@ -394,10 +392,4 @@ class Transfer:
         return self._advance((cause,), detail, now, code=code or None)
 
     def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, held: bool = False) -> Effects:
-        if self._told is not None:  # what was not written down yet is part of it
-            causes = (*(each for each in self._told.causes if each not in causes), *causes)
-        self._told = Advance(
-            update=self.update, causes=causes, detail=detail, token=next(self._tokens), offset=self._high_water, held=held, code=code
-        )
-        self._told_at = now
-        return (self._told,)
+        return self._telling.tell(causes, detail, now, offset=self._high_water, held=held, code=code)

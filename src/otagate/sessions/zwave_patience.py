@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otagate.model.waits import shorter
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -29,4 +31,4 @@ class Patience:
 
     def scaled(self, factor: float) -> Patience:
         """The same, `factor` times shorter; operators live at no other pace."""
-        return Patience(**{name: getattr(self, name) / factor for name in self.__slots__ if name != "stop"})
+        return shorter(self, factor, keep={"stop"})
