@@ -39,9 +39,9 @@ from otagate.ports import (
     RadioBackup,
     RadioChanged,
     Standing,
-    TransferAdvanced,
     TransferProgressed,
 )
+from otagate.radios.advances import as_event
 from otagate.radios.cloud_devices import describe
 from otagate.radios.cloud_orders import Call, Departures, end_of, publish, refusal, word_for
 from otagate.radios.recent import Recent
@@ -266,10 +266,7 @@ class CloudRadio:
         for effect in effects:
             match effect:
                 case Advance():
-                    told = TransferAdvanced(
-                        update=update, causes=effect.causes, detail=effect.detail, token=effect.token, code=effect.code, until=effect.until
-                    )
-                    self._emit(told)
+                    self._emit(as_event(effect))
                 case words.Progress():
                     self._emit(TransferProgressed(update=update, offset=0, fragments=(effect.percent, 100)))
                 case words.Look():

@@ -15,7 +15,8 @@ from otagate.model.devices import Component
 from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
 from otagate.model.orders import Dismiss, Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
-from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferAdvanced, TransferProgressed
+from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferProgressed
+from otagate.radios.advances import as_event
 from otagate.radios.crier import Crier
 from otagate.radios.meter import Meter
 from otagate.radios.peers import Peer, clean, describe, device_id_of, ota_endpoints
@@ -277,16 +278,7 @@ class Switchboard:
         self._held[effect.token] = (peer.id, endpoint)
         while len(self._held) > _ANSWERS_HELD:
             del self._held[next(iter(self._held))]
-        told = TransferAdvanced(
-            update=effect.update,
-            causes=effect.causes,
-            detail=effect.detail,
-            token=effect.token,
-            offset=effect.offset,
-            held=effect.held,
-            wants_more=effect.wants_more,
-        )
-        self._emit(told)
+        self._emit(as_event(effect))
 
     def _tell_asked(self, peer: Peer, endpoint: int, effect: Asked) -> None:
         component = Component(

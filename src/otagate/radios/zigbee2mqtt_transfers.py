@@ -13,7 +13,8 @@ import structlog
 from otagate.model.errors import DeviceUnreachable, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, UpdateId, ieee_of
 from otagate.model.orders import Order, Park, Pause, Resume, Serve, Watch, Withdraw
-from otagate.ports import Clock, DeviceAsked, DeviceSlept, Emit, ForeignTransfer, Handout, TransferAdvanced, TransferProgressed
+from otagate.ports import Clock, DeviceAsked, DeviceSlept, Emit, ForeignTransfer, Handout, TransferProgressed
+from otagate.radios.advances import as_event
 from otagate.radios.handouts import Counter
 from otagate.radios.recent import Recent
 from otagate.radios.zigbee2mqtt_devices import component_of
@@ -185,10 +186,7 @@ class Transfers:
         for effect in effects:
             match effect:
                 case Advance():
-                    told = TransferAdvanced(
-                        update=update, causes=effect.causes, detail=effect.detail, token=effect.token, offset=effect.offset, code=effect.code
-                    )
-                    self.emit(told)
+                    self.emit(as_event(effect))
                 case words.Progress():
                     self.emit(TransferProgressed(update=update, offset=effect.offset))
                 case words.Sleeps():

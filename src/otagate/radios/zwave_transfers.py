@@ -18,7 +18,8 @@ import structlog
 from otagate.model.errors import NotCancellable, RadioError, RadioUnavailable, UnknownDevice
 from otagate.model.ids import DeviceId, UpdateId, node_id_of, target_of
 from otagate.model.orders import Activate, Order, Park, Pause, Release, Resume, Send, Serve, Watch, Withdraw
-from otagate.ports import Clock, Emit, ForeignTransfer, Knocked, TransferAdvanced, TransferProgressed
+from otagate.ports import Clock, Emit, ForeignTransfer, Knocked, TransferProgressed
+from otagate.radios.advances import as_event
 from otagate.radios.recent import Recent
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 from otagate.radios.zwave_nodes import Metadata
@@ -238,7 +239,7 @@ class Transfers:
         for effect in effects:
             match effect:
                 case Advance():
-                    self._tell(update, effect)
+                    self._tell(effect)
                 case words.Progress():
                     if update not in self._parked:
                         self._emit(TransferProgressed(update=update, offset=effect.offset, fragments=(effect.sent, effect.total)))
@@ -248,18 +249,11 @@ class Transfers:
                 case _:
                     self._spawn(update, effect)
 
-    def _tell(self, update: UpdateId, told: Advance) -> None:
-        if update in self._parked:
-            self._knock(update)
-            return
-        event = TransferAdvanced(
-            update=update, causes=told.causes, detail=told.detail, token=told.token, offset=told.offset, held=told.held, code=told.code
-        )
-        self._emit(event)
-
-    def _knock(self, update: UpdateId) -> None:
-        if self._knocked.first(update):
-            self._emit(Knocked(update=update))
+    def _tell(self, told: Advance) -> None:
+        if told.update not in self._parked:
+            self._emit(as_event(told))
+        elif self._knocked.first(told.update):
+            self._emit(Knocked(update=told.update))
 
     def _spawn(self, update: UpdateId, effect: words.Effect) -> None:
         work: Work | None = {
