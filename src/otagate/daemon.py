@@ -24,6 +24,7 @@ from otagate.api.settings import ApiSettings
 from otagate.assembly import READ_ADVISORIES, Parts, life_of
 from otagate.assembly import Pace as Pace
 from otagate.config import HubSettings, effective_tree
+from otagate.config.kinds import at_home
 from otagate.engine.bulletin import NAME as ADVISORIES
 from otagate.engine.desk import Desk
 from otagate.engine.pulse import Pulse, watch_store
@@ -176,9 +177,9 @@ def _dead(pulse: Pulse, tasks: _Tasks, longest: float) -> list[str]:
 
 
 def _reachable(addresses: Sequence[str]) -> str | None:
-    """Where a program on this machine finds the API: what listens everywhere is found at home too."""
+    """Where a program on this machine finds the API."""
     found = next((each for each in addresses if each.startswith("http")), None)
-    return None if found is None else found.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return None if found is None else at_home(found)
 
 
 def _public(settings: HubSettings) -> list[str]:

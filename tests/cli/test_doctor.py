@@ -18,7 +18,7 @@ from otagate.cli import checkup, doctor, session
 from otagate.engine import timers
 from otagate.radios.holders import Holder, Holding
 from otagate.stores import open_store
-from tests.api.conftest import Hall
+from tests.api.conftest import Hall, Open
 from tests.api.counter import LAMP
 from tests.cli.conftest import Outcome, otagate
 from tests.radios.test_probe import held, stick
@@ -288,6 +288,19 @@ async def test_the_packaged_hub_is_asked_at_the_socket_that_its_unit_adds(home: 
         daemon.bind(str(tmp_path / "otagate.sock"))  # and nobody listens
         outcome = await otagate("doctor", "--config", str(home.config))
     assert f"the daemon at unix:{tmp_path / 'otagate.sock'}" in outcome.out
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "[::]"])
+async def test_a_hub_that_listens_everywhere_is_asked_at_home(open_hall: Open, home: Home, monkeypatch: pytest.MonkeyPatch, everywhere: str) -> None:
+    monkeypatch.setattr(doctor, "store_owner", lambda _: 4711)
+    hall = await open_hall(listen=(f"{everywhere}:0",))
+    port = hall.base.rpartition(":")[2]
+    (home.state / "api-token").touch(mode=0o600)
+    (home.state / "api-token").write_text(hall.token)
+    home.config.write_text(f"state_dir: {home.state}\napi: {{listen: '{everywhere}:{port}'}}\n")
+    outcome = await otagate("doctor", "--config", str(home.config), "--json")
+    (daemon,) = [each for each in outcome.document["findings"] if each["check"] == "daemon"]
+    assert daemon["result"] == "ok", daemon
 
 
 async def test_a_wrong_token_is_said(hall: Hall, home: Home) -> None:

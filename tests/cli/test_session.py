@@ -45,6 +45,20 @@ def test_a_daemon_that_nobody_named_is_looked_for_at_the_socket_of_its_unit_and_
         assert session.usual_url(None) == "http://127.0.0.1:8377"
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("http://127.0.0.1:8377", True), ("http://[::1]:8377", True), ("http://localhost", True), ("unix:/run/x.sock", True)]
+    + [(each, False) for each in ("http://hub.example.org:8377", "https://192.168.1.5:8377", "http://127.0.0.1.example.org", "http://[::1", "x")],
+)
+def test_the_token_of_this_machine_is_shown_to_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, shown: bool) -> None:
+    monkeypatch.delenv("OTAGATE_TOKEN_FILE", raising=False)
+    file = tmp_path / "api-token"
+    file.write_text("the-token-of-this-machine")
+    monkeypatch.setattr(session, "DEFAULT_TOKEN_FILE", file)
+    assert session.read_token(None, url=url) == ("the-token-of-this-machine" if shown else None)
+    assert session.read_token(file, url=url) == "the-token-of-this-machine"
+
+
 @pytest.mark.asyncio
 async def test_a_socket_that_is_not_there_is_exit_3(tmp_path: Path) -> None:
     outcome = await otagate("devices", "--url", f"unix:{tmp_path}/none.sock")
@@ -227,6 +241,24 @@ async def test_a_reader_that_has_enough_is_no_error(hall: Hall) -> None:
     async with asyncio.timeout(60):
         _, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [("check-config", "{}"), ("check-config", "{}", "--json")])
+def test_output_that_a_full_disk_does_not_take_is_one_line_and_exit_1(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    file = tmp_path / "otagate.yaml"
+    file.write_text("state_dir: ./state\n")
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "otagate", *(each.format(file) for each in arguments)]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "otagate: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_an_exit_code_is_the_same_where_nobody_can_be_told_why(tmp_path: Path, closed: str) -> None:
+    file = tmp_path / "otagate.yaml"
+    file.write_text("state_dir: 5\n")
+    command = f"{sys.executable} -m otagate check-config {file} {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 78
 
 
 @pytest.mark.asyncio

@@ -145,7 +145,7 @@ async def _ask(config: Path, settings: HubSettings | None, wishes: Wishes, gathe
 
     url = wishes.url or os.environ.get("OTAGATE_URL") or _address(config, settings) or usual_url(wishes.token_file)
     try:
-        async with Client(url, _token(wishes, settings)) as client:
+        async with Client(url, _token(wishes, settings, url)) as client:
             if gathered is not None:
                 await bundle.ask(client, gathered)
             return [each async for each in _daemon(client, url)]
@@ -163,20 +163,22 @@ def _start(config: Path) -> str:
 
 def _address(config: Path, settings: HubSettings | None) -> str | None:
     """Where the daemon of this configuration listens, a socket that we may open first; the packaged unit adds its own to what the file says."""
+    from otagate.config.kinds import at_home
+
     if settings is None:
         return None
     listen = (*settings.api.listen, *([f"unix:{session.DEFAULT_SOCKET}"] if config == DEFAULT_CONFIG else []))
     sockets = [each for each in listen if each.startswith("unix:") and os.access(each.removeprefix("unix:"), os.W_OK)]
-    ports = [f"http://{each}" for each in settings.api.listen if not each.startswith("unix:")]
+    ports = [at_home(f"http://{each}") for each in settings.api.listen if not each.startswith("unix:")]
     return next(iter(sockets + ports), None)
 
 
-def _token(wishes: Wishes, settings: HubSettings | None) -> str | None:
+def _token(wishes: Wishes, settings: HubSettings | None, url: str) -> str | None:
     if wishes.token_file is None and not os.environ.get("OTAGATE_TOKEN_FILE") and settings is not None:
         with suppress(Stop):
-            return read_token(settings.token_file)
+            return read_token(settings.token_file, url=url)
         return None
-    return read_token(wishes.token_file)
+    return read_token(wishes.token_file, url=url)
 
 
 async def _daemon(client: Client, url: str) -> AsyncIterator[Finding]:

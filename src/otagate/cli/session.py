@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import inspect
+import ipaddress
 import json
 import os
 import sys
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console, RenderableType
@@ -32,6 +36,8 @@ DEFAULT_TOKEN_FILE = Path("/var/lib/otagate/api-token")
 MAX_TOKEN = 4096
 PLAIN_WIDTH = 10_000
 """Columns where the output is no terminal: nothing is folded or cut there."""
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 P = ParamSpec("P")
 Url = Annotated[str | None, typer.Option("--url", help="Where the daemon is: http://host:port or unix:/path. [env: OTAGATE_URL]", show_default=False)]
@@ -92,8 +98,9 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def complain(sentence: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"otagate: {plain(sentence)}\n")
+    """One line on stderr, where that can be written: it is the exit code that counts."""
+    with suppress(OSError):
+        typer.echo(f"otagate: {plain(sentence)}", err=True)
 
 
 def command(
@@ -135,7 +142,7 @@ async def _converse(wishes: Wishes, run: Callable[[Session], Awaitable[Exit]]) -
     from otagate.cli.client import Client  # here, not above: `--help` and wrong usage need no HTTP
 
     url = wishes.url or os.environ.get("OTAGATE_URL") or usual_url(wishes.token_file)
-    async with Client(url, read_token(wishes.token_file)) as client:
+    async with Client(url, read_token(wishes.token_file, url=url)) as client:
         return await run(Session(client=client, as_json=wishes.as_json))
 
 
@@ -145,9 +152,14 @@ def usual_url(token_file: Path | None) -> str:
     return DEFAULT_URL if with_token or not os.access(DEFAULT_SOCKET, os.R_OK | os.W_OK) else f"unix:{DEFAULT_SOCKET}"
 
 
-def read_token(given: Path | None) -> str | None:
-    """The token: from the file given, from `OTAGATE_TOKEN_FILE`, or from the usual place; None where only the usual place was tried in vain."""
+def read_token(given: Path | None, *, url: str) -> str | None:
+    """The token for the daemon at `url`: from the file given, or from `OTAGATE_TOKEN_FILE`, else from the usual place, where that may hold one.
+
+    What lies there is this machine's own, and is shown to no other.
+    """
     named = given or (Path(os.environ["OTAGATE_TOKEN_FILE"]) if os.environ.get("OTAGATE_TOKEN_FILE") else None)
+    if named is None and not _is_here(url):
+        return None
     try:
         with (named or DEFAULT_TOKEN_FILE).open("rb") as stream:
             token = stream.read(MAX_TOKEN).strip().decode("ascii")
@@ -162,8 +174,22 @@ def read_token(given: Path | None) -> str | None:
     return token
 
 
+def _is_here(url: str) -> bool:
+    """Whether only a daemon of this machine answers there."""
+    if url.startswith("unix:"):
+        return True
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def settle(run: Callable[[], Exit], *, as_json: bool = False) -> int:
-    """Run a command to its exit code: a stop is one line on stderr (and in JSON mode the problem on stdout), an interrupt is silent."""
+    """Run a command to its exit code: a stop is one line on stderr (and in JSON mode the problem on stdout), an interrupt is silent.
+
+    A reader of the output that went away is nobody's fault; a disk that is full is told.
+    """
     try:
         return int(run())
     except Stop as stop:
@@ -177,8 +203,19 @@ def settle(run: Callable[[], Exit], *, as_json: bool = False) -> int:
         complain(f"the daemon's answer cannot be understood ({error}); is it of another version than this command?")
         return int(Exit.FAILED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: let the interpreter's last flush go nowhere
+        _drop_output()
         return int(Exit.DONE)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _drop_output()
+        complain(f"the output cannot be written: {error.strerror}")
+        return int(Exit.FAILED)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def hint(stop: Stop) -> str:

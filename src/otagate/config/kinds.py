@@ -94,6 +94,11 @@ def is_loopback(listen: str) -> bool:
         return host == "localhost"
 
 
+def at_home(url: str) -> str:
+    """The same address for who asks on this machine: what listens everywhere is called by loopback, and by no name at all."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 def _duration(value: object) -> object:
     if isinstance(value, str):
         return parse_duration(value)
