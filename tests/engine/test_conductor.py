@@ -14,7 +14,7 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
 from tests.engine.bench import DAY, Bench, Hub
 from tests.engine.radio import LAMP, NEW, OLD, Lamp, orders_of
-from tests.engine.test_course import a_held_update
+from tests.engine.test_delivery import a_held_update
 from tests.virtual_time import instantly
 
 CANCELLABLE = [State.QUEUED, State.FETCHING, State.OFFERING, State.TRANSFERRING, State.STAGED]

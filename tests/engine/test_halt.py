@@ -11,7 +11,7 @@ from otagate.model.orders import Serve
 from tests.engine.bench import DAY, Bench, Hub
 from tests.engine.radio import LAMP, NEW, OLD, Lamp, orders_of
 from tests.engine.test_conductor import begun, brought_to
-from tests.engine.test_course import a_held_update
+from tests.engine.test_delivery import a_held_update
 from tests.virtual_time import instantly
 
 

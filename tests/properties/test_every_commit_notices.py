@@ -13,6 +13,7 @@ from otagate.engine.course import Course
 from otagate.engine.journal import Journal
 from otagate.engine.ledger import Ledger
 from otagate.engine.mailbox import Letter
+from otagate.engine.proof import Proof
 from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
 from otagate.ports import TransferAdvanced
@@ -39,14 +40,14 @@ def forgets_a_commit(patch: pytest.MonkeyPatch) -> None:
 
 def answers_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     """The held answer leaves first."""
-    take = Course._take
+    take = Course.take
 
     async def hasty(self: Course, letter: Letter | None) -> None:
         if isinstance(letter, TransferAdvanced):
             self.radio.committed(letter.token)
         await take(self, letter)
 
-    patch.setattr(Course, "_take", hasty)
+    patch.setattr(Course, "take", hasty)
 
 
 def adopts_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -94,10 +95,10 @@ def makes_it_twice(patch: pytest.MonkeyPatch) -> None:
 def takes_the_order_for_the_deed(patch: pytest.MonkeyPatch) -> None:
     """A device that was told to use an image is not asked whether it does."""
 
-    async def sure(self: Course) -> None:
-        await self._advance(Cause.VERSION_MATCHES, detail="surely")
+    async def sure(self: Proof) -> None:
+        await self.course.advance(Cause.VERSION_MATCHES, detail="surely")
 
-    patch.setattr(Course, "_confirm", sure)
+    patch.setattr(Proof, "confirm", sure)
 
 
 def tells_what_was_refused(patch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def tells_what_was_refused(patch: pytest.MonkeyPatch) -> None:
 
 def leaves_the_word_unsaid(patch: pytest.MonkeyPatch) -> None:
     """A device that holds its image is never told to use it."""
-    patch.setattr(Course, "_urge", lambda self: None)
+    patch.setattr(Proof, "_urge", lambda self: None)
 
 
 BROKEN: list[tuple[Break, str, str]] = [

@@ -34,7 +34,7 @@ class Agenda:
 
     def away(self, rest: float) -> Mapping[UpdateId, float]:
         """What is in mid-transfer, and for how many seconds its device is told to wait if the stick is lent for `rest` seconds at least."""
-        scene = self.conductor.scene()
+        scene = self.conductor.queue.scene()
         air = scene.air
         moving = [each for each in scene.running if each.radio == self.radio.name and each.state is State.TRANSFERRING]
         devices = [(each, air.devices.get(each.device)) for each in moving]
@@ -49,7 +49,7 @@ class Agenda:
     def _look(self, *, borrowed: bool) -> Work:
         held = [each.update for each in self.conductor.courses() if each.update.state is State.STAGED]
         staged = [each for each in held if not self.conductor.stands_still(each.id)]
-        scene = self.conductor.scene()
+        scene = self.conductor.queue.scene()
         still = frozenset(each.id for each in scene.running if self.conductor.stands_still(each.id))
         scene = replace(scene, air=replace(scene.air, paused=scene.air.paused | still))
         back_in = {each.id: self._back_in(each.id) for each in scene.running}

@@ -1,12 +1,10 @@
-"""Who runs: admits updates from the queue, owns a task for each, and brings them what their radios tell."""
+"""Who runs: owns a task for each update that the queue lets begin, and brings them what their radios tell."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
 
 import structlog
 
@@ -14,25 +12,23 @@ from otagate.engine.activations import Activations
 from otagate.engine.closing import heed_windows
 from otagate.engine.course import Course
 from otagate.engine.drafts import foreign_draft
-from otagate.engine.jobs import Jobs
+from otagate.engine.life import Life
 from otagate.engine.mailbox import Changed, Heard, Letter, Returned, Told
-from otagate.engine.roster import Roster
-from otagate.engine.serving import ADOPTED, serve_order
+from otagate.engine.parking import Parking
+from otagate.engine.queue import Queue
 from otagate.engine.supervise import outcome
 from otagate.engine.tools import Tools
-from otagate.engine.waiting import WaitingList
 from otagate.model.devices import Component
-from otagate.model.errors import ImageError, NotInState, StoreError, UnknownDevice, UnknownImage, UpdateError
-from otagate.model.ids import DeviceId, RadioName, Sha256, UpdateId
+from otagate.model.errors import ImageError, StoreError, UnknownImage, UpdateError
+from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import Cause, State
-from otagate.model.orders import Order, Park, Pause, Resume, Serve, Withdraw
+from otagate.model.orders import Order, Pause, Resume
 from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version, same_version
-from otagate.policy.admit import ON_THE_AIR, Admission, Air, Scene, admit, has_given_up, with_asked
-from otagate.policy.job import first_steps, waits_for_step
-from otagate.policy.window import BUILT, AnyWindow
+from otagate.model.versions import Version
+from otagate.policy.admit import ON_THE_AIR, Admission, with_asked
+from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 
 LOG = structlog.get_logger("otagate.conductor")
@@ -49,17 +45,12 @@ class Conductor:
         self._tools = tools
         self._radios = radios
         self._questions = {name: asyncio.Semaphore(_QUESTIONS) for name in radios}
-        self._rows = Roster()
         self._courses: dict[UpdateId, Course] = {}
-        self._benched: set[UpdateId] = set()  # adopted, but the air had no slot left: their devices are told to wait
-        self._knocked: set[UpdateId] = set()
-        self._pinned: set[UpdateId] = set()
-        self._waiting = WaitingList(pace=tools.waits.pace)
-        self._jobs = Jobs(tools=tools)
+        self.queue = Queue(tools=tools, courses=self._courses)
+        self._parking = Parking(tools=tools, radios=radios, queue=self.queue)
         self.activations = Activations(tools=tools, courses=self._courses)
         self._wake = asyncio.Event()
         self._stopping = False
-        self._began: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         tools.ledger.watch(self._changed)
@@ -79,46 +70,28 @@ class Conductor:
 
     def waits_for(self, update: UpdateId) -> Verdict | None:
         """For what an update waited at the last look, as a `hold` with its sentence."""
-        return self._waiting.verdicts.get(update) or self._tools.curfew.verdicts.get(update) or self.activations.verdicts.get(update)
-
-    def foretell(self, draft: Update) -> Verdict | None:
-        """For what an update would wait if it were ordered now; None where it would begin."""
-        scene = self.scene()
-        return admit([draft], scene.running, air=scene.air, now=scene.now).waiting.get(draft.id)
-
-    def scene(self) -> Scene:
-        """The queue and the world at this moment, as admission sees them."""
-        return Scene(
-            queue=[self._as_knocked(each) for each in self._rows if self._queues(each)],
-            running=[course.update for course in self._courses.values() if course.update.state is not State.STAGED],
-            air=self._air(),
-            now=self._tools.clock.now(),
-        )
+        return self.queue.verdicts.get(update) or self._tools.curfew.verdicts.get(update) or self.activations.verdicts.get(update)
 
     @property
     def windows(self) -> Sequence[AnyWindow]:
         """Every window that there is."""
         return self._tools.outlook.windows
 
-    def waiting(self) -> Mapping[UpdateId, Verdict]:
-        """Every update that waits, with its verdict."""
-        return self._waiting.verdicts
-
     def device_of(self, update: UpdateId) -> DeviceId | None:
         """Whose update it is; None where it has ended."""
-        row = self._rows.get(update)
+        row = self.queue.rows.get(update)
         return None if row is None else row.device
 
     def waits(self, update: UpdateId) -> bool:
         """Whether an update has not ended and no task works on it."""
-        return update in self._rows and update not in self._courses
+        return update in self.queue.rows and update not in self._courses
 
     def is_busy(self, device: DeviceId) -> bool:
         """Whether a running update converses with the device, so that it should not be asked other things."""
         return any(course.update.state is not State.STAGED for course in self._courses_of(device))
 
     def _courses_of(self, device: DeviceId) -> Iterable[Course]:
-        return [self._courses[each.id] for each in self._rows.of(device) if each.id in self._courses]
+        return [self._courses[each.id] for each in self.queue.rows.of(device) if each.id in self._courses]
 
     # --- running ----------------------------------------------------------------------------------------------------------------------
 
@@ -132,30 +105,18 @@ class Conductor:
         except StoreError as error:  # a full disk: what the rows say can be taken up as it stands
             LOG.warning("restart not recorded", error=str(error))
             left = list(await self._tools.store.updates.unfinished())
-        self._rows = Roster(left)
+        self.queue.recover(left)
         self._tools.curfew.look([(update, self._pauses(update)) for update in left if update.state.running], self._tools.outlook)
-        self._jobs.recover(left)
         for update in sorted(left, key=lambda each: (each.state is State.OFFERING, each.created, each.id)):
             if update.radio not in self._radios or update.state is State.PLANNED:
                 continue
             if not update.state.running:
-                await self._pin(update)
-            elif update.state in ON_THE_AIR and not (update.paused or self._tools.curfew.holds(update.id)) and not self._has_slot(update):
-                self._benched.add(update.id)
-                await self._pin(update)
+                await self._parking.pin(update)
+            elif update.state in ON_THE_AIR and not (update.paused or self._tools.curfew.holds(update.id)) and not self.queue.has_slot(update):
+                self.queue.bench(update)
+                await self._parking.pin(update)
             else:
                 await self._adopt(update)
-
-    def _has_slot(self, update: Update) -> bool:
-        """Whether `policy.admit` would let it on the air beside those that were adopted already, were its device there."""
-        air = self._air()
-        device = air.devices.get(update.device)
-        there = {} if device is None else {device.id: replace(device, online=True, last_seen=self._tools.clock.now())}
-        up = {name: replace(radio, up=True, paused=None) for name, radio in air.radios.items()}
-        air = replace(air, radios=up, devices={**air.devices, **there}, halted=False)
-        running = [course.update for course in self._courses.values() if course.update.device != update.device]
-        waiting = admit([replace(update, force=True)], running, air=air, now=self._tools.clock.now()).waiting.get(update.id)
-        return waiting is None or waiting.reason != "radio_busy"
 
     async def _adopt(self, update: Update) -> None:
         course = self._courses[update.id] = self._new_course(update, adopted=update.state is not State.FETCHING)
@@ -168,7 +129,7 @@ class Conductor:
 
     async def run(self) -> None:
         """Admit and run, for ever."""
-        self._began = self._tools.clock.monotonic()
+        self.queue.listens()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for course in self._courses.values():
@@ -186,7 +147,7 @@ class Conductor:
 
     async def _interrupt(self) -> None:
         """The hub stops: what was being fetched is queued again. What devices hold keeps its state, to be adopted."""
-        for update in [each for each in self._rows if each.state is State.FETCHING]:
+        for update in [each for each in self.queue.rows if each.state is State.FETCHING]:
             try:
                 await self._tools.ledger.advance(update.id, [Cause.INTERRUPTED], detail="the hub was stopped")
             except (StoreError, UpdateError) as error:
@@ -202,12 +163,10 @@ class Conductor:
 
     def _changed(self, update: Update) -> None:
         """A row is another one; called by the ledger."""
-        before = self._rows.get(update.id)
-        self._jobs.changed(update)
-        if update.ended:
-            self._forget(update)
-        else:
-            self._rows.put(update)
+        before = self.queue.rows.get(update.id)
+        self.queue.changed(update)
+        if update.ended and update.id not in self._courses:
+            self._parking.withdraw(update)
         course = self._courses.get(update.id)
         if course is not None:
             course.changed(update)
@@ -231,7 +190,7 @@ class Conductor:
 
     def stands_still(self, update_id: UpdateId) -> bool:
         """Whether an update is to stand still, whoever wants that."""
-        row = self._rows.get(update_id)
+        row = self.queue.rows.get(update_id)
         return row is not None and self._tools.held(row)
 
     def _rollout_changed(self, before: Rollout | None, after: Rollout) -> None:
@@ -241,22 +200,13 @@ class Conductor:
             self._stand_still([course for course in self._courses.values() if course.update.rollout == after.id], halted)
         self.wake()
 
-    def _forget(self, update: Update) -> None:
-        self._rows.remove(update)
-        self._waiting.forget(update.id)
-        self._knocked.discard(update.id)
-        self._benched.discard(update.id)
-        if update.id in self._pinned and update.id not in self._courses:
-            self.command(update, Withdraw(update=update.id))
-        self._pinned.discard(update.id)
-
     def command(self, update: Update, order: Order) -> None:
         """Hand an order to the radio of an update, where there is one."""
         radio = self._radios.get(update.radio)
         if radio is not None:
             radio.command(order)
 
-    # --- the queue --------------------------------------------------------------------------------------------------------------------
+    # --- admitting --------------------------------------------------------------------------------------------------------------------
 
     async def _look_safely(self) -> None:
         try:
@@ -267,41 +217,20 @@ class Conductor:
     async def _look(self) -> None:
         if self._stopping:
             return
-        await self._jobs.settle(list(self._rows))
         await heed_windows(self._courses, self._tools)
         asked = await self.activations.look()
-        await self._give_up_unapproved()
-        scene = self.scene()
-        admission = admit(scene.queue, scene.running, air=scene.air, now=scene.now)
-        self._waiting.verdicts = admission.waiting
+        await self.queue.tidy()
+        scene = self.queue.scene()
+        admission = self.queue.judge(scene)
         self._ask_around(with_asked(admission, asked))
-        admitted = [row for each in admission.admitted if (row := self._rows.get(each)) is not None]
+        admitted = [row for each in admission.admitted if (row := self.queue.rows.get(each)) is not None]
         together = Counter(_image_of(each) for each in admitted)
         for row in admitted:
             await self._start(row, together[_image_of(row)])
-        await self._tell_waits()
-        await self._give_up_asleep(admission, scene)
+        await self.queue.tell(scene)
         for update_id in admission.waiting:
-            if update_id not in self._pinned and (row := self._rows.get(update_id)) is not None:
-                await self._pin(row)
-
-    async def _give_up_unapproved(self) -> None:
-        now = self._tools.clock.now()
-        over = [(each, each.expires) for each in self._rows if each.state is State.PLANNED and each.expires is not None and each.expires <= now]
-        if over and self._tools.outlook.house().clock is not None:
-            return  # nobody can say whether their time is over
-        for row, expires in over:
-            if expires < BUILT:  # planned by a clock that was not set: its time begins now
-                await self._tools.ledger.amend(row.id, "redated", check=_require_planned, actor="otagate", expires=now + (expires - row.created))
-            else:
-                await self._tools.ledger.advance(row.id, [Cause.CANCELLED], detail=f"nobody approved it until {expires:%Y-%m-%d %H:%M} UTC")
-
-    async def _give_up_asleep(self, admission: Admission, scene: Scene) -> None:
-        for update_id, verdict in admission.waiting.items():
-            row = self._rows.get(update_id)
-            if row is not None and row.state is State.QUEUED and has_given_up(verdict, scene.air, scene.now):
-                detail = "the device sleeps, and nothing was heard of it for so long that nobody waits for it any more"
-                await self._tools.ledger.advance(update_id, [Cause.CANCELLED], detail=detail, reason="asleep")
+            if (row := self.queue.rows.get(update_id)) is not None:
+                await self._parking.pin(row)
 
     def _ask_around(self, admission: Admission) -> None:
         """Ask those whose answer is all that is missing, aside: nobody else waits for them."""
@@ -317,61 +246,19 @@ class Conductor:
         known = self._tools.registry.known(device)
         return None if known is None or known.radio is None else self._radios.get(RadioName(known.radio))
 
-    def _queues(self, update: Update) -> bool:
-        return update.id not in self._courses and (update.state is State.QUEUED or update.id in self._benched)
-
-    def _as_knocked(self, update: Update) -> Update:
-        """A device that asks by itself need not wait for the end of a backoff."""
-        if update.id in self._knocked and update.started is not None:
-            return replace(update, not_before=None)
-        return update
-
-    def _air(self) -> Air:
-        tools = self._tools
-        still = (each.id for each in self._rows if each.paused or tools.curfew.holds(each.id))
-        held = {each.id: verdict for each in self._rows if self._queues(each) and (verdict := tools.rollouts.hold(each)) is not None}
-        return replace(tools.outlook.air(still=still), held=self._jobs.holds(self._rows) | held, listened=self._listened())
-
-    def _listened(self) -> timedelta:
-        """For how long this life of the hub has heard devices, by a clock that nobody sets."""
-        return timedelta(0) if self._began is None else timedelta(seconds=self._tools.clock.monotonic() - self._began)
-
     def _pauses(self, update: Update) -> bool:
         radio = self._radios.get(update.radio)
         return radio is not None and radio.pauses
 
-    async def _tell_waits(self) -> None:
-        now = self._tools.clock.monotonic()
-        news = self._waiting.news(self._rows, now)
-        if news:
-            await self._tools.ledger.hold(news)
-            self._waiting.told(news, now)
-
-    async def _start(self, update: Update, together: int) -> None:
-        if self._tasks is None or update.id not in self._rows or update.id in self._courses:
+    async def _start(self, row: Update, together: int) -> None:
+        if self._tasks is None or row.id not in self.queue.rows or row.id in self._courses:
             return
-        if benched := update.id in self._benched:
-            self._benched.discard(update.id)
-        elif self._runs_already(update):
-            await self._tools.ledger.advance(update.id, [Cause.ALREADY_CURRENT], detail="the device tells that it runs this version already")
+        update = await self.queue.begin(row)
+        if update is None:
             return
-        else:
-            update = await self._tools.ledger.advance(update.id, [Cause.DELEGATED if update.delegated else Cause.ADMITTED])
-        self._knocked.discard(update.id)
-        begins = update.state is State.FETCHING or (update.delegated and not benched)
-        course = self._courses[update.id] = self._new_course(update, adopted=not begins)
+        course = self._courses[update.id] = self._new_course(update, adopted=row.state is not State.QUEUED)
         course.together = together
         self._tasks.create_task(self._run(course), name=f"update:{update.id}")
-
-    def _runs_already(self, update: Update) -> bool:
-        """Whether the device told, after the update was made, that it runs the version."""
-        try:
-            device = self._tools.registry.device(update.device)
-        except UnknownDevice:
-            return False
-        component = device.component(update.component)
-        fresh = device.last_checked is not None and device.last_checked > update.created
-        return fresh and component is not None and same_version(component.version, update.to_version)
 
     def _new_course(self, update: Update, *, adopted: bool) -> Course:
         radio = self._radios[update.radio]
@@ -379,8 +266,9 @@ class Conductor:
 
     async def _run(self, course: Course) -> None:
         """One update; its failure is its own, its siblings go on. A failure that nobody foresaw is waited out, and the update taken up again."""
+        life = Life(course)
         try:
-            while isinstance(error := await outcome(course.run(), what=f"update {course.update.id}"), Exception):
+            while isinstance(error := await outcome(life.run(), what=f"update {course.update.id}"), Exception):
                 LOG.warning("update stands still", update=course.update.id, state=course.update.state, error=str(error))
                 if not course.update.state.running:
                     break
@@ -388,34 +276,10 @@ class Conductor:
                 course.adopted, course.served = True, False
         finally:
             self._courses.pop(course.update.id, None)
-            self._pinned.discard(course.update.id)
+            self._parking.leave(course.update.id)
         if course.update.state is State.QUEUED:
-            course.radio.command(Park(update=course.update.id))
-            self._pinned.add(course.update.id)
+            self._parking.park(course)
         self.wake()
-
-    async def _pin(self, update: Update) -> None:
-        """Let the session know an update that waits, so that a device that asks by itself is told to wait and heard knocking."""
-        radio = self._radios.get(update.radio)
-        if radio is None or update.image is None or waits_for_step(update, first_steps(self._rows.of(update.device))) is not None:
-            return  # a session knows one image of a component at a time
-        self._pinned.add(update.id)
-        library = self._tools.library
-        try:
-            view, facts = await library.map(Sha256(update.image)), library.image(update.image).facts
-        except StoreError:
-            self._pinned.discard(update.id)  # the next look tries again
-            return
-        except (UnknownImage, ImageError):
-            return  # fetching will say so
-        now = self._rows.get(update.id)
-        if now is not None and self._queues(now):
-            order = serve_order(now, view, facts, adopted=ADOPTED.get(now.state, "offering"))
-            if isinstance(order, Serve):
-                radio.command(order)
-                radio.command(Park(update=now.id))
-            elif now.state in ON_THE_AIR:  # its driver may be at it, and cannot be made to wait
-                radio.command(order)
 
     # --- what radios tell -------------------------------------------------------------------------------------------------------------
 
@@ -458,8 +322,8 @@ class Conductor:
 
     def knocked(self, event: Knocked) -> None:
         """A waiting update's device asks for it."""
-        if event.update in self._rows:
-            self._knocked.add(event.update)
+        if event.update in self.queue.rows:
+            self.queue.knocked([event.update])
             self.wake()
 
     def heard(self, device: DeviceId) -> None:
@@ -468,7 +332,7 @@ class Conductor:
 
     def woke(self, device: DeviceId) -> None:
         """A device that slept for sure is awake, and not for long: what waits for it waits for nothing else."""
-        self._knocked |= {each.id for each in self._rows.of(device) if self._queues(each)}
+        self.queue.knocked(each.id for each in self.queue.rows.of(device) if self.queue.has(each))
 
     def returned(self, device: DeviceId) -> None:
         """A device announced itself."""
@@ -477,7 +341,7 @@ class Conductor:
     def _bring(self, device: DeviceId, letter: Letter) -> None:
         for course in self._courses_of(device):
             course.mailbox.put(letter)
-        if any(each.id in self._waiting.verdicts or each.id in self.activations.verdicts for each in self._rows.of(device)):
+        if any(each.id in self.queue.verdicts or each.id in self.activations.verdicts for each in self.queue.rows.of(device)):
             self.wake()
 
     def told(self, device: DeviceId, component: Component) -> None:
@@ -485,11 +349,6 @@ class Conductor:
         for course in self._courses_of(device):
             if course.update.component == component.id:
                 course.mailbox.put(Told(component))
-
-
-def _require_planned(update: Update) -> None:
-    if update.state is not State.PLANNED:
-        raise NotInState(f"update {update.id} is {update.state}")
 
 
 def _image_of(update: Update) -> tuple[RadioName, int | None, int | None, Version | None]:

@@ -145,7 +145,7 @@ class Foresight:
 
     def forecast(self, drafts: Sequence[Update]) -> list[ComponentPlan]:
         """What would become of drafts if they were ordered now, each beside what waits already."""
-        scene = self._conductor.scene()
+        scene = self._conductor.queue.scene()
         lines = explain(scene.queue, scene.running, drafts, air=scene.air, now=scene.now)
         when = foresee(scene.queue, scene.running, drafts, lines, air=scene.air, now=scene.now)
         waiting = len(scene.queue)
@@ -158,7 +158,7 @@ class Foresight:
 
     async def _view(self) -> _View:
         rows = {(each.device, each.component): each for each in in_order(await self._store.updates.unfinished())[::-1]}
-        scene = self._conductor.scene()
+        scene = self._conductor.queue.scene()
         view = _View(scene=scene, rows=rows)
         lines = explain(scene.queue, scene.running, [], air=scene.air, now=scene.now)
         times = foresee(scene.queue, scene.running, [], lines, air=scene.air, now=scene.now)

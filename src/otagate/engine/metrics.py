@@ -82,7 +82,7 @@ class _Hub(Collector):
             running.add_metric([state], count)
         yield running
         waiting = GaugeMetricFamily("otagate_updates_waiting", "Updates that wait, by reason.", labels=["reason"])
-        for reason, count in Counter(verdict.reason or "" for verdict in self._conductor.waiting().values()).items():
+        for reason, count in Counter(verdict.reason or "" for verdict in self._conductor.queue.verdicts.values()).items():
             waiting.add_metric([reason], count)
         yield waiting
         finished = CounterMetricFamily("otagate_updates_finished", "Updates that ended since the start.", labels=["state", "code"])

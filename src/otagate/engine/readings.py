@@ -191,7 +191,7 @@ class Readings:
         if update.state is State.PLANNED:
             until = "" if update.expires is None else f" until {update.expires:%Y-%m-%d %H:%M} UTC"
             return update.reason, f"It waits{until} for an operator to approve it."
-        verdict = self._conductor.waits_for(update.id) if update.id else self._conductor.foretell(update)
+        verdict = self._conductor.waits_for(update.id) if update.id else self._conductor.queue.foretell(update)
         return (update.reason, None) if verdict is None else (verdict.reason, verdict.sentence)
 
     def windows(self) -> Sequence[WindowView]:
