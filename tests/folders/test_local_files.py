@@ -78,10 +78,11 @@ async def test_an_image_that_the_index_names_elsewhere_is_fetched_from_there(pla
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("way", ["../secret", "/etc/passwd", "link", "pipe", "images", "missing"])
+@pytest.mark.parametrize("way", ["../secret", "/etc/passwd", "link", "loop", "pipe", "images", "missing", "a%00b"])
 async def test_nothing_outside_the_folder_and_nothing_but_a_file_is_read(place: Place, way: str) -> None:
     (place.folder.parent / "secret").write_bytes(IMAGE)
     (place.folder / "link").symlink_to(place.folder.parent / "secret")
+    (place.folder / "loop").symlink_to("loop")
     os.mkfifo(place.folder / "pipe")
     (place.folder / "images").mkdir()
     place.lists(way)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -160,6 +161,26 @@ async def test_what_is_kept_is_told_where_that_is_wanted_and_what_we_say_ourselv
             await world.say("kept/c", "later")
             heard = await listener.hears(2)
     assert heard == [Message(topic="kept/a/b", payload=b"before", retained=True), Message(topic="kept/c", payload=b"later")]
+
+
+async def test_what_could_not_be_listened_to_at_once_is_when_it_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    early, late = Noting(Wanted(filter="a/b")), Noting(Wanted(filter="c/d"))
+    async with Mosquitto(tmp_path) as broker, ear(broker) as world:
+        line = line_to(broker.port, early)
+        async with alive(line):
+            await early.lives_are("up")
+            line.listen(late)
+            with monkeypatch.context() as patched:
+                patched.setattr(aiomqtt.Client, "subscribe", _unanswered)
+                with pytest.raises(BrokerUnavailable):
+                    await line.widen()
+            await line.widen()
+            await world.say("c/d", "hello")
+            assert [each.payload for each in await late.hears(1)] == [b"hello"]
+
+
+async def _unanswered(*_: object, **__: object) -> None:
+    raise aiomqtt.MqttError("Operation timed out")
 
 
 async def test_a_message_of_any_size_never_reaches_us_whole(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class LocalFiles:
                 data = file.read(limit + 1)
         except OSError as error:
             raise SourceUnavailable(f"{path.name!r:.100} cannot be read: {error.strerror}") from error
+        except (RuntimeError, ValueError) as error:  # a loop of links in Python 3.11 and 3.12; a zero byte in the name
+            raise SourceRefused(f"{path.name!r:.100} is no name of a file") from error
         if len(data) > limit:
             raise SourceRefused(f"{path.name!r:.100} has more than {limit} bytes")
         return data

@@ -149,8 +149,8 @@ class Line:
     async def _subscribe_all(self, client: aiomqtt.Client) -> None:
         for wanted in dict.fromkeys(each for listener in self._listeners for each in listener.wanted):
             if wanted not in self._subscribed:
-                self._subscribed.add(wanted)
                 await self._subscribe(client, wanted)
+                self._subscribed.add(wanted)
 
     async def _subscribe(self, client: aiomqtt.Client, wanted: Wanted) -> None:
         options = SubscribeOptions(
