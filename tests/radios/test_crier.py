@@ -33,7 +33,8 @@ class Heard:
         self.unicasts: list[Peer] = []
         self.broadcasts: list[bytes] = []
 
-    def announce(self, peer: Peer, frame: bytes) -> None:
+    def announce(self, peer: Peer, frame: bytes, image_type: int) -> None:
+        assert image_type in (IMAGE_TYPE, IMAGE_TYPE + 1)
         self.unicasts.append(peer)
 
     def broadcast(self, frame: bytes) -> None:
@@ -53,7 +54,7 @@ class Street:
     def perform(self, peer: Peer, effects: Effects) -> None:
         for effect in effects:
             if isinstance(effect, Announce):
-                self.crier.announce(peer, effect.frame)
+                self.crier.announce(peer, effect.frame, effect.image_type)
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

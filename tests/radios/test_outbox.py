@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otagate.radios.outbox import PER_DEVICE, Outbox
+from tests.sessions.wire import upgrade
 
 ROOM = 8
 REPLY = b"\x19\x01\x05"
@@ -48,6 +49,33 @@ def test_an_announcement_waits_beside_a_reply_and_one_of_each_command() -> None:
     outbox.reply("a", 1, REPLY)
     assert len(outbox) == 3
     assert outbox.waits_for("a")
+
+
+def test_two_images_of_one_device_are_put_to_use_by_a_word_each() -> None:
+    """A device with two processors hears both in the same moment; the older word for the same image is worth nothing."""
+    outbox: Outbox[str] = Outbox(room=ROOM)
+    words = [upgrade(tsn=1), upgrade(tsn=2, image_type=0x1410), upgrade(tsn=3)]
+    for each in words:
+        outbox.announce("a", 1, each)
+    _leave(outbox, "a", [words[2], words[1]])
+
+
+def test_a_notify_for_one_endpoint_takes_no_place_of_that_for_another() -> None:
+    outbox: Outbox[str] = Outbox(room=ROOM)
+    outbox.announce("a", 1, NOTIFY)
+    outbox.announce("a", 2, NOTIFY)
+    assert len(outbox) == 2
+
+
+def _leave(outbox: Outbox[str], peer: str, frames: list[bytes]) -> None:
+    """Exactly these leave for the device, one after the other."""
+    left = []
+    while taken := _taken(outbox):
+        for ticket, to, frame in taken:
+            assert to == peer
+            left.append(frame)
+            outbox.settled(ticket, delivered=True)
+    assert left == frames
 
 
 def test_a_device_has_a_bounded_number_of_frames_under_way() -> None:

@@ -256,6 +256,16 @@ async def test_what_is_unasked_goes_to_the_endpoint_that_a_quirk_names_if_the_de
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("image_type", "goes_to"), [(0x1409, 3), (0x1410, 1), (None, 1)])
+async def test_what_is_unasked_goes_to_the_client_that_it_is_for(image_type: int | None, goes_to: int) -> None:
+    async with _bench() as it:
+        peer: Any = _peer(1)
+        peer.learn(0x1409, 3)
+        it.sender.announce(peer, NOTIFY, image_type)
+        await it.until(lambda: it.app.endpoints == [goes_to])
+
+
+@pytest.mark.asyncio
 async def test_without_a_fast_path_everything_goes_zigpys_way_as_a_command_of_ours() -> None:
     async with _bench(fast=False) as it:
         it.sender.reply(_peer(1), 1, BLOCK)

@@ -13,16 +13,16 @@ import zigpy.types as t
 
 from otagate.model.ids import RadioName, UpdateId
 from otagate.model.links import Link
-from otagate.model.orders import Withdraw
+from otagate.model.orders import Activate, Withdraw
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.ports import DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, RadioEvent, TransferAdvanced, TransferProgressed
 from otagate.radios.meter import Meter
-from otagate.radios.peers import device_id_of
+from otagate.radios.peers import Peer, device_id_of
 from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
 from otagate.sessions.ota_transfer import Patience
 from tests.sessions.playbook import IMAGE, LAMP, serve
-from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, ask
+from tests.sessions.wire import HOLD, IMAGE_TYPE, MANUFACTURER, ask, ask_page, block, end, upgrade
 from tests.virtual_time import VirtualClock, instantly
 
 if TYPE_CHECKING:
@@ -229,6 +229,49 @@ async def test_a_device_that_was_removed_is_served_no_more() -> None:
     assert not board.take(0x1234, 1, 1, 200, ask(0, 50)), "zigpy may tell it that it is not known any more"
     assert [each for each in told if isinstance(each, TransferAdvanced)] == []
     assert peer.timer is None or peer.timer.cancelled()
+
+
+class Addressed(Unsent):
+    """Stands for the sender of a radio: to which endpoint each frame would go, and when nothing of a device waits."""
+
+    def __init__(self) -> None:
+        self.replies: list[tuple[int, bytes]] = []
+        self.announced: list[tuple[int, bytes]] = []
+
+    def reply(self, _: object, endpoint: int, frame: bytes) -> None:  # type: ignore[override]
+        self.replies.append((endpoint, frame))
+
+    def announce(self, peer: Peer, frame: bytes, image_type: int) -> None:  # type: ignore[override]
+        self.announced.append((peer.client_of(image_type), frame))
+
+
+@instantly
+async def test_each_client_of_a_device_is_spoken_to_at_its_own_endpoint() -> None:
+    sender = Addressed()
+    board = Switchboard(
+        RadioName("zigbee0"),
+        sender=cast("Sender", sender),
+        meter=Meter(),
+        emit=lambda _: None,
+        clock=VirtualClock(),
+        quirk_of=lambda _code, _model: PLAIN,
+        patience=Patience(),
+    )
+    device = Newcomer()
+    board.serve()
+    board.adopt(device)
+    known = device_id_of(cast("ZigbeeDevice", device))
+    board.command(replace(serve(), device=known, adopted="transferring"))
+    board.command(replace(serve(update=UpdateId("other"), image_type=0x1410, hold_activation=True), device=known, adopted="staged"))
+    assert board.take(0x1234, 2, 1, 200, end(image_type=0x1410))
+    assert board.take(0x1234, 1, 1, 200, ask_page(0, 50, page=100, spacing=50))
+    assert board.take(0x1234, 2, 1, 200, end(image_type=0x1410))
+    await asyncio.sleep(1.0)
+    held = upgrade(HOLD, image_type=0x1410)
+    assert sender.replies == [(2, held), (1, block(IMAGE[:50], 0)), (2, held), (1, block(IMAGE[50:100], 50))]
+    board.command(Activate(update=UpdateId("other")))
+    assert sender.announced == [(2, upgrade(tsn=1, image_type=0x1410))]
+    board.part()
 
 
 @instantly

@@ -29,11 +29,11 @@ class Crier:
         self._begun: dict[Offered, float] = {}
         self._tsn = 0
 
-    def announce(self, peer: Peer, frame: bytes) -> None:
-        """Send what is unasked: at once, or with others where it is the first Image Notify of many."""
+    def announce(self, peer: Peer, frame: bytes, image_type: int) -> None:
+        """Send what is unasked to the client of this image type: at once, or with others where it is the first Image Notify of many."""
         offered = peer.session.first_told() if frame[2] == ota.IMAGE_NOTIFY else None
         if offered is None or max(peer.session.together(), sum(1 for _ in self._meant(offered))) < FEWEST:
-            self._sender.announce(peer, frame)
+            self._sender.announce(peer, frame, image_type)
             return
         loop = asyncio.get_running_loop()
         self._due.setdefault(offered, {})[peer] = frame
@@ -57,7 +57,7 @@ class Crier:
         jitter = query_jitter(told=len(due), meant=sum(1 for _ in self._meant(offered)), heeded=heeded)
         if jitter is None:
             for peer, frame in due.items():
-                self._sender.announce(peer, frame)
+                self._sender.announce(peer, frame, offered.image_type)
             return
         self._tsn = (self._tsn + 1) & 0xFF
         self._sender.broadcast(ota.image_notify(self._tsn, jitter=jitter, **offered._asdict()))

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from otagate.policy.airtime import AirBudget
+from otagate.sessions.ota_frames import UPGRADE_END_RESPONSE
 
 Peer = TypeVar("Peer", bound=Hashable)
 
 PER_DEVICE = 2
 """Frames of one device under way: one more than needed, because the end of an acknowledged frame may come late."""
 
+_Key = tuple[Peer, int, bytes]
+"""A device, an endpoint of it, and what is said there; of two with the same key only the newer waits."""
+
+_REPLY = (-1, b"")
 _LINGERS = 0.5
 _FORGOTTEN = 30.0
 _TRIES = 10
@@ -56,7 +61,7 @@ class Outbox(Generic[Peer]):
         """`room` is how many frames the coordinator may have under way; `budget` what blocks may have of the channel, without one all of it."""
         self._room = room
         self._budget = budget or AirBudget()
-        self._waiting: dict[tuple[Peer, int], Outgoing[Peer]] = {}
+        self._waiting: dict[_Key[Peer], Outgoing[Peer]] = {}
         self._flights: dict[int, _Flight[Peer]] = {}
         self._proven: set[Peer] = set()
         self._held_until: dict[Peer, float] = {}
@@ -68,20 +73,21 @@ class Outbox(Generic[Peer]):
 
     def reply(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False, airtime: float = 0.0) -> None:
         """Queue an answer in its device's place in the queue."""
-        self._put((peer, -1), Outgoing(peer, endpoint, frame, unasked=False, patient=patient, airtime=airtime))
+        self._put((peer, *_REPLY), Outgoing(peer, endpoint, frame, unasked=False, patient=patient, airtime=airtime))
 
     def announce(self, peer: Peer, endpoint: int, frame: bytes, *, patient: bool = False) -> None:
-        """Queue something unasked; of each command only the newest waits."""
-        self._put((peer, frame[2]), Outgoing(peer, endpoint, frame, unasked=True, patient=patient))
+        """Queue something unasked; of each command only the newest waits, of Upgrade End Responses the newest for each image type."""
+        item = Outgoing(peer, endpoint, frame, unasked=True, patient=patient)
+        self._put(_key_of(item), item)
 
-    def _put(self, key: tuple[Peer, int], item: Outgoing[Peer]) -> None:
+    def _put(self, key: _Key[Peer], item: Outgoing[Peer]) -> None:
         if key in self._waiting:
             self.dropped += 1
         self._waiting[key] = item
 
     def waits_for(self, peer: Peer) -> bool:
         """Whether a reply to this device has not left yet."""
-        return (peer, -1) in self._waiting
+        return (peer, *_REPLY) in self._waiting
 
     def clear(self) -> None:
         """Forget everything: the radio is gone, and devices ask again."""
@@ -141,7 +147,7 @@ class Outbox(Generic[Peer]):
         """The coordinator has no buffer for it: try again then, unless something newer waits or it was tried ten times."""
         self._flights.pop(ticket, None)
         item.tries += 1
-        key = (item.peer, item.frame[2] if item.unasked else -1)
+        key = _key_of(item)
         if item.tries >= _TRIES or key in self._waiting:
             self.dropped += 1
             return
@@ -155,3 +161,10 @@ class Outbox(Generic[Peer]):
         self._held_until = {peer: until for peer, until in self._held_until.items() if until > now}
         opens = [self._budget.open_at] if self._budget.open_at > now else []
         return min([now + 1.0, *opens, *self._held_until.values()])
+
+
+def _key_of(item: Outgoing[Peer]) -> _Key[Peer]:
+    """An Upgrade End Response names manufacturer code and image type right behind its command."""
+    if not item.unasked:
+        return (item.peer, *_REPLY)
+    return item.peer, item.endpoint, item.frame[2 : 7 if item.frame[2] == UPGRADE_END_RESPONSE else 3]

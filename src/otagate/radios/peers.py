@@ -33,6 +33,7 @@ _REPORT_ATTRIBUTES = 0x0A
 _READ_BOUND = 30.0
 _ASIDE_BOUND = 10.0
 _TEXT_BOUND = 64
+_CLIENTS = 16
 _UNREADABLE = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What zigpy makes of an answer that it did not expect: an attribute that nobody asked for, a value of another type."""
 
@@ -44,7 +45,7 @@ class Peer:
     `fed`, `told`, `progress_due`: when zigpy, the engine and progress were last (or are next) told. `reported`: when it last reported an attribute by
     itself. `detour_until`: replies go by zigpy's way, which mends routes. `overdue`: the next page block waits for the one before to leave. `found`:
     the engine knows it; `early`: what it told before that. `readings`: how well its last frames came in, and `linked`: that was told.
-    `activations`: what it told of how its components use an image, by endpoint and version.
+    `activations`: what it told of how its components use an image, by endpoint and version. `clients`: the endpoint of each image type's OTA client.
     """
 
     device: ZigbeeDevice
@@ -64,6 +65,16 @@ class Peer:
     readings: Readings = field(default_factory=Readings)
     linked: bool = False
     activations: dict[tuple[int, Version | None], Component] = field(default_factory=dict)
+    clients: dict[int, int] = field(default_factory=dict)
+
+    def learn(self, image_type: int | None, endpoint: int) -> None:
+        """Where the OTA client of an image type is; a device that invents image types gets no more memory of ours."""
+        if image_type is not None and (image_type in self.clients or len(self.clients) < _CLIENTS):
+            self.clients[image_type] = endpoint
+
+    def client_of(self, image_type: int | None) -> int:
+        """The endpoint whose OTA client wants images of this type; where that is not known, the one that spoke last."""
+        return self.endpoint if image_type is None else self.clients.get(image_type, self.endpoint)
 
 
 def device_id_of(device: ZigbeeDevice) -> DeviceId:

@@ -68,10 +68,10 @@ class Sender:
         self._outbox.reply(peer, endpoint, frame, patient=peer.session.sleepy, airtime=airtime)
         self._go_on()
 
-    def announce(self, peer: Peer, frame: bytes) -> None:
-        """Say something unasked, with an acknowledgement."""
+    def announce(self, peer: Peer, frame: bytes, image_type: int | None = None) -> None:
+        """Say something unasked, with an acknowledgement: to the client of this image type, or to the one that spoke last."""
         wanted = peer.session.quirk.ota_endpoint
-        endpoint = wanted if wanted in peer.device.endpoints else peer.endpoint
+        endpoint = wanted if wanted in peer.device.endpoints else peer.client_of(image_type)
         self._outbox.announce(peer, endpoint, frame, patient=peer.session.sleepy)
         self._work.set()
 

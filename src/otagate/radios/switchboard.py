@@ -96,7 +96,7 @@ class Switchboard:
         if old is None:
             self._reopen(peer)
         else:
-            peer.asked, peer.endpoint, peer.early, peer.readings = old.asked, old.endpoint, old.early, old.readings
+            peer.asked, peer.endpoint, peer.early, peer.readings, peer.clients = old.asked, old.endpoint, old.early, old.readings, old.clients
             if old.timer is not None:
                 old.timer.cancel()
             self._schedule(peer)
@@ -229,7 +229,9 @@ class Switchboard:
         self._perform(peer, peer.endpoint, peer.session.heard(now))
 
     def _receive(self, peer: Peer, endpoint: int, frame: bytes, now: float) -> None:
-        peer.endpoint = endpoint
+        if frame[2] != ota.IMAGE_BLOCK or endpoint != peer.endpoint:
+            peer.endpoint = endpoint
+            peer.learn(ota.image_type_in(frame), endpoint)
         effects = peer.session.receive(frame, now)
         only_answered = not effects
         if len(effects) == 1 and type(effects[0]) is Reply:
@@ -265,8 +267,8 @@ class Switchboard:
             match effect:
                 case Reply(frame):
                     self._sender.reply(peer, endpoint, frame)
-                case Announce(frame):
-                    self._crier.announce(peer, frame)
+                case Announce(frame, image_type):
+                    self._crier.announce(peer, frame, image_type)
                 case Advance():
                     self._advance(peer, endpoint, effect)
                 case Asked():
@@ -319,7 +321,9 @@ class Switchboard:
             peer.timer = asyncio.get_running_loop().call_later(_OVERDUE_BOUND, self._on_timer, peer)
             return
         peer.overdue = False
-        self._perform(peer, peer.endpoint, peer.session.tick(self._clock.monotonic()))
+        for effect in peer.session.tick(self._clock.monotonic()):
+            page_block = ota.image_type_in(effect.frame) if isinstance(effect, Reply) else None
+            self._perform(peer, peer.client_of(page_block), (effect,))
         self._schedule(peer)
 
     def reply_left(self, peer: Peer) -> None:

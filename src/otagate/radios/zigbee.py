@@ -236,6 +236,9 @@ class ZigbeeRadio:
                 if describe(peer.device, self.name).power == "battery":
                     await read_battery(peer.device)
         components = [each for each in told if each.image_type is not None]
+        for each in components:
+            if each.image_type not in peer.clients:  # else it has spoken by itself
+                peer.learn(each.image_type, each.endpoint)
         if len(components) < len(told):
             asked = await self.notify(device)  # a client without the attributes
             components = [*(each for each in components if each.id != asked.id), asked]

@@ -18,9 +18,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Send this ZCL frame unasked (Image Notify, a late Upgrade End Response), with an APS acknowledgement."""
+    """Send this ZCL frame unasked (Image Notify, a late Upgrade End Response) to the client of this image type, with an APS acknowledgement."""
 
     frame: bytes
+    image_type: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ QUERY_NEXT_IMAGE = 0x01
 IMAGE_BLOCK = 0x03
 IMAGE_PAGE = 0x04
 UPGRADE_END = 0x06
+UPGRADE_END_RESPONSE = 0x07
 QUERY_DEVICE_SPECIFIC_FILE = 0x08
 REQUESTS = frozenset({QUERY_NEXT_IMAGE, IMAGE_BLOCK, IMAGE_PAGE, UPGRADE_END, QUERY_DEVICE_SPECIFIC_FILE})
 
@@ -125,6 +126,13 @@ def is_request(frame: bytes) -> bool:
     return len(frame) >= 3 and frame[0] & _KIND == _REQUEST_KIND and frame[2] in REQUESTS
 
 
+def image_type_in(frame: bytes) -> int | None:
+    """The image type that a request, or an Image Block Response with data, names behind one octet and the manufacturer code; else None."""
+    if len(frame) < 8 or frame[2] == QUERY_DEVICE_SPECIFIC_FILE:
+        return None
+    return int.from_bytes(frame[6:8], "little")
+
+
 def default_response_in(frame: bytes) -> tuple[int, int] | None:
     """(command, status) where the frame is a Default Response from the client, else None."""
     if len(frame) >= 5 and frame[0] & _KIND == 0x00 and frame[2] == _DEFAULT_RESPONSE:
@@ -207,7 +215,7 @@ def query_refusal(tsn: int, status: int) -> bytes:
 
 def end_response(tsn: int, *, manufacturer_code: int, image_type: int, file_version: int, upgrade_time: int) -> bytes:
     """Upgrade End Response (11.13.9.6) with current time 0: `upgrade_time` is seconds from now, or WAIT_FOR_COMMAND."""
-    return _END_RESPONSE.pack(_ANSWER, tsn, 0x07, manufacturer_code, image_type, file_version, 0, upgrade_time)
+    return _END_RESPONSE.pack(_ANSWER, tsn, UPGRADE_END_RESPONSE, manufacturer_code, image_type, file_version, 0, upgrade_time)
 
 
 def device_specific_refusal(tsn: int) -> bytes:

@@ -111,7 +111,7 @@ class OtaServer:
                 transfer.released = True
             case Activate() if transfer.phase in (Phase.HELD, Phase.INCOMPLETE, Phase.ACTIVATED):
                 transfer.phase = Phase.ACTIVATED
-                return (Announce(transfer.end_response(self._next_tsn())),)
+                return (Announce(transfer.end_response(self._next_tsn()), transfer.order.image_type),)
         return NOTHING
 
     def _serve(self, order: Serve, now: float) -> Effects:
@@ -431,7 +431,7 @@ class OtaServer:
         if not self.quirk.of_type(transfer.order.image_type).notify:
             return NOTHING
         transfer.notifies += 1
-        return (Announce(ota.image_notify(self._next_tsn())),)
+        return (Announce(ota.image_notify(self._next_tsn()), transfer.order.image_type),)
 
     def _notify_unless_expected(self, transfer: Transfer, now: float) -> Effects:
         """A device that was told to wait comes by itself; a notify would make it begin again."""
