@@ -78,7 +78,8 @@ def test_the_security_class_has_the_specifications_name(number: int | None, name
 
 
 @pytest.mark.parametrize(
-    ("number", "region"), [(0, "europe"), (1, "usa"), (9, "usa (long range)"), (254, None), (200, None), (None, None), (True, None)]
+    ("number", "region"),
+    [(0, "europe"), (1, "usa"), (9, "usa (long range)"), (11, "europe (long range)"), (254, None), (200, None), (None, None), (True, None)],
 )
 def test_the_region_is_the_controllers(number: object, region: str | None) -> None:
     assert nodes.region_of(network(**({} if number is None else {"rfRegion": number}))) == region

@@ -101,14 +101,10 @@ def _is_strength(told: object) -> bool:
 
 def region_of(controller: Controller) -> str | None:
     """The region of the controller's radio in small letters; None where it does not tell (500 series)."""
-    number = _number(controller.data.get("rfRegion"))
-    try:
-        return None if number is None else _REGIONS[RFRegion(number)]
-    except ValueError:
-        return None
+    return _REGIONS.get(_number(controller.data.get("rfRegion")))
 
 
-_REGIONS: Mapping[RFRegion, str | None] = {
+_REGIONS: Mapping[int | None, str] = {
     RFRegion.EUROPE: "europe",
     RFRegion.USA: "usa",
     RFRegion.AUSTRALIA_AND_NEW_ZEALAND: "australia/new zealand",
@@ -120,7 +116,7 @@ _REGIONS: Mapping[RFRegion, str | None] = {
     RFRegion.USA_LONG_RANGE: "usa (long range)",
     RFRegion.JAPAN: "japan",
     RFRegion.KOREA: "korea",
-    RFRegion.UNKNOWN: None,
+    11: "europe (long range)",  # newer than the library
     RFRegion.DEFAULT_EU: "europe",
 }
 
