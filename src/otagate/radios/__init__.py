@@ -8,8 +8,9 @@ server), `floods` (what one device may ask of zigpy), `library` (errors as ours)
 connection, and raw commands over it), `zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of
 devices that their own clouds update) and `cloud_devices` (what clouds tell as devices); `zigbee2mqtt` (the Radio beside a running zigbee2mqtt),
 `zigbee2mqtt_requests` (what is asked of it), `zigbee2mqtt_transfers` (orders to sessions, effects out), `zigbee2mqtt_devices` (its devices as
-ours) and `handouts` (files that another program fetches once); `advances` (what sessions tell, as events) and `recent` (what happened a moment ago,
-and is forgotten after it); `probe` and `holders` (what answers on a serial port, and who holds it), `backup` (copies of a network).
+ours) and `handouts` (files that another program fetches once); `remote` (what is the same of radios that other programs drive), `advances` (what
+sessions tell, as events) and `recent` (what happened a moment ago, and is forgotten after it); `probe` and `holders` (what answers on a serial port,
+and who holds it), `backup` (copies of a network).
 
 Imports: ports, model, sessions, sources (what a cloud is asked), and the radio libraries, which no other room names.
 

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,7 +18,6 @@ from otagate.model.clouds import THE_CLOUD, UNDER_WAY, CloudDevice, Started
 from otagate.model.devices import Component, Device
 from otagate.model.errors import (
     DeviceUnreachable,
-    NotOnThisRadio,
     RadioUnavailable,
     SourceError,
     SourceMisconfigured,
@@ -36,7 +35,6 @@ from otagate.ports import (
     DeviceSilent,
     Emit,
     ForeignTransfer,
-    RadioBackup,
     RadioChanged,
     Standing,
     TransferProgressed,
@@ -45,6 +43,7 @@ from otagate.radios.advances import as_event
 from otagate.radios.cloud_devices import describe
 from otagate.radios.cloud_orders import Call, Departures, end_of, publish, refusal, word_for
 from otagate.radios.recent import Recent
+from otagate.radios.remote import NetworkElsewhere
 from otagate.sessions import delegated_words as words
 from otagate.sessions.delegated import Job, Patience, Phase
 from otagate.sessions.effects import Advance
@@ -62,7 +61,7 @@ _TICKS = 5
 """Looks at the sessions in the time between two questions about one of them."""
 
 
-class CloudRadio:
+class CloudRadio(NetworkElsewhere):
     """Every device of every configured cloud; implements `ports.Radio`."""
 
     def __init__(
@@ -75,6 +74,7 @@ class CloudRadio:
         clock: Clock,
         patience: Patience | None = None,
     ) -> None:
+        super().__init__("devices of a cloud are paired and kept in the cloud's own app")
         self._delegates: Mapping[str, DelegateSource] = {each.name: each for each in delegates}
         self._talks = talks
         self._standing = standing
@@ -189,18 +189,6 @@ class CloudRadio:
         if not told.components:
             raise DeviceUnreachable(f"the cloud tells of no firmware of {device}")
         return told.components[0]
-
-    async def permit_joining(self, seconds: int) -> None:
-        """See `ports.Radio.permit_joining`."""
-        del seconds
-        self._not_here()
-
-    async def back_up(self) -> RadioBackup:
-        """See `ports.Radio.back_up`."""
-        self._not_here()
-
-    def _not_here(self) -> NoReturn:
-        raise NotOnThisRadio("devices of a cloud are paired and kept in the cloud's own app")
 
     # --- orders -----------------------------------------------------------------------------------------------------------------------
 

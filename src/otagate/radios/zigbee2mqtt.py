@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from otagate.model.devices import Component, Device
-from otagate.model.errors import BrokerUnavailable, DeviceUnreachable, NotOnThisRadio, OtagateError, RadioUnavailable, UnknownDevice
-from otagate.model.ids import DeviceId, RadioName, UpdateId, ieee_of, zigbee_device_id
+from otagate.model.errors import BrokerUnavailable, DeviceUnreachable, OtagateError, RadioUnavailable, UnknownDevice
+from otagate.model.ids import DeviceId, RadioName, ieee_of, zigbee_device_id
 from otagate.model.links import Link
-from otagate.model.orders import Order
 from otagate.ports import (
     Broker,
     Clock,
@@ -30,13 +29,11 @@ from otagate.ports import (
     DeviceSlept,
     Emit,
     Message,
-    RadioBackup,
-    RadioChanged,
-    RadioState,
     Wanted,
 )
 from otagate.radios.handouts import Counter
 from otagate.radios.recent import Recent
+from otagate.radios.remote import RemoteRadio
 from otagate.radios.zigbee2mqtt_devices import component_of, describe
 from otagate.radios.zigbee2mqtt_requests import Checked, Kind, Kinds, Requests
 from otagate.radios.zigbee2mqtt_transfers import Transfers
@@ -84,7 +81,7 @@ class Zigbee2mqttSettings:
     pace: float = 1.0
 
 
-class Zigbee2mqttRadio:
+class Zigbee2mqttRadio(RemoteRadio[Transfers]):
     """One zigbee2mqtt; implements `ports.Radio` and `ports.Listener`. `kinds` are those that anybody knows images of."""
 
     def __init__(
@@ -101,13 +98,15 @@ class Zigbee2mqttRadio:
         self._settings = settings
         self._line = line
         self._kinds = kinds
-        self._emit = emit
         self._clock = clock
         self._peers: dict[DeviceId, Peer] = {}
         self._names: dict[str, DeviceId] = {}
         self._requests = Requests(base=settings.base, broker=line, counter=counter, kinds=kinds, images_url=settings.images_url)
-        self._transfers = Transfers(
-            requests=self._requests, counter=counter, peers=self._peers, emit=emit, clock=clock, patience=patience or Patience()
+        super().__init__(
+            settings.name,
+            transfers=Transfers(requests=self._requests, counter=counter, peers=self._peers, emit=emit, clock=clock, patience=patience or Patience()),
+            emit=emit,
+            elsewhere=f"devices are paired, and the network is copied, with zigbee2mqtt itself, which has the coordinator of {settings.name}",
         )
         self._online = self._listed = self._up = False
         self._release: tuple[int, int, int] | None = None
@@ -119,16 +118,6 @@ class Zigbee2mqttRadio:
         self._recognising = False
         self._tasks: asyncio.TaskGroup | None = None
         line.listen(self)
-
-    @property
-    def name(self) -> RadioName:
-        """The name in the configuration."""
-        return self._settings.name
-
-    @property
-    def pauses(self) -> bool:
-        """zigbee2mqtt knows no pause."""
-        return False
 
     # --- one life -----------------------------------------------------------------------------------------------------------------------
 
@@ -176,9 +165,6 @@ class Zigbee2mqttRadio:
         """Whether the line is up for so long that zigbee2mqtt should have been heard."""
         return self._silent_since is not None and self._clock.monotonic() - self._silent_since >= _GREETING
 
-    def _tell(self, state: RadioState, sentence: str) -> None:
-        self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
-
     def _judge(self) -> None:
         """Whether it is up: the line, the program behind it, and what that tells of its devices."""
         self._silent_since = None
@@ -193,18 +179,6 @@ class Zigbee2mqttRadio:
             self._requests.lose()
 
     # --- the port -----------------------------------------------------------------------------------------------------------------------
-
-    def command(self, order: Order) -> None:
-        """See `ports.Radio.command`."""
-        self._transfers.command(order)
-
-    def committed(self, token: int) -> None:
-        """See `ports.Radio.committed`."""
-        self._transfers.committed(token)
-
-    async def stop(self, update: UpdateId) -> None:
-        """See `ports.Radio.stop`."""
-        await self._transfers.stop(update)
 
     async def interrogate(self, device: DeviceId) -> Device:
         """See `ports.Radio.interrogate`: zigbee2mqtt has it asked for an image, which there is none, and it tells what it runs."""
@@ -236,18 +210,6 @@ class Zigbee2mqttRadio:
         if not told.components:
             raise DeviceUnreachable(f"no image is known of the kind of {device}, so nobody can say what it is")
         return told.components[0]
-
-    async def permit_joining(self, seconds: int) -> None:
-        """See `ports.Radio.permit_joining`."""
-        del seconds
-        self._not_here("devices are paired")
-
-    async def back_up(self) -> RadioBackup:
-        """See `ports.Radio.back_up`."""
-        self._not_here("the network is copied")
-
-    def _not_here(self, deed: str) -> NoReturn:
-        raise NotOnThisRadio(f"{deed} with zigbee2mqtt itself, which has the coordinator of {self.name}")
 
     def _peer(self, device: DeviceId) -> Peer:
         ieee_of(device)

@@ -10,16 +10,15 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from zwave_js_server.model.node import Node
 
 from otagate.model.devices import Component, Device
-from otagate.model.errors import DeviceUnreachable, NotOnThisRadio, RadioError, RadioUnavailable, UnknownDevice
-from otagate.model.ids import DeviceId, RadioName, UpdateId, node_id_of, zwave_component_id, zwave_device_id
+from otagate.model.errors import DeviceUnreachable, RadioError, RadioUnavailable, UnknownDevice
+from otagate.model.ids import DeviceId, RadioName, node_id_of, zwave_component_id, zwave_device_id
 from otagate.model.links import Link, Load
-from otagate.model.orders import Order
 from otagate.model.portraits import Portrait, Setting
 from otagate.ports import (
     Clock,
@@ -31,15 +30,13 @@ from otagate.ports import (
     DeviceSilent,
     DeviceSlept,
     Emit,
-    RadioBackup,
-    RadioChanged,
     RadioLoaded,
-    RadioState,
 )
 from otagate.radios import zwave_nodes as nodes
 from otagate.radios import zwave_portraits
 from otagate.radios.meter import Meter, is_news
 from otagate.radios.recent import Recent
+from otagate.radios.remote import RemoteRadio
 from otagate.radios.zwave_aftermath import BEFORE_INTERVIEW, Aftermaths
 from otagate.radios.zwave_line import ZwaveLine
 from otagate.radios.zwave_transfers import Transfers
@@ -70,14 +67,19 @@ class ZwaveSettings:
     pace: float = 1.0
 
 
-class ZwaveRadio:
+class ZwaveRadio(RemoteRadio[Transfers]):
     """One Z-Wave controller behind zwave-js-server; implements `ports.Radio`."""
 
     def __init__(self, settings: ZwaveSettings, *, emit: Emit, clock: Clock, patience: Patience | None = None) -> None:
+        super().__init__(
+            settings.name,
+            transfers=Transfers(nodes=self, emit=emit, clock=clock, patience=patience or Patience()),
+            emit=emit,
+            elsewhere=f"nodes are included, and the controller is copied, with the program that runs the Z-Wave driver of {settings.name}, "
+            "such as Home Assistant or Z-Wave JS UI",
+        )
         self._settings = settings
-        self._emit = emit
         self._clock = clock
-        self._transfers = Transfers(nodes=self, emit=emit, clock=clock, patience=patience or Patience())
         self._line: ZwaveLine | None = None
         self._sleepy: set[DeviceId] = set()
         self._seen = Recent[DeviceId](clock, _TELL_SEEN_EVERY)
@@ -87,16 +89,6 @@ class ZwaveRadio:
         self._load: Load | None = None
         self._restarted = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-
-    @property
-    def name(self) -> RadioName:
-        """The name in the configuration."""
-        return self._settings.name
-
-    @property
-    def pauses(self) -> bool:
-        """The driver knows no pause."""
-        return False
 
     # --- one life ---------------------------------------------------------------------------------------------------------------------
 
@@ -142,22 +134,7 @@ class ZwaveRadio:
             self._transfers.tick()
             self._tell_load()
 
-    def _tell(self, state: RadioState, sentence: str) -> None:
-        self._emit(RadioChanged(radio=self.name, state=state, sentence=sentence))
-
     # --- the port ---------------------------------------------------------------------------------------------------------------------
-
-    def command(self, order: Order) -> None:
-        """See `ports.Radio.command`."""
-        self._transfers.command(order)
-
-    def committed(self, token: int) -> None:
-        """See `ports.Radio.committed`."""
-        self._transfers.committed(token)
-
-    async def stop(self, update: UpdateId) -> None:
-        """See `ports.Radio.stop`."""
-        await self._transfers.stop(update)
 
     async def interrogate(self, device: DeviceId) -> Device:
         """See `ports.Radio.interrogate`."""
@@ -191,18 +168,6 @@ class ZwaveRadio:
 
     def reported(self, device: DeviceId) -> float | None:
         """See `ports.Keeping.reported`: how often a node reports is not told by its interview."""
-
-    async def permit_joining(self, seconds: int) -> None:
-        """See `ports.Radio.permit_joining`."""
-        del seconds
-        self._not_here("nodes are included")
-
-    async def back_up(self) -> RadioBackup:
-        """See `ports.Radio.back_up`."""
-        self._not_here("the controller is copied")
-
-    def _not_here(self, deed: str) -> NoReturn:
-        raise NotOnThisRadio(f"{deed} with the program that runs the Z-Wave driver of {self.name}, such as Home Assistant or Z-Wave JS UI")
 
     # --- nodes ------------------------------------------------------------------------------------------------------------------------
 
