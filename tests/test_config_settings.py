@@ -17,6 +17,7 @@ from otagate.config.explain import section_at
 from otagate.config.policies import RuleMatch
 from otagate.config.section import Section, keys_of
 from otagate.model.devices import Device, PolicyOverride
+from otagate.model.errors import ConfigError
 from otagate.model.ids import DeviceId, RadioName
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import OneTime, Window
@@ -343,6 +344,23 @@ def test_lists_grow_from_the_environment_entry_by_entry(tmp_path: Path) -> None:
 def test_an_entry_can_be_added_to_a_list_that_was_written_as_one_value(tmp_path: Path) -> None:
     hub = read(tmp_path, "api: {listen: 127.0.0.1:1}", OTAGATE_API__LISTEN__1="unix:/run/o.sock")
     assert hub.api.listen == ("127.0.0.1:1", "unix:/run/o.sock")
+
+
+@pytest.mark.parametrize(
+    ("written", "socket", "said"),
+    [
+        ("api: {listen: 127.0.0.1:1}", "run/o.sock", "environment OTAGATE_SOCKET: api.listen[1]: "),
+        ("api: {listen: nowhere}", "/run/o.sock", "1:15: api.listen[0]: "),
+        ("api: {listen: []}", "/run/o.sock", "1:15: api.listen: is empty"),
+        ("api: {listen: 5}", "/run/o.sock", "1:15: api.listen: "),
+        ("api: 5", "/run/o.sock", "1:6: api: "),
+    ],
+)
+def test_beside_a_socket_of_the_unit_every_error_has_its_place(tmp_path: Path, written: str, socket: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, written, OTAGATE_SOCKET=socket)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_variables_of_others_and_empty_ones_change_nothing(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from otagate.config.document import Document
 from otagate.config.kinds import EnvironmentText
 from otagate.config.problems import Loc, Place
 from otagate.config.section import Section
-from otagate.config.settings import HubSettings
+from otagate.config.settings import ApiSettings, HubSettings
 
 PREFIX = "OTAGATE_"
+SOCKET = "OTAGATE_SOCKET"
+"""The variable by which the unit of systemd adds the path of its unix socket to `api.listen`, whatever the file says there."""
+
 MAX_PARTS = 8
 MAX_VALUE = 4096
 _PART = re.compile(r"[A-Z][A-Z0-9_]*|\d{1,3}")
@@ -38,6 +41,18 @@ def overlay(document: Document, environ: Mapping[str, str]) -> None:
             continue
         loc = tuple(int(each) if each.isdigit() else each.lower() for each in parts)
         document.tree = _put(document, document.tree, loc, 0, EnvironmentText(environ[name]), place)
+    if environ.get(SOCKET):
+        _add_socket(document, f"unix:{environ[SOCKET]}")
+
+
+def _add_socket(document: Document, listen: str) -> None:
+    """One more address behind those of the file, or behind the default; what is wrong with those is told as ever."""
+    api = document.tree.get("api")
+    given = api.get("listen") if isinstance(api, dict) else None
+    addresses = [given] if isinstance(given, str) else list(ApiSettings().listen) if given is None else given
+    if isinstance(api, dict | None) and isinstance(addresses, list) and addresses and listen not in addresses:
+        document.tree["api"] = {**(api or {}), "listen": [*addresses, EnvironmentText(listen)]}
+        document.values["api", "listen", len(addresses)] = (0, 0, f"environment {SOCKET}")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
