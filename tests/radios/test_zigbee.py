@@ -14,6 +14,8 @@ from otagate.model.ids import DeviceId, RadioName
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.radios.zigbee import ZigbeeRadio, ZigbeeSettings
 from tests.radios.test_switchboard import QUERY, Newcomer
+from tests.sessions.playbook import IMAGE, serve
+from tests.sessions.wire import ask
 from tests.virtual_time import VirtualClock, instantly
 
 
@@ -23,6 +25,7 @@ class Interviewed(Newcomer):
     def __init__(self) -> None:
         super().__init__()
         self.is_initialized = True
+        self.relays = None
         self.node_desc: Any = SimpleNamespace(manufacturer_code=0x117A, is_mains_powered=True, is_receiver_on_when_idle=True)
 
 
@@ -57,6 +60,40 @@ async def test_a_device_that_does_not_ask_is_waited_for_no_longer_than_it_may_ta
         else:
             with pytest.raises(DeviceUnreachable, match="did not ask"):
                 await radio.notify(device)
+
+
+@instantly
+async def test_what_a_device_tells_after_a_notify_is_returned_though_it_told_the_same_a_moment_ago() -> None:
+    radio, device = a_radio()
+    for after in (0.0, 3.0, 6.0):
+        asks(radio, after)
+    await asyncio.sleep(1.0)
+    for _ in range(2):
+        assert (await radio.notify(device)).version == 0x01000000
+
+
+@instantly
+@pytest.mark.parametrize("adopted", ["offering", "transferring"])
+async def test_what_a_device_tells_after_a_notify_is_returned_though_it_is_served(adopted: Any) -> None:
+    radio, device = a_radio()
+    order = serve(device=device, manufacturer_code=0x1189, image_type=0x0083, file_version=0x02000000, adopted=adopted)
+    radio.command(order)
+    asks(radio, 1.0)
+    assert (await radio.notify(device)).version == 0x01000000
+
+
+@instantly
+async def test_a_device_that_fetches_an_image_is_not_notified_in_the_middle_of_it() -> None:
+    """Of one that tells its image type only when it asks, an operator may want to know more at any moment."""
+    radio, device = a_radio()
+    radio.command(serve(device=device, adopted="transferring"))
+    assert radio._switchboard.take(0x1234, 1, 1, 200, ask(0, 50))
+    with pytest.raises(DeviceUnreachable, match="fetches an image"):
+        await radio.notify(device)
+    for offset in range(50, len(IMAGE), 50):
+        assert radio._switchboard.take(0x1234, 1, 1, 200, ask(offset, 50))
+    asks(radio, 1.0)
+    assert (await radio.notify(device)).version == 0x01000000, "it may check the image, and be asked"
 
 
 @instantly

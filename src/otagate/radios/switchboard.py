@@ -9,9 +9,11 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from otagate.model.devices import Component
+from otagate.model.errors import RemoteProtocolError
 from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
 from otagate.model.orders import Dismiss, Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
@@ -232,6 +234,8 @@ class Switchboard:
         if frame[2] != ota.IMAGE_BLOCK or endpoint != peer.endpoint:
             peer.endpoint = endpoint
             peer.learn(ota.image_type_in(frame), endpoint)
+        if peer.asked and frame[2] == ota.QUERY_NEXT_IMAGE:
+            _tell_waiters(peer, endpoint, frame)
         effects = peer.session.receive(frame, now)
         only_answered = not effects
         if len(effects) == 1 and type(effects[0]) is Reply:
@@ -283,17 +287,7 @@ class Switchboard:
         self._emit(as_event(effect))
 
     def _tell_asked(self, peer: Peer, endpoint: int, effect: Asked) -> None:
-        component = Component(
-            id=zigbee_component_id(effect.image_type),
-            version=effect.file_version,
-            manufacturer_code=effect.manufacturer_code,
-            image_type=effect.image_type,
-            hardware_version=effect.hardware_version,
-            endpoint=endpoint,
-        )
-        for waiter in peer.asked:
-            if not waiter.done():
-                waiter.set_result(component)
+        component = _component(effect, endpoint)
         if peer.found:
             self._emit(DeviceAsked(device=peer.id, component=component))
         elif len(peer.early) < _EARLY_BOUND:  # nobody knows the device yet: told again right after it is found
@@ -332,6 +326,26 @@ class Switchboard:
         if peer.overdue and peer.timer is not None:
             peer.timer.cancel()
             self._on_timer(peer)
+
+
+def _tell_waiters(peer: Peer, endpoint: int, frame: bytes) -> None:
+    """Whoever waits for what the device tells hears it, whatever the session makes of it."""
+    with suppress(RemoteProtocolError):
+        component = _component(ota.read_query(frame), endpoint)
+        for waiter in peer.asked:
+            if not waiter.done():
+                waiter.set_result(component)
+
+
+def _component(told: Asked | ota.QueryRequest, endpoint: int) -> Component:
+    return Component(
+        id=zigbee_component_id(told.image_type),
+        version=told.file_version,
+        manufacturer_code=told.manufacturer_code,
+        image_type=told.image_type,
+        hardware_version=told.hardware_version,
+        endpoint=endpoint,
+    )
 
 
 def _has_header(frame: bytes) -> bool:

@@ -239,7 +239,7 @@ class ZigbeeRadio:
         for each in components:
             if each.image_type not in peer.clients:  # else it has spoken by itself
                 peer.learn(each.image_type, each.endpoint)
-        if len(components) < len(told):
+        if len(components) < len(told) and not peer.session.is_fetching():
             asked = await self.notify(device)  # a client without the attributes
             components = [*(each for each in components if each.id != asked.id), asked]
         return replace(describe(peer.device, self.name), components=tuple(components))
@@ -272,6 +272,8 @@ class ZigbeeRadio:
         peer = self._peer(device)
         if not peer.session.quirk.notify:
             raise DeviceUnreachable(f"{device} must not be notified; what it tells of itself only when it asks for an image is known when it does")
+        if peer.session.is_fetching():
+            raise DeviceUnreachable(f"{device} fetches an image, and might begin anew if it were notified now; ask when that is over")
         waiter: asyncio.Future[Component] = asyncio.get_running_loop().create_future()
         peer.asked.append(waiter)
         self._sender.announce(peer, ota.image_notify(0))

@@ -54,6 +54,10 @@ class OtaServer:
         """Whether any image is pinned for this device."""
         return bool(self._transfers)
 
+    def is_fetching(self) -> bool:
+        """Whether the device is in the middle of an image, which it might begin anew after an Image Notify."""
+        return any(each.phase is Phase.SERVING and 0 < each.reached < each.size and each.parked_at is None for each in self._transfers.values())
+
     def first_told(self) -> Offered | None:
         """The image that the device was told of just now, once; None where it sleeps, was told before, or several wait for it."""
         told = [each for each in self._transfers.values() if each.phase is Phase.OFFERED and each.waiting]
