@@ -164,6 +164,20 @@ async def test_a_step_that_its_source_takes_back_is_not_begun() -> None:
 
 
 @instantly
+async def test_a_step_whose_file_its_source_has_replaced_is_not_begun_as_it_was_planned() -> None:
+    bench = chained()
+    async with bench.hub() as hub:
+        await told(hub)
+        one, two, _ = await order(hub)
+        await hub.until_state(one.id, State.TRANSFERRING)
+        listed = bench.services.documents[INDEX]
+        bench.services.documents[INDEX] = [listed[0], listed[1] | {"sha512": "ab" * 64}, *listed[2:]]
+        await hub.desk.refresh("index", actor="anna")
+        assert (await hub.until_ended(two.id)).state is State.CANCELLED
+        assert (await hub.until_ended(one.id)).state is State.SUCCEEDED
+
+
+@instantly
 async def test_a_source_that_is_away_takes_nothing_back() -> None:
     bench = chained()
     async with bench.hub() as hub:

@@ -165,7 +165,7 @@ class Offers:
     def withdrew(self, release: Release, device: Device, component: Component) -> bool:
         """Whether the source that offered a release was asked again since, and offers it no more; one that is away took nothing back."""
         offered = self._offered_now(release.source, device, component)
-        return offered is not None and not any(_names_file(each) == _names_file(release) for each in offered)
+        return offered is not None and not any(_is_same_file(each, release) for each in offered)
 
     def retracted(self, release: Release, device: Device, component: Component) -> bool:
         """Whether the source that offered a release, or brought its image, has taken it back: it offers neither this version nor a newer one."""
@@ -260,8 +260,8 @@ def _zwave_question(device: Device, component: Component) -> ZwaveQuestion | Non
     )
 
 
-def _names_file(release: Release) -> tuple[object, ...]:
-    return (release.location, release.file_version, release.digests)
+def _is_same_file(one: Release, other: Release) -> bool:
+    return (one.location, one.file_version) == (other.location, other.file_version) and not is_promised_otherwise(one, other)
 
 
 def _is_for(offer: Offer, question: Question, component: Component) -> bool:
