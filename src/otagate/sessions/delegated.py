@@ -20,6 +20,7 @@ from otagate.model.versions import same_version
 from otagate.model.waits import shorter
 from otagate.sessions import delegated_words as words
 from otagate.sessions.delegated_words import NOTHING, Effects, Event
+from otagate.sessions.effects import IN_USE
 from otagate.sessions.telling import Telling
 
 
@@ -60,7 +61,6 @@ class Phase(enum.Enum):
     OVER = enum.auto()
 
 
-IN_USE = "in-use"
 _UNTOLD = frozenset({Phase.LOOKING, Phase.READY})
 _ASKING = frozenset({Phase.LOOKING, Phase.RECALLING, Phase.WATCHING})
 _FINISHED = frozenset({"updated", "failed", "timed_out"})

@@ -8,6 +8,9 @@ from datetime import datetime
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
 
+IN_USE = "in-use"
+"""The code of an update that did not begin because somebody else updates the device."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

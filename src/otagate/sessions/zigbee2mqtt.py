@@ -18,11 +18,10 @@ from otagate.model.lifecycle import Cause
 from otagate.model.orders import Serve
 from otagate.model.waits import shorter
 from otagate.sessions import zigbee2mqtt_words as words
+from otagate.sessions.effects import IN_USE
 from otagate.sessions.telling import Telling
 from otagate.sessions.zigbee2mqtt_documents import Answer, Failure, UpdateState
 from otagate.sessions.zigbee2mqtt_words import NOTHING, Effects, Event
-
-IN_USE = "in-use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

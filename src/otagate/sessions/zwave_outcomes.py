@@ -14,6 +14,7 @@ from otagate.model.ids import target_of
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Send
 from otagate.model.versions import display_version, same_version
+from otagate.sessions.effects import IN_USE
 from otagate.sessions.zwave_words import Prepared
 
 MOST_FRAGMENTS = 0x7FFF
@@ -53,7 +54,6 @@ STATUS: Mapping[int, Outcome] = {
     DONE_RESTARTS: Outcome(Cause.REBOOTED, "", "the node took the image and restarts"),
 }
 
-IN_USE = "in-use"
 _BUSY, _NOT_UPGRADABLE, _NO_TARGET, _NOT_STARTED, _FORMAT, _NO_ANSWER = 1500, 1501, 1502, 1503, 1506, 201
 
 _ERRORS: Mapping[int, Outcome] = {
