@@ -236,6 +236,7 @@ class Conversation(RuleBasedStateMachine):
             self.client.phase = "idle"
             self.client.received.clear()
             self.client.booted = None
+            self.to_client.clear()  # a restart takes longer than a frame lives
         version = self.row.version + 1
         self.row = Row(UpdateId(f"u{version}"), version, self._picture(version), hold)
         self._serve()
@@ -327,7 +328,8 @@ class Conversation(RuleBasedStateMachine):
         (token, told), *more = self.told.items()
         assert not more
         del self.told[token]
-        self.row.goes(*told.causes)
+        if told.causes != (Cause.ACTIVATED,) or self.row.state is not State.ACTIVATING:  # else somebody gave the word in that very moment
+            self.row.goes(*told.causes)
         self.row.owed |= told.held
         return token
 
