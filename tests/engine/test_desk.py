@@ -11,8 +11,9 @@ import pytest
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import OrderRequest, OrderResult
 from otagate.model.errors import AlreadyUpdating, NotInState, StoreUnavailable, UnknownImage, UnknownRadio, UnknownSource, UnknownUpdate
-from otagate.model.ids import ComponentId, Sha256, UpdateId, zigbee_device_id
+from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, zigbee_device_id
 from otagate.model.lifecycle import State
+from otagate.model.updates import Update
 from tests.engine.bench import Bench, Hub, MemoryFolder, image_bytes
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp
 from tests.virtual_time import instantly
@@ -209,6 +210,27 @@ async def test_what_policy_had_queued_is_withdrawn_when_an_operator_no_longer_wa
         assert "pinned to" in str(log[-1].data["detail"])
         await hub.desk.amend(waiting.device, DevicePatch(pin=None), actor="anna")
         await hub.until(lambda: all(lamp.version == NEW for lamp in bench.lamps.values()))
+
+
+@instantly
+async def test_what_an_operator_allows_is_done_though_the_store_failed_right_after_it_was_written() -> None:
+    bench = Bench(mode="automatic")
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.desk.amend(LAMP, DevicePatch(skipped=(NEW,)), actor="anna")
+        await hub.add_image(NEW)
+        await hub.pass_time(minutes=5)
+        assert bench.lamp.version == OLD
+        unfinished = hub.store.updates.unfinished
+
+        async def fail_once(device: DeviceId | None = None) -> list[Update]:
+            hub.store.updates.unfinished = unfinished  # type: ignore[method-assign]
+            raise StoreUnavailable("the disk cannot be read")
+
+        hub.store.updates.unfinished = fail_once  # type: ignore[method-assign, assignment]
+        with pytest.raises(StoreUnavailable):
+            await hub.desk.amend(LAMP, DevicePatch(skipped=None), actor="anna")
+        await hub.until(lambda: bench.lamp.version == NEW, within=1_800)
 
 
 @instantly

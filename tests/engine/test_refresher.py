@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from otagate.model.errors import SourceUnavailable
+from otagate.model.errors import SourceUnavailable, StoreUnavailable
+from otagate.model.ids import Sha256
 from otagate.model.lifecycle import State
 from tests.engine.bench import Bench, Hub, MemoryFolder, image_bytes
-from tests.engine.radio import NEW, NEWER
+from tests.engine.radio import NEW, NEWER, OLD
 from tests.virtual_time import instantly
 
 
@@ -129,3 +130,23 @@ async def test_a_folder_that_the_full_disk_does_not_take_is_read_again() -> None
         hub.store.full = False
         await hub.until(lambda: hub.library.images(), within=300)  # by itself
         assert [view.state for view in await hub.desk.sources()] == ["ok"]
+
+
+@instantly
+async def test_what_came_with_a_look_that_the_store_cut_short_is_wanted_all_the_same() -> None:
+    here, there = MemoryFolder(files={"a.ota": image_bytes(OLD)}), MemoryFolder(name="there", files={"a.ota": image_bytes(OLD)})
+    bench = Bench(folders=[here, there], mode="automatic")
+    async with bench.hub() as hub:
+        await hub.ready()
+        await hub.until(lambda: hub.library.images(), within=60)
+        await hub.pass_time(minutes=1)
+        hand_over = hub.library.hand_over
+
+        async def fail_once(sha256: Sha256, *, source: str) -> None:
+            hub.library.hand_over = hand_over  # type: ignore[method-assign]
+            raise StoreUnavailable("the disk is full")
+
+        hub.library.hand_over = fail_once  # type: ignore[method-assign]
+        there.files = {"b.ota": image_bytes(NEW)}
+        hub.refresher.post("there")
+        await hub.until(lambda: bench.lamp.version == NEW, within=1_800)

@@ -276,3 +276,22 @@ async def test_a_device_that_has_an_update_already_is_left_out_and_named() -> No
         result = await hub.desk.order_rollout(RolloutRequest(name="lamps", select=Selection()), actor="anna")
     assert sum(sizes(result.rollout)) == 2
     assert [(each.device, each.error.code) for each in result.refused] == [(busy, "already-updating")]
+
+
+@instantly
+async def test_a_rollout_that_the_full_disk_did_not_take_does_not_exist_and_can_be_ordered_again() -> None:
+    bench = Bench(lamps=street(5))
+    async with bench.hub() as hub:
+        await hub.add_image(NEW)
+        await hub.ready()
+        hub.store.full = True
+        request = RolloutRequest(name="lamps", select=Selection(), waves=WAVES)
+        with pytest.raises(StoreUnavailable):
+            await hub.desk.order_rollout(request, actor="anna")
+        assert hub.desk.rollouts() == []
+        hub.store.full = False
+        await hub.pass_time(minutes=5)
+        assert hub.desk.rollouts() == []
+        done = await until(hub, (await hub.desk.order_rollout(request, actor="anna")).rollout, RolloutState.FINISHED)
+    assert sum(each.tally.succeeded for each in done.waves) == 5
+    assert [each.id for each in await bench.disk.rollouts.all()] == [done.rollout.id]

@@ -235,8 +235,10 @@ class Desk:
 
     async def _amend(self, device_id: DeviceId, patch: DevicePatch, actor: str) -> Device:
         device = await self._registry.amend(device_id, patch, actor=actor)
-        await self._consultant.withdraw(device)
-        self._consultant.post(device_id)
+        try:
+            await self._consultant.withdraw(device)
+        finally:
+            self._consultant.post(device_id)
         return device
 
     # --- updates ----------------------------------------------------------------------------------------------------------------------

@@ -40,12 +40,15 @@ _GATHER = 2.0
 
 @dataclass(slots=True)
 class _Source:
+    """`cut_short`: the store refused in the last look, so what that brought is told with the next."""
+
     feed: Feed
     told: tuple[str, str] = ("", "")
     next_refresh: datetime | None = None
     next_check: datetime | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
+    cut_short: bool = False
 
 
 class Refresher:
@@ -189,8 +192,10 @@ class Refresher:
             except StoreError as error:
                 feed.state.now("degraded", str(error), error)
                 feed.state.failures += 1
+                source.cut_short = True
                 raise
-            if changed:  # whatever the journal says to that
+            if changed or source.cut_short:  # whatever the journal says to that
+                source.cut_short = False
                 self._consultant.post_all()
                 for watcher in self._watchers:
                     watcher()

@@ -28,6 +28,7 @@ class RolloutBook:
         self._store = store
         self._journal = journal
         self._rollouts: dict[RolloutId, Rollout] = {}
+        self._made: Rollout | None = None  # on its way to the disk
         self._updates: dict[RolloutId, dict[UpdateId, Update]] = {}
         self._watchers: list[Watcher] = []
         ledger.watch(self._changed)
@@ -80,11 +81,16 @@ class RolloutBook:
 
     def hold(self, update: Update) -> Verdict | None:
         """For what an update that has not begun waits because of its rollout."""
-        return None if update.rollout is None else hold_of(update, self._rollouts[update.rollout])
+        return None if update.rollout is None else hold_of(update, self._of(update.rollout))
 
     def stills(self, update: Update) -> bool:
         """Whether an update that runs is to stand still because its rollout is halted."""
-        return update.rollout is not None and self._rollouts[update.rollout].state is RolloutState.HALTED
+        return update.rollout is not None and self._of(update.rollout).state is RolloutState.HALTED
+
+    def _of(self, rollout: RolloutId) -> Rollout:
+        """The rollout of an update, of which the ledger may tell a moment before `opened` does."""
+        made = self._made
+        return made if made is not None and made.id == rollout else self._rollouts[rollout]
 
     # --- changes ----------------------------------------------------------------------------------------------------------------------
 
@@ -95,12 +101,13 @@ class RolloutBook:
 
     async def add(self, rollout: Rollout, entry: Entry) -> None:
         """Write a new rollout inside of the transaction that makes its updates. Until `opened` says that this is on disk, nothing of it may begin."""
-        self._rollouts[rollout.id] = rollout
+        self._made = rollout
         await self._store.rollouts.put(rollout)
         _tell(entry, rollout, "created", rollout.actor)
 
     def opened(self, rollout: Rollout, updates: Sequence[Update]) -> None:
         """A new rollout is on disk with its updates."""
+        self._made = None
         self._updates[rollout.id] = {each.id: each for each in updates}
         self._turn(rollout)
 
