@@ -44,7 +44,7 @@ async def back_up(app: ControllerApplication, folder: Path, *, radio: RadioName,
     data = json.dumps(told, indent=2, sort_keys=True).encode() + b"\n"
     path = folder / f"{radio}-{now:%Y%m%dT%H%M%S.%fZ}.json"
     await asyncio.to_thread(_write, path, data)
-    await asyncio.to_thread(_forget_oldest, folder, radio)
+    await asyncio.to_thread(_forget_oldest, path, radio)
     return RadioBackup(
         radio=radio,
         path=path,
@@ -64,6 +64,8 @@ def _write(path: Path, data: bytes) -> None:
         raise RadioUnavailable(f"the copy of the network cannot be written to {path.parent}: {error.strerror}") from None
 
 
-def _forget_oldest(folder: Path, radio: RadioName) -> None:
-    for each in sorted(folder.glob(f"{radio}-????????T??????.??????Z.json"))[:-KEPT]:
+def _forget_oldest(newest: Path, radio: RadioName) -> None:
+    """Besides the one that was just written, whatever its name says of the time: clocks go back."""
+    others = [each for each in newest.parent.glob(f"{radio}-????????T??????.??????Z.json") if each != newest]
+    for each in sorted(others)[: 1 - KEPT]:
         each.unlink(missing_ok=True)
