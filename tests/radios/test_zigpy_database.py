@@ -271,6 +271,22 @@ async def test_a_device_of_ours_without_its_address_is_forgotten_where_the_other
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("heard", "lamp", "button"), [(-30, 0x10E7, None), (30, 0x2222, 0x10E7)])
+async def test_two_devices_of_a_network_never_have_one_address_though_one_moved_while_we_had_it(
+    tmp_path: Path, heard: int, lamp: int, button: int | None
+) -> None:
+    """The lamp was heard here at 0x10e7, after its own program saw it elsewhere; that one has a button there, heard before or after that."""
+    database = tmp_path / "ours.db"
+    await take(database, replace(NETWORK, devices=(KNOWN_LAMP,)))
+    before = replace(KNOWN_LAMP, nwk=0x2222, last_seen=MOMENT - timedelta(hours=1))
+    rival = replace(KNOWN_BUTTON, nwk=0x10E7, last_seen=MOMENT + timedelta(minutes=heard))
+    taken = await take(database, replace(NETWORK, devices=(before, rival)))
+    assert [each.what for each in taken.left_out] == ([coloned(BUTTON)] if button is None else [])
+    addresses = {each.ieee: each.nwk for each in (await read(database)).devices}
+    assert (addresses[LAMP], addresses.get(BUTTON)) == (lamp, button)
+
+
+@pytest.mark.asyncio
 async def test_taking_over_twice_changes_nothing(tmp_path: Path) -> None:
     database = tmp_path / "ours.db"
     first = await take(database)

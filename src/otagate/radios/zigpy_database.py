@@ -186,13 +186,18 @@ async def take_over(radio_type: str, radio: RadioName, database: Path, network: 
 
 
 def _make_room(app: ControllerApplication, network: KnownNetwork) -> tuple[LeftOut, ...]:
-    """A network address has one holder: of ours and theirs the one that was heard later; ours is forgotten where it is not."""
+    """A network address has one holder: of ours and theirs the one that was heard later; else ours moves where it is there, or is forgotten."""
     theirs = {each.nwk: each for each in network.devices}
-    addresses = {each.ieee for each in network.devices}
+    told = {each.ieee: each for each in network.devices}
     left_out = []
-    for ours in [each for each in app.devices.values() if int(each.nwk) in theirs and _ieee(each) not in addresses]:
-        known = theirs[int(ours.nwk)]
-        later = known.last_seen is None or ours.last_seen is None or known.last_seen.timestamp() >= ours.last_seen
+    for ours in [each for each in app.devices.values() if int(each.nwk) in theirs and theirs[int(each.nwk)].ieee != _ieee(each)]:
+        known, same = theirs[int(ours.nwk)], told.get(_ieee(ours))
+        if same is not None and _goes_by(same, ours):
+            continue
+        later = _heard_later(known, ours)
+        if later and same is not None:
+            _move(app, ours, same)
+            continue
         if later:
             app.devices.pop(ours.ieee)
             app.listener_event("device_removed", ours)
@@ -204,13 +209,26 @@ def _make_room(app: ControllerApplication, network: KnownNetwork) -> tuple[LeftO
     return tuple(left_out)
 
 
+def _heard_later(known: KnownDevice, ours: Any) -> bool:
+    return known.last_seen is None or ours.last_seen is None or known.last_seen.timestamp() >= ours.last_seen
+
+
+def _goes_by(known: KnownDevice, ours: Any) -> bool:
+    """Whether our device gets the address that it has there."""
+    return not ours.is_initialized or _heard_later(known, ours)
+
+
+def _move(app: ControllerApplication, ours: Any, known: KnownDevice) -> None:
+    ours.nwk = _nwk(known.nwk)
+    app.listener_event("device_joined", ours)
+
+
 def _put(app: ControllerApplication, known: KnownDevice) -> None:
     """Into the objects, and by zigpy's own events into the database."""
     ours: Any = app.devices.get(_eui64(known.ieee))
     if ours is not None and ours.is_initialized:
-        if ours.last_seen is None or known.last_seen is None or known.last_seen.timestamp() >= ours.last_seen:
-            ours.nwk = _nwk(known.nwk)
-            app.listener_event("device_joined", ours)
+        if _goes_by(known, ours):
+            _move(app, ours, known)
         return
     if ours is not None:
         app.listener_event("device_removed", ours)
