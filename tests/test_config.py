@@ -570,6 +570,13 @@ def test_no_error_shows_what_stands_behind_an_unknown_key(tmp_path: Path) -> Non
     assert "hunter2" not in refusal(tmp_path, "api: {token: hunter2}\nsources: [{type: tuya-illume, client_secret: hunter2}]")
 
 
+@pytest.mark.parametrize("password", ["hunter2", "h@hunter2", "h/hunter2", "h hunter2"])
+def test_no_error_shows_the_password_in_an_address_whatever_characters_it_has(tmp_path: Path, password: str) -> None:
+    said = refusal(tmp_path, f"sources: [{{type: ikea, url: 'https://joe:{password}@x/'}}]")
+    assert "https://***@x/" in said
+    assert "hunter2" not in said
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------------------------
 
 ONE_TOKEN = "api:\n  tokens:\n  - {name: panel, file: token, scopes: read}\n"

@@ -13,7 +13,9 @@ Place = tuple[int, int, str]
 
 MAX_LINES = 100
 _SHOWN = 60
-_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+_USERINFO = re.compile(r"(?<=//)[^/\s]*@")
+_MAY_BE_USERINFO = re.compile(r"(?<=//).*@", re.DOTALL)
+"""What a wrong address may have of it, though a password should not have such characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return short(repr(masked(value))) if isinstance(value, str) else short(repr(value))
+    return short(repr(_MAY_BE_USERINFO.sub("***@", value))) if isinstance(value, str) else short(repr(value))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
