@@ -42,7 +42,8 @@ class Conversation(web.RequestHandler):
         """Take one more, with a bound of tcp(7) for what its other end does not take; who comes over the unix socket is let in here already."""
         carrier = transport.get_extra_info("socket")
         if carrier.family != socket.AF_UNIX:
-            carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
+            with contextlib.suppress(OSError, AttributeError):  # a system without it
+                carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
             if self._manager is not None and len(self._manager.connections) >= MOST_CONNECTIONS:
                 transport.close()
         super().connection_made(transport)
