@@ -164,14 +164,18 @@ async def test_a_sleeping_device_that_told_its_new_version_need_not_tell_it_agai
         update = (await hub.order()).update
         await hub.until_state(update.id, State.ACTIVATING)
 
-        async def fail_once(_update: UpdateId) -> None:
+        async def fail_a_few_times(_update: UpdateId) -> None:
             bench.lamp.there = False  # it sleeps again
-            hub.store.portraits.get = get  # type: ignore[method-assign]
+            asked.append(bench.lamp.interrogations)
+            if len(asked) == 5:
+                hub.store.portraits.get = get  # type: ignore[method-assign]
             raise StoreUnavailable("the disk cannot be read")
 
+        asked: list[int] = []
         get = hub.store.portraits.get
-        hub.store.portraits.get = fail_once  # type: ignore[method-assign]
+        hub.store.portraits.get = fail_a_few_times  # type: ignore[method-assign]
         bench.lamp.busy, bench.lamp.version = "", NEW
         hub.radio.wake(LAMP)
         assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
+        assert {*asked, bench.lamp.interrogations} == {asked[0]}
     assert not bench.lamp.there

@@ -47,7 +47,8 @@ class Course:
 
     `together`: so many devices of its radio begin with the same image at one moment. `served`: the session knows where the update stands.
     `fell_silent`: its last attempt ended without a word of the device. `staged_at`, `returned_at`: since when, on a rising clock, the device holds
-    the image and is back with it, as far as this life of the hub knows. `sentence`: how it does, where its state does not say so.
+    the image and is back with it, as far as this life of the hub knows. `haul`: what its transfer showed. `sentence`: how it does, where its state
+    does not say so.
     """
 
     update: Update
