@@ -189,7 +189,17 @@ async def test_a_coordinator_behind_a_socket_that_another_host_drives_is_left_al
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("/dev/serial/by-id/none", "does not exist"), ("socket://127.0.0.1:1", "cannot be reached"), ("/dev/null", "")]
+    ("path", "words"),
+    [
+        ("/dev/serial/by-id/none", "does not exist"),
+        ("socket://127.0.0.1:1", "cannot be reached"),
+        ("/dev/null", ""),
+        ("socket://127.0.0.1:99999", "is no address: write socket://host:port"),
+        ("socket://127.0.0..1:6638", "is no address"),
+        ("socket://[::1:6638", "is no address"),
+        ("socket://bridge", "is no address"),
+        ("gopher://bridge:70", "gopher"),
+    ],
 )
 async def test_a_path_that_cannot_be_asked_says_why(path: str, words: str) -> None:
     async with asyncio.timeout(60):

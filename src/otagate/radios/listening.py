@@ -113,10 +113,14 @@ async def require_free(path: str, seconds: float, *, judge: Judge, left_running:
 
 
 async def _listen(path: str, seconds: float, *, judge: Judge, left_running: bool) -> None:
-    address = urlsplit(path)
     try:
+        address = urlsplit(path)
+        if not address.hostname or not address.port:
+            raise ValueError(path)
         async with asyncio.timeout(_CONNECT_BOUND):
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    except ValueError:  # a name with an empty part is one, too
+        raise RadioUnavailable(f"{path} is no address: write socket://host:port") from None
     except (OSError, TimeoutError) as error:
         raise RadioUnavailable(f"{path} cannot be reached: {str(error) or 'no answer'}") from None
     try:

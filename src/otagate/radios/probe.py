@@ -120,6 +120,8 @@ async def _ask(path: str, question: Question) -> bytes:
         raise RadioUnavailable("it cannot be opened: no answer") from None
     except OSError as error:
         raise RadioUnavailable(_unopened(error)) from None
+    except serialx.SerialException as error:
+        raise RadioUnavailable(f"not asked: {error}") from None
     heard = b""
     try:
         with suppress(TimeoutError, OSError):
