@@ -179,10 +179,11 @@ async def test_the_coordinator_tells_how_a_frame_ended(version: int, status: int
         tap.hear(tap.bench.accepted())
     tag = tap.bench.unicasts()[0][2]
     tap.hear(tap.bench.sent(tag, cluster=0x0006))
+    tap.hear(tap.bench.sent(tag, nwk=0x5678), tap.bench.sent(tag, nwk=0xFFFD))
     assert ends == [], "a frame of the library's had the same tag"
     tap.hear(tap.bench.sent(tag, status), tap.bench.sent(tag, status))
     assert ends == [fate]
-    assert tap.bench.callbacks == ["messageSentHandler"] * 2
+    assert tap.bench.callbacks == ["messageSentHandler"] * 4
 
 
 @pytest.mark.asyncio

@@ -49,6 +49,7 @@ class _Layout:
     request: struct.Struct
     answer: struct.Struct
     sent: struct.Struct
+    sent_to: int
     sent_cluster: int
     sent_tag: int
     sent_status: int
@@ -72,6 +73,7 @@ _EMBER_STATUS = _Layout(
     request=struct.Struct("<BHHHBBHHBBB"),  # type, destination, APS frame, tag, length
     answer=struct.Struct("<B"),
     sent=struct.Struct("<BHHHBBHHBBB"),  # type, destination, APS frame, tag, status
+    sent_to=1,
     sent_cluster=3,
     sent_tag=9,
     sent_status=10,
@@ -86,6 +88,7 @@ _SL_STATUS = _Layout(
     request=struct.Struct("<BHHHBBHHBHB"),
     answer=struct.Struct("<I"),
     sent=struct.Struct("<IBHHHBBHHBH"),  # status, type, destination, APS frame, tag
+    sent_to=2,
     sent_cluster=4,
     sent_tag=10,
     sent_status=0,
@@ -115,6 +118,7 @@ class EzspPath:
         self._ezsp = ezsp
         self._take = take
         self._sequence = -1
+        self._destinations: dict[int, int] = {}  # by tag, of which there are 256
         self._link.attach()
 
     def detach(self) -> None:
@@ -147,6 +151,7 @@ class EzspPath:
     def _request(self, nwk: int, endpoint: int, frame: bytes, *, ack: bool) -> tuple[int, Callable[[], None]]:
         """The tag of a sendUnicast, and what writes it."""
         tag = self._exchange.next_number()
+        self._destinations[tag] = nwk
         options = _ENABLE_ROUTE_DISCOVERY | (_RETRY if ack else 0)
         body = self._layout.request.pack(_DIRECT, nwk, _ZHA, _OTA, 1, endpoint, options, 0, 0, tag, len(frame)) + frame
         return tag, partial(self._write, body)
@@ -214,6 +219,8 @@ class EzspPath:
         values = layout.sent.unpack_from(payload, _HEADER.size)
         tag = values[layout.sent_tag]
         if values[layout.sent_cluster] != _OTA or not self._exchange.is_under_way(tag):
+            return False
+        if values[layout.sent_to] != self._destinations.get(tag):  # the library numbers its own frames to this cluster in the same row
             return False
         self._exchange.end(tag, layout.fate(values[layout.sent_status]))
         return True
