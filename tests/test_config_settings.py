@@ -467,6 +467,22 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert [each.get("url") for each in yaml.safe_load(effective(hub))["notify"]] == shown
 
 
+def test_the_api_tells_neither_the_words_of_commands_nor_what_stands_behind_the_question_mark_of_an_address(tmp_path: Path) -> None:
+    hand_over = "{take: [curl, -H, 'Authorization: Bearer hunter2', 'http://h'], give_back: zigbee2mqtt.service}"
+    text = (
+        f"radios: [{{name: z, type: znp, path: /dev/z, hand_over: {hand_over}}}]\n"
+        "sources: [{type: z2m-index, url: 'https://example.org/index.json?token=hunter2'}]\n"
+        "interlocks: [{name: door, url: 'http://ha.local/ok?key=hunter2&x=1'}]\n"
+    )
+    tree = effective_tree(read(tmp_path, text))
+    assert "hunter2" not in str(tree)
+    assert (tree["radios"][0]["hand_over"]["take"], tree["radios"][0]["hand_over"]["give_back"]) == (
+        ["curl", "***"],
+        ["systemctl", "start", "zigbee2mqtt.service"],
+    )
+    assert (tree["sources"][0]["url"], tree["interlocks"][0]["url"]) == ("https://example.org/index.json?***", "http://ha.local/ok?***")
+
+
 def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:
     found = [section]
     for key in section.model_fields:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -9,6 +11,8 @@ from yarl import URL
 
 from otagate.config.problems import masked
 from otagate.config.settings import HubSettings
+
+_QUERY = re.compile(r"(?<=://)([^\s?]*)\?\S+")
 
 
 def effective(settings: HubSettings) -> str:
@@ -21,12 +25,23 @@ def effective(settings: HubSettings) -> str:
 
 
 def effective_tree(settings: HubSettings) -> dict[str, Any]:
-    """The same as nested values of JSON, for whoever may read the API: whose account a source uses is masked as well."""
+    """The same as nested values of JSON, for whoever may read the API, which are more people: masked as well are whose account a source uses, what
+    stands behind the ? of an address, and the words of commands.
+    """
     tree = _tree(settings)
     for source in tree["sources"]:
         if "email" in source:
             source["email"] = "***"
-    return tree
+    for of_radio in (radio["hand_over"] for radio in tree["radios"] if "hand_over" in radio):
+        of_radio |= {key: _command(of_radio[key]) for key in ("take", "give_back")}
+    found: dict[str, Any] = _each(tree, lambda text: _QUERY.sub(r"\1?***", text))
+    return found
+
+
+def _command(words: list[str]) -> list[str]:
+    """The start of a unit hides nothing; any other command may have a word that does."""
+    of_unit = len(words) == 3 and words[:2] == ["systemctl", "start"]
+    return words if of_unit or len(words) == 1 else [words[0], "***"]
 
 
 def _tree(settings: HubSettings) -> dict[str, Any]:
@@ -36,13 +51,14 @@ def _tree(settings: HubSettings) -> dict[str, Any]:
     for receiver in tree["notify"]:
         if "url" in receiver:
             receiver["url"] = f"{URL(receiver['url']).origin()}/***"
-    found: dict[str, Any] = _masked(tree)
+    found: dict[str, Any] = _each(tree, masked)
     return found
 
 
-def _masked(value: Any) -> Any:
+def _each(value: Any, mask: Callable[[str], str]) -> Any:
+    """The same with every text masked."""
     if isinstance(value, dict):
-        return {key: _masked(each) for key, each in value.items()}
+        return {key: _each(each, mask) for key, each in value.items()}
     if isinstance(value, list):
-        return [_masked(each) for each in value]
-    return masked(value) if isinstance(value, str) else value
+        return [_each(each, mask) for each in value]
+    return mask(value) if isinstance(value, str) else value
