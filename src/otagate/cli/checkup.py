@@ -180,7 +180,9 @@ def _store(patient: Patient) -> Iterator[Finding]:
     from otagate.stores.sqlite_file import load_migrations
 
     if said != "ok":
-        yield bad("store", f"{path} is damaged: {said}", f"sudo mv {path}* /var/tmp/ && sudo cp -p the newest file of {path.parent / 'backups'} to {path}")
+        yield bad(
+            "store", f"{path} is damaged: {said}", f"sudo mv {path}* /var/tmp/ && sudo cp -p the newest file of {path.parent / 'backups'} to {path}"
+        )
     elif version > len(load_migrations()):
         yield bad("store", f"{path} was written by a newer otagate", "install the newer otagate again")
     else:
