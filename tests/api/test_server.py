@@ -320,3 +320,18 @@ async def test_a_port_in_use_is_a_configuration_error(open_hall: Open, hall: Hal
 async def test_a_name_is_bound_on_all_of_its_addresses(open_hall: Open) -> None:
     hall = await open_hall(listen=("localhost:0",))
     assert (await hall.json("GET", "/healthz")) == {"status": "alive"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("missing", ["192.0.2.1", "2001:db8::1"])
+async def test_of_a_name_the_addresses_count_that_this_machine_has(open_hall: Open, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    async def resolved(_: str, port: int, **__: object) -> list[tuple[object, ...]]:
+        families = {missing: socket.AF_INET6 if ":" in missing else socket.AF_INET, "127.0.0.1": socket.AF_INET}
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for address, family in families.items()]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+        hall = await open_hall(listen=("localhost:0",))
+    port = hall.base.rpartition(":")[2]
+    async with hall.client.get(f"http://127.0.0.1:{port}/healthz") as response:
+        assert response.status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -31,6 +32,8 @@ PATIENCE = 60.0
 
 MOST_CONNECTIONS = 256
 """A flood of them must not take the descriptors that radios, files and operators at the unix socket need."""
+
+_NOT_OURS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 _log = structlog.get_logger(__name__)
 
@@ -146,11 +149,18 @@ async def _listen(runner: Runner, place: Tcp | Unix, settings: ApiSettings) -> s
 
 
 async def _listen_tcp(runner: Runner, place: Tcp) -> str:
-    """Bind every address of the host, on one port."""
+    """Bind every address of the host that this machine has, on one port: `localhost` is `::1` too where there is no IPv6. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    port = place.port
-    for family, _, _, _, address in dict.fromkeys(found):
-        carrier = socket.create_server((address[0], port), family=family)
+    port, missing = place.port, list[OSError]()
+    addresses = dict.fromkeys(found)
+    for family, _, _, _, address in addresses:
+        try:
+            carrier = socket.create_server((address[0], port), family=family)
+        except OSError as error:
+            missing.append(error)
+            if error.errno not in _NOT_OURS or len(missing) == len(addresses):
+                raise
+            continue
         port = port or carrier.getsockname()[1]
         await web.SockSite(runner, carrier).start()
     return f"http://[{place.host}]:{port}" if ":" in place.host else f"http://{place.host}:{port}"
