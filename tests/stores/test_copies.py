@@ -35,12 +35,14 @@ async def test_of_the_copies_the_newest_few_stay_for_their_owner_alone(tmp_path:
     assert await folder.latest() is None
     async with open_store("sqlite:///otagate.db", tmp_path) as store:
         await folder.keep(store, most=2)
-        (tmp_path / "backups" / "store-by-hand.db").write_text("an operator's own")
+        for name in ("store-by-hand.db", "store-aardvarkTbeforeZ.db", "store-zero-dayTbeforeZ.db"):
+            (tmp_path / "backups" / name).write_text("an operator's own")
         (tmp_path / "backups" / ".new-store-20260101T000000Z.db-x").write_bytes(b"half")
         for day in range(1, 5):
             clock.at = NOON + timedelta(days=day)
             kept = await folder.keep(store, most=2)
-    names = ["store-20260504T120000Z.db", "store-20260505T120000Z.db", "store-by-hand.db"]
+    names = ["store-20260504T120000Z.db", "store-20260505T120000Z.db"]
+    names += ["store-aardvarkTbeforeZ.db", "store-by-hand.db", "store-zero-dayTbeforeZ.db"]
     assert sorted(each.name for each in (tmp_path / "backups").iterdir()) == names
     assert await folder.latest() == kept
     assert (kept.made, kept.size) == (clock.at, kept.path.stat().st_size)

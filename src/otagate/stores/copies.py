@@ -11,7 +11,7 @@ from otagate.model.errors import StoreUnavailable
 from otagate.ports import Clock, Store, StoreCopy
 
 _STAMP = "store-%Y%m%dT%H%M%SZ.db"
-_STAMPED = "store-????????T??????Z.db"
+_STAMPED = f"store-{'[0-9]' * 8}T{'[0-9]' * 6}Z.db"
 
 
 class CopyFolder:
