@@ -25,8 +25,9 @@ def effective(settings: HubSettings) -> str:
 
 
 def effective_tree(settings: HubSettings) -> dict[str, Any]:
-    """The same as nested values of JSON, for whoever may read the API, which are more people: masked as well are whose account a source uses, what
-    stands behind the ? of an address, and the words of commands.
+    """The same as nested values of JSON, for whoever may read the API.
+
+    These are more people: masked as well are whose account a source uses, what stands behind the ? of an address, and the words of commands.
     """
     tree = _tree(settings)
     for source in tree["sources"]:
