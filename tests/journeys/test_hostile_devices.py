@@ -206,6 +206,9 @@ async def test_pages_without_an_end_and_one_of_65535_bytes_cost_a_bounded_number
             _send(run, device, 0x01, _query())
             await state_is(run.desk, update, "transferring")
             got = heard[name] = _overhear(monkeypatch, device)
+            _send(run, device, 0x03, _block(0, 50))  # the file is begun here, so its middle may be asked for
+            await device.wait_until(lambda _, got=got: got == [BLOCK], WITHIN)
+            got.clear()
             _send(run, device, 0x04, page)
             await device.wait_until(lambda _, got=got, answers=answers: len(got) >= len(answers), WITHIN)
         done = await ended(run.desk, await run.order(IEEE))
