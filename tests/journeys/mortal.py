@@ -204,7 +204,12 @@ class Mortal:
         except (EOFError, OSError):
             asyncio.get_running_loop().remove_reader(self._line.fileno())
             self.over.set()
-            self.news.set()
+            self._ring()
+
+    def _ring(self) -> None:
+        """Whoever waits for `news` has it, and none takes it from another: what comes next rings the next bell."""
+        self.news.set()
+        self.news = asyncio.Event()
 
     def _take(self, message: tuple[str, Any]) -> None:
         match message:
@@ -249,7 +254,7 @@ class Mortal:
             return
         if fact["subject"] == "update":
             self.states[fact["subject_id"]] = State(fact["data"]["state"])
-        self.news.set()
+        self._ring()
 
     async def post(self, path: str, *, key: str | None = None, data: Any = None, **body: Any) -> Any:
         """What the hub acknowledged. Raises Refused, aiohttp.ClientError."""

@@ -103,7 +103,6 @@ class Trial:
             operating = group.create_task(self._operate())
             async with asyncio.timeout(WITHIN):
                 while not hub.over.is_set() and not self._done:
-                    hub.news.clear()
                     await hub.news.wait()
             done = not hub.over.is_set()
             if done:
@@ -128,13 +127,13 @@ class Trial:
     async def _operate(self) -> None:
         await self.hub.ready.wait()
         while not self.hub.over.is_set():
-            self.hub.news.clear()
+            news = self.hub.news  # what comes while he acts counts
             try:
                 await self._act()
             except (aiohttp.ClientError, Refused):
                 await asyncio.sleep(AGAIN)
             else:
-                await self.hub.news.wait()
+                await news.wait()
 
     async def _act(self) -> None:
         hub = self.hub
