@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from otagate.model.lifecycle import Cause, State
 from otagate.model.quirks import Quirk
-from tests.sessions.playbook import IMAGE, LAMP, SENSOR, downloads, knock, offering, park, play, serve, told, transferring, unasked, withdraw
+from tests.sessions.playbook import (
+    IMAGE,
+    LAMP,
+    SENSOR,
+    Playbook,
+    downloads,
+    knock,
+    offering,
+    park,
+    play,
+    serve,
+    told,
+    transferring,
+    unasked,
+    withdraw,
+)
 from tests.sessions.wire import IMAGE_TYPE, MANUFACTURER, NEW, ask, ask_page, block, default, end, notify, offered, picture, query, stop, wait
 
 SIZE = len(IMAGE)
@@ -75,6 +92,37 @@ def test_what_was_begun_with_another_file_of_that_very_version_is_dropped_first(
     story.sends(query()).expects(told(Cause.ACCEPTED, offset=0)).commits().expects(offered(SIZE))
     assert story.server.high_water(LAMP) == 0
     downloads(story).sends(end()).expects(told(Cause.TRANSFERRED, Cause.ACTIVATED, offset=SIZE))
+
+
+def _ordered_again(*, digest: str = "aa", between: Callable[[Playbook], Playbook] = lambda story: story) -> Playbook:
+    """Half of an image, whose order is withdrawn; then an order for an image of that digest."""
+    story = downloads(transferring(serve(begun=False, digest="aa")), stop=500).orders(withdraw()).nothing()
+    story = between(story)
+    return story.orders(serve(update=SENSOR, begun=False, digest=digest)).whatever()
+
+
+def test_an_image_that_is_ordered_again_goes_on_where_it_was_withdrawn() -> None:
+    story = _ordered_again().sends(ask(500, 50)).expects(told(Cause.ACCEPTED, update=SENSOR, offset=500)).commits()
+    story.expects(block(IMAGE[500:550], 500))
+
+
+def _another_is_begun(story: Playbook) -> Playbook:
+    story.states[SENSOR] = State.OFFERING
+    story.orders(serve(update=SENSOR, begun=False, digest="bb")).whatever().sends(query()).whatever().commits().whatever()
+    return story.sends(ask(0, 50)).whatever().orders(withdraw(SENSOR)).whatever()
+
+
+@pytest.mark.parametrize(
+    ("digest", "between"),
+    [
+        ("bb", lambda story: story),
+        ("aa", _another_is_begun),
+        ("aa", lambda story: story.reopens().nothing()),  # the stick may have been lent
+    ],
+    ids=["another image", "another one in between", "another program in between"],
+)
+def test_what_else_is_ordered_after_a_withdrawn_image_goes_on_with_nothing_of_it(digest: str, between: Callable[[Playbook], Playbook]) -> None:
+    _ordered_again(digest=digest, between=between).sends(ask(500, 50)).expects(stop())
 
 
 def test_a_device_that_goes_on_with_another_file_after_it_was_offered_this_one_is_stopped_until_it_asks_again() -> None:

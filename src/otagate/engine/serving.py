@@ -66,6 +66,7 @@ def serve_order(
         released=at_will,
         together=together,
         begun=update.bytes_sent > 0,
+        digest=update.image,
         adopted=adopted or (ADOPTED.get(update.state) if quiet else None),
     )
 

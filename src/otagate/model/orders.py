@@ -19,7 +19,8 @@ class Serve:
     `image` is the whole file as sent, readable by slices without copying. `from_version` is what the device ran when the update was made.
     `hold_activation`: it waits with the whole image until it is told to use it; `released`: that was said already, so it is told when it asks.
     `together`: with so many devices this begins for the same image at one moment, itself included. `begun`: the device may hold a part of this very
-    image from an earlier attempt; else what it goes on with in the middle is a part of another file, be it of the same version.
+    image from an earlier attempt; else what it goes on with in the middle is a part of another file, be it of the same version. `digest` tells the
+    image from others: what the device got of it under an order that was withdrawn is a part of it too.
     """
 
     update: UpdateId
@@ -37,6 +38,7 @@ class Serve:
     released: bool = False
     together: int = 1
     begun: bool = False
+    digest: Sha256 | None = None
     adopted: Adopted | None = None
 
 

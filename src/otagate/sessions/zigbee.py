@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from otagate.model.errors import RemoteProtocolError
-from otagate.model.ids import UpdateId
+from otagate.model.ids import Sha256, UpdateId
 from otagate.model.lifecycle import Cause
 from otagate.model.orders import Activate, Dismiss, Order, Park, Pause, Release, Resume, Serve, Withdraw
 from otagate.model.quirks import PLAIN, Quirk
@@ -35,6 +35,7 @@ class OtaServer:
         self._tokens = tokens
         self._patience = patience
         self._transfers: dict[int, Transfer] = {}
+        self._left: dict[int, Sha256 | None] = {}  # by image type: of which image the device may hold a part, though nobody orders it now
         self._frame = BLOCK_STEPS[0]
         self._allowance = Allowance()
         self._notebook = Notebook()
@@ -111,6 +112,7 @@ class OtaServer:
                 return self._resume(transfer, now)
             case Withdraw():
                 del self._transfers[transfer.order.image_type]  # what the device still asks for is then unknown here: ABORT
+                self._leave(transfer)
             case Release():
                 transfer.released = True
             case Activate() if transfer.phase in (Phase.HELD, Phase.INCOMPLETE, Phase.ACTIVATED):
@@ -121,10 +123,12 @@ class OtaServer:
     def _serve(self, order: Serve, now: float) -> Effects:
         before = self._transfers.get(order.image_type)
         if before is not None and before.order.update != order.update:
+            self._leave(before)
             before = None
         if before is not None and (before.pending is not None or before.parked_at is None):
             return NOTHING
         transfer = Transfer(order=order, phase=first_phase(order), since=now, heard=now, moved=now)
+        transfer.begun |= order.digest is not None and order.digest == self._left.get(order.image_type)
         self._transfers[order.image_type] = transfer
         self.last_refusal = ""
         if before is not None and transfer.goes_on_from(before):
@@ -135,6 +139,11 @@ class OtaServer:
         if transfer.phase is not Phase.OFFERED or order.adopted is not None:
             return NOTHING
         return self._notify_unless_expected(transfer, now)
+
+    def _leave(self, transfer: Transfer) -> None:
+        """The device may keep what it has of this image, and go on with it when somebody orders it again."""
+        if transfer.begun:
+            self._left[transfer.order.image_type] = transfer.order.digest
 
     def _resume(self, transfer: Transfer, now: float) -> Effects:
         """The pause was nobody's silence, nor is the rest of the wait that the device was told."""
@@ -174,6 +183,7 @@ class OtaServer:
     def reopened(self, now: float) -> Effects:
         """The radio was away and is back: that time counts against nobody, and what was offered is offered again."""
         effects: Effects = NOTHING
+        self._left.clear()  # meanwhile another program may have served another file
         for transfer in self._transfers.values():
             transfer.begin_again(max(now, transfer.back_at))
             transfer.away = transfer.page = None
