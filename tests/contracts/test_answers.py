@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from yarl import URL
 
 from otagate.engine.talks import Talks
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceMisconfigured, SourceRefused, SourceUnavailable, SourceUnintelligible
 from otagate.model.ids import Sha256
 from otagate.model.releases import Release
+from otagate.net.addresses import url_of
 from otagate.net.cache import DiskImageCache
 from otagate.net.http import HttpClient, Terms
 from otagate.sources.effects import Conversation, Download, Effect, Expect, Left, Request, Response, Service, Stored, Upload
@@ -338,13 +338,15 @@ def _twisted(effect: Effect, twist: Twist, known: Mapping[str, Response]) -> Res
 
 
 def _sendable(effect: Effect) -> None:
-    """What is asked next, with what an earlier answer brought into it, can be sent: no header is broken, the address is one."""
+    """What is asked next, with what an earlier answer brought into it, can be sent: no header is broken. Raises SourceRefused for what is no address,
+    as the client does.
+    """
     request = effect.request
     signed = {} if request.sign is None else dict(request.sign(NOW, "0" * 32))
     for name, value in {**request.headers, **signed}.items():
         assert value.isascii(), name
         assert value.isprintable(), name
-    assert URL(request.url).update_query(request.query).host
+    url_of(request.url, request.query)
 
 
 def held(conversation: Conversation[Any], twists: Sequence[Twist], known: Mapping[str, Response]) -> Any:
