@@ -12,12 +12,16 @@ from otagate.daemon import Hub, running, spare_what_stays
 from otagate.engine.views import OrderRequest
 from otagate.model.ids import DeviceId
 
+MOST_AT_ONCE = 16
+"""What a radio may be told to serve at once."""
+
 _KNOWN_BOUND = 90.0
 
 
 def settings(errand: Errand) -> HubSettings:
-    """One radio on which all devices of the row may be served at once and take all of the air, as the peer serves them."""
-    radio = {"name": "zigbee0", "type": errand.stack, "path": errand.path, "network": "existing", "parallel": errand.devices, "air_share": 100}
+    """One radio on which all devices of the row may be served at once, or as many as may, and take all of the air, as the peer serves them."""
+    parallel = min(errand.devices, MOST_AT_ONCE)
+    radio = {"name": "zigbee0", "type": errand.stack, "path": errand.path, "network": "existing", "parallel": parallel, "air_share": 100}
     return HubSettings.model_validate(
         {"state_dir": str(errand.state), "api": {"listen": "127.0.0.1:0"}, "radios": [radio], "policy": {"alive_for": "0d"}}
     )
