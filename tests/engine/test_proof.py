@@ -7,10 +7,22 @@ import pytest
 from otagate.model.errors import StoreUnavailable
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
-from tests.engine.bench import Bench
+from otagate.model.updates import Update
+from tests.engine.bench import Bench, Hub
 from tests.engine.radio import LAMP, NEW
 from tests.engine.test_course import a_bench, an_order, the_end
 from tests.virtual_time import instantly
+
+
+async def told_to_use_it_asleep(hub: Hub) -> Update:
+    """An update of a device that sleeps, up to the word to use its image."""
+    await hub.add_image(NEW)
+    await hub.until(lambda: hub.registry.devices())
+    hub.radio.wake(LAMP)
+    await hub.ready()
+    update = (await hub.order()).update
+    await hub.until_state(update.id, State.ACTIVATING)
+    return update
 
 
 @instantly
@@ -105,12 +117,7 @@ async def test_the_time_without_a_radio_is_not_counted_against_a_device_that_act
 async def test_a_sleeping_device_that_activates_is_asked_when_it_is_heard_and_not_every_minute() -> None:
     bench = a_bench(sleepy=True, boots="never")
     async with bench.hub() as hub:
-        await hub.add_image(NEW)
-        await hub.until(lambda: hub.registry.devices())
-        hub.radio.wake(LAMP)
-        await hub.ready()
-        update = (await hub.order()).update
-        await hub.until_state(update.id, State.ACTIVATING)
+        update = await told_to_use_it_asleep(hub)
         asked = bench.lamp.interrogations
         await hub.pass_time(hours=12)
         assert bench.lamp.interrogations == asked
@@ -157,12 +164,7 @@ async def test_a_device_that_takes_the_whole_image_twice_in_vain_is_left_alone_u
 async def test_a_sleeping_device_that_told_its_new_version_need_not_tell_it_again_because_the_store_could_not_be_read() -> None:
     bench = a_bench(sleepy=True, boots="never")
     async with bench.hub() as hub:
-        await hub.add_image(NEW)
-        await hub.until(lambda: hub.registry.devices())
-        hub.radio.wake(LAMP)
-        await hub.ready()
-        update = (await hub.order()).update
-        await hub.until_state(update.id, State.ACTIVATING)
+        update = await told_to_use_it_asleep(hub)
 
         async def fail_a_few_times(_update: UpdateId) -> None:
             bench.lamp.there = False  # it sleeps again

@@ -144,7 +144,7 @@ class Transfer:
 
     def goes_on_from(self, before: Transfer) -> bool:
         """Whether an earlier attempt at this update had the same image; then what the device got from it is a part of this one."""
-        if before.order.image != self.order.image:
+        if before.order.digest != self.order.digest:
             self.begun = False
             return False
         self.high_water, self.reached, self.begun = before.high_water, before.reached, self.begun or before.begun
