@@ -69,7 +69,7 @@ def reaches(rows: Sequence[Row]) -> tuple[Reach, ...]:
 
 
 def _reaches(row: Row) -> list[Reach]:
-    if row.real_time and row.devices == 1:
+    if row.devices == 1:
         text = f"{row.title}: CPU time of the process for 1,000 blocks, ms"
         return [Reach(figure=f"{row.title}/otagate/cpu_ms_per_1000_blocks", text=text, most=_MOST_CPU[row.stack])]
     if row.devices < 8 or row.page:

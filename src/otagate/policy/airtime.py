@@ -6,6 +6,8 @@ average and a look at the channel, after it an acknowledgement. Whatever is sent
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 AIR_SHARE = 0.66
 """Of the channel, for firmware: two transfers then take half as long again, and of 100 lamps that are switched 99 wait 36 ms at most, not 55."""
 
@@ -26,6 +28,7 @@ def frame_seconds(length: int, hops: int = 1) -> float:
     return hops * (_AROUND + (_HEADS + length) * _BYTE)
 
 
+@lru_cache(maxsize=256)
 def block_seconds(length: int, hops: int = 1) -> float:
     """How long a block response of `length` bytes does, together with the request for it."""
     return frame_seconds(_REQUEST, hops) + frame_seconds(length, hops)

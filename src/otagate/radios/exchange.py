@@ -131,9 +131,12 @@ class Exchange:
 
         It is told the status of the answer, DeviceUnreachable or FastPathUnavailable; errors never from within the line's own callback.
         """
-        lock = self._lock() if self.is_free() else None
-        if lock is None or not _takes_at_once(lock):
-            return False
+        try:
+            lock = self._lock()
+            if self._closed or not _takes_at_once(lock):
+                return False
+        except CHANGED:
+            return False  # whoever waits for a turn is told why
         self._flights[number] = (self._loop.time(), ended)
         try:
             self._ask(lock, number, write, told)

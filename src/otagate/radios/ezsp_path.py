@@ -195,14 +195,14 @@ class EzspPath:
 
     def _answered(self, payload: bytes) -> bool:
         answer = self._layout.answer
-        if not _holds(payload, answer):
+        if len(payload) < _HEADER.size + answer.size:
             return False
         self._exchange.answer(answer.unpack_from(payload, _HEADER.size)[0])
         return True
 
     def _incoming(self, payload: bytes) -> bool:
         layout = self._layout
-        if not _holds(payload, layout.incoming):
+        if len(payload) < _HEADER.size + layout.incoming.size:
             return False
         values = layout.incoming.unpack_from(payload, _HEADER.size)
         kind, _, cluster, source_endpoint, own_endpoint, options = values[:6]
@@ -214,7 +214,7 @@ class EzspPath:
 
     def _sent(self, payload: bytes) -> bool:
         layout = self._layout
-        if not _holds(payload, layout.sent):
+        if len(payload) < _HEADER.size + layout.sent.size:
             return False
         values = layout.sent.unpack_from(payload, _HEADER.size)
         tag = values[layout.sent_tag]
@@ -224,10 +224,6 @@ class EzspPath:
             return False
         self._exchange.end(tag, layout.fate(values[layout.sent_status]))
         return True
-
-
-def _holds(payload: bytes, parameters: struct.Struct) -> bool:
-    return len(payload) >= _HEADER.size + parameters.size
 
 
 def _layout_of(version: int) -> _Layout:

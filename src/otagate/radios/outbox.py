@@ -102,9 +102,10 @@ class Outbox(Generic[Peer]):
         """The next frame that may leave, with the ticket by which its end is told; None where nothing may leave now."""
         if not self._waiting:
             return None
-        self._forget_old(now)
-        if len(self._flights) >= self._room:
-            return None
+        if self._flights:
+            self._forget_old(now)
+            if len(self._flights) >= self._room:
+                return None
         for key, item in self._waiting.items():
             if self._may_leave(item, now):
                 del self._waiting[key]
@@ -120,6 +121,8 @@ class Outbox(Generic[Peer]):
             return False
         if self._held_until and now < self._held_until.get(item.peer, now):
             return False
+        if not self._flights:
+            return True
         flights = [each for each in self._flights.values() if each.peer is item.peer]
         if len(flights) >= PER_DEVICE:
             return False

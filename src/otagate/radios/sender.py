@@ -153,10 +153,11 @@ class Sender:
     def _go_on(self) -> None:
         """What may leave now leaves from this very callback where the line is free; to wake `run` for it costs turns of the loop."""
         fast = self._fast
-        if not self._outbox or self._tasks is None or (fast is not None and fast.is_waiting()):
-            return  # what waits for an answer goes on when it is there
+        if not self._outbox or self._tasks is None:
+            return
         if fast is None or not fast.is_free():
-            self._work.set()
+            if fast is None or not fast.is_waiting():  # what waits for an answer goes on when it is there
+                self._work.set()
             return
         now = self._clock.monotonic()
         due = self._outbox.take(now)
