@@ -154,6 +154,20 @@ async def test_a_device_that_invents_components_gets_no_memory_of_ours() -> None
 
 
 @instantly
+async def test_a_device_that_tells_another_component_at_every_look_keeps_the_newest_and_those_that_were_updated_here() -> None:
+    book = Book()
+    await book.registry.interrogated(told())
+    await book.registry.proved(LAMP, cases.COMPONENT.id, version=20, rate=None)
+    for number in range(0x1000, 0x1040):
+        other = Component(id=zigbee_component_id(number), version=1, image_type=number)
+        await book.registry.interrogated(replace(told(), components=(other,)))
+    components = book.registry.device(LAMP).components
+    assert len(components) == 8
+    assert components[0].id == "0x103f"
+    assert cases.COMPONENT.id in {each.id for each in components}
+
+
+@instantly
 async def test_a_component_without_a_known_type_gives_way_to_one_with() -> None:
     book = Book()
     await book.registry.interrogated(replace(told(), components=(Component(id=zigbee_component_id(0xFFFF)),)))

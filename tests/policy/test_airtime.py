@@ -28,6 +28,10 @@ def test_frames_hold_the_channel_for_as_long_as_the_standard_says() -> None:
     assert block_seconds(17 + 50) == pytest.approx(frame_seconds(17) + frame_seconds(17 + 50))
 
 
+def test_a_device_that_invents_relays_costs_no_more_than_the_longest_route_there_can_be() -> None:
+    assert block_seconds(17 + 50, hops=256) == block_seconds(17 + 50, hops=12)
+
+
 def test_the_next_block_waits_until_the_others_had_their_share_of_the_channel() -> None:
     outbox: Outbox[str] = Outbox(room=8, budget=AirBudget(0.5))
     for peer in "abc":

@@ -60,7 +60,7 @@ async def test_what_is_no_image_type_is_asked_for_in_another_way(kind: Any) -> N
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("code", [0x1_0000, -1, "maker", None])
+@pytest.mark.parametrize("code", [0xFFFF, 0x1_0000, -1, "maker", None])
 async def test_what_is_no_manufacturer_code_is_that_of_the_node(code: Any) -> None:
     assert await told(GOOD | {MAKER: code}) == ("0x1409", 0x0102, 0x1001, 0x1409)
 

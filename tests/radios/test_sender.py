@@ -225,7 +225,7 @@ async def test_a_life_of_the_radio_that_is_over_is_told_nothing_of_its_frames() 
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("relays", "hops"), [(None, 1), ([], 1), ([7, 9], 3)])
+@pytest.mark.parametrize(("relays", "hops"), [(None, 1), ([], 1), ([7, 9], 3), ([*range(1, 12)], 12), ([*range(1, 256)], 12)])
 async def test_a_block_is_charged_to_the_channel_by_its_length_and_its_hops(relays: list[int] | None, hops: int) -> None:
     budget = _Account()
     async with _bench(budget=budget) as it:

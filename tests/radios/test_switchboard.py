@@ -22,7 +22,7 @@ from otagate.radios.sender import Sender
 from otagate.radios.switchboard import Switchboard
 from otagate.sessions.ota_transfer import Patience
 from tests.sessions.playbook import IMAGE, LAMP, serve
-from tests.sessions.wire import HOLD, IMAGE_TYPE, MANUFACTURER, ask, ask_page, block, end, upgrade
+from tests.sessions.wire import HOLD, IMAGE_TYPE, MANUFACTURER, ask, ask_page, block, end, query, upgrade
 from tests.virtual_time import VirtualClock, instantly
 
 if TYPE_CHECKING:
@@ -97,6 +97,24 @@ async def test_what_a_device_tells_during_its_interview_is_told_right_after_it_i
     asked = found[1]
     assert isinstance(asked, DeviceAsked)
     assert (asked.component.version, asked.component.hardware_version) == (0x01000000, 3)
+
+
+@pytest.mark.asyncio
+async def test_wild_cards_in_a_query_say_nothing_about_the_device_that_sends_them() -> None:
+    told: list[RadioEvent] = []
+    board = a_board(told)
+    device = Newcomer()
+    board.serve()
+    device.is_initialized = True
+    board.adopt(device)
+    for frame in (query(manufacturer=0xFFFF), query(image_type=0xFFFF), query(0xFFFF_FFFF, image_type=0x1410)):
+        assert board.take(0x1234, 1, 1, 200, frame)
+    asked = [each.component for each in told if isinstance(each, DeviceAsked)]
+    assert [(each.manufacturer_code, each.image_type, each.version) for each in asked] == [
+        (None, IMAGE_TYPE, 10),
+        (MANUFACTURER, None, 10),
+        (MANUFACTURER, 0x1410, None),
+    ]
 
 
 @pytest.mark.asyncio

@@ -196,13 +196,13 @@ class Registry:
         return False
 
     async def interrogated(self, device: Device) -> Device:
-        """Take what an interrogation told: components replace those of the same id; others stay, behind what the device tells first."""
+        """Take what an interrogation told: components replace those of the same id; others stay behind them, while there are not too many."""
         known = self._devices.get(device.id)
         now = self._clock.now()
         merged = device if known is None else _known_better(device, known)
         told = {each.id for each in device.components}
         components = _merge(known.components if known is not None else (), device.components)
-        components = tuple(sorted(components, key=lambda each: (each.id not in told, each.id)))
+        components = tuple(sorted(components, key=lambda each: (each.id not in told, each.floor is None, each.id)))[:_COMPONENTS]
         online = device.online or device.protocol != "cloud"  # a cloud answers for a device that is not there
         checked = replace(merged, components=components, online=online, last_seen=now if online else merged.last_seen, last_checked=now)
         first = known is None or known.last_checked is None

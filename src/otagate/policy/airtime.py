@@ -19,6 +19,9 @@ _HEADS = 6 + 45
 _REQUEST = 17
 """A block request without its options: 3 bytes of ZCL and 14."""
 
+_MOST_HOPS = 12
+"""What a source route may have (nwkMaxSourceRoute; EmberZNet takes 11 relays): a device that tells of more must not use up the share of all."""
+
 _BURST = 0.03
 """Seconds of quiet that may be made up for: about what a late timer loses."""
 
@@ -31,6 +34,7 @@ def frame_seconds(length: int, hops: int = 1) -> float:
 @lru_cache(maxsize=256)
 def block_seconds(length: int, hops: int = 1) -> float:
     """How long a block response of `length` bytes does, together with the request for it."""
+    hops = min(hops, _MOST_HOPS)
     return frame_seconds(_REQUEST, hops) + frame_seconds(length, hops)
 
 

@@ -12,7 +12,7 @@ from otagate.model.errors import DeviceRefused, DeviceUnreachable
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
 from otagate.model.versions import MAX_FILE_VERSION, Version
 from otagate.radios.meter import Readings
-from otagate.sessions.ota_frames import CLUSTER
+from otagate.sessions.ota_frames import CLUSTER, WILD_CARD
 
 if TYPE_CHECKING:
     from zigpy.device import ZigbeeDevice
@@ -24,7 +24,6 @@ MANUFACTURER_ID = 0x0007
 IMAGE_TYPE_ID = 0x0008
 UPGRADE_ACTIVATION_POLICY = 0x000B
 UPGRADE_TIMEOUT_POLICY = 0x000C
-_ANY_TYPE = 0xFFFF
 _ACTIVATIONS: Mapping[int, Activation] = {0: "server", 1: "out_of_band"}
 _POWER_CONFIGURATION = 0x0001
 _BATTERY_PERCENTAGE_REMAINING = 0x0021
@@ -231,14 +230,27 @@ async def _read_own(device: ZigbeeDevice, cluster: Any, attribute: int) -> int |
 
 
 def _component(device: ZigbeeDevice, endpoint: int, values: dict[int, Any]) -> Component:
-    manufacturer, image_type = _number(values.get(MANUFACTURER_ID), most=0xFFFF), _number(values.get(IMAGE_TYPE_ID), most=_ANY_TYPE - 1)
+    manufacturer = _number(values.get(MANUFACTURER_ID), most=WILD_CARD - 1)
     if manufacturer is None and device.node_desc is not None:
         manufacturer = int(device.node_desc.manufacturer_code)
-    return Component(
-        id=zigbee_component_id(_ANY_TYPE if image_type is None else image_type),
+    return component_of(
+        manufacturer,
+        _number(values.get(IMAGE_TYPE_ID), most=WILD_CARD),
         version=_number(values.get(CURRENT_FILE_VERSION), most=MAX_FILE_VERSION),
-        manufacturer_code=manufacturer,
-        image_type=image_type,
+        endpoint=endpoint,
+    )
+
+
+def component_of(
+    manufacturer_code: int | None, image_type: int | None, *, version: int | None, endpoint: int, hardware_version: int | None = None
+) -> Component:
+    """What a device told of one of its clients; a wild card tells nothing, and a type that was not told is called by it."""
+    return Component(
+        id=zigbee_component_id(WILD_CARD if image_type is None else image_type),
+        version=version,
+        manufacturer_code=None if manufacturer_code == WILD_CARD else manufacturer_code,
+        image_type=None if image_type == WILD_CARD else image_type,
+        hardware_version=hardware_version,
         endpoint=endpoint,
     )
 

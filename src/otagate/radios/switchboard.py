@@ -14,14 +14,14 @@ from typing import Any
 
 from otagate.model.devices import Component
 from otagate.model.errors import RemoteProtocolError
-from otagate.model.ids import DeviceId, RadioName, UpdateId, zigbee_component_id
+from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.orders import Dismiss, Order, Serve, Withdraw
 from otagate.model.quirks import QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferProgressed
 from otagate.radios.advances import as_event
 from otagate.radios.crier import Crier
 from otagate.radios.meter import Meter
-from otagate.radios.peers import Peer, clean, describe, device_id_of, ota_endpoints
+from otagate.radios.peers import Peer, clean, component_of, describe, device_id_of, ota_endpoints
 from otagate.radios.sender import Sender
 from otagate.sessions import ota_frames as ota
 from otagate.sessions.effects import Advance, Announce, Asked, Effects, Knock, Reply
@@ -338,14 +338,7 @@ def _tell_waiters(peer: Peer, endpoint: int, frame: bytes) -> None:
 
 
 def _component(told: Asked | ota.QueryRequest, endpoint: int) -> Component:
-    return Component(
-        id=zigbee_component_id(told.image_type),
-        version=told.file_version,
-        manufacturer_code=told.manufacturer_code,
-        image_type=told.image_type,
-        hardware_version=told.hardware_version,
-        endpoint=endpoint,
-    )
+    return component_of(told.manufacturer_code, told.image_type, version=told.file_version, endpoint=endpoint, hardware_version=told.hardware_version)
 
 
 def _has_header(frame: bytes) -> bool:

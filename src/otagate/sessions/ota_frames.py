@@ -50,6 +50,9 @@ WAIT_FOR_COMMAND = 0xFFFF_FFFF
 UNKNOWN_VERSION = 0xFFFF_FFFF
 """The file version of a device that does not know its own (11.10.3); no file has it."""
 
+WILD_CARD = 0xFFFF
+"""Of manufacturer codes and of image types: every one of them (11.11, 11.13.3), so no device's own."""
+
 _ANSWER = 0x19  # cluster-specific, server to client, no default response wanted
 _GLOBAL = 0x18  # the same for a global command
 _DEFAULT_RESPONSE = 0x0B
