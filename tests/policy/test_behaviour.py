@@ -16,7 +16,6 @@ START_UP = Setting(kind="start_up_on_off", question="attribute/1/0x0006/0x4003",
 ON = Setting(kind="on_off", question="attribute/1/0x0006/0x0000", at="endpoint 1", value="1")
 OFF = Setting(kind="on_off", question="attribute/1/0x0006/0x0000", at="endpoint 1", value="0")
 LEVEL = Setting(kind="level", question="attribute/1/0x0008/0x0000", at="endpoint 1", value="128")
-LIT = Setting(kind="level", question="attribute/1/0x0008/0x0000", at="endpoint 1", value="254")
 LASTING = (GROUP, BINDING, REPORT, START_UP)
 
 

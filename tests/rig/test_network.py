@@ -26,7 +26,6 @@ IMAGE = build_image(0x1189, 0x0083, 2, payload=make_payload(2000))
 KNOWN = {ImageId(0x1189, 0x0083, 2): IMAGE}
 QUIET = AirSettings(speedup=None, timers=1.0)
 ON = b"\x01\x07\x01"
-READ_MODEL = b"\x00\x09\x00\x05\x00"
 
 
 def frame(device: Device, data: bytes = ON, *, cluster: int = 0x0006, **fields: object) -> ApsFrame:

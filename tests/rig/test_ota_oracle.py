@@ -13,8 +13,6 @@ import otagate_rig
 from otagate_rig.spec import Behaviours
 from tests.rig.client_bench import IMAGE, IMAGE_TYPE, MANUFACTURER, NEW, Bench
 
-PAGED = Behaviours(page_size=126, page_spacing=100)
-
 
 def bench() -> Bench:
     return Bench().downloading()

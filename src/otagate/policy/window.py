@@ -18,8 +18,7 @@ AtEnd = Literal["finish", "pause"]
 """What becomes of a transfer that runs when its window closes."""
 
 EVERY_DAY = frozenset(range(7))
-DAY = 24 * 60
-"""Minutes of a day by the clock on the wall."""
+"""Days of the week, Monday is 0."""
 
 _NEAR = timedelta(days=9)
 _FAR = timedelta(days=400)

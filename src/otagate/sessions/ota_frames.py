@@ -41,9 +41,6 @@ STATUS_WORDS = {
     REQUIRE_MORE_IMAGE: "REQUIRE_MORE_IMAGE",
 }
 
-BLOCK_HEAD = 17
-"""Octets of an Image Block Response before the image data: ZCL header 3, fields 14."""
-
 WAIT_FOR_COMMAND = 0xFFFF_FFFF
 """Upgrade time of an Upgrade End Response: hold the image until told otherwise."""
 

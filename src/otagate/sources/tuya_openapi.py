@@ -20,17 +20,6 @@ from otagate.sources.delegated import OrderInDoubt
 from otagate.sources.effects import Conversation, Limit, Request, Response, Service, send
 from otagate.sources.entries import is_header_value, words
 
-REGIONS: Mapping[str, str] = {
-    "cn": "https://openapi.tuyacn.com",
-    "us": "https://openapi.tuyaus.com",
-    "us-east": "https://openapi-ueaz.tuyaus.com",
-    "eu": "https://openapi.tuyaeu.com",
-    "eu-west": "https://openapi-weaz.tuyaeu.com",
-    "in": "https://openapi.tuyain.com",
-    "sg": "https://openapi-sg.iotbing.com",
-}
-"""The data centres, by the short name of each."""
-
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _RENEW_BEFORE = timedelta(seconds=60)
 _QUOTA_PAUSE = timedelta(minutes=30)

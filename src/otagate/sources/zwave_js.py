@@ -22,8 +22,6 @@ from otagate.sources.source import Findings, Offer, Question, Skipped, ZwaveQues
 
 URL = "https://firmware.zwave-js.io"
 BATCH = 100
-REGIONS = frozenset({"europe", "usa", "australia/new zealand", "hong kong", "india", "israel", "russia", "china", "japan", "korea"})
-"""Every region that the service knows."""
 
 Api = Literal["auto", "v1", "v2", "v3", "v4"]
 _MOST_FILES = 16
