@@ -148,7 +148,7 @@ class Consultant:
 
     def quirk(self, device: Device, component: Component) -> Quirk:
         """How this kind of component differs from the specification."""
-        return self._quirk_of(_maker(device, component), device.model).of_type(component.image_type)
+        return self._quirk_of(device.manufacturer_code_of(component), device.model).of_type(component.image_type)
 
     def settings(self, device: Device) -> PolicySettings:
         """What the operator wants in general for a device."""
@@ -388,10 +388,6 @@ class Consultant:
 def _named(release: Release, version: Version | None) -> Release:
     """A stored file that does not say which version it holds is the version that the order says."""
     return release if release.file_version is not None else replace(release, file_version=version)
-
-
-def _maker(device: Device, component: Component) -> int | None:
-    return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
 
 
 def _only_waits(before: Sequence[Update], unfinished: Iterable[Update]) -> bool:

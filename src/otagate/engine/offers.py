@@ -234,7 +234,7 @@ def question_of(device: Device, component: Component) -> Question | None:
 
 
 def _zigbee_question(device: Device, component: Component) -> ZigbeeQuestion | None:
-    code = device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
+    code = device.manufacturer_code_of(component)
     image_type = image_type_of(component.id) if component.image_type is None else component.image_type
     if code is None or image_type is None:
         return None

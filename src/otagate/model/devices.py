@@ -122,3 +122,7 @@ class Device:
     def component(self, component_id: ComponentId) -> Component | None:
         """The component with this id."""
         return next((each for each in self.components if each.id == component_id), None)
+
+    def manufacturer_code_of(self, component: Component) -> int | None:
+        """What the OTA client said counts more than the node descriptor: devices made for another brand differ there."""
+        return self.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code

@@ -115,7 +115,7 @@ _Key = Callable[[Advisory, Device, Component, Release], bool | None]
 
 
 def _codes(advisory: Advisory, device: Device, component: Component, _: Release) -> bool | None:
-    own = device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
+    own = device.manufacturer_code_of(component)
     return None if not advisory.codes or own is None else own in advisory.codes
 
 

@@ -107,7 +107,7 @@ def _protocol(device: Device, _: Component, release: Release) -> _Finding | None
 def _manufacturer_code(device: Device, component: Component, release: Release) -> _Finding | None:
     if release.manufacturer_code is None:
         return None if release.protocol != "zigbee" else _refusal("The release does not say whose devices it is for.")
-    own = _own_manufacturer_code(device, component)
+    own = device.manufacturer_code_of(component)
     if release.manufacturer_code == ANY_MANUFACTURER:
         return _doubt("The release is for every manufacturer, so only an operator can say that it is for this device.")
     if own is None:
@@ -277,11 +277,6 @@ _KEYS: Mapping[str, tuple[_Key, str]] = {
 # --- small pieces ------------------------------------------------------------------------------------------------------------------------
 
 
-def _own_manufacturer_code(device: Device, component: Component) -> int | None:
-    # What the OTA client said counts more than the node descriptor: devices made for another brand differ there.
-    return device.manufacturer_code if component.manufacturer_code is None else component.manufacturer_code
-
-
 _PROTOCOLS = {"zigbee": "Zigbee", "zwave": "Z-Wave", "cloud": "its maker's cloud"}
 
 
@@ -316,7 +311,7 @@ def _doubt(sentence: str) -> _Finding:
 
 def _facts_used(device: Device, component: Component, release: Release) -> dict[str, Scalar]:
     """The device's side of every key that the release names; the release itself stands beside the verdict wherever it is shown."""
-    facts: dict[str, Scalar] = {"manufacturer_code": _own_manufacturer_code(device, component), "version": component.version}
+    facts: dict[str, Scalar] = {"manufacturer_code": device.manufacturer_code_of(component), "version": component.version}
     if device.node is None:
         facts["image_type"] = _own_image_type(component)
     else:
