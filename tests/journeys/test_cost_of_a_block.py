@@ -1,15 +1,22 @@
-"""What a block costs, in counts that are the same on every machine: commands and bytes on the serial line, frames in the air, memory."""
+"""What a block costs, in counts that are the same on every machine: commands and writes on the line, frames in the air, calls, memory."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
+import serialx
 
+import otagate
 from otagate.model.ids import UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.orders import Serve
 from otagate.sessions.effects import Reply
@@ -52,6 +59,52 @@ async def test_a_block_is_one_command_to_the_coordinator_and_two_frames_in_the_a
     assert abs(sends - blocks) <= 1
     assert timeouts <= 0.1 * blocks  # of a library that asks its devices something meanwhile
     assert frames <= 2 * blocks + 50
+
+
+OURS = str(Path(otagate.__file__).parent)
+LIBRARY_OF_PORTS = str(Path(serialx.__file__).parent)
+
+
+@dataclass
+class Work:
+    """How often a function of the hub was called, and how often its radio's library wrote to the line."""
+
+    calls: int = 0
+    writes: int = 0
+
+    def note(self, frame: FrameType, event: str, called: object) -> None:
+        """As `sys.setprofile` wants it."""
+        if event == "call":
+            self.calls += frame.f_code.co_filename.startswith(OURS + os.sep)
+        elif event == "c_call" and called is os.write:
+            self.writes += frame.f_code.co_filename.startswith(LIBRARY_OF_PORTS)
+
+
+@contextmanager
+def counted() -> Iterator[Work]:
+    """What this thread does meanwhile."""
+    work = Work()
+    sys.setprofile(work.note)
+    try:
+        yield work
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("stack", "calls", "writes"), [("znp", 120, 1.6), ("ezsp", 160, 4.0)])
+async def test_a_block_is_a_bounded_number_of_calls_and_of_writes_to_the_line(tmp_path: Path, stack: str, calls: int, writes: float) -> None:
+    image = image_of(40_000)
+    async with journey(tmp_path, DeviceSpec(ieee=IEEE, max_data_size=BLOCK), images=[image], stack=stack) as it:
+        update = await it.order()
+        device = it.device()
+        await device.wait_until(lambda lamp: lamp.counters.blocks >= 20, WITHIN)
+        with counted() as work:
+            await device.wait_until(lambda lamp: lamp.counters.blocks >= 520, WITHIN)
+        assert (await ended(it.desk, update)).state == "succeeded"
+    assert_updated(device, image)
+    assert 0 < work.calls <= 500 * calls
+    assert 0 < work.writes <= 500 * writes
 
 
 def _server(image: memoryview) -> OtaServer:
