@@ -66,6 +66,7 @@ class Lamp:
     version: int = OLD
     image_type: int = IMAGE_TYPE
     model: str | None = "Lamp 1"
+    client_maker: int = MAKER  # what its OTA client says; its node descriptor says MAKER
     sleepy: bool = False
     there: bool = True
     asks: bool = True
@@ -123,7 +124,7 @@ class Lamp:
         self.fetching = None
 
     def describe(self, *, interrogated: bool) -> Device:
-        component = Component(id=self.component, version=self.version, manufacturer_code=MAKER, image_type=self.image_type)
+        component = Component(id=self.component, version=self.version, manufacturer_code=self.client_maker, image_type=self.image_type)
         power: Literal["mains", "battery"] = "battery" if self.sleepy else "mains"
         return Device(
             id=self.id, radio=self.radio, model=self.model, manufacturer_code=MAKER, power=power, sleepy=self.sleepy,
@@ -438,7 +439,7 @@ class ScriptedRadio:
         """A device sends Query Next Image for nothing that is pinned."""
         lamp = self.lamps[device]
         image_type = lamp.image_type if image_type is None else image_type
-        component = Component(id=zigbee_component_id(image_type), version=version, manufacturer_code=MAKER, image_type=image_type)
+        component = Component(id=zigbee_component_id(image_type), version=version, manufacturer_code=lamp.client_maker, image_type=image_type)
         self.emit(DeviceAsked(device=device, component=component))
 
     def _notified(self, lamp: Lamp, talk: _Talk) -> None:

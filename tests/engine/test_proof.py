@@ -33,6 +33,17 @@ async def test_a_device_that_returns_with_the_old_version_fails_the_update() -> 
 
 
 @instantly
+async def test_what_its_ota_client_says_of_its_maker_tells_whether_a_device_lies_about_its_version() -> None:
+    bench = a_bench(boots="old", model="lumi.curtain.acn003", client_maker=0x115F)
+    async with bench.hub() as hub:
+        await hub.add_image(NEW, manufacturer_code=0x115F)
+        await hub.ready()
+        update = await hub.until_ended((await hub.order()).update.id)
+    assert update.error is not None
+    assert (update.state, update.error.code) == (State.FAILED, "version-unprovable")
+
+
+@instantly
 async def test_a_device_that_boots_the_old_image_once_more_before_the_new_one_succeeds() -> None:
     bench = a_bench(boots="old")
     async with bench.hub() as hub:

@@ -22,7 +22,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.errors import IllegalTransition, NoRelease, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, target_of
 from otagate.model.lifecycle import Cause, State
-from otagate.model.quirks import Quirk, QuirkOf
+from otagate.model.quirks import Quirk, QuirkOf, quirk_for
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
@@ -148,7 +148,7 @@ class Consultant:
 
     def quirk(self, device: Device, component: Component) -> Quirk:
         """How this kind of component differs from the specification."""
-        return self._quirk_of(device.manufacturer_code_of(component), device.model).of_type(component.image_type)
+        return quirk_for(device, component, self._quirk_of)
 
     def settings(self, device: Device) -> PolicySettings:
         """What the operator wants in general for a device."""

@@ -11,8 +11,10 @@ from otagate.engine.course import Course
 from otagate.engine.mailbox import Heard, Letter, Returned, Told
 from otagate.engine.vigil import Vigil
 from otagate.engine.waits import Stopwatch
+from otagate.model.devices import Component
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Activate
+from otagate.model.quirks import quirk_for
 from otagate.model.versions import display_version
 from otagate.policy.job import goes_on
 
@@ -118,8 +120,10 @@ class Proof:
 
     @property
     def _honest(self) -> bool:
-        device = self.course.device()
-        return device is None or self.course.tools.quirk_of(device.manufacturer_code, device.model).tells_version
+        device, wanted = self.course.device(), self.course.update.component
+        if device is None:
+            return True
+        return quirk_for(device, device.component(wanted) or Component(id=wanted), self.course.tools.quirk_of).tells_version
 
     # --- the new version was told -----------------------------------------------------------------------------------------------------
 

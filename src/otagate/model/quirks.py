@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from otagate.model.devices import Component, Device
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirk:
@@ -57,3 +59,8 @@ PLAIN = Quirk()
 
 QuirkOf = Callable[[int | None, str | None], Quirk]
 """Manufacturer code and model → quirk; what is not known yet is None."""
+
+
+def quirk_for(device: Device, component: Component, quirk_of: QuirkOf) -> Quirk:
+    """The quirk of one component, by what its own OTA client says of its maker."""
+    return quirk_of(device.manufacturer_code_of(component), device.model).of_type(component.image_type)
