@@ -577,6 +577,21 @@ def test_no_error_shows_the_password_in_an_address_whatever_characters_it_has(tm
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ("notify: [{name: a, type: webhook, url: 'https://hooks.example.org/T0/hunter2#x'}]", "'https://hooks.example.org/…' is no address"),
+        ("interlocks: [{name: a, url: 'http://ha.local?key=hunter2 x'}]", "'http://ha.local?…' is no address"),
+        ("radios: [{name: w, type: zwave-js, url: 'ws://proxy/hunter2#x'}]", "'ws://proxy/…' is no address"),
+        ("mqtt: {url: 'mqtt://broker/hunter2'}", "'mqtt://broker/…' is no address"),
+    ],
+)
+def test_no_error_shows_the_path_or_the_query_of_an_address_which_may_be_a_secret(tmp_path: Path, entry: str, shown: str) -> None:
+    said = refusal(tmp_path, entry)
+    assert shown in said
+    assert "hunter2" not in said
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------------------------
 
 ONE_TOKEN = "api:\n  tokens:\n  - {name: panel, file: token, scopes: read}\n"

@@ -86,7 +86,7 @@ policy:
 windows:
   - {name: night, days: [sat, mon], from: "22:30", to: "05:00", zone: Europe/Berlin, blackout: ["2026-12-24"], at_end: pause}
   - {name: once, when: "2026-05-01T01:00:00+02:00", until: "2026-05-02T01:00:00Z"}
-interlocks: [{name: fire, url: "http://bms.example.org/allowed"}]
+interlocks: [{name: fire, url: "http://bms.example.org:8080"}]
 logging: {level: debug, format: json}
 """
 NIGHT = Window(
@@ -467,20 +467,28 @@ def test_the_examples_of_the_packaged_configuration_are_right_once_they_are_no_c
     assert [each.get("url") for each in yaml.safe_load(effective(hub))["notify"]] == shown
 
 
-def test_the_api_tells_neither_the_words_of_commands_nor_what_stands_behind_the_question_mark_of_an_address(tmp_path: Path) -> None:
-    hand_over = "{take: [curl, -H, 'Authorization: Bearer hunter2', 'http://h'], give_back: zigbee2mqtt.service}"
+def test_neither_what_stands_behind_the_question_mark_of_an_address_nor_the_path_of_an_interlock_is_ever_shown(tmp_path: Path) -> None:
     text = (
-        f"radios: [{{name: z, type: znp, path: /dev/z, hand_over: {hand_over}}}]\n"
+        "radios: [{name: w, type: zwave-js, url: 'wss://proxy.local/zwave?key=hunter2'}]\n"
         "sources: [{type: z2m-index, url: 'https://example.org/index.json?token=hunter2'}]\n"
-        "interlocks: [{name: door, url: 'http://ha.local/ok?key=hunter2&x=1'}]\n"
+        "interlocks: [{name: door, url: 'http://ha.local/api/webhook/hunter2?key=hunter2&x=1'}, {name: gate, url: 'http://ha.local:8123'}]\n"
     )
-    tree = effective_tree(read(tmp_path, text))
+    hub = read(tmp_path, text)
+    for tree in (yaml.safe_load(effective(hub)), effective_tree(hub)):
+        assert "hunter2" not in str(tree)
+        assert tree["radios"][0]["url"] == "wss://proxy.local/zwave?***"
+        assert tree["sources"][0]["url"] == "https://example.org/index.json?***"
+        assert [each["url"] for each in tree["interlocks"]] == ["http://ha.local/***", "http://ha.local:8123"]
+
+
+def test_the_api_does_not_tell_the_words_of_commands(tmp_path: Path) -> None:
+    hand_over = "{take: [curl, -H, 'Authorization: Bearer hunter2', 'http://h'], give_back: zigbee2mqtt.service}"
+    tree = effective_tree(read(tmp_path, f"radios: [{{name: z, type: znp, path: /dev/z, hand_over: {hand_over}}}]"))
     assert "hunter2" not in str(tree)
     assert (tree["radios"][0]["hand_over"]["take"], tree["radios"][0]["hand_over"]["give_back"]) == (
         ["curl", "***"],
         ["systemctl", "start", "zigbee2mqtt.service"],
     )
-    assert (tree["sources"][0]["url"], tree["interlocks"][0]["url"]) == ("https://example.org/index.json?***", "http://ha.local/ok?***")
 
 
 def every_section(section: type[Section] = HubSettings) -> list[type[Section]]:

@@ -54,6 +54,9 @@ SECRETS = {
     "key": "canary-of-the-signature-8",
     "ntfy": "canary-of-the-phone-9",
     "broker": "canary-of-the-broker-10",
+    "interlock": "canary-of-the-interlock-11",
+    "line": "canary-of-the-line-12",
+    "index": "canary-of-the-index-13",
 }
 NODE = Device(
     id=DeviceId("zwave-e1b2c3d4-12"),
@@ -129,7 +132,9 @@ class Aviary:
             return {"type": name, "api_url": f"{url}/v1", "ota_url": f"{url}/v1", "bindings": [binding]} | account
         if name == "zwave-js":
             return {"type": name, "url": url, "api_key_file": str(files / "zwave")}
-        return {"type": name, "url": url + ("/v1/zigbee" if name == "ledvance" else "/stable.json" if KINDS[name].pointer else "/index.json")}
+        if name == "ledvance":
+            return {"type": name, "url": f"{url}/v1/zigbee"}
+        return {"type": name, "url": f"{url}/{'stable' if KINDS[name].pointer else 'index'}.json?key={SECRETS['index']}"}
 
 
 @asynccontextmanager
@@ -165,10 +170,13 @@ def configured(folder: Path, rig: Rig, aviary: Aviary, receiver: str) -> Path:
         },
         "radios": [
             {"name": "zigbee0", "type": rig.stack, "path": rig.path},
-            {"name": "zwave0", "type": "zwave-js", "url": "ws://127.0.0.1:9"},
+            {"name": "zwave0", "type": "zwave-js", "url": f"ws://127.0.0.1:9/?key={SECRETS['line']}"},
+            {"name": "zwave1", "type": "zwave-js", "url": f"ws{receiver.removeprefix('http').rpartition('/')[0]}/?key={SECRETS['line']}"},
         ],
         "sources": [aviary.source(name, folder) for name in aviary.services],
         "http": {"allow_private": ["127.0.0.1"]},
+        "interlocks": [{"name": "door", "url": f"http://127.0.0.1:9/{SECRETS['interlock']}?key={SECRETS['interlock']}"}],
+        "policy": {"rules": [{"match": {"radio": "zwave0"}, "use": {"interlocks": ["door"]}}]},
         "mqtt": {"url": "mqtt://127.0.0.1:9", "username": "hub", "password_file": str(folder / "broker"), "home_assistant": False},
         "notify": [
             {"name": "office", "type": "webhook", "url": receiver, "secret_file": str(folder / "key"), "severity": "info"},

@@ -41,3 +41,18 @@ async def test_a_private_address_that_is_not_allowed_is_not_asked(tmp_path: Path
         said = await HttpInterlock(name="fire", url=server.url, http=http).ask()
     assert said is not None
     assert "private" in said or "allow" in said
+
+
+async def test_what_an_interlock_says_no_with_never_shows_its_address_which_may_hold_a_token(tmp_path: Path) -> None:
+    place = _Place(tmp_path)
+    said = []
+    async with _Server(
+        [_answer(b"", "403 Forbidden"), _answer(b"", "302 Found", "location: /hunter2"), b"hunter2 is no HTTP\r\n\r\n"]
+    ).running() as server:
+        urls = [f"{server.url}/hunter2?key=hunter2"] * 3 + ["http://127.0.0.1:9/hunter2?key=hunter2", "http://h unter2/hunter2"]
+        async with place.client() as http:
+            for each in urls:
+                door = HttpInterlock(name="door", url=each, http=http)
+                said += [await door.ask(), repr(door)]
+    assert None not in said
+    assert "hunter2" not in str(said)

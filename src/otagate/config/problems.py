@@ -17,6 +17,9 @@ _USERINFO = re.compile(r"(?<=//)[^/\s]*@")
 _MAY_BE_USERINFO = re.compile(r"(?<=//).*@", re.DOTALL)
 """What a wrong address may have of it, though a password should not have such characters."""
 
+_WITHIN_HOST = re.compile(r"\b((?:https?|wss?|mqtts?)://[^\s/?#]*)([/?#]).+", re.DOTALL)
+"""An address of a service, and where what is below its host begins: that may be a token."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -58,7 +61,7 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return short(repr(_MAY_BE_USERINFO.sub("***@", value))) if isinstance(value, str) else short(repr(value))
+    return short(repr(_WITHIN_HOST.sub(r"\1\2…", _MAY_BE_USERINFO.sub("***@", value)))) if isinstance(value, str) else short(repr(value))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

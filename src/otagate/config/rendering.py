@@ -18,7 +18,8 @@ _QUERY = re.compile(r"(?<=://)([^\s?]*)\?\S+")
 def effective(settings: HubSettings) -> str:
     """The configuration with every default filled in, as YAML that `load` reads to the same settings.
 
-    But for what is a secret: passwords in URLs, and the path of a receiver's URL, which is one at many services, show as `***`.
+    But for what may be a secret: users and queries of URLs, and the whole path of a receiver's or an interlock's, which is one at many services, show
+    as `***`.
     """
     text: str = yaml.safe_dump(_tree(settings), sort_keys=False, allow_unicode=True, width=1000)
     return text
@@ -27,7 +28,7 @@ def effective(settings: HubSettings) -> str:
 def effective_tree(settings: HubSettings) -> dict[str, Any]:
     """The same as nested values of JSON, for whoever may read the API.
 
-    These are more people: masked as well are whose account a source uses, what stands behind the ? of an address, and the words of commands.
+    These are more people: masked as well are whose account a source uses, and the words of commands.
     """
     tree = _tree(settings)
     for source in tree["sources"]:
@@ -35,8 +36,7 @@ def effective_tree(settings: HubSettings) -> dict[str, Any]:
             source["email"] = "***"
     for of_radio in (radio["hand_over"] for radio in tree["radios"] if "hand_over" in radio):
         of_radio |= {key: _command(of_radio[key]) for key in ("take", "give_back")}
-    found: dict[str, Any] = _each(tree, lambda text: _QUERY.sub(r"\1?***", text))
-    return found
+    return tree
 
 
 def _command(words: list[str]) -> list[str]:
@@ -49,11 +49,17 @@ def _tree(settings: HubSettings) -> dict[str, Any]:
     tree = settings.model_dump(mode="json", exclude_none=True, by_alias=True)
     tree["api"]["token_file"] = str(settings.token_file)
     tree["images"]["path"] = str(settings.image_dir)
-    for receiver in tree["notify"]:
-        if "url" in receiver:
-            receiver["url"] = f"{URL(receiver['url']).origin()}/***"
-    found: dict[str, Any] = _each(tree, masked)
+    for each in (*tree["notify"], *tree["interlocks"]):
+        if "url" in each:
+            each["url"] = _outside(each["url"])
+    found: dict[str, Any] = _each(tree, lambda text: _QUERY.sub(r"\1?***", masked(text)))
     return found
+
+
+def _outside(url: str) -> str:
+    """An address, with all that stands behind its host as one."""
+    origin = str(URL(url).origin())
+    return origin if url == origin else f"{origin}/***"
 
 
 def _each(value: Any, mask: Callable[[str], str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otagate.model.errors import SourceError
 from otagate.ports import HttpClient
@@ -18,7 +18,7 @@ class HttpInterlock:
     """Asks with GET; implements `ports.Interlock`. What it may reach is what sources may reach."""
 
     name: str
-    url: str
+    url: str = field(repr=False)  # of many services it is the secret
     http: HttpClient
     patience: float = PATIENCE
 

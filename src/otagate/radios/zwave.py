@@ -94,8 +94,9 @@ class ZwaveRadio(RemoteRadio[Transfers]):
 
     async def run(self) -> None:
         """See `ports.Radio.run`."""
-        self._tell("starting", f"connecting to {self._settings.url}")
-        async with ZwaveLine(self._settings.url, self._heard) as line:
+        line = ZwaveLine(self._settings.url, self._heard)
+        self._tell("starting", f"connecting to {line.where}")
+        async with line:
             try:
                 async with asyncio.TaskGroup() as group:
                     listening = group.create_task(line.listen(), name=f"listen:{self.name}")
@@ -104,7 +105,7 @@ class ZwaveRadio(RemoteRadio[Transfers]):
                     group.create_task(self._keep_time(), name=f"time:{self.name}")
                     await self._restarted.wait()
                     listening.cancel()
-                    raise RadioUnavailable(f"{self._settings.url}: the driver was started again")
+                    raise RadioUnavailable(f"{line.where}: the driver was started again")
             finally:
                 self._line = self._tasks = None
                 self._transfers.lose()

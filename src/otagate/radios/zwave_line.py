@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -38,6 +39,8 @@ WITHIN = 20.0
 _CONNECT_WITHIN = 15.0
 _STATE_WITHIN = 120.0
 _MOST_MESSAGE = 256 << 20  # the first one holds everything that the driver knows of all its nodes
+
+_QUERY = re.compile(r"\?\S+")
 
 Heard = Callable[[Mapping[str, Any]], None]
 
@@ -84,7 +87,9 @@ class ZwaveLine:
     """One connection. Use it as an async context manager; then `listen`, until it is lost."""
 
     def __init__(self, url: str, heard: Heard) -> None:
-        self.url = url
+        self._url = url
+        self.where = url.partition("?")[0]
+        """The address as it may be told: behind the ? may be what opens a proxy."""
         self._heard = heard
         self._session: aiohttp.ClientSession | None = None
         self._client: _Tapped | None = None
@@ -93,7 +98,7 @@ class ZwaveLine:
     async def __aenter__(self) -> Self:
         """Connect. Raises RadioUnavailable with a sentence that says what is wrong, and which versions would fit."""
         self._session = aiohttp.ClientSession()
-        self._client = _Tapped(self.url, _Bounded(self._session))  # type: ignore[arg-type]
+        self._client = _Tapped(self._url, _Bounded(self._session))  # type: ignore[arg-type]
         self._client.heard = self._heard
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):
@@ -130,17 +135,17 @@ class ZwaveLine:
         told = "" if version is None else f" {version.server_version}"
         if lowest > SCHEMA:
             return (
-                f"{self.url}: zwave-js-server{told} speaks schema {lowest} to {highest}, and this hub speaks {SCHEMA}: "
+                f"{self.where}: zwave-js-server{told} speaks schema {lowest} to {highest}, and this hub speaks {SCHEMA}: "
                 "use a zwave-js-server that still speaks it, as 1.35 to 3.10 do, or a newer otagate"
             )
-        return f"{self.url}: zwave-js-server{told} speaks schema {highest} at most, and {SCHEMA} is needed: use zwave-js-server 1.35 or newer"
+        return f"{self.where}: zwave-js-server{told} speaks schema {highest} at most, and {SCHEMA} is needed: use zwave-js-server 1.35 or newer"
 
     def _unreachable(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
-            return f"{self.url}: nothing that speaks zwave-js-server answers there"
+            return f"{self.where}: nothing that speaks zwave-js-server answers there"
         if isinstance(error, CannotConnect) and isinstance(error.error, aiohttp.ClientConnectorError):
-            return f"{self.url}: no zwave-js-server listens there ({os.strerror(error.error.errno or 0)})"
-        return f"{self.url}: what answers there is no zwave-js-server ({str(error)[:200] or type(error).__name__})"
+            return f"{self.where}: no zwave-js-server listens there ({os.strerror(error.error.errno or 0)})"
+        return f"{self.where}: what answers there is no zwave-js-server ({_told(error)})"
 
     # --- standing -----------------------------------------------------------------------------------------------------------------------
 
@@ -150,10 +155,10 @@ class ZwaveLine:
         try:
             await client.listen(self._ready)
         except (BaseZwaveJSServerError, OSError, aiohttp.ClientError) as error:
-            raise RadioUnavailable(f"{self.url}: the connection failed: {str(error)[:200] or type(error).__name__}") from error
+            raise RadioUnavailable(f"{self.where}: the connection failed: {_told(error)}") from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RadioUnavailable(f"{self.url}: the server told what cannot be understood: {type(error).__name__} {str(error)[:200]}") from error
-        raise RadioUnavailable(f"{self.url}: the server closed the connection")
+            raise RadioUnavailable(f"{self.where}: the server told what cannot be understood: {type(error).__name__} {_told(error)}") from error
+        raise RadioUnavailable(f"{self.where}: the server closed the connection")
 
     async def ready(self) -> None:
         """Wait until everything that the driver knows has arrived. Raises RadioUnavailable."""
@@ -161,14 +166,14 @@ class ZwaveLine:
             async with asyncio.timeout(_STATE_WITHIN):
                 await self._ready.wait()
         except TimeoutError:
-            raise RadioUnavailable(f"{self.url}: the server did not tell what its driver knows within {_STATE_WITHIN:.0f} s") from None
+            raise RadioUnavailable(f"{self.where}: the server did not tell what its driver knows within {_STATE_WITHIN:.0f} s") from None
 
     @property
     def controller(self) -> Controller:
         """The driver's picture of its network. Raises RadioUnavailable."""
         driver = self._standing().driver
         if driver is None:
-            raise RadioUnavailable(f"{self.url}: not connected")
+            raise RadioUnavailable(f"{self.where}: not connected")
         return driver.controller
 
     @property
@@ -194,17 +199,22 @@ class ZwaveLine:
         except FailedCommand as error:
             raise CommandRefused(None, str(error)) from None
         except TimeoutError:
-            raise RadioUnavailable(f"{self.url}: no answer to {command} within {within:.0f} s") from None
+            raise RadioUnavailable(f"{self.where}: no answer to {command} within {within:.0f} s") from None
         except (BaseZwaveJSServerError, OSError, aiohttp.ClientError) as error:
-            raise RadioUnavailable(f"{self.url}: {command} could not be sent: {str(error)[:200] or type(error).__name__}") from error
+            raise RadioUnavailable(f"{self.where}: {command} could not be sent: {_told(error)}") from error
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             # The library cancels what waits for an answer when the connection is lost.
-            raise RadioUnavailable(f"{self.url}: the connection was lost before {command} was answered") from None
+            raise RadioUnavailable(f"{self.where}: the connection was lost before {command} was answered") from None
 
     def _standing(self) -> _Tapped:
         if self._client is None:
-            raise RadioUnavailable(f"{self.url}: not connected")
+            raise RadioUnavailable(f"{self.where}: not connected")
         return self._client
+
+
+def _told(error: Exception) -> str:
+    """What a library says, without what stands behind the ? of an address in it."""
+    return _QUERY.sub("?***", str(error))[:200] or type(error).__name__
