@@ -172,10 +172,10 @@ class BoundFeed:
         release = self._offers.get(self.bindings.get(device.id, ""))
         if release is None or self.state.outlived(self.clock.now()):
             return []
-        node = device.node
-        if release.protocol != "zwave" or node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None:
+        if release.protocol != "zwave" or device.product is None:
             return [release]
-        product = Fingerprint(manufacturer_id=device.manufacturer_code, product_type=node.product_type, product_id=node.product_id)
+        manufacturer_id, product_type, product_id = device.product
+        product = Fingerprint(manufacturer_id=manufacturer_id, product_type=product_type, product_id=product_id)
         return [replace(release, fingerprints=(product,))]  # a raw file names no product: the binding does
 
     def takes(self, device: DeviceId) -> bool:

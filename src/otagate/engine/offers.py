@@ -229,7 +229,7 @@ def question_of(device: Device, component: Component) -> Question | None:
     if device.protocol == "zigbee":
         return _zigbee_question(device, component)
     if device.protocol == "zwave":
-        return _zwave_question(device, component)
+        return _zwave_question(device)
     return None
 
 
@@ -242,21 +242,22 @@ def _zigbee_question(device: Device, component: Component) -> ZigbeeQuestion | N
     return ZigbeeQuestion(manufacturer_code=code, image_type=image_type, file_version=version, model=device.model)
 
 
-def _zwave_question(device: Device, component: Component) -> ZwaveQuestion | None:
+def _zwave_question(device: Device) -> ZwaveQuestion | None:
     """The question of a node is one for all of its targets: the service answers with files for each."""
-    node = device.node
-    versions = {target_of(each.id): each.version for each in device.components if isinstance(each.version, str)}
-    main = versions.get(0)
-    if node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None or not isinstance(main, str):
+    told = ((target_of(each.id), each.version) for each in device.components)
+    versions = {target: version for target, version in told if target is not None and isinstance(version, str)}
+    main = versions.pop(0, None)
+    if device.product is None or main is None:
         return None
-    others = tuple(sorted((target, version) for target, version in versions.items() if target and isinstance(version, str)))
+    manufacturer_id, product_type, product_id = device.product
+    region = None if device.node is None else device.node.region
     return ZwaveQuestion(
-        manufacturer_id=device.manufacturer_code,
-        product_type=node.product_type,
-        product_id=node.product_id,
+        manufacturer_id=manufacturer_id,
+        product_type=product_type,
+        product_id=product_id,
         firmware_version=main,
-        additional=others,
-        region=None if node.region is None else plain_region(node.region),
+        additional=tuple(sorted(versions.items())),
+        region=None if region is None else plain_region(region),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otagate.model.devices import Product
 from otagate.model.ids import Sha256
 from otagate.model.versions import Version
 
@@ -23,7 +24,7 @@ class Advisory:
     source: str
     codes: tuple[int, ...] = ()
     image_types: tuple[int, ...] = ()
-    products: tuple[tuple[int, int, int], ...] = ()
+    products: tuple[Product, ...] = ()
     manufacturers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()

@@ -19,6 +19,9 @@ Listening = Literal["always", "frequent", "sleeping"]
 """When a Z-Wave node can be reached: always, within a second (FLiRS), or when it wakes up."""
 
 
+Product = tuple[int, int, int]
+"""A Z-Wave product is three numbers (Manufacturer Specific CC): manufacturer id, product type and product id."""
+
 Activation = Literal["server", "out_of_band", "at_once"]
 """What has a component use an image that its device holds: the hub's word, a way of its own (a button, an app), or nothing: it does so at once."""
 
@@ -118,6 +121,14 @@ class Device:
     def slow(self) -> bool:
         """Whether it takes its own time on the air, so that others should not wait for it."""
         return self.sleepy or (self.node is not None and (self.node.listening != "always" or self.node.long_range))
+
+    @property
+    def product(self) -> Product | None:
+        """Which Z-Wave product it is; None for other devices, and until the node told all of it."""
+        node = self.node
+        if node is None or self.manufacturer_code is None or node.product_type is None or node.product_id is None:
+            return None
+        return self.manufacturer_code, node.product_type, node.product_id
 
     def component(self, component_id: ComponentId) -> Component | None:
         """The component with this id."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from otagate.model.devices import Protocol
+from otagate.model.devices import Product, Protocol
 from otagate.model.ids import Sha256
 from otagate.model.versions import Version, display_version
 
@@ -20,6 +20,11 @@ class Fingerprint:
     product_id: int
     min_version: str | None = None
     max_version: str | None = None
+
+    @property
+    def product(self) -> Product:
+        """Which product that is."""
+        return self.manufacturer_id, self.product_type, self.product_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

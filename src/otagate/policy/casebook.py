@@ -120,10 +120,7 @@ def _codes(advisory: Advisory, device: Device, component: Component, _: Release)
 
 
 def _products(advisory: Advisory, device: Device, _: Component, __: Release) -> bool | None:
-    if not advisory.products:
-        return None
-    node = device.node
-    return node is not None and (device.manufacturer_code, node.product_type, node.product_id) in advisory.products
+    return device.product in advisory.products if advisory.products else None
 
 
 def _manufacturers(advisory: Advisory, device: Device, _: Component, __: Release) -> bool | None:

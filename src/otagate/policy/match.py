@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from otagate.model.devices import Component, Device
+from otagate.model.devices import Component, Device, Product
 from otagate.model.facts import Scalar
 from otagate.model.ids import ieee_of, image_type_of, target_of
 from otagate.model.releases import Fingerprint, Release
@@ -127,19 +127,18 @@ def _image_type(_: Device, component: Component, release: Release) -> _Finding |
 
 
 def _product(device: Device, _: Component, release: Release) -> _Finding | None:
-    """A Z-Wave product is three numbers (Manufacturer Specific CC), and sometimes the firmware that it runs."""
+    """A Z-Wave release is for products, and sometimes for those that run certain firmware."""
     if release.protocol != "zwave":
         return None
     if not release.fingerprints:
         return _doubt("The file does not say which product it is for, so only an operator can say that it is for this device.")
-    node = device.node
-    if node is None or device.manufacturer_code is None or node.product_type is None or node.product_id is None:
+    own = device.product
+    if own is None:
         return _refusal("Manufacturer, product type and product id of the device are not known yet.")
-    own = (device.manufacturer_code, node.product_type, node.product_id)
-    named = [each for each in release.fingerprints if (each.manufacturer_id, each.product_type, each.product_id) == own]
+    named = [each for each in release.fingerprints if each.product == own]
     if not named:
-        listed = ", ".join(_product_name(each.manufacturer_id, each.product_type, each.product_id) for each in release.fingerprints[:3])
-        return _refusal(f"The release is for the product {listed}; the device is {_product_name(*own)}.")
+        listed = ", ".join(_product_name(each.product) for each in release.fingerprints[:3])
+        return _refusal(f"The release is for the product {listed}; the device is {_product_name(own)}.")
     findings = [_runs(each, device) for each in named]
     return None if None in findings else findings[0]
 
@@ -285,8 +284,8 @@ def plain_region(region: str) -> str:
     return region.casefold().replace("(long range)", "").strip()
 
 
-def _product_name(manufacturer_id: int, product_type: int, product_id: int) -> str:
-    return f"0x{manufacturer_id:04x}:0x{product_type:04x}:0x{product_id:04x}"
+def _product_name(product: Product) -> str:
+    return ":".join(f"0x{number:04x}" for number in product)
 
 
 def _word(value: int | None) -> str:
