@@ -18,7 +18,8 @@ from otagate.model.devices import Component, Device
 from otagate.model.ids import RadioName, UpdateId, zigbee_component_id, zigbee_device_id
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.policy.admit import Air, RadioAir, admit
+from otagate.policy.admit import admit
+from otagate.policy.air import Air, RadioAir
 from otagate.stores import open_store
 
 _RADIOS = tuple(RadioName(f"zigbee{number}") for number in range(3))

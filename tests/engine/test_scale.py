@@ -18,7 +18,8 @@ from otagate.model.lifecycle import State
 from otagate.model.orders import Serve
 from otagate.model.rollouts import Selection
 from otagate.model.updates import Update
-from otagate.policy.admit import Air, RadioAir, admit
+from otagate.policy.admit import admit
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.settings import PolicySettings
 from otagate.stores.memory import MemoryStore
 from tests.engine.bench import DAY, Bench, FickleStore, Hub

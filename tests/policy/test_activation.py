@@ -12,7 +12,7 @@ from otagate.model.lifecycle import State
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.verdicts import Verdict
 from otagate.policy.activation import Staging, Wish, judge_activation, spared, stage, wish_of
-from otagate.policy.admit import Air, RadioAir
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.guards import House, Watch, asks_around
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import OneTime

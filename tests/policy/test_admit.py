@@ -11,7 +11,8 @@ from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.policy.admit import ASKED_LATER, AWAKE_FOR, LISTENED, Admission, Air, RadioAir, admit, explain, has_given_up
+from otagate.policy.admit import ASKED_LATER, LISTENED, Admission, admit, explain, has_given_up
+from otagate.policy.air import AWAKE_FOR, Air, RadioAir
 from otagate.policy.guards import House
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line

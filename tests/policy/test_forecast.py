@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from otagate.policy.admit import Air, RadioAir, explain
+from otagate.policy.admit import explain
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.cost import COIN, airtime, cost_of, drained
 from otagate.policy.forecast import When, foresee
 from otagate.policy.guards import House

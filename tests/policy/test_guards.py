@@ -17,7 +17,8 @@ from otagate.model.lifecycle import State
 from otagate.model.links import Link, Load
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
-from otagate.policy.admit import Admission, Air, RadioAir, admit, explain
+from otagate.policy.admit import Admission, admit, explain
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.guards import House, Watch, fits, stands_still
 from otagate.policy.pace import AROUND, QUICK, SLOW, expected, learned
 from otagate.policy.settings import PolicySettings

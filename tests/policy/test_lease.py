@@ -13,7 +13,8 @@ from otagate.model.devices import Device
 from otagate.model.ids import RadioName
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.policy.admit import Air, RadioAir, Scene
+from otagate.policy.admit import Scene
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.guards import House, Watch
 from otagate.policy.lease import NOTHING, Borrowed, Lent, Terms, Work, away_for, judge_borrowed, judge_lent, rest_after, work_on
 from otagate.policy.settings import PolicySettings

@@ -17,7 +17,8 @@ from otagate.model.links import Link, Load
 from otagate.model.releases import Fingerprint, Release
 from otagate.model.rollouts import Rollout, RolloutId, RolloutState, Selection, Wave, WavePlan
 from otagate.model.versions import version_key
-from otagate.policy.admit import AWAKE_FOR, Air, RadioAir, admit
+from otagate.policy.admit import admit
+from otagate.policy.air import AWAKE_FOR, Air, RadioAir
 from otagate.policy.casebook import Casebook
 from otagate.policy.guards import House
 from otagate.policy.judge import judge

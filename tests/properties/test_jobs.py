@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.policy.admit import ON_THE_AIR
+from otagate.policy.air import ON_THE_AIR
 from tests.engine.bench import Bench
 from tests.engine.radio import IMAGE_TYPE, NEW, NEWER, OLD, Lamp
 from tests.engine.test_laws import LAMPS, STEPS, Step, Story, check, live

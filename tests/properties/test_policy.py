@@ -10,7 +10,8 @@ from otagate.model.devices import Component, Device
 from otagate.model.lifecycle import RUNNING, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.policy.admit import ON_THE_AIR, Air, RadioAir, admit
+from otagate.policy.admit import admit
+from otagate.policy.air import ON_THE_AIR, Air, RadioAir
 from otagate.policy.judge import judge
 from otagate.policy.match import match
 from otagate.policy.plan import choose

@@ -14,7 +14,7 @@ from otagate.model.orders import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Guard, Verdict
 from otagate.policy.activation import judge_activation, spared
-from otagate.policy.admit import Air
+from otagate.policy.air import Air
 from otagate.policy.guards import Watch, asks_around
 
 _TO_COME = "The word is given: the device uses the image as soon as it has all of it."

@@ -27,7 +27,8 @@ from otagate.model.rollouts import Rollout, RolloutState
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import Version
-from otagate.policy.admit import ON_THE_AIR, Admission, with_asked
+from otagate.policy.admit import Admission, with_asked
+from otagate.policy.air import ON_THE_AIR
 from otagate.policy.window import AnyWindow
 from otagate.ports import ForeignTransfer, Knocked, Radio, TransferAdvanced, TransferProgressed
 

@@ -13,7 +13,7 @@ from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause, State
 from otagate.model.releases import Release
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 from otagate.policy.job import failed_before, first_steps, waits_for_step
 
 _PAST = 100
@@ -77,7 +77,7 @@ class Jobs:
         """Until the next look, where a step of its job has failed since this one."""
         if row.job not in self._suspects or row.state.running:
             return None
-        return Verdict(decision="hold", sentence=f"Step {row.step} of {row.steps} waits: one of them has just ended.", reason="predecessor")
+        return hold("predecessor", f"Step {row.step} of {row.steps} waits: one of them has just ended.")
 
     def _waits_for_sources(self, row: Update) -> Verdict | None:
         """A little while only: a source that is away has said before what follows."""
@@ -87,7 +87,7 @@ class Jobs:
             return None
         if not row.link or not self._tools.fetcher.wonders_about(device):
             return None
-        return Verdict(decision="hold", sentence="The step before has ended; its sources are asked what follows now.", reason="predecessor")
+        return hold("predecessor", "The step before has ended; its sources are asked what follows now.")
 
     async def settle(self, rows: Iterable[Update]) -> None:
         """End what waits in vain. Raises StoreUnavailable, IllegalTransition where one has just begun."""

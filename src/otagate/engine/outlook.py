@@ -9,7 +9,7 @@ from otagate.engine.inquiries import Inquiries
 from otagate.engine.registry import Registry
 from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.updates import Update
-from otagate.policy.admit import Air, RadioAir
+from otagate.policy.air import Air, RadioAir
 from otagate.policy.guards import House, PolicyOf, Watch
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, judge_clock
@@ -17,7 +17,7 @@ from otagate.ports import Clock
 
 
 class Outlook:
-    """Reads registry, halt, clock and answers; decides nothing. `trouble_of`: see `policy.admit.Air`.
+    """Reads registry, halt, clock and answers; decides nothing. `trouble_of`: see `policy.air.Air`.
 
     `synced`: False where something keeps the machine's time and has not set it yet.
     """

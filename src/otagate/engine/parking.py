@@ -12,7 +12,7 @@ from otagate.model.errors import ImageError, StoreError, UnknownImage
 from otagate.model.ids import RadioName, Sha256, UpdateId
 from otagate.model.orders import Park, Serve, Withdraw
 from otagate.model.updates import Update
-from otagate.policy.admit import ON_THE_AIR
+from otagate.policy.air import ON_THE_AIR
 from otagate.policy.job import first_steps, waits_for_step
 from otagate.ports import Radio
 

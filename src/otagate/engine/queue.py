@@ -17,7 +17,8 @@ from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
 from otagate.model.versions import same_version
-from otagate.policy.admit import Admission, Air, Scene, admit, has_given_up
+from otagate.policy.admit import Admission, Scene, admit, has_given_up
+from otagate.policy.air import Air
 from otagate.policy.window import BUILT
 
 

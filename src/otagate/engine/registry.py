@@ -54,7 +54,7 @@ Adopted = Literal["new", "changed", "unchanged"]
 
 @dataclass(slots=True)
 class RadioStatus:
-    """A radio as it stands: its type and limits (see `policy.admit`) from the configuration, its state from itself.
+    """A radio as it stands: its type and limits (see `policy.air`) from the configuration, its state from itself.
 
     `told` is what the journal says of it. `tried`: it has come up or failed at least once since the start of the hub. `load` is what it had to do
     in the last minutes, while it is up. `loan` tells of a stick that belongs to another program, `retried` that it is tried again by itself.

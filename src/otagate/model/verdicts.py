@@ -43,3 +43,8 @@ class Verdict:
     def allowed(self) -> bool:
         """Whether nothing stands in the way."""
         return self.decision == "allow"
+
+
+def hold(reason: str, sentence: str, **facts: Scalar) -> Verdict:
+    """Wait, with this word and sentence."""
+    return Verdict(decision="hold", sentence=sentence, reason=reason, facts=facts)

@@ -9,9 +9,9 @@ from typing import Literal
 from otagate.model.devices import Component, Device
 from otagate.model.quirks import Quirk
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 from otagate.policy import guards
-from otagate.policy.admit import Air, unreachable
+from otagate.policy.air import Air, unreachable
 from otagate.policy.guards import Watch
 from otagate.policy.settings import PolicySettings
 
@@ -106,11 +106,11 @@ def _unreleased(update: Update, settings: PolicySettings, air: Air, watch: Watch
         return Verdict(decision="hold", sentence=_WANTS_MORE)
     if update.activate_from is not None:
         if watch.house.clock is not None:
-            return Verdict(decision="hold", sentence=watch.house.clock, reason="clock_unsynced")
+            return hold("clock_unsynced", watch.house.clock)
         if update.activate_from <= watch.now:
             return None
         when = update.activate_from.isoformat(timespec="seconds")
-        return Verdict(decision="hold", sentence=f"The device holds the image and is told to use it at {when}.", reason="scheduled")
+        return hold("scheduled", f"The device holds the image and is told to use it at {when}.")
     if update.activate_in_window:
         return guards.shut(settings.windows or watch.house.windows, watch, "The device holds the image and uses it in its window")
     sentence = "The device holds the image and waits for the word to use it."

@@ -7,72 +7,36 @@ as so much time of waiting; who cannot start does not hold up who can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from otagate.model.devices import Device
 from otagate.model.facts import Scalar
-from otagate.model.ids import DeviceId, RadioName, UpdateId
+from otagate.model.ids import DeviceId, UpdateId
 from otagate.model.lifecycle import State
-from otagate.model.links import Load
 from otagate.model.updates import Priority, Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 from otagate.policy import guards
-from otagate.policy.guards import House, PolicyOf, Watch
+from otagate.policy.air import ON_THE_AIR, Air, Lane, device_away, lane_of, radio_away
+from otagate.policy.guards import Watch
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line, Rule
-
-AWAKE_FOR = timedelta(minutes=5)
-"""A sleeping device that was heard within this time may be offered an image; radios tell of it at most about once a minute."""
 
 LISTENED = timedelta(days=1)
 """So long a hub must have listened before it says that a device is silent: most of those that sleep are heard at least daily."""
 
-ON_THE_AIR = frozenset({State.FETCHING, State.OFFERING, State.TRANSFERRING})
-"""The states that take a slot: a staged, activating or confirming device sends next to nothing."""
+ASKED_LATER = "It is asked just before the update begins."
 
+_SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
+"""The reasons of an update whose image could not be fetched."""
+
+_LONGEST_BACKOFF = timedelta(hours=12)
+LONGEST_OF_A_SOURCE = timedelta(days=40)
+"""No pause after a failed attempt, and none that a source wants, is longer."""
 
 _HEAD_START: Mapping[Priority, timedelta] = {"high": timedelta(hours=24), "normal": timedelta(0), "low": -timedelta(hours=24)}
 """What a priority is worth, in time of waiting: what waits for longer than that is passed by nobody who comes later, so nobody starves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RadioAir:
-    """What a radio can bear: transfers at once to mains devices (`parallel`) and to slow ones (`slow`).
-
-    Where it is not `up`, `reason` is the word to wait with and `sentence` says why. `load` is what it has to do beside transfers.
-    """
-
-    up: bool = True
-    parallel: int = 2
-    slow: int = 8
-    reason: str = "offline"
-    sentence: str = "The radio is not up."
-    paused: str | None = None
-    load: Load | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Air:
-    """The world at the moment of the question. `halted` stops every radio; `paused` names single updates; `asleep`: nothing reaches these devices.
-
-    `twins`: under what other ids the same device is known, to its cloud or to a radio. `held`: what waits for its rollout or a step, and why.
-    `policy_of` gives the settings of a device, and `house` is what the guards know. `trouble_of` says why the source that an update needs is left
-    alone until an operator acts. `listened`: for how long this hub has heard devices without a break.
-    """
-
-    radios: Mapping[RadioName, RadioAir]
-    devices: Mapping[DeviceId, Device]
-    halted: bool = False
-    paused: frozenset[UpdateId] = field(default=frozenset())
-    asleep: Set[DeviceId] = field(default=frozenset())
-    twins: Mapping[DeviceId, Set[DeviceId]] = field(default_factory=dict)
-    held: Mapping[UpdateId, Verdict] = field(default_factory=dict)
-    listened: timedelta = timedelta(0)
-    policy_of: PolicyOf = field(default=lambda _: PolicySettings())
-    house: House = field(default_factory=House)
-    trouble_of: Callable[[Update], str | None] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,18 +60,6 @@ class Admission:
     waiting: Mapping[UpdateId, Verdict]
     asks_interlocks: frozenset[str] = frozenset()
     asks_devices: frozenset[DeviceId] = frozenset()
-
-
-ASKED_LATER = "It is asked just before the update begins."
-
-SOURCE_REASONS = frozenset({"source_unreachable", "quota"})
-"""The reasons of an update whose image could not be fetched."""
-
-LONGEST_BACKOFF = timedelta(hours=12)
-LONGEST_OF_A_SOURCE = timedelta(days=40)
-"""No pause after a failed attempt, and none that a source wants, is longer."""
-
-Lane = tuple[RadioName, bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,41 +167,18 @@ def has_given_up(verdict: Verdict, air: Air, now: datetime) -> bool:
     return until is not None and datetime.fromisoformat(str(until)) <= now and air.listened >= LISTENED and air.house.clock is None
 
 
-def unreachable(update: Update, air: Air, now: datetime) -> Verdict | None:
-    """Hold it (`offline`, `in_use`, `asleep`) where nothing reaches its device now: the radio is not up, the device is away, or sleeps."""
-    return _radio_away(update, air) or _device_away(update, air, now)
-
-
-def _radio_away(update: Update, air: Air) -> Verdict | None:
-    radio = air.radios.get(update.radio)
-    if radio is None:
-        return _hold("offline", f"There is no radio {update.radio!r}.")
-    return None if radio.up else _hold(radio.reason, radio.sentence)
-
-
-def _device_away(update: Update, air: Air, now: datetime) -> Verdict | None:
-    device = air.devices.get(update.device)
-    if device is None:
-        return _hold("offline", "The device is not known to any radio now.")
-    if not device.online:
-        return _hold("offline", "The device does not answer.")
-    if device.sleepy and (device.id in air.asleep or device.last_seen is None or abs(now - device.last_seen) > AWAKE_FOR):
-        return _hold("asleep", "The device sleeps; the update starts when it wakes.")
-    return None
-
-
 # --- rules, the first that speaks decides -------------------------------------------------------------------------------------------------
 
 
 def _halted(_: Update, slots: _Slots) -> Verdict | None:
-    return _hold("halted", "Everything is halted until an operator lifts it.") if slots.air.halted else None
+    return hold("halted", "Everything is halted until an operator lifts it.") if slots.air.halted else None
 
 
 def _paused(update: Update, slots: _Slots) -> Verdict | None:
     if update.id in slots.air.paused:
-        return _hold("paused", "The update is paused.")
+        return hold("paused", "The update is paused.")
     radio = slots.air.radios.get(update.radio)
-    return None if radio is None or radio.paused is None else _hold("paused", radio.paused)
+    return None if radio is None or radio.paused is None else hold("paused", radio.paused)
 
 
 def _held(update: Update, slots: _Slots) -> Verdict | None:
@@ -258,7 +187,7 @@ def _held(update: Update, slots: _Slots) -> Verdict | None:
 
 def _source(update: Update, slots: _Slots) -> Verdict | None:
     trouble = None if update.state.running else slots.air.trouble_of(update)
-    return None if trouble is None else _hold("source_unreachable", f"Its source {update.source} is left alone until that is mended: {trouble}.")
+    return None if trouble is None else hold("source_unreachable", f"Its source {update.source} is left alone until that is mended: {trouble}.")
 
 
 def _not_before(update: Update, slots: _Slots) -> Verdict | None:
@@ -268,15 +197,15 @@ def _not_before(update: Update, slots: _Slots) -> Verdict | None:
         return None
     when = update.not_before.isoformat(timespec="seconds")
     if update.started is None:
-        return _hold("scheduled", f"The update is scheduled for {when}.")
-    if update.reason in SOURCE_REASONS:
-        return _hold(update.reason, f"Its source could not be asked; that is tried again after {when}.")
-    return _hold("backoff", f"The last attempt failed; the next begins after {when}.")
+        return hold("scheduled", f"The update is scheduled for {when}.")
+    if update.reason in _SOURCE_REASONS:
+        return hold(update.reason, f"Its source could not be asked; that is tried again after {when}.")
+    return hold("backoff", f"The last attempt failed; the next begins after {when}.")
 
 
 def _went_back(update: Update, left: timedelta) -> bool:
     """Whether the rest of a pause is longer than any pause is: the clock has gone back since, and nobody waits decades for that."""
-    return update.started is not None and left > (LONGEST_OF_A_SOURCE if update.reason in SOURCE_REASONS else LONGEST_BACKOFF)
+    return update.started is not None and left > (LONGEST_OF_A_SOURCE if update.reason in _SOURCE_REASONS else _LONGEST_BACKOFF)
 
 
 def _cooldown(update: Update, slots: _Slots) -> Verdict | None:
@@ -291,7 +220,7 @@ def _window(update: Update, slots: _Slots) -> Verdict | None:
 def _in_use(update: Update, slots: _Slots) -> Verdict | None:
     if update.device not in slots.foreign:
         return None
-    return _hold("in_use", "Another program updates this device through the same radio.")
+    return hold("in_use", "Another program updates this device through the same radio.")
 
 
 def _twin(update: Update, slots: _Slots) -> Verdict | None:
@@ -299,23 +228,23 @@ def _twin(update: Update, slots: _Slots) -> Verdict | None:
     if twin is None:
         return None
     whose = "Its cloud updates the same device" if twin.startswith("tuya-") else "The same device is updated by a radio here"
-    return _hold("in_use", f"{whose}, as {twin}.")
+    return hold("in_use", f"{whose}, as {twin}.")
 
 
 def _predecessor(update: Update, slots: _Slots) -> Verdict | None:
     if update.job is not None and slots.first_steps[update.job] < update.step:
-        return _hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
+        return hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
     if update.device in slots.busy:
-        return _hold("predecessor", "Another update of the same device goes first.")
+        return hold("predecessor", "Another update of the same device goes first.")
     return None
 
 
 def _radio(update: Update, slots: _Slots) -> Verdict | None:
-    return _radio_away(update, slots.air)
+    return radio_away(update, slots.air)
 
 
 def _device(update: Update, slots: _Slots) -> Verdict | None:
-    verdict = _device_away(update, slots.air, slots.now)
+    verdict = device_away(update, slots.air, slots.now)
     if verdict is None or verdict.reason != "asleep":
         return verdict
     until = given_up_at(update, slots.air.devices[update.device], slots.settings(update))
@@ -333,7 +262,7 @@ def _slot(update: Update, slots: _Slots) -> Verdict | None:
     limit, whom = (radio.slow, "slow devices") if lane[1] else (radio.parallel, "mains devices")
     if slots.taken.get(lane, 0) < limit:
         return None
-    return _hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
+    return hold("radio_busy", f"All {limit} transfers that {update.radio} may make to {whom} at once are running.")
 
 
 def _battery(update: Update, slots: _Slots) -> Verdict | None:
@@ -420,16 +349,6 @@ def _slots(queue: Sequence[Update], running: Sequence[Update], air: Air, now: da
         first_steps=_first_steps(queue, running),
         watch=Watch(now=now, house=air.house),
     )
-
-
-def _hold(reason: str, sentence: str) -> Verdict:
-    return Verdict(decision="hold", sentence=sentence, reason=reason)
-
-
-def lane_of(update: Update, air: Air) -> Lane:
-    """The lane that it uses: its radio, and whether its device is slow."""
-    device = air.devices.get(update.device)
-    return (update.radio, device is not None and device.slow)
 
 
 def _count(running: Sequence[Update], air: Air) -> dict[Lane, int]:

@@ -14,7 +14,8 @@ from typing import Literal
 from otagate.model.ids import DeviceId
 from otagate.model.updates import Update
 from otagate.policy import guards
-from otagate.policy.admit import ON_THE_AIR, Air, Lane, in_order, lane_of
+from otagate.policy.admit import in_order
+from otagate.policy.air import ON_THE_AIR, Air, Lane, lane_of
 from otagate.policy.pace import AROUND, expected
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line

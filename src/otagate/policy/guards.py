@@ -14,7 +14,7 @@ from otagate.model.facts import Scalar
 from otagate.model.ids import DeviceId
 from otagate.model.links import Link, Load
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 from otagate.policy.pace import STRANGERS, Kin, expected
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import AnyWindow, Hours, Opening, hours
@@ -82,11 +82,11 @@ def closed(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | 
 def shut(windows: tuple[AnyWindow, ...], watch: Watch, what: str) -> Verdict | None:
     """Hold it (`window_closed`, `clock_unsynced`) where none of these is open; `what` begins the sentence that tells when the next one is."""
     if watch.house.clock is not None:
-        return _hold("clock_unsynced", watch.house.clock)
+        return hold("clock_unsynced", watch.house.clock)
     stand = watch.hours_of(windows)
     if stand.open is not None:
         return None
-    return _hold("window_closed", f"{what}; {_opens(stand.next)}.", **_facts(stand.next))
+    return hold("window_closed", f"{what}; {_opens(stand.next)}.", **_facts(stand.next))
 
 
 def too_late(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
@@ -98,7 +98,7 @@ def too_late(update: Update, device: Device, settings: PolicySettings, watch: Wa
         return None
     left = stand.open.ends - watch.now
     sentence = f"It is likely to take {_plain(needed)}, and its window closes in {_plain(left)}; {_opens(stand.next)}."
-    return _hold("window_closed", sentence, needed_seconds=int(needed.total_seconds()), **_facts(stand.next))
+    return hold("window_closed", sentence, needed_seconds=int(needed.total_seconds()), **_facts(stand.next))
 
 
 def fits(needed: timedelta, stand: Hours, now: datetime) -> bool:
@@ -124,7 +124,7 @@ def cooling(update: Update, settings: PolicySettings, now: datetime) -> Verdict 
     if now >= until:
         return None
     sentence = f"The release is new: it is taken by itself {settings.cooldown.days} days after it came out, on {until:%Y-%m-%d}."
-    return _hold("cooldown", sentence, until=until.isoformat(timespec="seconds"))
+    return hold("cooldown", sentence, until=until.isoformat(timespec="seconds"))
 
 
 def undated(update: Update, settings: PolicySettings, watch: Watch) -> Verdict | None:
@@ -136,7 +136,7 @@ def undated(update: Update, settings: PolicySettings, watch: Watch) -> Verdict |
 
 def by_the_clock(update: Update, watch: Watch) -> Verdict | None:
     """Hold what is bound to a time (`clock_unsynced`) while nobody trusts the clock."""
-    return None if watch.house.clock is None or update.overrules("window_closed") else _hold("clock_unsynced", watch.house.clock)
+    return None if watch.house.clock is None or update.overrules("window_closed") else hold("clock_unsynced", watch.house.clock)
 
 
 def battery(update: Update, device: Device, settings: PolicySettings) -> Verdict | None:
@@ -147,11 +147,11 @@ def battery(update: Update, device: Device, settings: PolicySettings) -> Verdict
     if percent is None:
         if not update.unasked or update.overrules("battery_unknown"):
             return None
-        return _hold("battery_unknown", "Nobody knows the charge of its battery: it waits until an operator orders or approves it.")
+        return hold("battery_unknown", "Nobody knows the charge of its battery: it waits until an operator orders or approves it.")
     if percent >= settings.battery_floor or update.overrules("battery_low"):
         return None
     sentence = f"Its battery is at {percent} %, and no update begins below {settings.battery_floor} %."
-    return _hold("battery_low", sentence, percent=percent, floor=settings.battery_floor)
+    return hold("battery_low", sentence, percent=percent, floor=settings.battery_floor)
 
 
 def weak(update: Update, device: Device, settings: PolicySettings, watch: Watch) -> Verdict | None:
@@ -170,7 +170,7 @@ def weak(update: Update, device: Device, settings: PolicySettings, watch: Watch)
     if found >= least:
         return None
     sentence = f"It was heard {_ago(watch.now - link.heard)} with a {what.format(found)}, and no update begins below {least}."
-    return _hold("link_weak", sentence, **link_facts(link), floor=least)
+    return hold("link_weak", sentence, **link_facts(link), floor=least)
 
 
 def link_facts(link: Link) -> dict[str, Scalar]:
@@ -187,7 +187,7 @@ def loaded(update: Update, load: Load, settings: PolicySettings) -> Verdict | No
     else:
         what = f"other traffic used {load.used} % of the time on the air of its radio"
     sentence = f"In the last {_plain(timedelta(seconds=load.seconds))} {what}, and no update begins above {settings.load_limit} %."
-    return _hold("load", sentence, **load_facts(load), limit=settings.load_limit)
+    return hold("load", sentence, **load_facts(load), limit=settings.load_limit)
 
 
 def load_facts(load: Load) -> dict[str, Scalar]:
@@ -204,7 +204,7 @@ def interlocked(update: Update, settings: PolicySettings, watch: Watch) -> Verdi
     for name in settings.interlocks:
         no = watch.house.interlocks.get(name, "it is being asked")
         if no is not None:
-            return _hold("interlock", f"The interlock {name} holds it back: {no}.", interlock=name)
+            return hold("interlock", f"The interlock {name} holds it back: {no}.", interlock=name)
     return None
 
 
@@ -214,8 +214,8 @@ def lit(update: Update, device: Device, settings: PolicySettings, watch: Watch, 
         return None
     if device.id not in watch.house.in_use:
         watch.asks_devices.add(device.id)
-        return _hold("in_use", "It is being asked whether it is on.")
-    return _hold("in_use", f"It is on; {what} when it is off.") if watch.house.in_use[device.id] else None
+        return hold("in_use", "It is being asked whether it is on.")
+    return hold("in_use", f"It is on; {what} when it is off.") if watch.house.in_use[device.id] else None
 
 
 def asks_around(update: Update, settings: PolicySettings) -> bool:
@@ -232,11 +232,7 @@ def stands_still(update: Update, settings: PolicySettings, watch: Watch, *, movi
     stand = watch.hours_of(windows)
     if stand.open is not None or (moving and (stand.last is None or stand.last.at_end == "finish")):
         return None
-    return _hold("window_closed", f"Its window has closed; {_opens(stand.next)}.", **_facts(stand.next))
-
-
-def _hold(reason: str, sentence: str, **facts: Scalar) -> Verdict:
-    return Verdict(decision="hold", sentence=sentence, reason=reason, facts=facts)
+    return hold("window_closed", f"Its window has closed; {_opens(stand.next)}.", **_facts(stand.next))
 
 
 def _opens(opening: Opening | None) -> str:

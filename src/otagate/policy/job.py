@@ -14,7 +14,7 @@ from itertools import zip_longest
 from otagate.model.ids import ComponentId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 
 FirstSteps = Mapping[tuple[str, ComponentId], int]
 """By job and component."""
@@ -56,7 +56,7 @@ def waits_for_step(update: Update, first: FirstSteps) -> Verdict | None:
     """Hold a step (`predecessor`) while one of the same component before it has not ended, wherever that stands."""
     if update.job is None or first.get((update.job, update.component), update.step) >= update.step:
         return None
-    return Verdict(decision="hold", sentence=f"Step {update.step} of {update.steps} waits for the step before it.", reason="predecessor")
+    return hold("predecessor", f"Step {update.step} of {update.steps} waits for the step before it.")
 
 
 def failed_before(update: Update, past: Iterable[Update]) -> Update | None:

@@ -15,7 +15,7 @@ from otagate.model.devices import Component, Device
 from otagate.model.facts import Scalar
 from otagate.model.quirks import PLAIN, Quirk
 from otagate.model.releases import Release
-from otagate.model.verdicts import Guard, Verdict
+from otagate.model.verdicts import Guard, Verdict, hold
 from otagate.model.versions import display_version, same_version, version_key
 from otagate.policy.casebook import EMPTY, LIFTED, Casebook
 from otagate.policy.match import keys, match
@@ -219,13 +219,12 @@ def _cooldown(case: _Case) -> Verdict | None:
         return None
     if release.released is None or release.released > case.now:
         sentence = f"Nobody says when it came out: it is taken by itself {settings.cooldown.days} days after the hub has planned it."
-        return Verdict(decision="hold", sentence=sentence, reason="cooldown", facts=_facts(case))
+        return hold("cooldown", sentence, **_facts(case))
     until = release.released + settings.cooldown
     if until <= case.now:
         return None
     sentence = f"It came out on {release.released:%Y-%m-%d}, and is taken by itself on {until:%Y-%m-%d}."
-    facts = _facts(case) | {"until": until.isoformat(timespec="seconds")}
-    return Verdict(decision="hold", sentence=sentence, reason="cooldown", facts=facts)
+    return hold("cooldown", sentence, **_facts(case), until=until.isoformat(timespec="seconds"))
 
 
 def _uses(**facts: Callable[[_Case], Scalar]) -> Callable[[_Case], dict[str, Scalar]]:

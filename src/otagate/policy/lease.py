@@ -18,7 +18,8 @@ from otagate.model.updates import Update
 from otagate.model.waits import shorter
 from otagate.policy import guards
 from otagate.policy.activation import judge_activation
-from otagate.policy.admit import Admission, Air, Scene, admit
+from otagate.policy.admit import Admission, Scene, admit
+from otagate.policy.air import Air
 from otagate.policy.guards import Watch
 from otagate.policy.settings import PolicySettings
 from otagate.policy.window import hours

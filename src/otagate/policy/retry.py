@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from otagate.model.ids import UpdateId
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 from otagate.policy.settings import PolicySettings
 
 COMPLETED_TRANSFERS = 2
@@ -87,8 +87,7 @@ def judge_loop(completed_transfers: int) -> Verdict:
 
 def _again(attempts: int, pause: timedelta, sentence: str, now: datetime) -> Retry:
     when = now + pause
-    verdict = Verdict(decision="hold", sentence=f"{sentence} after {when.isoformat(timespec='seconds')}.", reason="backoff")
-    return Retry(attempts=attempts, not_before=when, verdict=verdict)
+    return Retry(attempts=attempts, not_before=when, verdict=hold("backoff", f"{sentence} after {when.isoformat(timespec='seconds')}."))
 
 
 def _spread(pause: timedelta, update: UpdateId, attempt: int) -> timedelta:

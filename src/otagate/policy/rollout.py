@@ -17,7 +17,7 @@ from otagate.model.ids import ComponentId, DeviceId
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import Rollout, RolloutState, Tally, Wave, WavePlan, WaveState
 from otagate.model.updates import Update
-from otagate.model.verdicts import Verdict
+from otagate.model.verdicts import Verdict, hold
 
 INFRASTRUCTURE = frozenset(
     {
@@ -203,16 +203,12 @@ def _ended(tallies: Sequence[Tally]) -> str:
 def hold_of(update: Update, rollout: Rollout) -> Verdict | None:
     """For what an update that has not begun waits because of its rollout; None where it may begin."""
     if rollout.state is RolloutState.HALTED:
-        return _hold("halted", f"Rollout {rollout.name!r} is halted until an operator resumes it.")
+        return hold("halted", f"Rollout {rollout.name!r} is halted until an operator resumes it.")
     if update.wave >= rollout.opened and not rollout.state.ended:
-        return _hold("wave", f"Wave {update.wave + 1} of rollout {rollout.name!r} is not open yet. {rollout.sentence}")
+        return hold("wave", f"Wave {update.wave + 1} of rollout {rollout.name!r} is not open yet. {rollout.sentence}")
     if rollout.state is RolloutState.PAUSED:
-        return _hold("paused", f"Rollout {rollout.name!r} is paused: {rollout.sentence}")
+        return hold("paused", f"Rollout {rollout.name!r} is paused: {rollout.sentence}")
     return None
-
-
-def _hold(reason: str, sentence: str) -> Verdict:
-    return Verdict(decision="hold", sentence=sentence, reason=reason)
 
 
 # --- what an operator makes of it ---------------------------------------------------------------------------------------------------------
