@@ -18,6 +18,7 @@ from otagate.model.releases import Digest
 from otagate.net.cache import DiskImageCache
 from otagate.net.fetching import Fetch
 from otagate.net.http import HttpClient, Terms
+from otagate.net.quotas import Account
 from otagate.sources.effects import Expect, Limit, Request, Response, Service, Upload
 
 SECRET = "token-4711"
@@ -245,6 +246,77 @@ async def test_an_empty_429_that_claims_to_be_compressed_pauses_every_call_to_th
             await client.send(SERVICE, _request(server, bucket="another"))
     assert first.value.until == place.clock.at + timedelta(seconds=300)
     assert len(server.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_host_of_files_that_wants_to_be_left_alone_stops_neither_the_index_nor_files_elsewhere(place: _Place) -> None:
+    files, index = _Server([_answer(b"", "503 Later", "Retry-After: 3000")]), _Server([_answer()])
+    async with files.running(), index.running(), place.client() as client:
+        with pytest.raises(SourceBusy, match=r"service: the index: 127\.0\.0\.1 answers 503, to be left alone until 2026-03-01 12:50:00 UTC"):
+            await client.download(SERVICE, _request(files), Expect(vouched=True))
+        assert (await client.send(SERVICE, _request(index))).status == 200
+        assert (await client.download(SERVICE, _request(index), Expect(vouched=True))).size == 2
+        with pytest.raises(SourceBusy, match="not to be asked again before 2026-03-01 12:50:00 UTC"):
+            await client.download(SERVICE, _request(files), Expect(vouched=True))
+        assert len(files.asked) == 1
+        place.clock.at += timedelta(seconds=3000)
+        with pytest.raises(SourceBusy):
+            await client.download(SERVICE, _request(files), Expect(vouched=True))
+    assert len(files.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_host_behind_a_redirect_is_left_alone_when_it_asks_for_that_and_not_who_pointed_there(place: _Place) -> None:
+    files = _Server([_answer(b"", "429 Slow", "Retry-After: 600")])
+    async with files.running(), place.client() as client:
+        index = _Server([_answer(b"", "302 Found", f"Location: {files.url}/file")])
+        async with index.running():
+            for _ in range(2):
+                with pytest.raises(SourceBusy) as caught:
+                    await client.download(SERVICE, _request(index), Expect(vouched=True))
+                assert caught.value.until == place.clock.at + timedelta(seconds=600)
+    assert (len(index.asked), len(files.asked)) == (2, 1)
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_a_short_pause_of_one_host_keeps_nobody_from_the_others(place: _Place) -> None:
+    waiting, over = asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waiting.set()
+        await over.wait()
+        await _Clock.sleep(place.clock, seconds)
+
+    files, index = _Server([_answer(b"", "429 Slow", "Retry-After: 60"), _answer()]), _Server([_answer()])
+    async with files.running(), index.running(), place.client() as client, asyncio.timeout(BOUND), asyncio.TaskGroup() as group:
+        with pytest.raises(SourceBusy):
+            await client.send(SERVICE, _request(files))
+        client._sleep = sleep
+        group.create_task(client.send(SERVICE, _request(files)))
+        await waiting.wait()
+        assert (await client.send(SERVICE, _request(index))).status == 200
+        assert len(files.asked) == 1
+        over.set()
+    assert len(files.asked) == 2
+
+
+def test_pauses_of_more_hosts_than_a_service_has_are_not_kept() -> None:
+    account, now = Account(SERVICE), _Clock().now()
+    for number in range(1000):
+        account.refused(f"host{number}:443", now, asked=timedelta(seconds=60 + number), own=None, jitter=0)
+    again = Account(SERVICE)
+    again.load(account.dump())
+    assert len(account.dump()) < 10_000
+    assert again.pause_of("host999:443", now) == timedelta(seconds=1059)
+
+
+def test_a_late_answer_to_what_was_asked_before_does_not_end_a_pause() -> None:
+    account, now = Account(SERVICE), _Clock().now()
+    until = account.refused("host:443", now, asked=timedelta(seconds=60), own=None, jitter=0)
+    account.answered("host:443", now)
+    assert account.pause_of("host:443", now) == timedelta(seconds=60)
+    account.answered("host:443", until)
+    assert account.refused("host:443", until, asked=None, own=None, jitter=0) == until + timedelta(seconds=60), "as if for the first time"
 
 
 @pytest.mark.asyncio

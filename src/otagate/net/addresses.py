@@ -71,6 +71,11 @@ def url_of(text: str, query: Sequence[tuple[str, str]] = ()) -> URL:
         raise SourceRefused("the address is no URL") from error
 
 
+def host_of(url: URL) -> str:
+    """Who answers there: the host with its port."""
+    return f"{url.host}:{url.port}"
+
+
 def checked(url: URL) -> URL:
     """The same URL, if a request can be sent there: the libraries below stumble over the rest. Raises SourceRefused."""
     if url.scheme not in ("http", "https"):

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from yarl import URL
 
 from otagate import __version__
 from otagate.model.errors import FileGone, SourceBusy, SourceError, SourceRefused, SourceUnavailable, SourceUnintelligible, TooLarge
-from otagate.net.addresses import GuardedResolver, url_of
+from otagate.net.addresses import GuardedResolver, host_of, url_of
 from otagate.net.answers import Answer, Answers
 from otagate.net.bodies import ACCEPTED, decoder
 from otagate.net.fetching import Fetch, file_name_of
@@ -156,8 +156,8 @@ class HttpClient:
         """Act when the service's limits allow it; again after a passing failure where a second time does no harm."""
         waits = self._terms.retries[: None if request.idempotent else 0][:most]
         for wait in (*waits, None):
-            await self._take_turn(service, request)
             try:
+                await self._take_turn(service, request)
                 return await act()
             except _Passing as error:
                 if wait is None:
@@ -170,19 +170,26 @@ class HttpClient:
         raise RuntimeError("the last turn returns or raises")
 
     async def _take_turn(self, service: Service, request: Request) -> None:
-        """Wait in line for a short limit, refuse for a long one; the call is counted on disk before it is made."""
-        async with self._doors.setdefault(service.name, asyncio.Lock()):
-            account = await self._account(service)
-            wait = account.wait_for(request.bucket, self._clock.now())
-            while wait:
-                if wait.total_seconds() > self._terms.in_line:
-                    until = self._clock.now() + wait
-                    sentence = f"{service.name}: {request.label}: not to be asked again before {until:%Y-%m-%d %H:%M:%S} UTC"
-                    raise SourceBusy(sentence, until=until)
-                await self._sleep(wait.total_seconds())
-                wait = account.wait_for(request.bucket, self._clock.now())
-            account.spend_call(request.bucket, self._clock.now())
-            await self._save(account)
+        """Wait in line for a short limit or pause, refuse for a long one; the call is counted on disk before it is made."""
+        host = host_of(url_of(request.url))
+        while True:
+            async with self._doors.setdefault(service.name, asyncio.Lock()):
+                account = await self._account(service)
+                while not (pause := account.pause_of(host, self._clock.now())):
+                    wait = account.wait_for(request.bucket, self._clock.now())
+                    if not wait:
+                        account.spend_call(request.bucket, self._clock.now())
+                        await self._save(account)
+                        return
+                    await self._stay_away(wait)
+            await self._stay_away(pause)  # outside, so that the service's other hosts go on
+
+    async def _stay_away(self, wait: timedelta) -> None:
+        """Let so much time pass. Raises SourceBusy where that is too much to wait for."""
+        if wait.total_seconds() > self._terms.in_line:
+            until = self._clock.now() + wait
+            raise SourceBusy(f"not to be asked again before {until:%Y-%m-%d %H:%M:%S} UTC", until=until)
+        await self._sleep(wait.total_seconds())
 
     async def _account(self, service: Service) -> Account:
         account = self._accounts.get(service.name)
@@ -210,7 +217,7 @@ class HttpClient:
             headers["if-none-match"] = kept.etag
         async with self._open(request, headers, form=form) as reply:
             body = await self._read(service, request, reply, request.limit)
-            await self._heed(service, request, reply)
+            await self._heed(service, reply)
             return Response(status=reply.status, headers=_plain(reply), body=body, at=self._clock.now(), label=request.label)
 
     @asynccontextmanager
@@ -256,22 +263,22 @@ class HttpClient:
             account = await self._account(service)
             account.spend_bytes(arrived, request.bucket, self._clock.now())
 
-    async def _heed(self, service: Service, request: Request, reply: ClientResponse) -> None:
-        """Act on what the status says of the service. Raises SourceBusy, SourceRefused, _Passing."""
-        account = await self._account(service)
+    async def _heed(self, service: Service, reply: ClientResponse) -> None:
+        """Act on what the status says of the host that answers. Raises SourceBusy, SourceRefused, _Passing."""
+        account, host = await self._account(service), host_of(reply.url)
         paused, own = service.pause_for(reply.status)
         if paused:
             asked = retry_after(reply.headers.get("retry-after"), self._clock.now())
-            until = account.refused(self._clock.now(), asked=asked, own=own, jitter=self._jitter())
+            until = account.refused(host, self._clock.now(), asked=asked, own=own, jitter=self._jitter())
             await self._save(account)
-            sentence = f"{service.name}: {request.label}: the service answers {reply.status}, to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
+            sentence = f"{reply.url.host} answers {reply.status}, to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
             raise SourceBusy(sentence, until=until)
         if reply.status >= 500:
             await self._save(account)
             raise _Passing(f"the service answers {reply.status}")
         if reply.status in _REDIRECTS:
             raise SourceRefused(f"the service answers {reply.status} and points elsewhere, where a source never goes by itself")
-        account.answered(self._clock.now())
+        account.answered(host, self._clock.now())
         await self._save(account)
 
     # --- files ----------------------------------------------------------------------------------------------------------------------------
@@ -292,9 +299,11 @@ class HttpClient:
                 if hops > _MOST_REDIRECTS:
                     raise SourceRefused(f"the file is behind more than {_MOST_REDIRECTS} redirects")
                 url = fetch.follow(url, reply.headers.get("location"))
+            account = await self._account(service)
+            await self._stay_away(account.pause_of(host_of(url), self._clock.now()))
 
     async def _receive(self, service: Service, request: Request, reply: ClientResponse, fetch: Fetch) -> None:
-        await self._heed(service, request, reply)
+        await self._heed(service, reply)
         if reply.status in _GONE:
             raise FileGone(f"the service has no such file any more ({reply.status})")
         if reply.status == 416:

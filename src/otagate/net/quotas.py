@@ -1,5 +1,6 @@
-"""How often a service may be asked, how much it may send, and for how long it wants to be left alone. Pure: the time is given.
+"""How often a service may be asked, how much it may send, and for how long its hosts want to be left alone. Pure: the time is given.
 
+A limit is of the whole service, a pause of the host that asked for it alone: files of one service often lie at other hosts than its index.
 Counts are kept in slots, so that a limit over thirty days costs no more memory than one over a minute. A slot counts until all of it is older
 than the period: the estimate errs on the polite side.
 """
@@ -16,6 +17,16 @@ _SLOTS = 30
 _WORTH_KEEPING = timedelta(minutes=1)  # a shorter period has passed when a hub is up again, and a card has only so many writes
 _LONGEST_PAUSE = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=60)
+_MOST_HOSTS = 64
+"""Hosts of one service whose pauses are kept: redirects may lead to many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pause:
+    """How long a host wants to be left alone, and how many times in a row it said so."""
+
+    until: datetime
+    in_a_row: int = 0
 
 
 @dataclass(slots=True)
@@ -24,18 +35,20 @@ class Account:
 
     service: Service
     _spent: dict[Limit, dict[int, int]] = field(default_factory=dict)
-    paused_until: datetime | None = None
-    _refused_in_a_row: int = 0
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
     _checked: datetime | None = None
     dirty: bool = False
 
     def wait_for(self, bucket: str, now: datetime) -> timedelta:
-        """How long until one more call may be made; zero for now."""
-        # A pause that is longer than any was made by a clock that was ahead then.
-        pausing = self.paused_until is not None and self.paused_until - now <= _LONGEST_PAUSE
-        until = [self.paused_until] if self.paused_until is not None and pausing else []
-        until += [self._free_at(limit, now) for limit in self.service.limits if limit.bucket in (None, bucket)]
+        """How long until the limits allow one more call; zero for now."""
+        until = (self._free_at(limit, now) for limit in self.service.limits if limit.bucket in (None, bucket))
         return max((each - now for each in until if each > now), default=timedelta())
+
+    def pause_of(self, host: str, now: datetime) -> timedelta:
+        """How long this host wants to be left alone yet; zero where it may be asked."""
+        pause = self._pauses.get(host)
+        left = timedelta() if pause is None else pause.until - now
+        return left if timedelta() < left <= _LONGEST_PAUSE else timedelta()  # a longer one was made by a clock that was ahead then
 
     def spend_call(self, bucket: str, now: datetime) -> None:
         """A call is about to be made."""
@@ -61,25 +74,29 @@ class Account:
         self._checked, self.dirty = now, True
         return None
 
-    def refused(self, now: datetime, *, asked: timedelta | None, own: timedelta | None, jitter: float) -> datetime:
-        """The service said "not now": stay away for what it `asked`, else for its `own` length, else for longer each time.
+    def refused(self, host: str, now: datetime, *, asked: timedelta | None, own: timedelta | None, jitter: float) -> datetime:
+        """A host said "not now": stay away for what it `asked`, else for the service's `own` length, else for longer each time.
 
         `jitter` is -1 to 1 and moves a length of our own by up to a fifth; no pause is longer than an hour.
         """
+        before = self._pauses.pop(host, None)
+        in_a_row = 0 if before is None else before.in_a_row
         length = asked
         if length is None:
-            length = own or min(_FIRST_PAUSE * 2 ** min(self._refused_in_a_row, 10), _LONGEST_PAUSE)
+            length = own or min(_FIRST_PAUSE * 2 ** min(in_a_row, 10), _LONGEST_PAUSE)
             length *= 1 + jitter / 5
-        self._refused_in_a_row += 1
-        self.paused_until = now + min(max(length, timedelta(seconds=1)), _LONGEST_PAUSE)
+        until = now + min(max(length, timedelta(seconds=1)), _LONGEST_PAUSE)
+        if len(self._pauses) >= _MOST_HOSTS:
+            del self._pauses[min(self._pauses, key=lambda each: self._pauses[each].until)]
+        self._pauses[host] = _Pause(until=until, in_a_row=in_a_row + 1)
         self.dirty = True
-        return self.paused_until
+        return until
 
-    def answered(self, now: datetime) -> None:
-        """The service answers again."""
-        self._refused_in_a_row = 0
-        if self.paused_until is not None and self.paused_until <= now:
-            self.paused_until = None
+    def answered(self, host: str, now: datetime) -> None:
+        """A host answers again; what it was asked before a pause that holds yet does not end that."""
+        pause = self._pauses.get(host)
+        if pause is not None and pause.until <= now:
+            del self._pauses[host]
             self.dirty = True
 
     def left(self, now: datetime) -> list[Left]:
@@ -111,7 +128,9 @@ class Account:
     def dump(self) -> str:
         """What must survive a restart, as text."""
         spent = {_key(limit): {str(number): amount for number, amount in slots.items()} for limit, slots in self._spent.items()}
-        return json.dumps({"spent": spent, "paused_until": _written(self.paused_until), "checked": _written(self._checked)})
+        pauses = {host: each.until.isoformat() for host, each in self._pauses.items()}
+        checked = None if self._checked is None else self._checked.isoformat()
+        return json.dumps({"spent": spent, "pauses": pauses, "checked": checked})
 
     def load(self, text: str) -> None:
         """Take up the counts of an earlier life. Raises ValueError, TypeError, KeyError, AttributeError for text that `dump` did not write."""
@@ -120,15 +139,13 @@ class Account:
         self._spent = {
             limits[key]: {int(number): int(amount) for number, amount in slots.items()} for key, slots in document["spent"].items() if key in limits
         }
-        self.paused_until, self._checked = _read(document.get("paused_until")), _read(document.get("checked"))
+        self._pauses = {host: _Pause(until=_moment(until)) for host, until in document.get("pauses", {}).items()}
+        checked = document.get("checked")
+        self._checked = None if checked is None else _moment(checked)
 
 
-def _written(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
-
-
-def _read(at: str | None) -> datetime | None:
-    return None if at is None else datetime.fromisoformat(at).astimezone(UTC)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _slot(limit: Limit, now: datetime) -> int:
