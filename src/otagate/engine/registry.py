@@ -16,6 +16,7 @@ from typing import Literal
 import structlog
 
 from otagate.engine.journal import Entry, Journal
+from otagate.engine.merging import adopted, differs, known_better, merged_components, with_status_of
 from otagate.engine.patches import DevicePatch, patched, told_changes
 from otagate.model.devices import Component, Device
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
@@ -190,23 +191,23 @@ class Registry:
         if known is None:
             await self._take(device, "found")
             return True
-        merged = _known_better(device, known)
+        merged = known_better(device, known)
         if merged != known:
-            await self._take(merged, None if _with_status_of(merged, known) == known else "changed")
+            await self._take(merged, None if with_status_of(merged, known) == known else "changed")
         return False
 
     async def interrogated(self, device: Device) -> Device:
         """Take what an interrogation told: components replace those of the same id; others stay behind them, while there are not too many."""
         known = self._devices.get(device.id)
         now = self._clock.now()
-        merged = device if known is None else _known_better(device, known)
+        merged = device if known is None else known_better(device, known)
         told = {each.id for each in device.components}
-        components = _merge(known.components if known is not None else (), device.components)
+        components = merged_components(known.components if known is not None else (), device.components)
         components = tuple(sorted(components, key=lambda each: (each.id not in told, each.floor is None, each.id)))[:_COMPONENTS]
         online = device.online or device.protocol != "cloud"  # a cloud answers for a device that is not there
         checked = replace(merged, components=components, online=online, last_seen=now if online else merged.last_seen, last_checked=now)
         first = known is None or known.last_checked is None
-        await self._take(checked, "interrogated" if first or _differs(checked, known) else None)
+        await self._take(checked, "interrogated" if first or differs(checked, known) else None)
         return checked
 
     async def asked(self, device_id: DeviceId, component: Component) -> Device | None:
@@ -215,8 +216,8 @@ class Registry:
         if known is None or (known.component(component.id) is None and len(known.components) >= _COMPONENTS):
             return None
         now = self._clock.now()
-        changed = replace(known, components=_merge(known.components, (component,)), online=True, last_seen=now, last_checked=now)
-        await self._take(changed, "asked" if known.last_checked is None or _differs(changed, known) else None)
+        changed = replace(known, components=merged_components(known.components, (component,)), online=True, last_seen=now, last_checked=now)
+        await self._take(changed, "asked" if known.last_checked is None or differs(changed, known) else None)
         return changed
 
     async def proved(
@@ -297,7 +298,7 @@ class Registry:
         What was asked, ordered or heard here stays; `reword` puts in what people called them there. Raises StoreError, and what `settle` raises.
         """
         async with self._saving:
-            rows = [reword(_adopted(each, self._devices.get(each.id))) for each in devices]
+            rows = [reword(adopted(each, self._devices.get(each.id))) for each in devices]
             outcome = {each.id: _outcome(each, self._devices.get(each.id)) for each in rows}
             async with self._journal.commit() as entry:
                 for row in rows:
@@ -307,7 +308,7 @@ class Registry:
                         entry.tell("device", row.id, "adopted", actor=actor, data=data)
                 await settle()
             self._kin = None
-            self._devices.update((each.id, reword(_adopted(each, self._devices.get(each.id)))) for each in devices)  # what was heard meanwhile stays
+            self._devices.update((each.id, reword(adopted(each, self._devices.get(each.id)))) for each in devices)  # what was heard meanwhile stays
             return outcome
 
     # --- to disk ------------------------------------------------------------------------------------------------------------------------
@@ -387,79 +388,11 @@ def _tell(entry: Entry, device: Device, kind: str | None) -> None:
     entry.tell("device", device.id, kind, data=data)
 
 
-def _known_better(device: Device, known: Device) -> Device:
-    """What an interview tells, with what it does not know kept from before."""
-    return replace(
-        device,
-        name=known.name or device.name,
-        manufacturer=device.manufacturer or known.manufacturer,
-        model=device.model or known.model,
-        manufacturer_code=device.manufacturer_code if device.manufacturer_code is not None else known.manufacturer_code,
-        battery_percent=device.battery_percent if device.battery_percent is not None else known.battery_percent,
-        components=known.components,
-        online=known.online,
-        last_checked=known.last_checked,
-        last_seen=known.last_seen,
-        pin=known.pin,
-        skipped=known.skipped,
-        room=known.room or device.room,
-        groups=known.groups or device.groups,
-        policy=known.policy,
-    )
-
-
-def _adopted(device: Device, known: Device | None) -> Device:
-    if known is None:
-        return device
-    heard = max((each for each in (device.last_seen, known.last_seen) if each is not None), default=None)
-    return replace(_known_better(device, known), last_seen=heard)
-
-
 def _outcome(device: Device, known: Device | None) -> Adopted:
     if known is None:
         return "new"
-    return "changed" if _differs(device, known) else "unchanged"
+    return "changed" if differs(device, known) else "unchanged"
 
 
 def _kind(device: Device) -> tuple[str | None, str | None]:
     return (device.manufacturer, device.model)
-
-
-def _with_status_of(device: Device, known: Device) -> Device:
-    """A device that only woke up or went to sleep is no other one."""
-    if device.node is None or known.node is None:
-        return device
-    return replace(device, node=replace(device.node, status=known.node.status))
-
-
-def _differs(device: Device, known: Device | None) -> bool:
-    """Whether more is new than when it was heard and asked."""
-    return known is None or replace(device, last_seen=known.last_seen, last_checked=known.last_checked) != known
-
-
-def _component_better(told: Component, before: Component) -> Component:
-    """A way of asking that does not tell everything takes nothing away."""
-    return replace(
-        told,
-        version=told.version if told.version is not None else before.version,
-        manufacturer_code=told.manufacturer_code if told.manufacturer_code is not None else before.manufacturer_code,
-        hardware_version=told.hardware_version if told.hardware_version is not None else before.hardware_version,
-        firmware_id=told.firmware_id if told.firmware_id is not None else before.firmware_id,
-        updatable=told.updatable if told.updatable is not None else before.updatable,
-        floor=before.floor,
-        rate=before.rate,
-        drain=before.drain,
-        inner_format=before.inner_format,
-        holds=told.holds if told.holds is not None else before.holds,
-        activation=told.activation or before.activation,
-        applies_unasked=told.applies_unasked if told.applies_unasked is not None else before.applies_unasked,
-    )
-
-
-def _merge(known: Iterable[Component], told: Iterable[Component]) -> tuple[Component, ...]:
-    merged = {each.id: each for each in known}
-    for each in told:
-        before = merged.get(each.id)
-        merged[each.id] = each if before is None else _component_better(each, before)
-    known_type = any(each.image_type is not None for each in merged.values())
-    return tuple(each for each in merged.values() if each.image_type is not None or not known_type)
