@@ -153,6 +153,8 @@ def _start(parts: Parts, tasks: _Tasks) -> None:
         tasks.start(parts.mirror.show(), name="mirror")
         tasks.start(parts.mirror.follow(), name="mirror:news")
         tasks.start(parts.mirror.orders.obey(), name="mirror:orders")
+    if parts.farewell is not None:
+        tasks.start(parts.farewell.say(), name="farewell")
     if parts.line is not None:
         tasks.start(parts.life_of_line(parts.line), name="mqtt")
     for receiver, notifier in parts.notifiers.items():

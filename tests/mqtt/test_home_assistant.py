@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from otagate.config import HubSettings
+from otagate.config import HubSettings, MqttSettings
 from otagate.daemon import Pace, running
 from otagate.engine.patches import DevicePatch
-from otagate.homeassistant import mirror
+from otagate.homeassistant import farewell, mirror
 from otagate.homeassistant.discovery import readable
 from otagate_rig.air import AirSettings
 from otagate_rig.rig import Rig
@@ -120,6 +120,29 @@ async def test_the_version_that_was_chosen_there_is_the_one_that_is_installed_al
             await world.say(INSTALL, "INSTALL")
             await world.says(UPDATE, lambda said: said.get("installed_version") == "0x01000001" and not said["in_progress"])
             assert (await world.says(STATE, lambda said: said["state"] == "available"))[target] == "newest", "and the newest is offered again"
+
+
+async def test_discovery_that_is_turned_off_leaves_nothing_of_this_hub_at_the_broker_and_all_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (mirror, farewell):
+        monkeypatch.setattr(each, "EVERY", 0.05)
+    settings = HubSettings.model_validate({"state_dir": tmp_path / "state", "api": {"listen": ["127.0.0.1:0"]}})
+    foreign, hub_config, hub_state = "homeassistant/device/other/config", "homeassistant/device/otagate_hub/config", "otagate/hub"
+    async with Mosquitto(tmp_path) as broker, ear(broker) as world:
+        shown, hidden = (settings.model_copy(update={"mqtt": MqttSettings(url=broker.url, home_assistant=each)}) for each in (True, False))
+        await world.say(foreign, '{"origin": {"name": "else"}}', retain=True)
+        async with running(shown, pace=Pace.scaled(30)):
+            await world.says(hub_config)
+            await world.says(hub_state)
+        await world.say(CONFIG, json.dumps(json.loads(_left_behind()) | {"components": {"update_0x0083": {"platform": "update"}}}), retain=True)
+        await world.say(UPDATE, "{}", retain=True)
+        async with running(hidden, pace=Pace.scaled(30)):
+            await world.until(lambda: all(world.last.get(each) == b"" for each in (hub_config, hub_state, CONFIG, STATE, UPDATE)))
+        async with ear(broker) as later:
+            await later.says(foreign)
+            await later.says("otagate/status", lambda said: said is None or said)
+    assert set(later.retained) == {foreign, "otagate/status"}
 
 
 def _left_behind() -> str:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 
 import aiomqtt
 import pytest
@@ -15,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from otagate.engine.supervise import Backoff, outcome, supervise_line
 from otagate.engine.timers import SystemClock
@@ -190,6 +193,19 @@ async def test_a_message_of_any_size_never_reaches_us_whole(tmp_path: Path) -> N
         await world.say("big", b"x" * MAX_PACKET)
         await world.say("big", b"small")
         assert [len(each.payload) for each in await listener.hears(1)] == [5]
+
+
+async def test_only_topics_that_a_listener_can_do_without_may_be_refused() -> None:
+    class Refusing:
+        """Stands in for a broker whose rules forbid to listen; mosquitto's own forbid only to hear."""
+
+        async def subscribe(self, *_: object, **__: object) -> list[ReasonCode]:
+            return [ReasonCode(PacketTypes.SUBACK, "Not authorized")]  # type: ignore[no-untyped-call]
+
+    line, client = line_to(1), cast("aiomqtt.Client", Refusing())
+    await line._subscribe(client, Wanted(filter="a", kept=True, optional=True))
+    with pytest.raises(aiomqtt.MqttError, match="it does not let us listen to a: Not authorized"):
+        await line._subscribe(client, Wanted(filter="a", kept=True))
 
 
 async def test_a_broker_that_does_not_know_us_is_named_with_its_reason_and_never_the_password(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from otagate.engine.views import ComponentView, DeviceView, Offer, OrderRequest, OrderResult, RadioView, UpdateView
 from otagate.homeassistant import targets
 from otagate.homeassistant.discovery import Names
+from otagate.homeassistant.farewell import Farewell
 from otagate.homeassistant.mirror import AT_ONCE, PROGRESS, Mirror
 from otagate.homeassistant.orders import Orders
 from otagate.homeassistant.targets import Targets
@@ -185,6 +186,28 @@ async def test_of_a_device_that_went_while_we_were_away_nothing_stays_at_the_bro
         kept[topic] = payload
     assert not [topic for topic, payload in kept.items() if gone in topic and payload]
     assert [topic for topic, payload in kept.items() if zigbee_device_id(1) in topic and payload]
+
+
+async def test_where_home_assistant_is_to_be_shown_nothing_all_of_this_hub_is_taken_back_once_and_nothing_of_anybody_else() -> None:
+    house, kept = House(2), dict[str, bytes]()
+    house.mirror.up()
+    for topic, payload in await house.rounds(2):
+        kept[topic] = payload
+    foreign = {
+        "homeassistant/device/zigbee2mqtt/config": b'{"origin": {"name": "z2m"}}',
+        "homeassistant/device/other_hub/config": json.dumps({"origin": {"name": "otagate"}, "availability": [{"topic": "other/status"}]}).encode(),
+        "homeassistant/device/bad/config": b"[" * 60_000,
+    }
+    broker = Counting()
+    farewell = Farewell(broker=broker, names=Names(base="otagate", discovery="homeassistant"))
+    for topic, payload in (kept | foreign).items():
+        if topic.endswith("/config"):
+            farewell.heard(Message(topic=topic, payload=payload, retained=True))
+    farewell.heard(Message(topic="homeassistant/device/otagate_now/config", payload=next(iter(kept.values()))))
+    await farewell._take_back()
+    assert dict(broker.said) == dict.fromkeys(kept, b"")
+    await farewell._take_back()
+    assert len(broker.said) == len(kept), "each once"
 
 
 async def test_what_the_broker_tells_while_something_is_taken_away_is_taken_away_too() -> None:

@@ -33,6 +33,7 @@ from otagate.engine.timers import clock_synced
 from otagate.engine.tools import Tools
 from otagate.folders.watched import WatchedFolder
 from otagate.homeassistant.discovery import Names
+from otagate.homeassistant.farewell import Farewell
 from otagate.homeassistant.mirror import Mirror
 from otagate.homeassistant.orders import Orders
 from otagate.homeassistant.targets import Targets
@@ -202,7 +203,7 @@ class Parts(Reach):
             desk=self.desk,
             broker=self.line,
             clock=self.clock,
-            names=Names(base=mqtt.base_topic, discovery=mqtt.discovery, page=self.settings.api.public_url),
+            names=self._names_at_broker,
             orders=Orders(
                 desk=self.desk,
                 base=mqtt.base_topic,
@@ -215,6 +216,20 @@ class Parts(Reach):
         )
         self.line.listen(mirror)
         return mirror
+
+    @cached_property
+    def farewell(self) -> Farewell | None:
+        """What takes back what Home Assistant was shown, where there is a broker and it is to be shown nothing."""
+        if self.line is None or self.settings.mqtt.home_assistant:
+            return None
+        farewell = Farewell(broker=self.line, names=self._names_at_broker)
+        self.line.listen(farewell)
+        return farewell
+
+    @property
+    def _names_at_broker(self) -> Names:
+        mqtt = self.settings.mqtt
+        return Names(base=mqtt.base_topic, discovery=mqtt.discovery, page=self.settings.api.public_url)
 
     @cached_property
     def readings(self) -> Readings:

@@ -80,7 +80,7 @@ class MqttSettings(Section):
     """What the hub's topics begin with; two hubs on one broker have one each."""
 
     home_assistant: bool = True
-    """Whether Home Assistant finds the devices by discovery."""
+    """Whether Home Assistant finds the devices by discovery; with false what it was told before is taken back."""
     discovery: Levels = "homeassistant"
     """What the topics begin with on which Home Assistant looks for devices."""
     scopes: Annotated[tuple[MqttScope, ...], OneOrMore, Field(max_length=3)] = ("operate",)

@@ -1,6 +1,7 @@
 """The hub as Home Assistant sees it, by MQTT discovery.
 
-Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it; `orders`, what becomes of what is pressed there;
+Holds: `discovery`, what is said of a device, as pure documents; `mirror`, who says it; `farewell`, who takes it back
+where Home Assistant is to be shown nothing more, both by what the broker has `kept`; `orders`, what becomes of what is pressed there;
 `targets`, which versions were chosen there.
 
 Imports: the engine's desk and views, config's scopes, and broker and store as ports.

@@ -73,7 +73,9 @@ class Names:
         return f"{self.prefix}{device}"
 
     def topics_of(self, object_id: str, entities: Collection[str]) -> Sequence[str]:
-        """Where something was kept of a device with these entities of which nothing else is known any more."""
+        """Where something was kept of a device with these entities, or of the hub itself, of which nothing else is known any more."""
+        if object_id == self.hub:
+            return [self.config(object_id), self.hub_state]
         device = DeviceId(object_id.removeprefix(self.prefix))
         components = [ComponentId(each.removeprefix(_UPDATE)) for each in entities if each.startswith(_UPDATE)]
         return [self.config(object_id), self.available(device), self.state(device), *(self.state(device, each) for each in components)]

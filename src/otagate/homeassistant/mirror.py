@@ -7,8 +7,6 @@ and when Home Assistant begins anew, everything is said again.
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +16,7 @@ import structlog
 from otagate.engine.desk import Desk
 from otagate.engine.supervise import outcome
 from otagate.homeassistant.discovery import Names, Shown, encoded, hub_message, hub_states, message, states
+from otagate.homeassistant.kept import entities_of, object_id_of
 from otagate.homeassistant.orders import Orders, open_targets
 from otagate.model.devices import Device
 from otagate.model.errors import UnknownDevice
@@ -35,8 +34,6 @@ PROGRESS = 5.0
 AT_ONCE = 25
 """Devices that are looked at between two looks at everything else: a house of hundreds takes seconds, and holds nothing up."""
 
-_MOST_ENTITIES = 64
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PROGRESS_KEYS = frozenset({"update_percentage", "eta"})
 
 
@@ -84,19 +81,8 @@ class Mirror:
                 self._anew()
         elif message.topic.startswith(self.orders.topic):
             self.orders.take(message)
-        elif message.payload and (entities := self._ours(message)) is not None:
-            self._kept[message.topic.split("/")[-2]] = entities
-
-    def _ours(self, message: Message) -> dict[str, str] | None:
-        """The entities of a discovery message with their platforms; None where somebody else said it."""
-        try:
-            told = json.loads(message.payload)
-            if told["origin"]["name"] != "otagate" or told["availability"][0]["topic"] != self.names.status:
-                return None
-            found = [(key, each["platform"]) for key, each in list(told.get("components", {}).items())[:_MOST_ENTITIES]]
-            return {key: platform for key, platform in found if _WORD.fullmatch(key) and _WORD.fullmatch(platform)}
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return None
+        elif message.payload and (entities := entities_of(message, self.names)) is not None:
+            self._kept[object_id_of(message)] = entities
 
     def _anew(self) -> None:
         self._said.clear()

@@ -161,7 +161,7 @@ class Line:
         )
         answers: Sequence[object] = await client.subscribe(wanted.filter, options=options)
         refused = [each for each in answers if getattr(each, "is_failure", False)]
-        if refused:
+        if refused and not wanted.optional:
             raise aiomqtt.MqttError(f"it does not let us listen to {wanted.filter}: {refused[0]}")
 
     def _tell(self, received: aiomqtt.Message) -> None:

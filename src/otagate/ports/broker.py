@@ -22,10 +22,13 @@ class Wanted:
 
     `kept`: what the broker has kept there is told, once, when the line comes up, as retained. Without it nothing from before is told, and what is
     said now is retained where who said it asked the broker to keep it: an order that is kept would be carried out again at every start.
+
+    `optional`: a broker that does not let us listen there is one all the same.
     """
 
     filter: str
     kept: bool = False
+    optional: bool = False
 
 
 class Listener(Protocol):
