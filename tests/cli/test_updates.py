@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from otagate.engine.views import OrderKey, OrderRequest, OrderResult
 from otagate.model.errors import Refused, StoreUnavailable
 from otagate.model.lifecycle import State
 from otagate.model.portraits import Behaviour
@@ -92,6 +93,37 @@ async def test_more_devices_than_one_order_takes_are_ordered_in_portions(hall: H
     outcome = await at(hall, "plan", "--force", "--json")
     assert len(outcome.document["updates"]) == 702
     assert [len(order.devices) for _, order, _ in hall.desk.orders] == [500, 202]
+
+
+@pytest.mark.parametrize("mode", [(), ("--json",), ("--wait", "--json")])
+async def test_what_was_ordered_is_told_when_a_later_portion_of_the_order_fails(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, mode: tuple[str, ...]
+) -> None:
+    many = [f"zigbee-{number:016x}" for number in range(700)]
+    hall.desk.known.update({each: device(each) for each in many})
+    order = hall.desk.order
+
+    async def once(request: OrderRequest, *, actor: str, key: OrderKey | None = None) -> OrderResult:
+        if hall.desk.orders:
+            raise StoreUnavailable("the disk is full")
+        result = await order(request, actor=actor, key=key)
+        hall.desk.jobs.update({each: replace(job, state=State.SUCCEEDED) for each, job in hall.desk.jobs.items()})
+        return result
+
+    monkeypatch.setattr(hall.desk, "order", once)
+    outcome = await at(hall, "update", *many, "--force", *mode)
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"otagate: The status store cannot be written now: the disk is full: the last 200 of the devices, from {many[500]} on, got no answer\n"
+    )
+    if not mode:
+        assert many[499] in outcome.out
+        return
+    told = outcome.lines if "--wait" in mode else [outcome.document]
+    (cut,) = (each for each in told if "unanswered" in each)
+    assert (cut["unanswered"], cut["problem"]["type"].rpartition("/")[2]) == (many[500:], "store-unavailable")
+    made = [each["device"] for each in (cut["updates"] if "--wait" not in mode else told) if "device" in each]
+    assert set(made) == set(many[:500])
 
 
 async def test_updates_are_listed_and_filtered(hall: Hall) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from otagate.cli import tables
-from otagate.cli.session import Session, command, refusals
-from otagate.cli.stops import Exit, Stop, exit_of, slug_of, worst
+from otagate.cli.session import Session, command, complain, hint, refusals
+from otagate.cli.stops import Exit, ProblemStop, Stop, exit_of, slug_of, worst
 from otagate.cli.words import behaviour_words
 
 ORDER_LIMIT = 500
@@ -51,8 +51,9 @@ Because = Annotated[str | None, typer.Option(help="Why guards are overruled.")]
 async def rehearse(session: Session, ids: list[str], wishes: Mapping[str, Any]) -> Exit:
     """Show exactly what an order would do, to these devices or to all that something is there for; changes nothing."""
     wanted = ids or [each["id"] for each in await session.client.items("devices", query={"update_status": "available"})]
-    codes = _told(session, await _order(session, wanted, _body(**wishes, dry_run=True)))
-    return worst(codes) if ids else Exit.DONE
+    answer, stop = await _order(session, wanted, _body(**wishes, dry_run=True))
+    codes = _told(session, answer)
+    return worst([*(codes if ids else ()), *_cut_short(answer, stop)])
 
 
 @command(app)
@@ -86,14 +87,17 @@ async def update(
     wishes: dict[str, Any] = {"version": version, "component": component, "image": image, "allow_downgrade": allow_downgrade, "force": force}
     wishes |= {"when": when, "activate": "held" if hold else activate, "priority": priority.value}
     body = _body(**wishes, override=override, because=because, dry_run=dry_run)
+    stop: Stop | None = None
     if ids:
-        answer = await _order(session, ids, body, key=key)
+        answer, stop = await _order(session, ids, body, key=key)
     else:
         answer = await session.client.post("updates", body={"select": whom, **body}, key=key)
     refused = answer["refused"] if ids else _without_idle(session, answer["refused"])
     if dry_run or not wait:
-        return worst(_told(session, answer, refused))
-    codes = refusals(refused)
+        return worst([*_told(session, answer, refused), *_cut_short(answer, stop)])
+    codes = [*refusals(refused), *_cut_short(answer, stop)]
+    if stop is not None:
+        session.tell({name: each for name, each in answer.items() if name in ("unanswered", "problem")})
     made = [each["id"] for each in answer["updates"]]
     return worst([*codes, *await _follow(session, made)])
 
@@ -107,7 +111,8 @@ async def rollback(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
 ) -> Exit:
     """Go back to the last good image before the one that runs."""
-    return worst(_told(session, await _order(session, ids, _body(component=component, when=when, rollback=True, dry_run=dry_run))))
+    answer, stop = await _order(session, ids, _body(component=component, when=when, rollback=True, dry_run=dry_run))
+    return worst([*_told(session, answer), *_cut_short(answer, stop)])
 
 
 async def _follow(session: Session, updates: list[str] | None) -> list[Exit]:
@@ -121,15 +126,37 @@ def _body(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, False)}
 
 
-async def _order(session: Session, devices_wanted: list[str], body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
-    """Order in portions that the API takes, each under its own part of the key; the answers as one."""
+async def _order(
+    session: Session, devices_wanted: list[str], body: Mapping[str, Any], *, key: str | None = None
+) -> tuple[dict[str, Any], Stop | None]:
+    """Order in portions that the API takes, each under its own part of the key; the answers as one.
+
+    Where a later portion fails, what was answered before stays an answer: beside it the devices from there on as `unanswered`, the `problem` that the
+    daemon names, and the stop. Raises Stop where nothing was answered.
+    """
     whole: dict[str, Any] = {"updates": [], "refused": [], "dry_run": bool(body.get("dry_run"))}
     for start in range(0, len(devices_wanted), ORDER_LIMIT):
         portion = key if key is None or start == 0 else f"{key}.{start}"
-        answer = await session.client.post("updates", body={"devices": devices_wanted[start : start + ORDER_LIMIT], **body}, key=portion)
+        try:
+            answer = await session.client.post("updates", body={"devices": devices_wanted[start : start + ORDER_LIMIT], **body}, key=portion)
+        except Stop as stop:
+            if start == 0:
+                raise
+            problem = {"problem": dict(stop.problem)} if isinstance(stop, ProblemStop) else {}
+            return {**whole, "unanswered": devices_wanted[start:], **problem}, stop
         whole["updates"] += answer["updates"]
         whole["refused"] += answer["refused"]
-    return whole
+    return whole, None
+
+
+def _cut_short(answer: Mapping[str, Any], stop: Stop | None) -> list[Exit]:
+    """Say on stderr what became of an order that ended in its middle; its exit code."""
+    if stop is None:
+        return []
+    first, more = answer["unanswered"][0], len(answer["unanswered"])
+    known = "" if isinstance(stop, ProblemStop) else f"; whether {'it' if more == 1 else 'some of them'} came to be, otagate updates tells"
+    complain(f"{hint(stop)}: the last {more} of the devices, from {first} on, got no answer{known}")
+    return [stop.code]
 
 
 def _whom(ids: list[str] | None, *, everything: bool, model: str | None, group: str | None, radio: str | None) -> dict[str, Any]:
