@@ -339,7 +339,8 @@ WRONG: list[tuple[str, str]] = [
     ("state_dir: ~/hub", "1:12: state_dir: '~/hub': ~ is not expanded, because the daemon has no home: write the whole path"),
     ("state_dir: hub.yaml", "1:12: state_dir: is a file, and a folder belongs here"),
     ("sources: [{type: directory, path: hub.yaml}]", "1:35: sources[0].path: is a file, and a folder belongs here"),
-    ("api: {listen: 8377}", "1:15: api.listen: 8377 is not a list: begin each entry on a line of its own with '- '"),
+    ("api: {listen: 8377}", f"1:15: api.listen[0]: '8377' {ADDRESS}"),
+    ("api: {listen: [8377]}", f"1:16: api.listen[0]: '8377' {ADDRESS}"),
     ("api: {listen: localhost}", f"1:15: api.listen[0]: 'localhost' {ADDRESS}"),
     ("api: {listen: '127.0.0.1:65536'}", f"1:15: api.listen[0]: '127.0.0.1:65536' {ADDRESS}"),
     ("api: {listen: '::1:8377'}", f"1:15: api.listen[0]: '::1:8377' {ADDRESS}"),
@@ -494,7 +495,7 @@ WRONG: list[tuple[str, str]] = [
     ("? [a]\n: b", "1:3: a key is a word, and here stands a list or a section"),
     (
         "api:\n\tlisten: x",
-        "2:1: is not YAML: while scanning for the next token, found character '\\t' that cannot start any token: indent with spaces",
+        "2:1: is not YAML: while scanning for the next token, found character '\\t' that cannot start any token: write spaces instead of the tab",
     ),
     (
         "api: {listen: [",
@@ -536,7 +537,7 @@ def test_all_errors_are_told_at_once_from_top_to_bottom(tmp_path: Path) -> None:
     ]
 
 
-HINT = "give --config the file of the hub, or have one written: otagate init"
+HINT = "give the file of the hub, or have one written: otagate init"
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
@@ -548,7 +549,7 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "hub.yaml"
     path.write_bytes(b"state_dir: /x\nstore: \xff\n")
-    with pytest.raises(ConfigError, match=r"hub\.yaml:2:1: is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"hub\.yaml:2:1: is not UTF-8 text: .*: save the file as UTF-8$"):
         load(path, {})
 
 

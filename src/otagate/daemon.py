@@ -132,7 +132,7 @@ def _make_state_folder(folder: Path) -> None:
         why = f'this user may not make or use {folder}: sudo install -d -o "$USER" -m 0700 {folder}'
         raise ConfigError(f"state_dir: {why}") from None
     except OSError as error:
-        raise StoreUnavailable(f"state_dir: {folder} cannot be made: {error.strerror or error}") from error
+        raise StoreUnavailable(f"state_dir: {folder} cannot be made: {error.strerror or error}: name a folder on a disk that is here") from error
 
 
 def _start(parts: Parts, tasks: _Tasks) -> None:

@@ -221,6 +221,8 @@ async def test_updates_come_newest_first_in_pages_and_filtered(hall: Hall) -> No
 async def test_an_invented_state_is_refused(hall: Hall, state: str) -> None:
     document = await hall.problem("GET", f"{PATH}?state={state}", status=422, slug="invalid-request")
     assert document["errors"][0]["field"] == "state"
+    assert document["detail"].startswith("state: write one of planned, queued, ")
+    assert document["detail"].endswith(", superseded, or several joined by commas")
 
 
 async def test_a_failed_update_carries_its_problem(hall: Hall) -> None:
@@ -331,7 +333,7 @@ async def test_an_act_takes_no_body_but_an_empty_object(hall: Hall) -> None:
 @pytest.mark.parametrize("cursor", ["nonsense", "", "u", "u00", "ud3", "U7a", "u7", f"u{'7a' * 129}", "d7a696762"])
 async def test_what_is_no_cursor_of_this_list_is_refused(hall: Hall, cursor: str) -> None:
     document = await hall.problem("GET", f"{PATH}?cursor={cursor}", status=422, slug="invalid-request")
-    assert [each["field"] for each in document["errors"]] == ["cursor"]
+    assert document["detail"] == "cursor: give the next_cursor of the page before as it is"
 
 
 @pytest.mark.parametrize("query", ["limit=501", "limit=0", "since=yesterday", "device="])

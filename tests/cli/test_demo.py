@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from otagate.cli import demo_zwave
-from otagate.cli.demo_hub import chosen_port
+from otagate.cli.demo_hub import chosen_port, daemon, open_client, write_config
+from otagate.cli.stops import Stop
 from otagate_rig.zwave import missing_node
 
 FIRST_BLOCK_WITHIN = 90.0
@@ -162,6 +164,18 @@ def test_a_demo_that_is_told_to_end_takes_its_hub_and_its_folder_with_it(tmp_pat
 def test_two_demos_that_choose_at_the_same_time_never_choose_the_same_port() -> None:
     with chosen_port() as one, chosen_port() as two:
         assert one != two
+
+
+@pytest.mark.asyncio
+async def test_a_demo_whose_daemon_ends_at_its_start_says_why_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config, url = write_config(tmp_path, taken.getsockname()[1], [], [])
+        with pytest.raises(Stop, match="the daemon ended at its start, with exit code 78"):
+            async with daemon(tmp_path, config) as process, open_client(process, tmp_path, url):
+                pytest.fail("something else answers there")
+    assert "Address already in use" in capsys.readouterr().err
 
 
 def test_once_and_stay_contradict_each_other() -> None:

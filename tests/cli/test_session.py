@@ -123,8 +123,24 @@ async def test_a_wrong_token_is_exit_2_and_says_what_to_do(hall: Hall, tmp_path:
     wrong.write_text("not-the-token-of-this-hub")
     outcome = await otagate("devices", "--url", hall.base, "--token-file", str(wrong))
     assert outcome.code == 2
-    assert "--token-file" in outcome.err
+    assert "does not know the token that it was shown: name the file with --token-file" in outcome.err
     assert "not-the-token" not in outcome.err
+
+
+@pytest.mark.asyncio
+async def test_a_missing_token_is_asked_for(hall: Hall, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(session, "DEFAULT_TOKEN_FILE", tmp_path / "none")
+    outcome = await otagate("devices", "--url", hall.base)
+    assert (outcome.code, "the daemon wants its token: name the file with --token-file" in outcome.err) == (2, True)
+
+
+@pytest.mark.asyncio
+async def test_a_daemon_that_is_asked_for_tls_is_said_to_be_at_http(hall: Hall) -> None:
+    url = hall.base.replace("http:", "https:")
+    outcome = await otagate("devices", "--url", url)
+    assert outcome.code == 3
+    assert outcome.err.startswith(f"otagate: no TLS with what answers at {url} (")
+    assert outcome.err.endswith("): the daemon itself is at http://\n")
 
 
 @pytest.mark.asyncio
@@ -210,11 +226,11 @@ HEEDS_INTERRUPTS = ("env", "--default-signal=INT", sys.executable)
 """A shell makes what it runs in the background deaf to SIGINT, and the tests may run there."""
 
 
-async def start(hall: Hall, *arguments: str) -> asyncio.subprocess.Process:
+async def start(hall: Hall, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
     where = ("--url", hall.base, "--token-file", str(hall.settings.token_file))
-    return await asyncio.create_subprocess_exec(
-        *HEEDS_INTERRUPTS, "-m", "otagate", *arguments, *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    pipe = asyncio.subprocess.PIPE
+    command = (*HEEDS_INTERRUPTS, "-m", "otagate", *arguments, *where)
+    return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=os.environ | environ)
 
 
 @pytest.mark.asyncio
@@ -259,6 +275,31 @@ def test_an_exit_code_is_the_same_where_nobody_can_be_told_why(tmp_path: Path, c
     file.write_text("state_dir: 5\n")
     command = f"{sys.executable} -m otagate check-config {file} {closed}"
     assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 78
+
+
+@pytest.mark.asyncio
+async def test_a_terminal_of_another_encoding_shows_a_mark_for_what_it_has_no_sign_for(hall: Hall) -> None:
+    hall.desk.known[LAMP] = device(LAMP, "廊下 lamp")
+    process = await start(hall, "devices", PYTHONIOENCODING="ascii")
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert (process.returncode, err, b"?? lamp" in out) == (0, b"", True)
+
+
+def test_an_interrupt_while_a_command_is_read_in_is_silent() -> None:
+    script = """
+import sys
+class Impatience:
+    def find_spec(self, name, *_):
+        if name == "otagate.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatience())
+sys.argv = ["otagate", "devices"]
+from otagate.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 @pytest.mark.asyncio

@@ -78,7 +78,7 @@ def test_a_configuration_that_may_not_be_read_is_exit_78(config: Path, monkeypat
     monkeypatch.setattr(Path, "open", refuse)
     outcome = CliRunner().invoke(app, [*arguments, str(config)])
     assert (outcome.exit_code, outcome.stdout) == (78, "")
-    assert outcome.stderr == f"otagate: {config}: cannot be read: Permission denied: give --config the file of the hub\n"
+    assert outcome.stderr == f"otagate: {config}: cannot be read: Permission denied: let this user read it, or ask as one who may\n"
 
 
 @pytest.mark.asyncio

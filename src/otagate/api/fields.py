@@ -24,6 +24,20 @@ DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{
 FileVersion = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION), BeforeValidator(whole)]
 
 
+def told_as(sentence: str) -> WrapValidator:
+    """What a text should be, for people, where its pattern refuses it: the pattern itself is for programs, and stands in the document."""
+
+    def read(value: object, go_on: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return go_on(value)
+        except ValidationError as error:
+            if any(each["type"] != "string_pattern_mismatch" for each in error.errors(include_url=False, include_context=False, include_input=False)):
+                raise
+            raise ValueError(sentence) from None
+
+    return WrapValidator(read)
+
+
 def _one_of_them(value: object, read: ValidatorFunctionWrapHandler) -> object:
     """One sentence for what is none of the three."""
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from otagate.api import paging
-from otagate.api.fields import FileVersion, Version, whole
+from otagate.api.fields import FileVersion, Version, told_as, whole
 from otagate.config.kinds import Span
 from otagate.engine.patches import DevicePatch, PolicyPatch
 from otagate.engine.views import ActivationRequest, OrderRequest, UpdateStatus
@@ -41,8 +41,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 _UNSAFE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """What no text may hold: it moves a cursor or turns a line around."""
 
-Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=rf"^[^{_UNSAFE}]*$")]
-Sentence = Annotated[str, StringConstraints(max_length=500, pattern=rf"^[^{_UNSAFE}]*[^\s{_UNSAFE}][^{_UNSAFE}]*$")]
+_ONE_LINE = told_as("write one line of text, without control characters")
+Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64, pattern=rf"^[^{_UNSAFE}]*$"), _ONE_LINE]
+Sentence = Annotated[str, StringConstraints(max_length=500, pattern=rf"^[^{_UNSAFE}]*[^\s{_UNSAFE}][^{_UNSAFE}]*$"), _ONE_LINE]
 _OVERRIDE_NEEDS_BECAUSE: dict[str, Any] = {
     "if": {"required": ["override"], "properties": {"override": {"minItems": 1}}},
     "then": {"required": ["because"], "properties": {"because": {"type": "string"}}},
@@ -97,13 +98,15 @@ class Body(BaseModel):
 
 
 _STATES = "|".join(State)
+_SEVERAL_STATES = told_as(f"write one of {', '.join(State)}, or several joined by commas")
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
-DeviceCursor = Annotated[str, StringConstraints(pattern=paging.DEVICES.pattern)]
-UpdateCursor = Annotated[str, StringConstraints(pattern=paging.UPDATES.pattern)]
-ImageCursor = Annotated[str, StringConstraints(pattern=paging.IMAGES.pattern)]
-LogCursor = Annotated[str, StringConstraints(pattern=paging.LOG.pattern)]
-RecordCursor = Annotated[str, StringConstraints(pattern=paging.RECORDS.pattern)]
-JournalCursor = Annotated[str, StringConstraints(pattern=paging.JOURNAL.pattern)]
+_CURSOR = told_as("give the next_cursor of the page before as it is")
+DeviceCursor = Annotated[str, StringConstraints(pattern=paging.DEVICES.pattern), _CURSOR]
+UpdateCursor = Annotated[str, StringConstraints(pattern=paging.UPDATES.pattern), _CURSOR]
+ImageCursor = Annotated[str, StringConstraints(pattern=paging.IMAGES.pattern), _CURSOR]
+LogCursor = Annotated[str, StringConstraints(pattern=paging.LOG.pattern), _CURSOR]
+RecordCursor = Annotated[str, StringConstraints(pattern=paging.RECORDS.pattern), _CURSOR]
+JournalCursor = Annotated[str, StringConstraints(pattern=paging.JOURNAL.pattern), _CURSOR]
 
 
 class PlanFilters(Query):
@@ -171,14 +174,14 @@ class AuditFilters(Query):
 class ReportFilters(Query):
     """Which month, and in which form."""
 
-    month: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+    month: Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$"), told_as("write year and month, as in 2026-05")]
     format: Literal["html", "csv"] = "html"
 
 
 class UpdateFilters(Query):
     """Which updates. `state` is one state or several, separated by commas."""
 
-    state: Annotated[str, StringConstraints(pattern=rf"^(?:{_STATES})(?:,(?:{_STATES})){{0,{len(State) - 1}}}$")] | None = None
+    state: Annotated[str, StringConstraints(pattern=rf"^(?:{_STATES})(?:,(?:{_STATES})){{0,{len(State) - 1}}}$"), _SEVERAL_STATES] | None = None
     device: Name | None = None
     rollout: Name | None = None
     limit: Limit = 100
@@ -260,7 +263,9 @@ class OrderBody(Body):
     select: WhomBody | None = None
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)] | FileVersion | None = None
     component: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = None
-    image: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    image: (
+        Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), told_as("write the SHA-256 of a stored image, 64 lower-case hex digits")] | None
+    ) = None
     when: Literal["now", "window"] | Moment = "now"
     allow_downgrade: bool = False
     force: bool = False

@@ -196,7 +196,7 @@ class Client:
     async def _problem(self, response: aiohttp.ClientResponse) -> Stop:
         if response.content_type != "application/problem+json":
             return self._stranger()
-        return ProblemStop(self._object(await self._text(response)))
+        return ProblemStop(self._object(await self._text(response)), with_token=bool(self._headers))
 
     def _stranger(self) -> Stop:
         return Stop(f"what answers at {self.url} is not otagate", Exit.UNREACHABLE)
@@ -218,6 +218,9 @@ class _Told:
             raise Stop(f"{self._url!r} is not the address of a daemon: give http://host:port or unix:/path", Exit.USAGE) from None
         if isinstance(error, TimeoutError):
             raise Stop(f"the daemon at {self._url} does not answer", Exit.UNREACHABLE) from None
+        if isinstance(error, aiohttp.ClientSSLError):
+            why = getattr(error.os_error, "reason", None) or error.os_error
+            raise Stop(f"no TLS with what answers at {self._url} ({why}): the daemon itself is at http://", Exit.UNREACHABLE) from None
         if isinstance(error, aiohttp.ClientConnectorError):
             number = error.os_error.errno
             why = os.strerror(number) if number is not None and number > 0 else str(error.os_error)

@@ -76,8 +76,8 @@ def _say(console: Console, said: list[str], told: str) -> None:
 
 
 async def _hub(house: AsyncExitStack, home: Path, config: Path, url: str) -> Client:
-    await house.enter_async_context(daemon(home, config))
-    return await house.enter_async_context(open_client(home, url))
+    process = await house.enter_async_context(daemon(home, config))
+    return await house.enter_async_context(open_client(process, home, url))
 
 
 async def _play(console: Console, client: Client, sides: Sequence[Side], *, began: datetime, stay: bool, document: Json | None) -> Exit:

@@ -58,7 +58,7 @@ def _free_port(ports: Sequence[int]) -> int:
 
 
 @asynccontextmanager
-async def daemon(home: Path, config: Path) -> AsyncIterator[None]:
+async def daemon(home: Path, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The daemon, from start to a clean stop; its log is a file."""
     log = home / "daemon.log"
     with log.open("wb") as out:
@@ -66,7 +66,7 @@ async def daemon(home: Path, config: Path) -> AsyncIterator[None]:
             sys.executable, "-m", "otagate", "run", "--config", str(config), stdout=out, stderr=out, env=os.environ | {"NO_COLOR": "1"}
         )
     try:
-        yield
+        yield process
     except Stop:
         sys.stderr.write("".join(f"daemon: {line}\n" for line in log.read_text(errors="replace").splitlines()[-20:]))
         raise
@@ -82,15 +82,17 @@ async def daemon(home: Path, config: Path) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_client(home: Path, url: str) -> AsyncIterator[Client]:
-    """A client as soon as the daemon answers."""
-    async with Client(url, await _ready(home / "state" / "api-token", url)) as client:
+async def open_client(process: asyncio.subprocess.Process, home: Path, url: str) -> AsyncIterator[Client]:
+    """A client as soon as the daemon answers. Raises Stop where it ends instead, or does not within a bounded wait."""
+    async with Client(url, await _ready(process, home / "state" / "api-token", url)) as client:
         yield client
 
 
-async def _ready(token_file: Path, url: str) -> str:
+async def _ready(process: asyncio.subprocess.Process, token_file: Path, url: str) -> str:
     """The token, once the daemon takes it."""
     for _ in range(int(PATIENCE * 10)):
+        if process.returncode is not None:
+            raise Stop(f"the daemon ended at its start, with exit code {process.returncode}", Exit.FAILED)
         with contextlib.suppress(OSError, Stop):
             token = token_file.read_text().strip()
             async with Client(url, token) as client:

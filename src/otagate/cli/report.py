@@ -59,7 +59,8 @@ async def report(
     except OSError as error:
         raise Stop(f"cannot write {file}: {error.strerror}", Exit.USAGE) from None
     session.tell({"file": str(file), "month": wanted, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "key": key})
-    session.say(f"{file} is sealed with the key {key}.\nCheck it anywhere: otagate verify-report {file} --key {key}")
+    session.say(f"{file} is sealed with the key {key}.")
+    session.say(f"Check it anywhere: otagate verify-report {file} --key {key}")
     return Exit.DONE
 
 

@@ -221,7 +221,8 @@ def _drop_output() -> None:
 def hint(stop: Stop) -> str:
     """A stop's sentence, with what to do about it where that is known."""
     if isinstance(stop, ProblemStop) and stop.problem.get("status") == 401:
-        return "the daemon wants its token: name the file with --token-file or OTAGATE_TOKEN_FILE"
+        what = "does not know the token that it was shown" if stop.with_token else "wants its token"
+        return f"the daemon {what}: name the file with --token-file or OTAGATE_TOKEN_FILE; it is api-token in the state_dir of the hub"
     return str(stop)
 
 

@@ -28,11 +28,12 @@ class Stop(Exception):
 
 
 class ProblemStop(Stop):
-    """The daemon answered with a problem (RFC 9457)."""
+    """The daemon answered with a problem (RFC 9457), to a call that carried a token or none."""
 
-    def __init__(self, problem: Mapping[str, Any]) -> None:
+    def __init__(self, problem: Mapping[str, Any], *, with_token: bool = False) -> None:
         super().__init__(sentence_of(problem), exit_of(problem))
         self.problem = problem
+        self.with_token = with_token
 
 
 def leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -100,12 +100,19 @@ def load(path: Path, environ: Mapping[str, str], *, by_hand: bool = False) -> Hu
     return settings
 
 
+def _remedy(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "let this user read it, or ask as one who may"
+    if isinstance(error, FileNotFoundError):
+        return "give the file of the hub, or have one written: otagate init"
+    return "give the file of the hub"
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        hint = ", or have one written: otagate init" if isinstance(error, FileNotFoundError) else ""
-        text = f"cannot be read: {error.strerror or error}: give --config the file of the hub{hint}"
+        text = f"cannot be read: {error.strerror or error}: {_remedy(error)}"
         problem = Problem(place=(0, 0, str(path)), key="", text=text)
         raise ConfigError(render([problem])) from error

@@ -79,7 +79,7 @@ def read_document(name: str, data: bytes) -> Document:
         _note_syntax(document, error)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        document.complain((), f"is not UTF-8 text: {error.reason}", place=(line, 1, f"{name}:{line}:1"))
+        document.complain((), f"is not UTF-8 text: {error.reason}: save the file as UTF-8", place=(line, 1, f"{name}:{line}:1"))
     except yaml.reader.ReaderError as error:
         line = data.decode("utf-8-sig").count("\n", 0, error.position) + 1
         document.complain((), "holds a control character: write text only", place=(line, 1, f"{name}:{line}:1"))
@@ -138,7 +138,7 @@ def _compose(document: Document, data: bytes) -> Node | None:
 def _note_syntax(document: Document, error: yaml.MarkedYAMLError) -> None:
     mark = error.problem_mark or error.context_mark
     said = ", ".join(part for part in (error.context, error.problem) if part)
-    hint = ": indent with spaces" if "'\\t'" in said else ": look at the indentation, colons and quotes here and on the line before"
+    hint = ": write spaces instead of the tab" if "'\\t'" in said else ": look at the indentation, colons and quotes here and on the line before"
     document.complain((), f"is not YAML: {said}{hint}", place=_place(document, mark))
 
 

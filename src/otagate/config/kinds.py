@@ -173,7 +173,7 @@ def _format_size(value: int) -> int | str:
 
 
 def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else _some(value)
+    return (value,) if isinstance(value, str) or type(value) is int else _some(value)
 
 
 def _some(value: object) -> object:
@@ -220,6 +220,10 @@ def _directory(value: Path) -> Path:
     if misplaced:
         raise ValueError("is a file, and a folder belongs here")
     return value
+
+
+def _port_alone(value: object) -> object:
+    return str(value) if type(value) is int else value  # told as the address that it is not
 
 
 def _listen(value: str) -> str:
@@ -391,7 +395,7 @@ LocalPath = Annotated[Path, BeforeValidator(_local_path), AfterValidator(_resolv
 SecretFile = Annotated[LocalPath, BeforeValidator(_credential), Secret()]
 TokenFile = Annotated[LocalPath, BeforeValidator(_credential), TOKEN]
 Folder = Annotated[LocalPath, AfterValidator(_directory)]
-Listen = Annotated[str, AfterValidator(_listen), text_schema(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
+Listen = Annotated[str, BeforeValidator(_port_alone), AfterValidator(_listen), text_schema(r"^(unix:/.+|[^/]+:[0-9]{1,5})$", "127.0.0.1:8377")]
 HostName = Annotated[str, AfterValidator(_host_name), text_schema(r"^[^/]+$")]
 RadioPath = Annotated[str, AfterValidator(_radio_path), text_schema(r"^(/|socket://).+$")]
 WebUrl = Annotated[str, AfterValidator(_web_url), text_schema(r"^https?://[^/]+.*$")]
