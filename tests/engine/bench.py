@@ -378,7 +378,6 @@ class Hub:
         self.desk = Desk(
             store=store,
             journal=self.journal,
-            ledger=self.ledger,
             registry=self.registry,
             library=self.library,
             consultant=self.consultant,
@@ -397,7 +396,6 @@ class Hub:
             radios=radios,
             reattach=self.reattach,
             metrics=collectors(self.readings, self.registry, self.conductor, self.intake, self.refresher, journal=self.journal, ledger=self.ledger),
-            clock=clock,
         )
         self.pulse = Pulse(clock, every=60.0)
         self.told: list[Fact] = []

@@ -267,7 +267,6 @@ class Parts(Reach):
         return Desk(
             store=self.store,
             journal=self.journal,
-            ledger=self.ledger,
             registry=self.registry,
             library=self.library,
             consultant=self.consultant,
@@ -296,5 +295,4 @@ class Parts(Reach):
                 broker=self.line,
                 notifiers=self.notifiers.values(),
             ),
-            clock=self.clock,
         )

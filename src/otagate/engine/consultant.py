@@ -35,7 +35,6 @@ from otagate.policy.job import as_job, first_steps, host_of, in_turn, linked, wa
 from otagate.policy.judge import Terms
 from otagate.policy.match import wants_hardware
 from otagate.policy.plan import Choice, choose, explain
-from otagate.policy.retry import judge_loop
 from otagate.policy.settings import PolicySettings
 from otagate.policy.trace import Line
 from otagate.ports import Clock, Store
@@ -141,10 +140,6 @@ class Consultant:
             return []
         terms: Terms = {**self._terms(device, component), "operator": True, "force": force, "override": tuple(override)}
         return way_to(device, component, version, self.releases_for, **terms)
-
-    def refused(self, past: Past, component: ComponentId, release: Release) -> bool:
-        """Whether policy alone leaves a release because of what became of it on this device before."""
-        return self._refused(past, component, release)
 
     def quirk(self, device: Device, component: Component) -> Quirk:
         """How this kind of component differs from the specification."""
@@ -280,7 +275,7 @@ class Consultant:
     def _drafts(self, device: Device, component: Component, release: Release, past: Past, asks_for: timedelta | None) -> list[Update]:
         """The updates that policy makes of its choice: as far as the way was not found wrong on this device before."""
         way = self.steps(device, component, release, operator=False) if asks_for is None else self.steps(device, component, release)
-        whole = next((at for at, (one, each) in enumerate(way) if self._refused(past, one.id, each)), len(way))
+        whole = next((at for at, (one, each) in enumerate(way) if past.speaks_against(one.id, each)), len(way))
         if release.bundle is not None and whole < len(way):
             return []
         now = self._clock.now()
@@ -303,7 +298,7 @@ class Consultant:
         if choice.chosen is None or isinstance(staging, Verdict) or (choice.verdict.decision == "ask" and not asked):
             return []
         way = self.steps(device, component, choice.chosen, operator=asked, force=host.force, override=host.override)
-        unwanted = (at for at, (one, each) in enumerate(way) if self._unwanted(past, one.id, each, host))
+        unwanted = (at for at, (one, each) in enumerate(way) if _unwanted(past, one.id, each, host))
         drafts = [
             draft(
                 device,
@@ -322,12 +317,6 @@ class Consultant:
             for one, release in way[: next(unwanted, len(way))]
         ]
         return linked([replace(each, rollout=host.rollout, wave=host.wave, approved_by=host.approved_by) for each in drafts])
-
-    def _unwanted(self, past: Past, component: ComponentId, release: Release, host: Update) -> bool:
-        """Whether what became of a release on this device before speaks against it, as far as whoever wanted the update may overlook that."""
-        if host.unasked:
-            return self._refused(past, component, release)
-        return not host.force and not judge_loop(past.completed_transfers(component, release.file_version)).allowed
 
     async def review(self, device: Device) -> None:
         """End what waits and is taken back by its source; of a chain also steps to come that something is known against.
@@ -378,16 +367,17 @@ class Consultant:
                 with suppress(IllegalTransition):  # it has just begun
                     await self._ledger.advance(update.id, [Cause.SUPERSEDED], detail=verdict.sentence)
 
-    @staticmethod
-    def _refused(past: Past, component: ComponentId, release: Release) -> bool:
-        if past.speaks_against(component, release):
-            return True
-        return not judge_loop(past.completed_transfers(component, release.file_version)).allowed
-
 
 def _named(release: Release, version: Version | None) -> Release:
     """A stored file that does not say which version it holds is the version that the order says."""
     return release if release.file_version is not None else replace(release, file_version=version)
+
+
+def _unwanted(past: Past, component: ComponentId, release: Release, host: Update) -> bool:
+    """Whether what became of a release on this device before speaks against it, as far as whoever wanted the update may overlook that."""
+    if host.unasked:
+        return past.speaks_against(component, release)
+    return not host.force and past.loops(component, release)
 
 
 def _only_waits(before: Sequence[Update], unfinished: Iterable[Update]) -> bool:

@@ -18,7 +18,6 @@ from otagate.engine.foresight import ComponentPlan, DevicePlan, Foresight, HubPl
 from otagate.engine.halt import Halt, RadioPauses
 from otagate.engine.interrogator import Interrogator
 from otagate.engine.journal import Journal
-from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.notifier import Notifier
 from otagate.engine.ordering import Ordering
@@ -61,7 +60,7 @@ from otagate.model.lifecycle import State
 from otagate.model.portraits import Portrait
 from otagate.model.rollouts import RolloutId
 from otagate.model.updates import Priority, Update
-from otagate.ports import Clock, Radio, RadioBackup, Store
+from otagate.ports import Radio, RadioBackup, Store
 from otagate.reports.forms import Form
 from otagate.reports.report import Month
 from otagate.sources.records import RecordPage, RecordQuery
@@ -77,7 +76,6 @@ class Desk:
         *,
         store: Store,
         journal: Journal,
-        ledger: Ledger,
         registry: Registry,
         library: Library,
         consultant: Consultant,
@@ -96,7 +94,6 @@ class Desk:
         radios: Mapping[RadioName, Radio],
         reattach: Mapping[RadioName, asyncio.Event],
         metrics: CollectorRegistry,
-        clock: Clock,
     ) -> None:
         self._store = store
         self._audit = Audit(store)
@@ -329,6 +326,7 @@ class Desk:
         return await self._errands.do(self._rollouts.cancel(rollout_id, actor=actor), what="cancel rollout")
 
     # --- everything at once -----------------------------------------------------------------------------------------------------------
+
     def windows(self) -> Sequence[WindowView]:
         """Every window with its openings to come."""
         return self._readings.windows()

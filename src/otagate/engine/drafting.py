@@ -147,7 +147,7 @@ class Drafting:
         if version is not None or exact or request.allow_downgrade:
             return [(component, chosen)]
         way = self._consultant.steps(device, component, chosen, force=request.force, override=request.override)
-        loops = (at for at, (_, each) in enumerate(way) if not judge_loop(past.completed_transfers(component.id, each.file_version)).allowed)
+        loops = (at for at, (one, each) in enumerate(way) if past.loops(one.id, each))
         return way if request.force else way[: max(1, next(loops, len(way)))]
 
     def _back(self, component: Component, request: OrderRequest, past: Past) -> OrderRequest:

@@ -14,6 +14,7 @@ from otagate.model.updates import Priority, Update
 from otagate.model.verdicts import Guard
 from otagate.model.versions import Version, same_version, version_key
 from otagate.policy.activation import Staging
+from otagate.policy.retry import judge_loop
 
 POLICY = "policy"
 """The actor of updates that nobody ordered."""
@@ -37,8 +38,14 @@ class Past:
         latest = self._latest(component, version)
         return 0 if latest is None or latest.state is State.SUCCEEDED else latest.completed_transfers
 
+    def loops(self, component: ComponentId, release: Release) -> bool:
+        """Whether the component took the image of this version in vain so often that only `force` brings it again."""
+        return not judge_loop(self.completed_transfers(component, release.file_version)).allowed
+
     def speaks_against(self, component: ComponentId, release: Release) -> bool:
-        """Whether policy alone should leave this release: it failed or was cancelled here before, or an operator went back from it."""
+        """Whether policy alone should leave this release: it loops, failed or was cancelled here before, or an operator went back from it."""
+        if self.loops(component, release):
+            return True
         same = self._latest(component, release.file_version)
         if same is not None and same.state in (State.FAILED, State.CANCELLED) and (not _not_begun(same) or self._stopped_by_another(same)):
             return True

@@ -191,7 +191,7 @@ class Foresight:
                 component=component, outcome=word, sentence=verdict.sentence, reason=verdict.reason, release=about, rules=decided(lines)
             )
         past = await self._consultant.past(device.id)
-        if self._consultant.refused(past, component.id, release):
+        if past.speaks_against(component.id, release):
             lines.append(Line(rule="past", outcome="ask", sentence="It did not end well on this device before: only an order takes it again."))
         else:
             lines.append(Line(rule="past", outcome="pass", sentence="Nothing that became of it on this device speaks against it."))
