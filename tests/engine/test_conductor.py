@@ -13,7 +13,7 @@ from otagate.model.ids import UpdateId, zigbee_device_id
 from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
 from tests.engine.bench import DAY, Bench, Hub
-from tests.engine.radio import LAMP, NEW, OLD, Lamp, orders_of
+from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
 from tests.engine.test_delivery import a_held_update
 from tests.virtual_time import instantly
 
@@ -410,3 +410,25 @@ async def test_a_device_whose_update_waits_is_told_so_though_the_bytes_of_its_im
         bench.cache.broken.clear()
         await hub.pass_time(minutes=1)
         assert orders_of(hub.radio, update) == ["Serve", "Park"]
+
+
+@instantly
+async def test_a_look_at_the_queue_that_fails_in_a_way_nobody_foresaw_is_made_again_and_ends_nobody() -> None:
+    bench = Bench()
+    async with bench.hub() as hub:
+        update = await begun(hub)
+        await hub.until_state(update.id, State.TRANSFERRING)
+        tidy, tries = hub.conductor.queue.tidy, 0
+
+        async def fail() -> None:
+            nonlocal tries
+            tries += 1
+            raise ValueError("a bug")
+
+        hub.conductor.queue.tidy = fail  # type: ignore[method-assign]
+        await hub.pass_time(minutes=4)
+        assert 1 < tries <= 6
+        assert (await hub.until_ended(update.id)).state is State.SUCCEEDED
+        hub.conductor.queue.tidy = tidy  # type: ignore[method-assign]
+        await hub.add_image(NEWER)
+        assert (await hub.until_ended((await hub.order()).update.id)).state is State.SUCCEEDED

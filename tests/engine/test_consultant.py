@@ -225,3 +225,26 @@ async def test_a_decision_that_the_full_disk_does_not_take_is_made_again_when_it
         assert hub.journal.refusals < 2 * 3_600
         hub.store.full = False
         await hub.until(lambda: bench.lamp.version == NEW, within=600)
+
+
+@instantly
+async def test_a_decision_that_fails_in_a_way_nobody_foresaw_is_made_again_less_and_less_often() -> None:
+    bench = automatic()
+    async with bench.hub() as hub:
+        bench.mode = "never"
+        await hub.add_image(NEW)
+        await hub.ready()
+        await hub.pass_time(minutes=1)
+        bench.mode, decide, tries = "automatic", hub.consultant.decide, 0
+
+        async def fail(_: object) -> list[Update]:
+            nonlocal tries
+            tries += 1
+            raise ValueError("a bug")
+
+        hub.consultant.decide = fail  # type: ignore[method-assign]
+        hub.consultant.post(LAMP)
+        await hub.pass_time(hours=3)
+        assert 5 <= tries <= 12
+        hub.consultant.decide = decide  # type: ignore[method-assign]
+        await hub.until(lambda: bench.lamp.version == NEW, within=2 * 3_600)

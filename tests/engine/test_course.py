@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from otagate.engine.drafts import Past, draft
 from otagate.engine.views import OrderRequest
@@ -249,6 +250,47 @@ async def test_a_course_that_fails_in_a_way_nobody_foresaw_is_taken_up_again_and
         sibling = await hub.order(other.id)
         assert (await hub.until_ended(made.update.id)).state is State.SUCCEEDED
         assert (await hub.until_ended(sibling.update.id)).state is State.SUCCEEDED
+
+
+@instantly
+async def test_an_update_that_fails_again_and_again_in_a_way_nobody_foresaw_says_so_and_ends() -> None:
+    bench = Bench()
+    with capture_logs() as logs:  # to write all of them for people takes long
+        async with bench.hub() as hub:
+            sha256 = await hub.add_image(NEW)
+            await hub.ready()
+            bench.cache.broken[sha256] = ValueError("a bug in a library")
+            made = await hub.order()
+            await hub.until(lambda: "relapsed" in hub.kinds(made.update.id), within=60)
+            view = await hub.desk.update(made.update.id)
+            assert view.sentence is not None
+            assert "ValueError" in view.sentence
+            ended = await hub.until_ended(made.update.id, within=7 * DAY)
+    assert ended.state is State.FAILED
+    assert ended.error is not None
+    assert "ValueError" in ended.error.detail
+    assert ended.error.code == "retries-spent"
+    assert sum(each["event"] == "failed unexpectedly" for each in logs) == 10 * ended.attempts
+
+
+@instantly
+async def test_a_version_that_cannot_be_read_for_a_reason_nobody_foresaw_is_told_as_not_confirmed() -> None:
+    bench = Bench()
+    with capture_logs():
+        async with bench.hub() as hub:
+            await hub.add_image(NEW)
+            await hub.ready()
+            update = (await hub.order()).update
+            await hub.until_state(update.id, State.ACTIVATING)
+
+            async def fail(_: object) -> object:
+                raise ValueError("a bug in a library")
+
+            hub.radio.interrogate = fail  # type: ignore[method-assign, assignment]
+            ended = await hub.until_ended(update.id, within=DAY)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (State.FAILED, "not-confirmed")
+    assert "10 times" in ended.error.detail
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------------------------

@@ -74,6 +74,20 @@ async def test_one_folder_that_fails_in_a_way_nobody_foresaw_stops_no_other() ->
 
 
 @instantly
+async def test_a_source_that_fails_in_a_way_nobody_foresaw_says_so_and_is_read_again_by_itself() -> None:
+    folder = MemoryFolder(name="folder", files={"a.ota": image_bytes(NEW)}, trouble=ValueError("a bug"))
+    bench = Bench(folders=[folder])
+    async with bench.hub() as hub:
+        await hub.until(lambda: hub.refresher.view("folder").failures, within=10)
+        view = hub.refresher.view("folder")
+        assert (view.state, view.failures) == ("degraded", 1)
+        assert "ValueError" in view.sentence
+        folder.trouble = None
+        await hub.until(lambda: hub.library.images(), within=120)
+        assert hub.refresher.view("folder").state == "ok"
+
+
+@instantly
 async def test_an_image_in_two_folders_stays_as_long_as_one_has_it() -> None:
     one, two = MemoryFolder(name="one"), MemoryFolder(name="two")
     one.files = {"a.ota": image_bytes(NEW)}

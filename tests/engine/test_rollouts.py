@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from otagate.engine.patches import DevicePatch
 from otagate.engine.views import RolloutRequest, RolloutView
@@ -295,3 +296,21 @@ async def test_a_rollout_that_the_full_disk_did_not_take_does_not_exist_and_can_
         done = await until(hub, (await hub.desk.order_rollout(request, actor="anna")).rollout, RolloutState.FINISHED)
     assert sum(each.tally.succeeded for each in done.waves) == 5
     assert [each.id for each in await bench.disk.rollouts.all()] == [done.rollout.id]
+
+
+@instantly
+async def test_a_look_at_the_rollouts_that_fails_in_a_way_nobody_foresaw_is_made_again() -> None:
+    bench = Bench(lamps=street(3))
+    async with bench.hub() as hub:
+        tallies = hub.rollout_book.tallies
+
+        def fail(_: object) -> Any:
+            raise ValueError("a bug")
+
+        view = await ordered(hub)
+        with capture_logs():  # to write all of them for people takes long
+            hub.rollout_book.tallies = fail  # type: ignore[method-assign]
+            await hub.pass_time(minutes=3)
+            hub.rollout_book.tallies = tallies  # type: ignore[method-assign]
+        await until(hub, view, RolloutState.FINISHED)
+    assert len(updated(bench)) == 3

@@ -210,10 +210,12 @@ class Conductor:
     # --- admitting --------------------------------------------------------------------------------------------------------------------
 
     async def _look_safely(self) -> None:
-        try:
-            await self._look()
-        except (StoreError, UpdateError) as error:  # the store refuses, or somebody was faster
+        error = await outcome(self._look(), what="look at the queue")
+        if isinstance(error, (StoreError, UpdateError)):  # the store refuses, or somebody was faster
             LOG.debug("look at the queue cut short", error=str(error))
+        elif isinstance(error, Exception):
+            LOG.warning("look at the queue failed, and is made again", error=str(error))
+            await asyncio.sleep(self._tools.waits.relapse)
 
     async def _look(self) -> None:
         if self._stopping:
@@ -273,8 +275,7 @@ class Conductor:
                 LOG.warning("update stands still", update=course.update.id, state=course.update.state, error=str(error))
                 if not course.update.state.running:
                     break
-                await asyncio.sleep(self._tools.waits.relapse)
-                course.adopted, course.served = True, False
+                await outcome(life.relapse(error), what=f"relapse of update {course.update.id}")
         finally:
             self._courses.pop(course.update.id, None)
             self._parking.leave(course.update.id)

@@ -17,7 +17,7 @@ from otagate.engine.ledger import Ledger
 from otagate.engine.library import Library
 from otagate.engine.offers import TAKEN_BACK, Offers
 from otagate.engine.registry import Registry
-from otagate.engine.supervise import outcome
+from otagate.engine.supervise import in_words, outcome
 from otagate.model.devices import Component, Device
 from otagate.model.errors import IllegalTransition, NoRelease, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import ComponentId, DeviceId, Sha256, UpdateId, target_of
@@ -43,6 +43,8 @@ LOG = structlog.get_logger("otagate.consultant")
 
 _PAST = 100
 _AGAIN = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3_600.0
+"""Seconds until a decision is made again that failed in a way that nobody foresaw: doubled from the first to the second with each failure."""
 
 
 class Consultant:
@@ -72,6 +74,7 @@ class Consultant:
         self._cases = cases
         cases.watch(self.post_all)
         self._owed: dict[DeviceId, None] = {}
+        self._failures: dict[DeviceId, int] = {}
         self._bell = asyncio.Event()
         ledger.watch(self._changed)
 
@@ -225,6 +228,17 @@ class Consultant:
                 LOG.debug("not decided yet", device=device_id, error=str(error))
                 self.post(device_id)
                 await asyncio.sleep(_AGAIN)
+            elif isinstance(error, Exception):
+                self._failed(device_id, error)
+            else:
+                self._failures.pop(device_id, None)
+
+    def _failed(self, device_id: DeviceId, error: Exception) -> None:
+        """Nobody foresaw that: others are decided for, and this device again after a while."""
+        failures = self._failures[device_id] = self._failures.get(device_id, 0) + 1
+        pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
+        LOG.warning("not decided", device=device_id, error=in_words(error), again_in=pause)
+        asyncio.get_running_loop().call_later(pause, self.post, device_id)
 
     async def _decide_one(self, device_id: DeviceId) -> None:
         try:

@@ -160,8 +160,8 @@ class Readings:
         reason, sentence = self._waits(update)
         update = replace(update, reason=reason)
         course = self._conductor.course(update.id)
-        if course is not None and update.state is State.CONFIRMING:
-            sentence = course.sentence
+        if course is not None:
+            sentence = course.sentence if update.state is State.CONFIRMING else sentence or course.sentence
         if course is None or update.state not in (State.TRANSFERRING, State.OFFERING):
             return UpdateView(update=update, bytes_sent=update.bytes_sent, bytes_per_second=None, eta_seconds=None, sentence=sentence)
         now = self._clock.monotonic()

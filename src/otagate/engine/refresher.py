@@ -14,10 +14,10 @@ from otagate.engine.consultant import Consultant
 from otagate.engine.feeds import Feed, FeedState
 from otagate.engine.journal import Journal
 from otagate.engine.offers import Offers
-from otagate.engine.supervise import outcome
+from otagate.engine.supervise import in_words, outcome
 from otagate.engine.talks import Talks
 from otagate.engine.views import SourceView
-from otagate.model.errors import NotOfThisSource, StoreError, UnknownSource
+from otagate.model.errors import NotOfThisSource, OtagateError, SourceUnavailable, StoreError, UnknownSource
 from otagate.policy.admit import LONGEST_OF_A_SOURCE
 from otagate.ports import Clock
 from otagate.sources.records import RecordPage, RecordQuery
@@ -136,6 +136,9 @@ class Refresher:
             error = await outcome(self._refresh(source, only_news=only_news), what=f"source {name}")
             if isinstance(error, Exception):
                 LOG.warning("source not read", source=name, error=str(error))
+                if not isinstance(error, OtagateError):
+                    state.failed(SourceUnavailable(in_words(error)), serves_on=bool(state.releases))
+                    await outcome(self._tell(source), what=f"state of source {name}")
 
     def _quiet_for(self, state: FeedState) -> float:
         """Seconds for which a source wants to be left alone; a pause that is longer than any was told by a clock that was ahead then."""

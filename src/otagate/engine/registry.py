@@ -18,6 +18,7 @@ import structlog
 from otagate.engine.journal import Entry, Journal
 from otagate.engine.merging import adopted, differs, known_better, merged_components, with_status_of
 from otagate.engine.patches import DevicePatch, patched, told_changes
+from otagate.engine.supervise import outcome
 from otagate.model.devices import Component, Device
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable, StoreError, UnknownDevice, UnknownRadio, WrongNetwork
 from otagate.model.ids import ComponentId, DeviceId, RadioName
@@ -299,17 +300,17 @@ class Registry:
         """
         async with self._saving:
             rows = [reword(adopted(each, self._devices.get(each.id))) for each in devices]
-            outcome = {each.id: _outcome(each, self._devices.get(each.id)) for each in rows}
+            made = {each.id: _outcome(each, self._devices.get(each.id)) for each in rows}
             async with self._journal.commit() as entry:
                 for row in rows:
                     await self._store.devices.put(row)
-                    if outcome[row.id] != "unchanged":
+                    if made[row.id] != "unchanged":
                         data = {"name": row.name, "model": row.model, "room": row.room, "groups": ", ".join(row.groups) or None}
                         entry.tell("device", row.id, "adopted", actor=actor, data=data)
                 await settle()
             self._kin = None
             self._devices.update((each.id, reword(adopted(each, self._devices.get(each.id)))) for each in devices)  # what was heard meanwhile stays
-            return outcome
+            return made
 
     # --- to disk ------------------------------------------------------------------------------------------------------------------------
 
@@ -331,7 +332,7 @@ class Registry:
             while True:
                 await self._owing.wait()
                 await asyncio.sleep(_STORE_RETRY)
-                await self.save()
+                await outcome(self.save(), what="what is owed to the store")
         finally:
             await self.save(everything=True)
 

@@ -15,6 +15,7 @@ from otagate.engine.ledger import Ledger, Obstacle
 from otagate.engine.ordering import Ordering
 from otagate.engine.registry import Registry
 from otagate.engine.rollout_book import RolloutBook
+from otagate.engine.supervise import outcome
 from otagate.engine.views import OrderRequest, Refusal, RolloutRequest, RolloutResult, RolloutView, WaveView
 from otagate.model.errors import NotInState, OtagateError, Refused, StoreError, UnknownDevice, UpdateError
 from otagate.model.ids import DeviceId
@@ -210,15 +211,20 @@ class Rollouts:
                 continue
 
     async def _look_safely(self) -> float:
-        try:
-            async with self._lock:
-                until = [await self._look(each) for each in self._book.all() if not self._book.is_settled(each)]
-        except (StoreError, UpdateError) as error:  # the disk refuses, or somebody was faster
-            LOG.debug("look at the rollouts cut short", error=str(error))
+        until = await outcome(self._look_at_all(), what="look at the rollouts")
+        if isinstance(until, (StoreError, UpdateError)):  # the disk refuses, or somebody was faster
+            LOG.debug("look at the rollouts cut short", error=str(until))
             return _AGAIN / self._pace
+        if isinstance(until, Exception):
+            LOG.warning("look at the rollouts failed, and is made again", error=str(until))
+            return _LOOK_AT_LEAST / self._pace
         now = self._clock.now()
         soonest = min((each - now for each in until if each is not None), default=timedelta.max)
         return min(_LOOK_AT_LEAST / self._pace, max(soonest.total_seconds(), 0.0))
+
+    async def _look_at_all(self) -> list[datetime | None]:
+        async with self._lock:
+            return [await self._look(each) for each in self._book.all() if not self._book.is_settled(each)]
 
     async def _look(self, rollout: Rollout) -> datetime | None:
         """Do what policy says until it says to wait; until when, where that is known."""

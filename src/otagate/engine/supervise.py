@@ -116,15 +116,21 @@ async def outcome(work: Awaitable[T], *, what: str) -> T | Exception:
     except OtagateError as error:
         return error
     except Exception as error:
-        foreseen = next((each for each in _leaves(error) if isinstance(each, OtagateError)), None)
+        leaves = list(_leaves(error))
+        foreseen = next((each for each in leaves if isinstance(each, OtagateError)), None)
         if foreseen is None:
             LOG.exception("failed unexpectedly", what=what)
-        return foreseen or error
+        return foreseen or leaves[0]
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def in_words(error: Exception) -> str:
+    """Why something failed, for people; of what nobody foresaw its kind alone, because nobody knows what else it says."""
+    return str(error) if isinstance(error, OtagateError) else f"it failed in a way that nobody foresaw ({type(error).__name__}): see the hub's log"
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
     """A task group wraps what its tasks raise."""
-    if isinstance(error, BaseExceptionGroup):
+    if isinstance(error, ExceptionGroup):
         for each in error.exceptions:
             yield from _leaves(each)
     else:

@@ -506,6 +506,7 @@ export const WORDS = {
   "kind.fetch_failed": "Image not fetched",
   "kind.interrupted": "Interrupted",
   "kind.restarted": "Taken up again",
+  "kind.relapsed": "Failed in an unforeseen way",
   "kind.accepted": "Accepted by the device",
   "kind.declined": "Declined by the device",
   "kind.expired": "Took too long",
