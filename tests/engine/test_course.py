@@ -293,6 +293,21 @@ async def test_a_version_that_cannot_be_read_for_a_reason_nobody_foresaw_is_told
     assert "10 times" in ended.error.detail
 
 
+@instantly
+async def test_the_time_for_which_a_device_says_that_it_will_be_away_is_nobodys_silence() -> None:
+    bench = a_bench(seconds=600.0)
+    async with bench.hub() as hub:
+        update = await an_order(hub)
+        await hub.until_state(update.id, State.TRANSFERRING)
+        bench.lamp.there = False
+        news = TransferAdvanced(update=update.id, causes=(Cause.REBOOTED,), detail="it restarts for two hours", token=999, rest=7_200.0)
+        hub.conductor.advanced(news)
+        await hub.pass_time(hours=2)
+        assert hub.state(update.id) is State.CONFIRMING
+        bench.lamp.version, bench.lamp.there = NEW, True
+        assert (await hub.until_ended(update.id, within=600)).state is State.SUCCEEDED
+
+
 # --- the disk ---------------------------------------------------------------------------------------------------------------------------
 
 

@@ -260,13 +260,14 @@ async def test_an_end_without_a_status_is_no_end(stage: Stage, result: dict[str,
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("wait", "rest"), [(7, 7.0), (None, 0.0), ("soon", 0.0), (-5, 0.0), (1e9, 0.0)])
+@pytest.mark.parametrize(("wait", "rest"), [(7, 7.0), (7_200, 7_200.0), (None, 0.0), ("soon", 0.0), (-5, 0.0), (1e9, 0.0)])
 async def test_a_node_is_left_alone_for_as_long_as_it_says_in_reason(wait: object, rest: float) -> None:
     stage = Stage()
     stage.transfers = Transfers(nodes=stage, emit=stage._emit, clock=stage.clock, patience=Patience())
     async with moving(stage):
         stage.transfers.finished(PLUG, {"success": True, "status": 255, "waitTime": wait})
-        assert (await stage.advanced()).causes[-1] is Cause.REBOOTED
+        told = await stage.advanced()
+        assert (told.causes[-1], told.rest) == (Cause.REBOOTED, rest)
     assert stage.rested == [(PLUG, rest)]
 
 

@@ -47,8 +47,8 @@ class Course:
 
     `together`: so many devices of its radio begin with the same image at one moment. `served`: the session knows where the update stands.
     `fell_silent`: its last attempt ended without a word of the device. `staged_at`, `returned_at`: since when, on a rising clock, the device holds
-    the image and is back with it, as far as this life of the hub knows. `haul`: what its transfer showed. `sentence`: how it does, where its state
-    does not say so.
+    the image and is back with it, as far as this life of the hub knows. `rests_until`: it said that it is away until then, on that clock. `haul`:
+    what its transfer showed. `sentence`: how it does, where its state does not say so.
     """
 
     update: Update
@@ -65,6 +65,7 @@ class Course:
     fell_silent: bool = False
     staged_at: float | None = None
     returned_at: float | None = None
+    rests_until: float = float("-inf")
     haul: Haul = field(default_factory=Haul)
     sentence: str | None = None
     _began_at: int = field(init=False)
@@ -107,8 +108,9 @@ class Course:
         return self.tools.held(self.update)
 
     def in_charge(self) -> bool:
-        """Whether silence is the device's: its radio is up and nobody told it to wait."""
-        return self.tools.registry.is_up(self.update.radio) and not self.held
+        """Whether silence is the device's: its radio is up, nobody told it to wait, and it did not say that it is away."""
+        rests = self.tools.clock.monotonic() < self.rests_until
+        return self.tools.registry.is_up(self.update.radio) and not self.held and not rests
 
     def stands(self, state: State) -> bool:
         """Whether the update is in this state still."""
@@ -171,6 +173,7 @@ class Course:
                 self.keeper.glance(self.update)
             reached = max(self.update.bytes_sent, letter.offset)
             told: dict[str, Any] = {"bytes_sent": reached, "activation_owed": letter.held, "wants_more": letter.wants_more or self.update.wants_more}
+            self.rests_until = self.tools.clock.monotonic() + letter.rest
             await self.advance(*causes, detail=letter.detail, code=letter.code, **told)
         self.radio.committed(letter.token)
 

@@ -116,7 +116,8 @@ class TransferAdvanced:
     `causes` happen in this order and are committed together. The same comes again until its `token` is passed to `Radio.committed`; what the
     device is answered leaves only then. `offset` is the high-water mark in bytes. `held`: the device has the whole image and is told to wait with it
     only because the update is paused. `wants_more`: it has the whole image, and wants another one before it uses either. `code`: what the failure is
-    called, where the cause alone says less. `until`: before then there is no use in another attempt.
+    called, where the cause alone says less. `until`: before then there is no use in another attempt. `rest`: seconds for which the device
+    says that it will be away.
     """
 
     update: UpdateId
@@ -128,6 +129,7 @@ class TransferAdvanced:
     wants_more: bool = False
     code: str | None = None
     until: datetime | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

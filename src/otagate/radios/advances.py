@@ -18,4 +18,5 @@ def as_event(told: Advance) -> TransferAdvanced:
         wants_more=told.wants_more,
         code=told.code,
         until=told.until,
+        rest=told.rest,
     )

@@ -36,6 +36,8 @@ _AFTERMATH = 3.0
 """Seconds in which what is told of a node may still be told of the transfer that ended there: the driver's last progress comes late."""
 
 _ACTIVATE_WITHIN = 60.0
+_LONGEST_WAIT = 0xFFFF + 30
+"""Seconds: what a node can announce (Firmware Update Meta Data CC, Status Report: 16 bits), and what the driver adds."""
 _RESTART = 5.0
 """Seconds until a node is expected back that does not tell how long it takes: what the driver allows, too."""
 
@@ -373,7 +375,7 @@ def _ended(result: Mapping[str, Any]) -> words.Ended | None:
     status, wait = result.get("status"), result.get("waitTime")
     if not isinstance(status, int):
         return None
-    return words.Ended(status, float(wait) if isinstance(wait, int | float) and 0 <= wait <= 3_600 else 0.0)
+    return words.Ended(status, float(wait) if isinstance(wait, int | float) and 0 <= wait <= _LONGEST_WAIT else 0.0)
 
 
 def _plain(image: memoryview) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Advance:
     What the device asks meanwhile about this image is answered after that. `offset` is the high-water mark in bytes. `held`: the device has the
     whole image and is told to wait with it only because the update is paused. `wants_more`: it has the whole image, and wants another one before it
     uses either. `code`: what the failure is called, where the cause alone says less.
-    `until`: before then there is no use in another attempt.
+    `until`: before then there is no use in another attempt. `rest`: seconds for which the device says that it will be away.
     """
 
     update: UpdateId
@@ -46,6 +46,7 @@ class Advance:
     wants_more: bool = False
     code: str | None = None
     until: datetime | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

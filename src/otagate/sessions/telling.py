@@ -35,6 +35,7 @@ class Telling:
         held: bool = False,
         code: str | None = None,
         until: datetime | None = None,
+        rest: float = 0.0,
     ) -> tuple[Advance]:
         """The update reached these causes; what is not on disk yet is part of it, under a new token."""
         before = () if self._told is None else self._told.causes
@@ -47,6 +48,7 @@ class Telling:
             held=held,
             code=code,
             until=until,
+            rest=rest,
         )
         self._told_at = now
         return (self._told,)

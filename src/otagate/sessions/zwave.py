@@ -247,15 +247,16 @@ class Transfer:
             self._enter(Phase.STOPPED, now)
             return NOTHING
         if outcome.cause is Cause.REBOOTED:
-            return (words.Rest(event.wait * self._patience.share), *self._done(outcome.detail, now))
+            rest = event.wait * self._patience.share
+            return (words.Rest(rest), *self._done(outcome.detail, now, rest=rest))
         if outcome.cause is Cause.TRANSFERRED:
             return self._staged(outcome.detail, now)
         return self._tell(outcome, now)
 
-    def _done(self, detail: str, now: float) -> Effects:
+    def _done(self, detail: str, now: float, *, rest: float) -> Effects:
         self._enter(Phase.OVER, now)
         self._high_water = self._size
-        return self._advance((Cause.ACCEPTED, Cause.REBOOTED), detail, now)
+        return self._advance((Cause.ACCEPTED, Cause.REBOOTED), detail, now, rest=rest)
 
     def _staged(self, detail: str, now: float) -> Effects:
         """The node holds the image (status 253). Where nobody holds it back, the word to use it leaves as soon as that is on disk."""
@@ -391,5 +392,7 @@ class Transfer:
         self._enter(Phase.STOPPED if cause is Cause.CANCELLED else Phase.OVER, now)
         return self._advance((cause,), detail, now, code=code or None)
 
-    def _advance(self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, held: bool = False) -> Effects:
-        return self._telling.tell(causes, detail, now, offset=self._high_water, held=held, code=code)
+    def _advance(
+        self, causes: tuple[Cause, ...], detail: str, now: float, *, code: str | None = None, held: bool = False, rest: float = 0.0
+    ) -> Effects:
+        return self._telling.tell(causes, detail, now, offset=self._high_water, held=held, code=code, rest=rest)
