@@ -37,6 +37,13 @@ def test_every_room_has_its_page(room: Path) -> None:
         assert re.search(rf"^{heading}\b.*:", page, re.MULTILINE), f"{room.name} lacks {heading!r}"
 
 
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.name not in ("api", "cli")], ids=lambda path: path.name)
+def test_the_page_of_a_room_names_everybody_in_it(room: Path) -> None:
+    """Those of `api` and `cli` are called as the resources and commands that they are for."""
+    page = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    assert {path.stem for path in room.glob("*.py")} - {"__init__"} <= set(re.findall(r"`(\w+)`", page))
+
+
 def test_every_room_stands_in_the_checked_order_and_in_architecture() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     ordered = {word.strip() for layer in contracts[0]["layers"] for word in layer.split("|")}

@@ -1,6 +1,7 @@
 """The assembly of a hub: which adapter stands behind which port, and what each part is given; nothing runs here.
 
-Holds: three floors: what is `known`, what it can `reach`, and the `parts` that work with both; on top the `lives` of its radios.
+Holds: three floors: what is `known`, what it can `reach`, and the `parts` that work with both; on top the `lives` of its radios. `pace` says how
+patient it is.
 
 Imports: every room below the daemon but the API; each floor itself and those below it.
 

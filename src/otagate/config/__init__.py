@@ -1,9 +1,9 @@
 """The configuration: one YAML file and the environment, read once, before anything is opened.
 
-Holds: `settings`, `policies`, `windows` and `broker` (the sections as frozen values, whose fields and defaults are the reference), `section`, `kinds`
-(what one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck` (what two places must agree
-on), `secrets` (whether each is there and safe), `absent` (what may not be installed), `problems` and `explain` (one clear line per error),
-`rendering` (settings as text again), `schema` (what editors know), `reference` (the same as a page).
+Holds: `settings`, `policies`, `windows`, `broker`, `notices` and `hand_over` (the sections as frozen values, whose fields and defaults are the
+reference), `section`, `kinds` (what one scalar may be), `document` (YAML with the place of everything in it), `environment` (overrides), `crosscheck`
+(what two places must agree on), `secrets` (whether each is there and safe), `absent` (what may not be installed), `problems` and `explain` (one clear
+line per error), `rendering` (settings as text again), `schema` (what editors know), `reference` (the same as a page).
 
 Imports: model, policy and the names of sources; PyYAML and pydantic.
 

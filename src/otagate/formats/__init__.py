@@ -1,8 +1,8 @@
 """Firmware files: bytes to values, and back to the very bytes that a device is sent.
 
 Holds: `zigbee`, the parser of the Zigbee OTA upgrade file with the wrappers that vendors put around it; `contents`, what lies inside, told by
-`silabs`, `telink` and `nxp`; the checks of the whole, `integrity` and `ikea`; `zwave`, the containers of Z-Wave images; and `identify`, the one
-entry that says what a file is, which checks it passes, and where the bytes to send lie in it.
+`silabs`, `telink` and `nxp`; the checks of the whole, `integrity` and `ikea`; `zwave`, the containers of Z-Wave images (`zwave_hex`, `zwave_updater`,
+`zwave_archive`); and `identify`, the one entry that says what a file is, which checks it passes, and where the bytes to send lie in it.
 
 Imports: model, the standard library, and the AES block cipher of cryptography.
 

@@ -2,7 +2,7 @@
 
 Holds: `cache`, the content-addressed image cache on disk; `http`, the one HTTP client, with `addresses` (who may be reached), `trust` (whose
 certificates), `bodies` (bounded reading), `fetching` (one file through all of its tries), `quotas` (what a service may be asked), `answers` (kept
-under their ETag), `replies`.
+under their ETag), `replies`; `offline` (where the client would stand, on a hub that asks nobody outside); `interlocks` and `notices` over HTTP.
 
 Imports: model, sources' effects and ports; aiohttp; the standard library's files and maps.
 

@@ -1,10 +1,18 @@
 """Decisions: may this firmware go to this device, and when.
 
-Holds: `match` (does a release fit a component), `trust` (are these the bytes that the release promised), `judge` (allow, ask, or refuse: always
-with a reason), `plan` (which release is the best), `window` (when the air may be used), `pace` (how long an update takes), `guards` (for what one
-waits before it begins), `admit` (which waiting updates may use the air now), `retry` (when a failed attempt may be made again), `settings`.
+Holds, in the order of an update's life:
 
-Imports: model only.
+- which release: `match` (does it fit a component), `casebook` (what is known against it), `judge` (allow, ask, or refuse: always with a reason),
+  `catalogue` (what is offered and what is stored, as one list), `plan` (which is the best), `chain` (those that lead to it), `job` (what belongs
+  together), `settings` (what the operator wants in general);
+- when: `window` (when the air may be used), `guards` (for what one waits before it begins), `air` (what the radios bear now) and `admit` (who may use
+  it), `lease` (who has a stick that two programs share), `rollout` (when the next wave opens), `pace`, `cost` and `forecast` (how long, how dear, and
+  when it ends), `airtime` (when the next block may);
+- what came of it: `trust` (are these the bytes that were promised), `activation` (when the device uses them), `behaviour` and `health` (is it as
+  before), `retry` (is it tried again), `notices` (who is told);
+- `trace`: what every rule says of one case.
+
+Imports: model.
 
 Never: I/O, a clock (`now` is given), a random number, or a decision without a sentence that says why.
 

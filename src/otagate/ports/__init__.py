@@ -1,6 +1,7 @@
 """The ports: what the engine needs of the world, as Protocols and the values that cross them.
 
-Holds: what `radios`, `stores`, `net` and `folders` implement, and time.
+Holds: what `radios` (with `events`, what they tell), `stores`, `net` and `folders` (both in `outside`) implement, the `broker`, `notices` (who
+carries them), `handouts` (files that are handed out once), and `time`.
 
 Imports: `sources`, `sessions`, `policy` and `model`, for the values that cross.
 

@@ -1,6 +1,7 @@
 """Oddities of hardware as data, keyed by manufacturer code, model and image type.
 
-Holds: `zigbee.toml`, and what reads it into `model.quirks.Quirk` values, which the daemon injects into radios, sessions and policy.
+Holds: `zigbee.toml`, and what reads it into `model.quirks.Quirk` values, which the daemon injects into radios, sessions and policy; `advisories`,
+which reads those that we ship and an operator's own.
 
 Imports: model, the standard library.
 

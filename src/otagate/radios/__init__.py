@@ -1,16 +1,22 @@
 """Coordinators: zigpy's application for everything ordinary, our own path for the OTA Upgrade cluster; Z-Wave controllers behind their driver.
 
-Holds: `zigbee` (the Radio over zigpy), `connection` (one life of its line: `listening` before the first byte, `attach` for which network is ours),
-`switchboard` (frames to sessions, effects out), `sender` and `outbox` (the one bounded sender), `peers` (devices as zigpy knows them), `stacks`
-(radio libraries by name), `exchange` (what every fast path does), `znp_path` and `znp_line` (the fast path of Z-Stack, and what its library does not
-offer), `ezsp_path`, `ash_link` and `ash` (the fast path of EmberZNet, its line shared with bellows, and the frames on it), `silence` (zigpy's own OTA
-server), `floods` (what one device may ask of zigpy), `library` (errors as ours); `zwave` (the Radio over zwave-js-server), `zwave_line` (the
-connection, and raw commands over it), `zwave_nodes` (nodes as devices), `zwave_transfers` (orders to sessions, effects out); `cloud` (the Radio of
-devices that their own clouds update) and `cloud_devices` (what clouds tell as devices); `zigbee2mqtt` (the Radio beside a running zigbee2mqtt),
-`zigbee2mqtt_requests` (what is asked of it), `zigbee2mqtt_transfers` (orders to sessions, effects out), `zigbee2mqtt_devices` (its devices as
-ours) and `handouts` (files that another program fetches once); `remote` (what is the same of radios that other programs drive), `advances` (what
-sessions tell, as events) and `recent` (what happened a moment ago, and is forgotten after it); `probe` and `holders` (what answers on a serial port,
-and who holds it), `backup` (copies of a network).
+Holds, by whose radio it is:
+
+- Zigbee over zigpy: `zigbee` (the Radio), `connection` (one life of its line: `listening` before the first byte, `attach` for which network is ours),
+  `switchboard` (frames to sessions, effects out), `sender` and `outbox` (the one bounded sender), `crier` (who is told of an image by broadcast),
+  `peers` (devices as zigpy knows them), `interviews` (those that failed, held again), `zigbee_portraits` (how a device is set), `meter` (how much the
+  radio has to do), `silence` (zigpy's own OTA server), `floods` (what one device may ask of zigpy), `library` (errors as ours), `zigpy_database` and
+  `zigpy_schema` (zigpy's file outside of a radio's life), `backup` (copies of a network);
+- its fast paths: `stacks` (radio libraries by name), `exchange` (what every path does), `znp_path` and `znp_line` (Z-Stack, and what its library does
+  not offer), `ezsp_path`, `ash_link` and `ash` (EmberZNet, its line shared with bellows, and the frames on it);
+- Z-Wave over zwave-js-server: `zwave` (the Radio), `zwave_line` (the connection, and raw commands over it), `zwave_nodes` (nodes as devices),
+  `zwave_transfers` (orders to sessions, effects out), `zwave_aftermath` (nodes that took an image), `zwave_portraits`;
+- devices that their own clouds update: `cloud` (the Radio), `cloud_devices` (what clouds tell as devices), `cloud_orders` (who is told with whom);
+- a running zigbee2mqtt: `zigbee2mqtt` (the Radio), `zigbee2mqtt_requests` (what is asked of it), `zigbee2mqtt_transfers` (orders to sessions, effects
+  out), `zigbee2mqtt_devices` (its devices as ours), `handouts` (files that another program fetches once);
+- what they share: `remote` (radios that other programs drive), `advances` (what sessions tell, as events), `questions` (what devices are asked in one
+  life of a radio), `recent` (what happened a moment ago, and is forgotten after it); `probe` and `holders` (what answers on a serial port, and who
+  holds it), `handover` (a stick that belongs to another program); `anchors` (certificate authorities that zigpy ships).
 
 Imports: ports, model, sessions, sources (what a cloud is asked), and the radio libraries, which no other room names.
 

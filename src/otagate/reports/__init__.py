@@ -1,6 +1,7 @@
 """The report of a month, for whoever owns the house: what it holds, its two forms on paper, and the seal under it.
 
-Holds: the report as values, HTML and CSV of it, the seal (Ed25519 over length and SHA-256 of every byte before it) and the file of its key.
+Holds: the `report` as values, its `forms` (`html`, and CSV: a `sheet` of `cells`), the seal (Ed25519 over length and SHA-256 of every byte before it)
+and the file of its key.
 
 Imports: `files`, `model`; cryptography in `seal` and `key` only.
 

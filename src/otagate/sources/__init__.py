@@ -1,7 +1,8 @@
 """Talk with one update service, sans-IO: a source yields what it wants done and is sent the answers.
 
-Holds: `effects`, the values that pass between a source and whoever drives it; `source`, what every source is; a module a service; `index`, all
-indexes of images; `registry`, each by its word in the configuration; `records` and `delegated`, what some services do besides.
+Holds: `effects`, the values that pass between a source and whoever drives it; `source`, what every source is; a module a service (`ledvance`,
+`iotaap`, `zwave_js`; `tuya_illume` and `tuya_thing` over `tuya_openapi`); `index`, all indexes of images; `entries`, values out of somebody else's
+JSON; `registry`, each by its word in the configuration; `records` and `delegated`, what some services do besides.
 
 Imports: model.
 

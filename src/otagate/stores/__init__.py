@@ -1,7 +1,8 @@
 """Where the hub keeps what must survive it: updates, devices, the image catalogue, the journal, its own settings.
 
-Holds: one module per kind of store, listed in `REGISTRY` by the scheme of its URL; `gate` (one transaction at a time, whoever asks) and
-`documents` (values to JSON text and back), which they share; the numbered SQL files of `migrations`; `copies`, the folder of copies of it.
+Holds: one module per kind of store (`sqlite` with `sqlite_file`, `memory`), listed in `REGISTRY` by the scheme of its URL; `gate` (one transaction at
+a time, whoever asks) and `documents` (values to JSON text and back), which they share; the numbered SQL files of `migrations`; `copies`, the folder
+of copies of it.
 
 Imports: model and ports; aiosqlite in `sqlite` only.
 
