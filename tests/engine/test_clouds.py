@@ -99,6 +99,7 @@ async def test_what_a_cloud_would_bring_is_a_release_for_that_firmware_of_that_d
         (replace(CHANNEL, status="updated"), False),
         (replace(CHANNEL, status="failed"), True),
         (replace(CHANNEL, offered_version="1.0.0"), False),
+        (replace(CHANNEL, offered_version="1.0.0", current_version="1.0.0-beta"), True),
         (replace(CHANNEL, offered_version=None), True),
         (replace(CHANNEL, offered_version=None, status="failed"), False),
     ],

@@ -7,6 +7,7 @@ from otagate.model.versions import (
     Version,
     display_file_version,
     display_version,
+    parse_cloud_version,
     parse_dotted_version,
     parse_file_version,
     parse_version,
@@ -56,7 +57,33 @@ def test_versions_are_ordered_part_by_part_as_numbers(older: Version | None, new
     assert not same_version(older, newer)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1.6", "1.6.0"), ("01.06", "1.6"), (7, 7), ("0.0", "0")])
+def test_a_version_with_a_suffix_comes_before_the_one_without_and_after_all_that_are_older() -> None:
+    rising = [
+        "1.2.2",
+        "1.2.3-1",
+        "1.2.3-alpha",
+        "1.2.3-alpha.1",
+        "1.2.3-beta",
+        "1.2.3-rc1",
+        "1.2.3-RC2",
+        "1.2.3-rc10",
+        "1.2.3",
+        "1.2.3.1",
+        "1.2.4-rc1",
+    ]
+    assert sorted(set(rising), key=version_key) == rising
+    assert not any(same_version(one, other) for one in rising for other in rising if one is not other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("V100R001C00", "V100R002C00"), ("1.2_20230101", "1.2_20240101"), ("unknown", "0.1"), ("beta", "rc")])
+def test_versions_of_no_known_form_are_ordered_too(one: str, other: str) -> None:
+    assert version_key(one) < version_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1.6", "1.6.0"), ("01.06", "1.6"), (7, 7), ("0.0", "0"), ("1.0-rc1", "1.0.0-RC.1"), ("1.6+build5", "1.6"), ("v1.6", "1.6")],
+)
 def test_versions_that_mean_the_same_are_the_same(one: Version, other: Version) -> None:
     assert same_version(one, other)
     assert version_key(one) == version_key(other)
@@ -78,6 +105,17 @@ def test_text_that_is_no_dotted_version_is_refused_with_a_sentence(given: str | 
         parse_dotted_version(given)
 
 
-@pytest.mark.parametrize(("given", "version"), [("1.6", "1.6"), ("0x01020509", 0x01020509), (7, 7), ("7", 7)])
+@pytest.mark.parametrize("given", ["1.6.1-rc1", " 1.6+build.5 ", "1.6.1"])
+def test_a_version_of_a_cloud_may_have_a_suffix(given: str) -> None:
+    assert parse_cloud_version(given) == given.strip()
+
+
+@pytest.mark.parametrize("given", ["1.6-", "1.6rc1", "rc1", "1.6-" + "x" * 41, "1.6-a b", 6])
+def test_text_that_is_no_version_of_a_cloud_is_refused_with_a_sentence(given: str | int) -> None:
+    with pytest.raises(ValueError, match="is not a firmware version"):
+        parse_cloud_version(given)
+
+
+@pytest.mark.parametrize(("given", "version"), [("1.6", "1.6"), ("1.6-rc1", "1.6-rc1"), ("0x01020509", 0x01020509), (7, 7), ("7", 7)])
 def test_an_order_may_name_a_version_of_either_kind(given: str | int, version: Version) -> None:
     assert parse_version(given) == version

@@ -20,7 +20,7 @@ def _readable(text: str) -> str:
 
 
 HexVersion = Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{1,8}$"), AfterValidator(_readable)]
-DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,10}){1,3}$"), AfterValidator(_readable)]
+DottedVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,10}){1,3}([-+][0-9A-Za-z.+-]{1,40})?$"), AfterValidator(_readable)]
 FileVersion = Annotated[int, Field(ge=0, le=MAX_FILE_VERSION), BeforeValidator(whole)]
 
 
@@ -47,4 +47,4 @@ def _one_of_them(value: object, read: ValidatorFunctionWrapHandler) -> object:
 
 
 Version = Annotated[FileVersion | HexVersion | DottedVersion, WrapValidator(_one_of_them)]
-"""A 32-bit file version, as a number or as it is shown, or the dotted version of a Z-Wave node."""
+"""A 32-bit file version, as a number or as it is shown, or the dotted version of a Z-Wave node or of a cloud's device, whose may have a suffix."""

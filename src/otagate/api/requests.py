@@ -249,7 +249,7 @@ class WhomBody(Body):
 class OrderBody(Body):
     """An order to update devices: those named in `devices`, or those that `select` means at that moment, all in one.
 
-    `version` is an integer, `0x…` or the display text (dotted for Z-Wave); null takes the newest that policy allows.
+    `version` is an integer, `0x…` or the display text (dotted for Z-Wave and clouds); null takes the newest that policy allows.
 
     `override` overrules guards one by one, and needs `because`; `force` overrules them all. `activate` says when the device uses the image
     that was brought to it: `now`; `held`, when the update is activated; `window`, in the device's window, whenever it was brought; or at a time. A

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,13 +13,13 @@ from otagate.engine.jobs import parts_of
 from otagate.engine.ledger import Ledger, busy
 from otagate.engine.registry import Registry
 from otagate.engine.views import OrderRequest
-from otagate.model.devices import Component, Device
+from otagate.model.devices import Component, Device, Protocol
 from otagate.model.errors import AlreadyUpdating, NoRelease, OtagateError, PolicyRefused, RadioUnavailable, Refused, StoreError
 from otagate.model.ids import DeviceId, RadioName
 from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.model.verdicts import Verdict
-from otagate.model.versions import Version, parse_dotted_version, parse_file_version
+from otagate.model.versions import Version, parse_cloud_version, parse_dotted_version, parse_file_version
 from otagate.policy.activation import stage
 from otagate.policy.chain import Way
 from otagate.policy.job import linked
@@ -174,8 +174,15 @@ def _not_before(request: OrderRequest) -> datetime | None:
     return request.when
 
 
+_PARSE: Mapping[Protocol, Callable[[str | int], Version]] = {
+    "zigbee": parse_file_version,
+    "zwave": parse_dotted_version,
+    "cloud": parse_cloud_version,
+}
+
+
 def _version(device: Device, request: OrderRequest) -> Version | None:
-    parse = parse_file_version if device.protocol == "zigbee" else parse_dotted_version
+    parse = _PARSE[device.protocol]
     try:
         return None if request.version is None else parse(request.version)
     except ValueError as error:
