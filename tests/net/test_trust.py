@@ -29,24 +29,29 @@ SERVICE = Service(name="maker")
 
 
 def certificate(directory: Path) -> tuple[Path, str]:
-    """A server's certificate for 127.0.0.1 with its key in one file, and the authority that made it, as PEM: here they are the same."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a maker")])
+    """A server's certificate for 127.0.0.1 with its key in one file, and the authority that made it, as PEM; they name no keys (RFC 5280, 4.2.1)."""
+    signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    maker, server = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in ("a maker", "its server"))
     begin = datetime(2020, 1, 1, tzinfo=UTC)
-    made = (
-        x509.CertificateBuilder(subject_name=name, issuer_name=name, public_key=key.public_key(), serial_number=1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    template = x509.CertificateBuilder(issuer_name=maker).not_valid_before(begin).not_valid_after(begin + timedelta(days=36_500))
+    root = (
+        template.subject_name(maker)
+        .public_key(signer.public_key())
+        .serial_number(1)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .sign(signer, hashes.SHA256())
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    made = (
+        template.subject_name(server)
+        .public_key(key.public_key())
+        .serial_number(2)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
     file = directory / "server.pem"
-    file.write_bytes(
-        pem + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-    return file, pem.decode()
+    file.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return file, root.public_bytes(pem).decode()
 
 
 @asynccontextmanager

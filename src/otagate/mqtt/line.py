@@ -202,7 +202,11 @@ def _connect_properties(largest: int) -> Properties:
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    if ca_file is None:
+        return ssl.create_default_context()
+    context = ssl.create_default_context(cafile=str(ca_file))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # since Python 3.13 by default: whom the operator names need not write by the book
+    return context
 
 
 def _reason(error: aiomqtt.MqttError) -> str:
