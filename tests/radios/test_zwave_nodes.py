@@ -46,6 +46,13 @@ def test_a_node_before_its_interview_is_described_by_what_there_is() -> None:
     assert (device.name, device.manufacturer_code, device.components) == ("", None, ())
 
 
+@pytest.mark.parametrize("status", [5, -1, None, "alive", []])
+def test_a_status_that_a_newer_driver_may_know_is_unknown_and_keeps_nobody_off(status: object) -> None:
+    device = described(status=status)
+    assert device.node is not None
+    assert device.node.status == "unknown"
+
+
 @pytest.mark.parametrize(
     ("changes", "listening", "sleepy", "power"),
     [

@@ -209,7 +209,7 @@ def _components(versions: Sequence[Any], metadata: Metadata | None, *, updatable
 
 def is_asleep(node: Node) -> bool:
     """Whether the driver is sure that nothing reaches the node."""
-    return node.status == NodeStatus.ASLEEP
+    return _state(node) == NodeStatus.ASLEEP
 
 
 def is_known(node: Node) -> bool:
@@ -219,7 +219,7 @@ def is_known(node: Node) -> bool:
 
 def is_dead(node: Node) -> bool:
     """Whether the driver found the node silent."""
-    return node.status == NodeStatus.DEAD
+    return _state(node) == NodeStatus.DEAD
 
 
 def _has_firmware_update(node: Node) -> bool:
@@ -242,8 +242,14 @@ def _security(node: Node) -> str | None:
     return None if number is None else names.get(SecurityClass(number)) if number in set(SecurityClass) else None
 
 
+def _state(node: Node) -> int | None:
+    """What the driver says, raw: the library raises where it does not know the word, and one such node must not keep the radio off."""
+    return _number(node.data.get("status"))
+
+
 def _status(node: Node) -> str:
-    return {NodeStatus.ASLEEP: "asleep", NodeStatus.AWAKE: "awake", NodeStatus.DEAD: "dead", NodeStatus.ALIVE: "alive"}.get(node.status, "unknown")
+    words = {NodeStatus.ASLEEP: "asleep", NodeStatus.AWAKE: "awake", NodeStatus.DEAD: "dead", NodeStatus.ALIVE: "alive"}
+    return next((word for status, word in words.items() if status == _state(node)), "unknown")
 
 
 def _home_id(controller: Controller) -> int:
