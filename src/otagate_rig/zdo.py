@@ -164,7 +164,7 @@ def _simple_desc(node: Node, data: bytes) -> bytes:
     for endpoint in node.endpoints:
         if endpoint.id == wanted:
             body = struct.pack("<BHHB", endpoint.id, endpoint.profile, endpoint.device_type, 1)
-            body += _counted(endpoint.servers) + _counted(endpoint.clients)
+            body += pack_clusters(endpoint.servers) + pack_clusters(endpoint.clients)
             return struct.pack("<BHB", SUCCESS, node.nwk, len(body)) + body
     return struct.pack("<BHB", NOT_ACTIVE, node.nwk, 0)
 
@@ -229,7 +229,8 @@ def _mgmt_leave(node: Node, data: bytes) -> bytes:
     return bytes((SUCCESS if ieee in (0, node.ieee) else DEVICE_NOT_FOUND,))
 
 
-def _counted(clusters: tuple[int, ...]) -> bytes:
+def pack_clusters(clusters: tuple[int, ...]) -> bytes:
+    """A counted list of cluster ids."""
     return struct.pack(f"<B{len(clusters)}H", len(clusters), *clusters)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from otagate_rig.air_side import MalformedCommandError, take
 from otagate_rig.aps import DeviceKind
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.enums import NO_NODE, ConfigId, EmberStatus, NodeType
-from otagate_rig.ezsp.stack import Address, Command, MalformedCommandError, Stack, constant, take
+from otagate_rig.ezsp.stack import Address, Command, Stack, constant
 
 MAX_EXTENDED_TIMEOUTS: Final = 4096
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from otagate_rig.air_side import MalformedCommandError
 from otagate_rig.aps import COORDINATOR, ApsFrame, DeviceKind, Medium, NetworkIdentity
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.addressing import AddressCommands
@@ -17,7 +18,7 @@ from otagate_rig.ezsp.link import AshLink, LinkCounters
 from otagate_rig.ezsp.messaging import MessageCommands
 from otagate_rig.ezsp.networking import NetworkCommands
 from otagate_rig.ezsp.security import SecurityCommands
-from otagate_rig.ezsp.stack import Command, Counters, MalformedCommandError, Stack
+from otagate_rig.ezsp.stack import Command, Counters, Stack
 from otagate_rig.ezsp.system import SystemCommands
 from otagate_rig.ezsp.tokens import Tokens
 from otagate_rig.ezsp.zdo import CoordinatorZdo

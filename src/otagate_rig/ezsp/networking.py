@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
+from dataclasses import replace
 from typing import Final
 
+from otagate_rig.air_side import take
 from otagate_rig.aps import COORDINATOR, NetworkIdentity
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.enums import (
@@ -25,7 +27,7 @@ from otagate_rig.ezsp.enums import (
     PolicyId,
 )
 from otagate_rig.ezsp.security import SecurityCommands
-from otagate_rig.ezsp.stack import Command, Stack, constant, take
+from otagate_rig.ezsp.stack import Command, Stack, constant
 from otagate_rig.ezsp.tokens import APS_FRAME_COUNTER, NONCE_COUNTER, random_extended_pan_id
 
 CHANNELS: Final = range(11, 27)
@@ -103,7 +105,7 @@ class NetworkCommands:
         if old is None or channel not in CHANNELS:
             return
         stack.tokens.change_channel(channel)
-        stack.bring_up(NetworkIdentity(pan_id=old.pan_id, extended_pan_id=old.extended_pan_id, channel=channel, network_key=old.network_key))
+        stack.bring_up(replace(old, channel=channel), ieee=stack.ieee)
         stack.tell_status(EmberStatus.CHANNEL_CHANGED)
 
     def _soon(self, status: EmberStatus) -> None:
@@ -126,7 +128,7 @@ class NetworkCommands:
             return bytes((EmberStatus.INVALID_CALL,))
         if stored is None:
             return bytes((EmberStatus.NOT_JOINED,))
-        self._stack.bring_up(stored)
+        self._stack.bring_up(stored, ieee=self._stack.ieee)
         self._soon(EmberStatus.NETWORK_UP)
         return _OK
 
@@ -166,7 +168,7 @@ class NetworkCommands:
         tokens.form(identity, ieee=stack.ieee, tx_power=power)
         stack.counters.formations += 1
         stack.children.clear()
-        stack.bring_up(identity)
+        stack.bring_up(identity, ieee=stack.ieee)
         self._soon(EmberStatus.NETWORK_UP)
         return _OK
 

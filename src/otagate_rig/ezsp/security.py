@@ -6,9 +6,10 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from otagate_rig.air_side import take
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.enums import NO_INDEX, ConfigId, EmberStatus, SlStatus
-from otagate_rig.ezsp.stack import Command, Stack, take
+from otagate_rig.ezsp.stack import Command, Stack
 from otagate_rig.ezsp.tokens import KEY_TABLE
 
 MAX_TRANSIENT_KEYS: Final = 32

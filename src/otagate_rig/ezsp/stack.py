@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from otagate_rig.aps import Coordinator, Medium, NetworkIdentity
+from otagate_rig.air_side import AirSide, take
+from otagate_rig.aps import Medium
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.enums import NO_NODE, TALLIES, ConfigId, EmberStatus, Tally
 from otagate_rig.ezsp.frames import HEADER
@@ -68,10 +68,6 @@ DEFAULT_CONFIG: Final[dict[int, int]] = {
 """What EmberZNet 7.4 of a usual coordinator build says before a host sets anything."""
 
 
-class MalformedCommandError(Exception):
-    """A host command that is shorter than its own fields."""
-
-
 @dataclass(slots=True)
 class Address:
     """An entry of the address table."""
@@ -116,27 +112,22 @@ class Counters:
     """`(frame id, parameters)` of the last 4096 commands from the host."""
 
 
-class Stack:
+class Stack(AirSide):
     """State of one coordinator; RAM is everything that `restart` forgets."""
 
     def __init__(self, medium: Medium, tokens: Tokens, *, ieee: int, config: dict[int, int]) -> None:
-        self.medium = medium
+        super().__init__(medium)
         self.tokens = tokens
         self.hardware_ieee = ieee
         self.counters = Counters()
-        self.coordinator: Coordinator | None = None
         self.link: AshLink | None = None
         self._config = config
-        self._on_air = False
-        self._group: asyncio.TaskGroup | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._lost_callbacks = False
         self.frames_sent = 0
         self._forget()
 
     def _forget(self) -> None:
         self.ieee = self.tokens.ieee(self.hardware_ieee)
-        self.identity: NetworkIdentity | None = None
         self.config = dict(DEFAULT_CONFIG) | self._config
         self.policies: dict[int, int] = {}
         self.endpoints: dict[int, Endpoint] = {}
@@ -189,28 +180,6 @@ class Stack:
         """Step one of the counters that the host can read."""
         self.tallies[tally] = (self.tallies[tally] + 1) & 0xFFFF
 
-    # Tasks
-
-    def open(self, group: asyncio.TaskGroup) -> None:
-        """Let `group` own the transmissions from now on."""
-        self._group = group
-
-    def close(self) -> None:
-        """End every transmission under way; the air is no more heard."""
-        self._group = None
-        self.fall_silent()
-        for task in self._tasks:
-            task.cancel()
-
-    def spawn(self, coroutine: Coroutine[object, object, None]) -> None:
-        """Run something of the air side; raises `RuntimeError` outside the NCP's `async with`."""
-        if self._group is None:
-            coroutine.close()
-            raise RuntimeError("the NCP is not running")
-        task = self._group.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     # The network
 
     def restart(self) -> None:
@@ -220,22 +189,6 @@ class Stack:
         self.frames_sent = 0
         self._lost_callbacks = False
         self._forget()
-
-    def bring_up(self, identity: NetworkIdentity) -> None:
-        """Start the radio on `identity`, or move it there."""
-        self.identity = identity
-        if not self._on_air and self.coordinator is not None:
-            # Only now: a stick that is powered but idle must not take the air from the one that runs the network.
-            self.medium.attach(self.coordinator, ieee=self.ieee)
-            self._on_air = True
-        self.medium.network_up(identity)
-
-    def fall_silent(self) -> None:
-        """Take the network down if it is this coordinator's."""
-        self.identity = None
-        if self._on_air:
-            self._on_air = False
-            self.medium.network_down()
 
     @property
     def frame_counter(self) -> int:
@@ -305,14 +258,6 @@ class Stack:
         for address in self.addresses.values():
             if address.ieee == ieee:
                 address.nwk = nwk
-
-
-def take(data: bytes, at: int, size: int) -> bytes:
-    """Exactly `size` bytes at `at`; raises `MalformedCommandError` when they are not there."""
-    part = data[at : at + size]
-    if len(part) != size:
-        raise MalformedCommandError(f"{size} bytes expected, {len(part)} there")
-    return part
 
 
 def take_counted(data: bytes, at: int) -> bytes:

@@ -6,9 +6,10 @@ import secrets
 import struct
 from typing import Final
 
+from otagate_rig.air_side import MalformedCommandError, take
 from otagate_rig.ezsp import frames
 from otagate_rig.ezsp.enums import ConfigId, EmberStatus, EzspStatus, ValueId
-from otagate_rig.ezsp.stack import Command, MalformedCommandError, Stack, constant, counted, take, take_clusters, take_counted
+from otagate_rig.ezsp.stack import Command, Stack, constant, counted, take_clusters, take_counted
 from otagate_rig.ezsp.tokens import APS_FRAME_COUNTER, NONCE_COUNTER
 from otagate_rig.zdo import Endpoint
 

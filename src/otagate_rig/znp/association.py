@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from otagate_rig.air_side import take
 from otagate_rig.aps import COORDINATOR, DeviceKind
 from otagate_rig.znp import mt
 from otagate_rig.znp.mt import Status
-from otagate_rig.znp.stack import Command, Stack, take
+from otagate_rig.znp.stack import Command, Stack
 
 # associated_devices_t: addresses, relation, status, counts, age; link info; ageing; keep-alive. 36 bytes when aligned.
 _ASSOCIATED = struct.Struct("<HHBBBBBBBBIHxxBxxxIIBBxx")

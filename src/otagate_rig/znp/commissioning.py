@@ -6,11 +6,12 @@ import asyncio
 import secrets
 import struct
 
+from otagate_rig.air_side import take
 from otagate_rig.aps import NetworkIdentity
 from otagate_rig.znp import mt
 from otagate_rig.znp.mt import BDB_MODE_FORMATION, BdbStatus, DeviceState, Status
 from otagate_rig.znp.nvram import APS_USE_EXT_PANID, EX_NWK_SEC_MATERIAL, PANID, PRECFGKEY, SYS_ZSTACK
-from otagate_rig.znp.stack import Command, Stack, take
+from otagate_rig.znp.stack import Command, Stack
 
 _OK = bytes((Status.SUCCESS,))
 _ALL_CHANNELS = 0x07FFF800
@@ -73,7 +74,7 @@ class CommissioningCommands:
 
     def _start_as_coordinator(self, identity: NetworkIdentity) -> None:
         self._stack.change_state(DeviceState.COORD_STARTING)
-        self._stack.bring_up(identity)
+        self._stack.bring_up(identity, ieee=self._stack.ieee)
         self._stack.change_state(DeviceState.ZB_COORD)
 
     def _notify(self, status: BdbStatus, *, mode: int = BDB_MODE_FORMATION, remaining: int = 0) -> None:

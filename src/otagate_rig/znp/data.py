@@ -6,11 +6,12 @@ import asyncio
 import struct
 from collections.abc import Callable, Sequence
 
+from otagate_rig.air_side import take
 from otagate_rig.aps import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Delivery
 from otagate_rig.znp import mt
 from otagate_rig.znp.frames import MAX_PAYLOAD
 from otagate_rig.znp.mt import OPTION_APS_ACK, OPTION_APS_SECURITY, AddressMode, Status
-from otagate_rig.znp.stack import MAX_ENDPOINTS, Command, Endpoint, Stack, take, take_clusters
+from otagate_rig.znp.stack import MAX_ENDPOINTS, Command, Endpoint, Stack, take_clusters
 
 FIRST_BROADCAST = 0xFFF8
 ALL_ENDPOINTS = 0xFF

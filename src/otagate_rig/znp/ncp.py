@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from otagate_rig.air_side import MalformedCommandError
 from otagate_rig.aps import COORDINATOR, ApsFrame, DeviceKind, Medium, NetworkIdentity
 from otagate_rig.znp import mt
 from otagate_rig.znp.association import UtilityCommands
@@ -16,7 +17,7 @@ from otagate_rig.znp.data import AfCommands
 from otagate_rig.znp.frames import SREQ, SRSP_OFFSET, FrameParser
 from otagate_rig.znp.mt import ResetReason, RpcError
 from otagate_rig.znp.nvram import Nvram
-from otagate_rig.znp.stack import Command, Counters, MalformedCommandError, Stack
+from otagate_rig.znp.stack import Command, Counters, Stack
 from otagate_rig.znp.system import SystemCommands
 from otagate_rig.znp.zdo import ZdoCommands
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from otagate_rig.aps import Coordinator, Medium, NetworkIdentity
+from otagate_rig.air_side import AirSide, MalformedCommandError
+from otagate_rig.aps import Medium
+from otagate_rig.zdo import pack_clusters
 from otagate_rig.znp.frames import corrupt, encode
 from otagate_rig.znp.mt import ZDO_STATE_CHANGE_IND, DeviceState
 from otagate_rig.znp.nvram import Nvram
@@ -20,10 +21,6 @@ Command = Callable[[bytes], bytes | None]
 MAX_ENDPOINTS: Final = 32
 MAX_REMEMBERED: Final = 65536
 MAX_COMMANDS: Final = 4096
-
-
-class MalformedCommandError(Exception):
-    """A host command whose length does not fit its own fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +73,11 @@ class Counters:
     """`(command, payload)` of the last 4096 frames from the host."""
 
 
-class Stack:
+class Stack(AirSide):
     """State of one coordinator; RAM is everything that `restart` forgets."""
 
     def __init__(self, medium: Medium, nvram: Nvram, *, ieee: int) -> None:
-        self.medium = medium
+        super().__init__(medium)
         self.nvram = nvram
         self.hardware_ieee = ieee
         self.counters = Counters()
@@ -90,14 +87,9 @@ class Stack:
         self.zdo_callbacks: set[int] = set()
         self.no_route: set[int] = set()
         self.state = DeviceState.HOLD
-        self.identity: NetworkIdentity | None = None
-        self.coordinator: Coordinator | None = None
-        self._on_air = False
         self.hanging = False
         self.corrupt_frames = 0
         self.write: Callable[[bytes], None] | None = None
-        self._group: asyncio.TaskGroup | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def ieee(self) -> int:
@@ -120,26 +112,10 @@ class Stack:
         self.counters.frames_out += 1
         self.write(frame)
 
-    def open(self, group: asyncio.TaskGroup) -> None:
-        """Let `group` own the transmissions from now on."""
-        self._group = group
-
-    def close(self) -> None:
-        """End every transmission under way; the air is no more heard."""
-        self._group = None
+    def fall_silent(self) -> None:
+        """Take the network down if it is this coordinator's."""
         self.state = DeviceState.HOLD
-        self.fall_silent()
-        for task in self._tasks:
-            task.cancel()
-
-    def spawn(self, coroutine: Coroutine[object, object, None]) -> None:
-        """Run something of the air side; raises `RuntimeError` outside the NCP's `async with`."""
-        if self._group is None:
-            coroutine.close()
-            raise RuntimeError("the NCP is not running")
-        task = self._group.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        super().fall_silent()
 
     def restart(self) -> None:
         """Forget all RAM state, silence the network and boot from NVRAM."""
@@ -148,8 +124,6 @@ class Stack:
         self.children.clear()
         self.zdo_callbacks.clear()
         self.no_route.clear()
-        self.state = DeviceState.HOLD
-        self.identity = None
         self.fall_silent()
         self.nvram.boot(ieee=self.hardware_ieee)
 
@@ -157,26 +131,6 @@ class Stack:
         """Enter a ZDO state and tell the host."""
         self.state = state
         self.send(ZDO_STATE_CHANGE_IND, bytes((state,)))
-
-    def bring_up(self, identity: NetworkIdentity) -> None:
-        """Start the radio on `identity`, or move it there."""
-        self.identity = identity
-        if not self._on_air and self.coordinator is not None:
-            # Only now: a stick that is powered but idle must not take the air from the one that runs the network.
-            self.medium.attach(self.coordinator, ieee=self.ieee)
-            self._on_air = True
-        self.medium.network_up(identity)
-
-    def fall_silent(self) -> None:
-        """Take the network down if it is this coordinator's."""
-        if self._on_air:
-            self._on_air = False
-            self.medium.network_down()
-
-
-def pack_clusters(clusters: tuple[int, ...]) -> bytes:
-    """A counted list of cluster ids."""
-    return struct.pack(f"<B{len(clusters)}H", len(clusters), *clusters)
 
 
 def take_clusters(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
@@ -187,11 +141,3 @@ def take_clusters(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
     if end > len(data):
         raise MalformedCommandError("cluster list cut short")
     return struct.unpack_from(f"<{data[at]}H", data, at + 1), end
-
-
-def take(data: bytes, at: int, size: int) -> bytes:
-    """Exactly `size` bytes at `at`; raises `MalformedCommandError` when they are not there."""
-    part = data[at : at + size]
-    if len(part) != size:
-        raise MalformedCommandError(f"{size} bytes expected, {len(part)} there")
-    return part

@@ -6,10 +6,11 @@ import secrets
 import struct
 from collections.abc import Callable
 
+from otagate_rig.air_side import take
 from otagate_rig.znp import mt
 from otagate_rig.znp.mt import ResetReason, Status
 from otagate_rig.znp.nvram import EX_ADDRMGR, EXTADDR, NETWORK_ITEMS, OSAL, SYS_ZSTACK, ItemKey
-from otagate_rig.znp.stack import Command, Stack, take
+from otagate_rig.znp.stack import Command, Stack
 
 _MAX_READ = 240
 _OK = bytes((Status.SUCCESS,))

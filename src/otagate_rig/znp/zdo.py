@@ -6,12 +6,14 @@ import asyncio
 import struct
 from typing import Final
 
+from otagate_rig.air_side import MalformedCommandError, take
 from otagate_rig.aps import BROADCAST_RX_ON, COORDINATOR, ApsFrame
+from otagate_rig.zdo import pack_clusters
 from otagate_rig.znp import mt
 from otagate_rig.znp.frames import MAX_PAYLOAD
 from otagate_rig.znp.mt import AddressMode, Status
 from otagate_rig.znp.nvram import ZDO_DIRECT_CB
-from otagate_rig.znp.stack import Command, MalformedCommandError, Stack, pack_clusters, take
+from otagate_rig.znp.stack import Command, Stack
 from otagate_rig.znp.zdo_server import (
     DEVICE_ANNCE,
     IEEE_ADDR_REQ,

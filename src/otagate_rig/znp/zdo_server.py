@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from otagate_rig.aps import COORDINATOR, NetworkIdentity
-from otagate_rig.znp.stack import Endpoint, MalformedCommandError, Stack, take, take_clusters
+from otagate_rig.air_side import MalformedCommandError, take
+from otagate_rig.aps import COORDINATOR
+from otagate_rig.znp.stack import Endpoint, Stack, take_clusters
 
 NWK_ADDR_REQ: Final = 0x0000
 IEEE_ADDR_REQ: Final = 0x0001
@@ -180,7 +182,7 @@ class ZdoServer:
         stack.nvram.change_channel(channel)
         old = stack.identity
         if old is not None and stack.is_up:
-            stack.bring_up(NetworkIdentity(pan_id=old.pan_id, extended_pan_id=old.extended_pan_id, channel=channel, network_key=old.network_key))
+            stack.bring_up(replace(old, channel=channel), ieee=stack.ieee)
 
 
 def _tells(cluster: int, answer: bytes) -> bool:
