@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import zigpy.device
-import zigpy.types
 from zigpy_znp.zigbee.application import ControllerApplication
 
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
 from otagate_rig.rig import Rig
 from otagate_rig.spec import Behaviours, DeviceSpec
+from tests.rig.medium import initialised
 
 ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=0x10, model="Plug", manufacturer="Works", node_manufacturer_code=0x1166)
 SLEEPY = DeviceSpec(
@@ -45,25 +43,6 @@ async def host(path: str) -> AsyncIterator[ControllerApplication]:
         yield app
     finally:
         await app.shutdown()
-
-
-async def initialised(app: ControllerApplication, *ieees: int, timeout: float = 30.0) -> list[zigpy.device.Device]:
-    """The host's view of some devices once it has interviewed them."""
-    ready = asyncio.Event()
-    done: set[zigpy.types.EUI64] = set()  # a device's own `is_initialized` is true before its names are read
-
-    class Listener:
-        def device_initialized(self, device: zigpy.device.Device) -> None:
-            done.add(device.ieee)
-            ready.set()
-
-    app.add_listener(Listener())
-    keys = [zigpy.types.EUI64(ieee.to_bytes(8, "little")) for ieee in ieees]
-    async with asyncio.timeout(timeout):
-        while not done.issuperset(keys):
-            ready.clear()
-            await ready.wait()
-    return [app.devices[key] for key in keys]
 
 
 @pytest.mark.asyncio

@@ -8,7 +8,8 @@ import struct
 import bellows.types as t
 import pytest
 from bellows.ezsp.v13.commands import COMMANDS
-from ezsp_fakes import ACK, COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, running, stick, until
+from ezsp_fakes import ACK, COORDINATOR_IEEE, RawHost, raw_host, running, stick
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, until
 from zigpy.exceptions import DeliveryError
 from zigpy.types import AddrMode, AddrModeAddress, SerializableBytes, TransmitOptions, ZigbeePacket
 

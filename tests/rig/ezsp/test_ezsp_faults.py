@@ -7,7 +7,8 @@ import asyncio
 import bellows.types as t
 import pytest
 from bellows.ash import NcpFailure
-from ezsp_fakes import DEVICE_NWK, IDENTITY, FakeMedium, raw_host, running, stick, until
+from ezsp_fakes import raw_host, running, stick
+from tests.rig.medium import DEVICE_NWK, IDENTITY, FakeMedium, until
 
 from otagate_rig.ezsp import EzspNcp, frames
 from otagate_rig.ezsp.enums import ResetCode

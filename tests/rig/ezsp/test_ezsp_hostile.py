@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from ezsp_fakes import DEVICE_NWK, FakeMedium, raw_host
+from ezsp_fakes import raw_host
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.rig.medium import DEVICE_NWK, FakeMedium
 
 from otagate_rig.aps import ApsFrame
 from otagate_rig.ezsp import ash, frames

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
-import zigpy.device
-import zigpy.types
 from ezsp_fakes import running
-from zigpy.application import ControllerApplication
+from tests.rig.medium import initialised
 
 from otagate_rig.air import AirSettings
 from otagate_rig.aps import DeviceKind
@@ -22,25 +19,6 @@ ROUTER = DeviceSpec(ieee=0x00158D0000000001, file_version=0x10, model="Plug", ma
 SLEEPY = DeviceSpec(ieee=0x00158D0000000002, kind=DeviceKind.SLEEPY, model="Sensor", hops=2, poll_interval=1.0)
 CHILD = DeviceSpec(ieee=0x00158D0000000003, kind=DeviceKind.SLEEPY, model="Button", poll_interval=1.0)
 AIR = AirSettings(speedup=None, timers=20)
-
-
-async def initialised(app: ControllerApplication, *ieees: int, timeout: float = 30.0) -> list[zigpy.device.Device]:
-    """The host's view of some devices once it has interviewed them."""
-    ready = asyncio.Event()
-    done: set[zigpy.types.EUI64] = set()  # a device's own `is_initialized` is true before its names are read
-
-    class Listener:
-        def device_initialized(self, device: zigpy.device.Device) -> None:
-            done.add(device.ieee)
-            ready.set()
-
-    app.add_listener(Listener())
-    keys = [zigpy.types.EUI64(ieee.to_bytes(8, "little")) for ieee in ieees]
-    async with asyncio.timeout(timeout):
-        while not done.issuperset(keys):
-            ready.clear()
-            await ready.wait()
-    return [app.devices[key] for key in keys]
 
 
 def quiet(**more: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import struct
 import bellows.types as t
 import pytest
 from bellows.ezsp.v13.commands import COMMANDS
-from ezsp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, until
+from ezsp_fakes import COORDINATOR_IEEE, RawHost, raw_host
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, until
 from tests.rig.virtual_time import run
 
 from otagate_rig.aps import DeviceKind

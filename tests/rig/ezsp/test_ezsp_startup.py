@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from ezsp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, IDENTITY, FakeMedium, running, start, stick, until
+from ezsp_fakes import COORDINATOR_IEEE, running, start, stick
+from tests.rig.medium import DEVICE_IEEE, IDENTITY, FakeMedium, until
 from zigpy.exceptions import NetworkNotFormed
 from zigpy.types import Channels
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bellows.types as t
 import pytest
-from ezsp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY
+from ezsp_fakes import COORDINATOR_IEEE
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY
 
 from otagate_rig.ezsp import Tokens
 from otagate_rig.ezsp import tokens as names

@@ -6,13 +6,14 @@ import asyncio
 import struct
 
 import pytest
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY, until
 from zigpy.exceptions import DeliveryError
 from zigpy.types import AddrMode, AddrModeAddress, SerializableBytes, TransmitOptions, ZigbeePacket
 from zigpy_znp import types as znp_t
 from zigpy_znp.commands import AF
 from zigpy_znp.frames import GeneralFrame
 from zigpy_znp.types.commands import CommandHeader
-from znp_fakes import DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, running, stick, until
+from znp_fakes import RawHost, ScriptedMedium, raw_host, running, stick
 
 from otagate_rig.aps import Delivery
 from otagate_rig.znp import mt
@@ -27,8 +28,8 @@ STATUSES = {
 }
 
 
-def present() -> FakeMedium:
-    medium = FakeMedium()
+def present() -> ScriptedMedium:
+    medium = ScriptedMedium()
     medium.present = True
     return medium
 
@@ -133,7 +134,7 @@ async def test_a_broadcast_is_not_confirmed_and_a_groupcast_is() -> None:
 
 @pytest.mark.asyncio
 async def test_requests_that_cannot_be_sent_are_refused_at_once() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with raw_host(medium) as (ncp, host):
         assert host.send_data(1, dst=DEVICE_IEEE, mode=mt.AddressMode.IEEE) == znp_t.Status.NWK_UNKNOWN_DEVICE
         assert host.send_data(1, mode=0) == znp_t.Status.INVALID_PARAMETER

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.rig.medium import DEVICE_NWK, IDENTITY, until
 from zigpy_znp.commands import SYS
-from znp_fakes import DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, running, stick, until
+from znp_fakes import RawHost, ScriptedMedium, raw_host, running, stick
 
 from otagate_rig.znp import ZnpNcp, mt
 from otagate_rig.znp.mt import ResetReason
@@ -14,7 +15,7 @@ from otagate_rig.znp.mt import ResetReason
 
 @pytest.mark.asyncio
 async def test_a_reset_on_request_is_announced_and_takes_the_network_down() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with raw_host(medium) as (ncp, host):
         assert medium.identity == IDENTITY
         assert host.tell(mt.SYS_RESET_REQ, b"\x01") == [(mt.SYS_RESET_IND, bytes.fromhex("000201020701"))]
@@ -28,7 +29,7 @@ async def test_a_reset_on_request_is_announced_and_takes_the_network_down() -> N
 
 @pytest.mark.asyncio
 async def test_an_unexpected_reset_loses_endpoints_and_network_but_not_the_memory() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     medium.present = True
     medium.hold = asyncio.Event()
     async with raw_host(medium) as (ncp, host):
@@ -61,7 +62,7 @@ async def test_zigpy_hears_an_unexpected_reset_and_can_start_again() -> None:
 
 @pytest.mark.asyncio
 async def test_a_hanging_ncp_neither_answers_nor_reports_until_it_resumes() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     medium.present = True
     async with raw_host(medium) as (ncp, host):
         ncp.hang()
@@ -96,7 +97,7 @@ async def test_corrupted_frames_are_lost_on_the_host_and_no_more_than_asked_for(
 
 @pytest.mark.asyncio
 async def test_a_corrupted_frame_of_the_host_is_counted_and_not_obeyed() -> None:
-    async with ZnpNcp(FakeMedium(), ieee=1) as ncp:
+    async with ZnpNcp(ScriptedMedium(), ieee=1) as ncp:
         host = RawHost(ncp)
         ncp.bytes_received(bytes.fromhex("fe002101ff"))
         assert host.heard == []
@@ -107,7 +108,7 @@ async def test_a_corrupted_frame_of_the_host_is_counted_and_not_obeyed() -> None
 @pytest.mark.parametrize("transport", ["tcp", "pty"])
 @pytest.mark.asyncio
 async def test_zigpy_notices_an_unplugged_stick_and_starts_again_when_it_is_back(transport: str) -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, transport=transport, network=IDENTITY) as (ncp, port):
         async with running(port.path) as app:
             lost: list[object] = []
@@ -140,7 +141,7 @@ async def test_what_the_host_has_said_since_it_attached_is_counted() -> None:
 
 @pytest.mark.asyncio
 async def test_leaving_the_context_ends_transmissions_that_would_last_for_ever() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     medium.present = True
     medium.hold = asyncio.Event()
     async with asyncio.timeout(5):
@@ -156,7 +157,7 @@ async def test_leaving_the_context_ends_transmissions_that_would_last_for_ever()
 
 @pytest.mark.asyncio
 async def test_a_second_stick_that_is_only_powered_leaves_the_air_to_the_first() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     medium.present = True
     async with raw_host(medium) as (first, host):
         async with ZnpNcp(medium, ieee=2, network=IDENTITY) as second:

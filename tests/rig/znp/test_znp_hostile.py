@@ -7,7 +7,8 @@ import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from znp_fakes import DEVICE_NWK, FakeMedium, raw_host
+from tests.rig.medium import DEVICE_NWK
+from znp_fakes import ScriptedMedium, raw_host
 
 from otagate_rig.aps import ApsFrame
 from otagate_rig.znp import mt
@@ -39,7 +40,7 @@ def test_every_synchronous_request_is_answered_exactly_once_whatever_it_carries(
 @given(st.lists(AIR, max_size=20), st.integers(0, 0xFFFF))
 def test_no_frame_of_the_air_upsets_it(frames: list[tuple[int, int, bytes]], dst: int) -> None:
     async def listen() -> None:
-        medium = FakeMedium()
+        medium = ScriptedMedium()
         async with raw_host(medium) as (ncp, host):
             for cluster, ep, data in frames:
                 frame = ApsFrame(src=DEVICE_NWK, src_ep=ep, dst=dst, dst_ep=ep, profile=0 if not ep else 0x0104, cluster=cluster, data=data)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY
 from zigpy_znp import types as znp_t
-from znp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY
+from znp_fakes import COORDINATOR_IEEE
 
 from otagate_rig.znp import Nvram
 from otagate_rig.znp.nvram import EX_ADDRMGR, EX_NWK_SEC_MATERIAL, EX_TCLK_TABLE, NIB, NWKKEY, PANID, STARTUP_OPTION, pack_nib

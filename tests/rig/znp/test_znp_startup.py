@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.rig.medium import IDENTITY, until
 from zigpy.exceptions import NetworkNotFormed
-from znp_fakes import COORDINATOR_IEEE, IDENTITY, FakeMedium, running, start, stick, until
+from znp_fakes import COORDINATOR_IEEE, ScriptedMedium, running, start, stick
 
 from otagate_rig.aps import NetworkIdentity
 from otagate_rig.serial_port import SerialPort
@@ -35,7 +36,7 @@ async def test_an_empty_stick_is_reported_as_such_and_left_alone(transport: str)
 @BOTH
 @pytest.mark.asyncio
 async def test_a_network_is_formed_and_found_again_by_the_next_start(transport: str) -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, transport=transport) as (ncp, port):
         async with running(port.path, auto_form=True) as app:
             first = app.state.network_info
@@ -58,7 +59,7 @@ async def test_a_network_is_formed_and_found_again_by_the_next_start(transport: 
 
 @pytest.mark.asyncio
 async def test_a_pre_formed_stick_is_used_as_it_is() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, network=IDENTITY) as (ncp, port), running(port.path) as app:
         assert app.state.network_info.pan_id == IDENTITY.pan_id
         assert number(app.state.network_info.extended_pan_id) == IDENTITY.extended_pan_id
@@ -77,7 +78,7 @@ async def test_the_host_may_use_sixteen_requests_at_once_as_on_a_real_one() -> N
 
 @pytest.mark.asyncio
 async def test_a_shut_down_host_leaves_a_dead_coordinator_behind() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, network=IDENTITY) as (ncp, port):
         async with running(port.path):
             assert medium.identity == IDENTITY
@@ -90,8 +91,8 @@ async def test_another_stick_behind_the_same_path_shows_its_own_network(tmp_path
     link = tmp_path / "stick"
     other = NetworkIdentity(pan_id=0x7777, extended_pan_id=0x1111, channel=20, network_key=b"k" * 16)
     async with (
-        ZnpNcp(FakeMedium(), ieee=COORDINATOR_IEEE, network=IDENTITY) as mine,
-        ZnpNcp(FakeMedium(), ieee=COORDINATOR_IEEE + 1, network=other) as stranger,
+        ZnpNcp(ScriptedMedium(), ieee=COORDINATOR_IEEE, network=IDENTITY) as mine,
+        ZnpNcp(ScriptedMedium(), ieee=COORDINATOR_IEEE + 1, network=other) as stranger,
         SerialPort.pty(mine, link=link) as port,
     ):
         async with running(str(link)) as app:
@@ -117,7 +118,7 @@ async def test_a_replacement_with_the_memory_of_the_old_stick_carries_on_its_net
 
 @pytest.mark.asyncio
 async def test_the_network_moves_to_another_channel_when_told(tmp_path: Path) -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, network=IDENTITY) as (ncp, port), running(port.path, database=tmp_path / "db") as app:
         async with asyncio.timeout(20):
             await app.move_network_to_channel(25, num_broadcasts=1)
@@ -128,7 +129,7 @@ async def test_the_network_moves_to_another_channel_when_told(tmp_path: Path) ->
 
 @pytest.mark.asyncio
 async def test_a_backup_knows_the_devices_that_joined(tmp_path: Path) -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, network=IDENTITY) as (_, port), running(port.path, database=tmp_path / "db") as app:
         medium.join()
         backup = await app.backups.create_backup(load_devices=True)

@@ -7,7 +7,8 @@ import struct
 import pytest
 import zigpy.types as t
 import zigpy.zdo.types as zdo_t
-from znp_fakes import COORDINATOR_IEEE, DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, RawHost, raw_host, running, stick, until
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY, until
+from znp_fakes import COORDINATOR_IEEE, RawHost, ScriptedMedium, raw_host, running, stick
 
 from otagate_rig.aps import Delivery, DeviceKind
 from otagate_rig.znp import ZnpNcp, mt
@@ -16,13 +17,13 @@ from otagate_rig.znp.nvram import ZDO_DIRECT_CB
 MATCH_OTA = struct.pack("<HHBHB", 0x0000, 0x0104, 1, 0x0019, 0)
 
 
-def present() -> FakeMedium:
-    medium = FakeMedium()
+def present() -> ScriptedMedium:
+    medium = ScriptedMedium()
     medium.present = True
     return medium
 
 
-async def answer(medium: FakeMedium, cluster: int, body: bytes, *, dst: int = 0) -> tuple[int, bytes]:
+async def answer(medium: ScriptedMedium, cluster: int, body: bytes, *, dst: int = 0) -> tuple[int, bytes]:
     """What the coordinator sends on the air when the device asks."""
     before = len(medium.sent)
     medium.say(cluster, b"\x42" + body, dst=dst)
@@ -36,7 +37,7 @@ async def answer(medium: FakeMedium, cluster: int, body: bytes, *, dst: int = 0)
 @pytest.mark.parametrize("transport", ["tcp", "pty"])
 @pytest.mark.asyncio
 async def test_a_device_joins_and_is_interviewed(transport: str) -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with stick(medium, transport=transport, network=IDENTITY) as (ncp, port), running(port.path) as app:
         await app.permit(60)
         assert medium.permits[-1] == 60
@@ -53,7 +54,7 @@ async def test_a_device_joins_and_is_interviewed(transport: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_leaving_device_is_told() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with raw_host(medium) as (_, host):
         medium.join()
         assert medium.coordinator is not None
@@ -235,7 +236,7 @@ async def test_a_route_that_failed_is_reported_missing_until_it_is_discovered_ag
 
 @pytest.mark.asyncio
 async def test_a_sleepy_child_is_in_the_association_table_until_it_is_removed() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     key = struct.pack("<QH", DEVICE_IEEE, 0)
     async with raw_host(medium) as (_, host):
         assert host.ask(mt.UTIL_ASSOC_GET_WITH_ADDRESS, key)[4] == 0xFF
@@ -253,7 +254,7 @@ async def test_a_sleepy_child_is_in_the_association_table_until_it_is_removed() 
 
 @pytest.mark.asyncio
 async def test_a_router_that_joins_at_the_coordinator_is_no_child() -> None:
-    medium = FakeMedium()
+    medium = ScriptedMedium()
     async with raw_host(medium) as (_, host):
         medium.join(kind=DeviceKind.ROUTER)
         assert host.ask(mt.UTIL_ASSOC_COUNT, b"\x01\x04") == b"\x00\x00"
@@ -263,7 +264,7 @@ async def test_a_router_that_joins_at_the_coordinator_is_no_child() -> None:
 
 @pytest.mark.asyncio
 async def test_the_host_reads_which_network_runs_and_in_which_state_the_coordinator_is() -> None:
-    async with raw_host(FakeMedium()) as (_, host):
+    async with raw_host(ScriptedMedium()) as (_, host):
         own, state, pan, parent, extended, _, channel = struct.unpack("<HBHHQQB", host.ask(mt.ZDO_EXT_NWK_INFO))
         assert (own, state, pan, parent) == (0x0000, mt.DeviceState.ZB_COORD, IDENTITY.pan_id, 0x0000)
         assert (extended, channel) == (IDENTITY.extended_pan_id, IDENTITY.channel)
@@ -272,7 +273,7 @@ async def test_the_host_reads_which_network_runs_and_in_which_state_the_coordina
 @pytest.mark.asyncio
 async def test_a_group_is_looked_up_in_an_answer_of_one_length() -> None:
     wanted = struct.pack("<BH", 1, 0x0B84)
-    async with raw_host(FakeMedium()) as (_, host):
+    async with raw_host(ScriptedMedium()) as (_, host):
         assert host.ask(mt.ZDO_EXT_FIND_GROUP, wanted) == b"\x01\x84\x0b\x00"
         assert host.ask(mt.ZDO_EXT_ADD_GROUP, wanted + b"\x00") == b"\x00"
         assert host.ask(mt.ZDO_EXT_FIND_GROUP, wanted) == b"\x00\x84\x0b\x00"

@@ -1,4 +1,4 @@
-"""A small fake of `Medium` with one scripted device, enough for an interview, and a way to run an unmodified zigpy-znp against it."""
+"""A fake of `Medium` with one scripted device, enough for an interview, and a way to run an unmodified zigpy-znp against it."""
 
 from __future__ import annotations
 
@@ -9,78 +9,35 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from tests.rig.medium import DEVICE_IEEE, DEVICE_NWK, IDENTITY, FakeMedium, until
 from zigpy_znp.zigbee.application import ControllerApplication
 
-from otagate_rig.aps import ApsFrame, Coordinator, Delivery, DeviceKind, NetworkIdentity
+from otagate_rig.aps import ApsFrame, Delivery, DeviceKind
 from otagate_rig.serial_port import SerialPort
 from otagate_rig.znp import ZnpNcp, mt
 from otagate_rig.znp.frames import FrameParser, encode
 
 COORDINATOR_IEEE = 0x00124B0001020304
-DEVICE_IEEE = 0x00158D0000AABB01
-DEVICE_NWK = 0x4E21
-IDENTITY = NetworkIdentity(pan_id=0x1A62, extended_pan_id=0xDDCC_BBAA_9988_7766, channel=15, network_key=bytes(range(1, 17)))
 
 
-class FakeMedium:
-    """Delivers to one scripted device; everything sent is kept in `sent`."""
+class ScriptedMedium(FakeMedium):
+    """A medium with one device that answers an interview; it is not there until it joins."""
 
     def __init__(self) -> None:
-        self.coordinator: Coordinator | None = None
-        self.ieee = 0
-        self.identity: NetworkIdentity | None = None
-        self.ups: list[NetworkIdentity] = []
-        self.sent: list[ApsFrame] = []
-        self.permits: list[int] = []
-        self.delivery = Delivery.SUCCESS
-        self.hold: asyncio.Event | None = None
+        super().__init__()
         self.present = False
-        self.kind = DeviceKind.ROUTER
         self.answered: Callable[[ApsFrame], None] | None = None
 
-    def attach(self, coordinator: Coordinator, *, ieee: int) -> None:
-        self.coordinator, self.ieee = coordinator, ieee
-
-    def network_up(self, identity: NetworkIdentity) -> None:
-        self.identity = identity
-        self.ups.append(identity)
-
-    def network_down(self) -> None:
-        self.identity = None
-
-    def permit_joining(self, seconds: int) -> None:
-        self.permits.append(seconds)
-
-    def ieee_of(self, nwk: int) -> int | None:
-        return DEVICE_IEEE if self.present and nwk == DEVICE_NWK else None
-
-    def nwk_of(self, ieee: int) -> int | None:
-        return DEVICE_NWK if self.present and ieee == DEVICE_IEEE else None
-
-    def kind_of(self, nwk: int) -> DeviceKind | None:
-        return self.kind if self.ieee_of(nwk) is not None else None
-
     async def transmit(self, frame: ApsFrame) -> Delivery:
-        self.sent.append(frame)
-        if self.hold is not None:
-            await self.hold.wait()
-        if frame.dst == DEVICE_NWK and self.present and self.delivery is Delivery.SUCCESS:
+        delivery = await super().transmit(frame)
+        if frame.dst == DEVICE_NWK and self.present and delivery is Delivery.SUCCESS:
             asyncio.get_running_loop().call_soon(self._device, frame)
-        return self.delivery
+        return delivery
 
-    def join(self, *, parent: int = 0, kind: DeviceKind = DeviceKind.ROUTER) -> None:
+    def join(self, *, parent: int = 0, kind: DeviceKind = DeviceKind.ROUTER, rejoined: bool = False) -> None:
         """The device joins and announces itself."""
-        assert self.coordinator is not None
-        self.present, self.kind = True, kind
-        self.coordinator.device_joined(ieee=DEVICE_IEEE, nwk=DEVICE_NWK, parent=parent, rejoined=False)
+        super().join(parent=parent, kind=kind, rejoined=rejoined)
         self.say(0x0013, b"\x01" + struct.pack("<HQB", DEVICE_NWK, DEVICE_IEEE, 0x8E), dst=0xFFFD)
-
-    def say(self, cluster: int, data: bytes, *, ep: int = 0, dst: int = 0, profile: int | None = None, **more: Any) -> None:
-        """A frame of the device to the coordinator."""
-        assert self.coordinator is not None
-        profile = (0x0104 if ep else 0) if profile is None else profile
-        frame = ApsFrame(src=DEVICE_NWK, src_ep=ep, dst=dst, dst_ep=ep, profile=profile, cluster=cluster, data=data, **more)
-        self.coordinator.frame_received(frame, lqi=180)
 
     def _device(self, frame: ApsFrame) -> None:
         tsn = frame.data[:1]
@@ -133,20 +90,13 @@ async def running(path: str, *, auto_form: bool = False, database: Path | None =
 
 
 @contextlib.asynccontextmanager
-async def stick(medium: FakeMedium | None = None, *, transport: str = "tcp", **options: Any) -> AsyncIterator[tuple[ZnpNcp, SerialPort]]:
+async def stick(medium: ScriptedMedium | None = None, *, transport: str = "tcp", **options: Any) -> AsyncIterator[tuple[ZnpNcp, SerialPort]]:
     """An NCP behind a port."""
     options.setdefault("ieee", COORDINATOR_IEEE)
-    async with ZnpNcp(medium or FakeMedium(), **options) as ncp:
+    async with ZnpNcp(medium or ScriptedMedium(), **options) as ncp:
         port = SerialPort.tcp(ncp) if transport == "tcp" else SerialPort.pty(ncp)
         async with port:
             yield ncp, port
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    """Wait for something to become true; fails after `seconds`."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class RawHost:
@@ -199,11 +149,11 @@ class RawHost:
 
 
 @contextlib.asynccontextmanager
-async def raw_host(medium: FakeMedium | None = None, **options: Any) -> AsyncIterator[tuple[ZnpNcp, RawHost]]:
+async def raw_host(medium: ScriptedMedium | None = None, **options: Any) -> AsyncIterator[tuple[ZnpNcp, RawHost]]:
     """A pre-formed NCP with its network up and a raw host."""
     options.setdefault("ieee", COORDINATOR_IEEE)
     options.setdefault("network", IDENTITY)
-    async with ZnpNcp(medium or FakeMedium(), **options) as ncp:
+    async with ZnpNcp(medium or ScriptedMedium(), **options) as ncp:
         host = RawHost(ncp)
         await host.bring_up()
         yield ncp, host
