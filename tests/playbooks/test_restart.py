@@ -50,10 +50,15 @@ def test_a_device_that_forgot_its_download_is_offered_it_again() -> None:
 
 
 def test_a_download_that_nobody_goes_on_with_is_nudged_and_then_given_up() -> None:
-    story = adopted("transferring").passes(29.0).nothing().passes(2.0).expects(unasked(notify(tsn=1))).passes(270.0)
+    story = adopted("transferring").passes(119.0).nothing().passes(2.0).expects(unasked(notify(tsn=1))).passes(180.0)
     *nudges, (at, last) = story.came_out()
-    assert len(nudges) <= 5
-    assert (at, last.causes) == (269.0, (Cause.STALLED,))
+    assert [at for at, _ in nudges] == [29.0, 59.0, 89.0, 119.0]
+    assert (at, last.causes) == (179.0, (Cause.STALLED,))
+
+
+def test_a_device_that_was_told_to_wait_in_an_earlier_life_comes_by_itself_before_a_nudge_makes_it_begin_anew() -> None:
+    story = adopted("transferring").passes(90.0).nothing().sends(ask(500, 50)).expects(block(IMAGE[500:550], 500))
+    story.passes(29.0).nothing().passes(2.0).expects(unasked(notify(tsn=1)))
 
 
 def test_a_staged_image_stays_staged() -> None:

@@ -62,6 +62,8 @@ class Timing:
         if transfer.phase is not Phase.SERVING or spent or transfer.reached >= transfer.size:
             return NEVER  # a device that checks its image needs no hurry
         silent = max(self.patience.silence_notify, self._silence(transfer) / _NUDGES_A_SILENCE)
+        if transfer.order.adopted is not None and not transfer.reached and not transfer.notifies:
+            silent = max(silent, self.patience.rejoin)
         return max(last + self.patience.silence_notify, transfer.heard + silent)
 
     def parked_wait(self, transfer: Transfer, now: float) -> int:

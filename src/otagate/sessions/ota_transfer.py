@@ -22,13 +22,18 @@ _SENT_SLACK = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to wait, in seconds. `scaled` makes all of it shorter for simulated hardware that lives faster."""
+    """How long to wait, in seconds. `scaled` makes all of it shorter for simulated hardware that lives faster.
+
+    `rejoin`: for a device in mid-download that an earlier life of the hub served, and may have told to wait for a minute, or until a minute after its
+    radio is back: a notify before would make it begin anew.
+    """
 
     notify_every: float = 20.0
     notify_limit: int = 5
     offer: float = 120.0
     offer_sleepy: float = 900.0
     silence_notify: float = 30.0
+    rejoin: float = 120.0
     block: float = 300.0
     block_sleepy: float = 3_600.0
     end: float = 180.0
