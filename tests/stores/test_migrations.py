@@ -12,9 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from otagate.model.devices import PolicyOverride
-from otagate.model.errors import StoreCorrupt, StoreError
+from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError
 from otagate.model.facts import Fact
 from otagate.model.lifecycle import State
 from otagate.stores.documents import DEVICES, UPDATES
@@ -114,6 +115,19 @@ async def test_a_whole_copy_of_the_older_file_stays_beside_it_closed_to_others(t
     store = await open_sqlite_file(tmp_path / "back.db")
     assert (await store.facts.last_number(), await store.settings.get("halt")) == (3, "yes")
     await store.close()
+
+
+async def test_an_older_otagate_names_the_copy_that_it_can_read(tmp_path: Path) -> None:
+    await a_store(tmp_path / NAME)
+    with structlog.testing.capture_logs() as told:
+        await (await open_sqlite_file(tmp_path / NAME, (*load_migrations(), SECOND))).close()
+    copy = tmp_path / f"{NAME}.schema{TODAY}"
+    assert [(each["schema"], each["copy"]) for each in told if each["event"] == "the store was brought up to date"] == [(TODAY + 1, str(copy))]
+    with pytest.raises(SchemaTooNew, match=rf"or put a copy from before the change in its place: {copy}$"):
+        await open_sqlite_file(tmp_path / NAME)
+    copy.unlink()
+    with pytest.raises(SchemaTooNew, match="in its place: the newest in the folder backups from that time$"):
+        await open_sqlite_file(tmp_path / NAME)
 
 
 async def test_a_file_that_is_up_to_date_or_new_is_not_copied(tmp_path: Path) -> None:

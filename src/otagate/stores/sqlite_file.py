@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import structlog
+
 from otagate.files import clear_unfinished, sync, written_aside
 from otagate.model.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreInUse, StoreUnavailable
+
+LOG = structlog.get_logger("otagate.store")
 
 APPLICATION_ID = 0x4F544147  # "OTAG"; written by migration 1
 OLDEST_SQLITE = (3, 38, 0)  # STRICT tables came with 3.37, JSON functions are always built in since 3.38
@@ -192,7 +196,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path, migrations: Se
     if version > len(migrations):
         raise SchemaTooNew(
             f"{path} was written by a newer otagate: its schema is {version}, this one knows up to {len(migrations)}: "
-            "install the newer otagate again, or put back the copy that it made before the change"
+            f"install the newer otagate again, or {_way_back(path, len(migrations))}"
         )
     pending = migrations[version:]
     _check(connection, path, "integrity_check" if pending else "quick_check")
@@ -200,6 +204,18 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path, migrations: Se
         _copy_before_migration(connection, path, version)
     for migration in pending:
         _migrate(connection, migration)
+    if pending and version > 0:
+        LOG.info("the store was brought up to date", schema=len(migrations), copy=str(_copy_of(path, version)))
+
+
+def _way_back(path: Path, known: int) -> str:
+    """What an operator does who wants to stay with this version: the newest copy from before a migration that it can read, or its backups."""
+    copy = next((each for each in (_copy_of(path, version) for version in range(known, 0, -1)) if each.exists()), None)
+    return f"put a copy from before the change in its place: {copy or 'the newest in the folder backups from that time'}"
+
+
+def _copy_of(path: Path, version: int) -> Path:
+    return path.with_name(f"{path.name}{_OLD}{version}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -221,7 +237,7 @@ def copy(connection: sqlite3.Connection, target: Path) -> None:
 def _copy_before_migration(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """The store as it was, beside it, on disk before anything changes; of these copies only the newest are kept."""
     clear_unfinished(path.parent, f"{path.name}{_OLD}")
-    copy(connection, path.with_name(f"{path.name}{_OLD}{version}"))
+    copy(connection, _copy_of(path, version))
     versions = (each.name.rpartition(_OLD)[2] for each in path.parent.glob(f"{glob.escape(path.name)}{_OLD}*"))
     for old in sorted(int(each) for each in versions if each.isdecimal())[:-_OLD_KEPT]:
         path.with_name(f"{path.name}{_OLD}{old}").unlink(missing_ok=True)
