@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ class NotOnTheList(Exception):
 class OrderRefused(HubError):
     """The hub refused an order; `slug` is the stable word of the problem."""
 
-    def __init__(self, problem: Json) -> None:
+    def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(f"{problem.get('title')}: {problem.get('detail')}")
         self.slug = slug_of(problem)
 
@@ -137,8 +137,11 @@ class Hub:
     # --- updates ------------------------------------------------------------------------------------------------------------------------
 
     async def order(self, device: DeviceUnderTest, firmware: Firmware, *, allow_downgrade: bool = False) -> str:
-        """Order one update; its id. Raises NotOnTheList before anything is sent, OrderRefused."""
-        image = await self.client.upload(firmware.path)
+        """Order one update; its id. Raises NotOnTheList before anything is sent, OrderRefused, also for a file that is no whole image."""
+        try:
+            image = await self.client.upload(firmware.path)
+        except ProblemStop as stop:
+            raise OrderRefused(stop.problem) from None
         body: Json = {"devices": [device.id], "component": device.component, "image": image["sha256"], "allow_downgrade": allow_downgrade}
         if firmware.is_zwave:
             body["version"] = firmware.version
@@ -146,6 +149,13 @@ class Hub:
         if answer["refused"]:
             raise OrderRefused(answer["refused"][0]["problem"])
         return str(answer["updates"][0]["id"])
+
+    async def cancel(self, update: str) -> Json:
+        """Stop an update on its way; the update. Raises NotOnTheList, OrderRefused where it is too late for that."""
+        try:
+            return await self.client.post("updates", update, "cancel")
+        except ProblemStop as stop:
+            raise OrderRefused(stop.problem) from None
 
     async def update(self, update: str) -> Json:
         """One update as it is now."""

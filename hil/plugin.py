@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,17 +79,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(unasked)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the hub logged and what the device printed beside a failure."""
-    report = yield
-    if report.failed:
-        if _LOG in item.stash and item.stash[_LOG].exists():
-            tail = item.stash[_LOG].read_text(errors="replace").splitlines()[-_LOG_LINES:]
-            report.sections.append((f"hub log, the end of {item.stash[_LOG]}", "\n".join(tail)))
-        if _CONSOLE in item.stash:
-            report.sections.append(("device console", "\n".join(item.stash[_CONSOLE].transcript.splitlines()[-_LOG_LINES:])))
-    return report
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show what the hub logged and what the device printed beside a failure, and in a JUnit file that takes logs."""
+    if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
+        return
+    if _LOG in item.stash and item.stash[_LOG].exists():
+        tail = item.stash[_LOG].read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        item.add_report_section(call.when, f"log of the hub, the end of {item.stash[_LOG]}, at", "\n".join(tail))
+    if _CONSOLE in item.stash:
+        item.add_report_section(call.when, "log of the device's console at", "\n".join(item.stash[_CONSOLE].transcript.splitlines()[-_LOG_LINES:]))
 
 
 # --- fixtures -----------------------------------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from hil.emulated import FOREIGN, IMAGES, LISTED, A, B
 from hil.hub import AllowListClient, Hub, NotOnTheList, OrderRefused, settings
 from hil.rigfile import Rig, load
 
 from otagate.config import load as load_hub
-from tests.hil.emulated_bench import FOREIGN, IMAGES, LISTED, A, B
 
 MINE, THEIRS = f"zigbee-{LISTED:016x}", f"zigbee-{FOREIGN:016x}"
 
@@ -25,11 +25,14 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.ordered: list[tuple[str, Any]] = []
         self.refusal: dict[str, Any] | None = None
+        self.problem: dict[str, Any] | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.method == "GET":
             update = request.path.rpartition("/")[2]
             return web.json_response({"id": update, "device": MINE if update == "mine" else THEIRS})
+        if self.problem is not None:
+            return web.json_response(self.problem, status=self.problem["status"], content_type="application/problem+json")
         if request.path == "/api/v1/images":
             return web.json_response({"sha256": "00" * 32}, status=201)
         self.ordered.append((request.path, await request.json() if request.can_read_body else None))
@@ -70,6 +73,24 @@ async def test_a_listed_device_is_ordered_with_the_image_and_component_of_the_ri
     assert await hub.order(rig.devices[0], rig.devices[0].images.b) == "mine"
     assert daemon.ordered == [("/api/v1/updates", {"devices": [MINE], "component": "0x0101", "image": "00" * 32, "allow_downgrade": False})]
     assert (rig.devices[0].images.a.version, rig.devices[0].images.b.version) == (A, B)
+
+
+@pytest.mark.asyncio
+async def test_a_damaged_image_and_a_cancel_that_comes_too_late_are_refusals_with_their_word(
+    client: AllowListClient, rig: Rig, daemon: FakeDaemon
+) -> None:
+    hub = Hub(rig, client, lambda: None)
+    assert await hub.cancel("mine") == {"updates": [{"id": "mine"}], "refused": []}
+    assert daemon.ordered == [("/api/v1/updates/mine/cancel", None)]
+    with pytest.raises(NotOnTheList):
+        await hub.cancel("theirs")
+    daemon.problem = {"type": "/problems/image-corrupt", "title": "The image is damaged", "status": 422, "detail": "the file is truncated"}
+    with pytest.raises(OrderRefused, match="The image is damaged: the file is truncated") as damaged:
+        await hub.order(rig.devices[0], rig.devices[0].images.b)
+    daemon.problem = {"type": "/problems/not-cancellable", "title": "Too late", "status": 409}
+    with pytest.raises(OrderRefused) as late:
+        await hub.cancel("mine")
+    assert (damaged.value.slug, late.value.slug) == ("image-corrupt", "not-cancellable")
 
 
 @pytest.mark.asyncio

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from hil.console import MOST_KEPT, Console, ConsoleError, ConsoleGone, Forbidden, open_console
+from hil.emulated import FakePort, fake_port
 from hil.rigfile import ConsoleSettings
-
-from tests.hil.emulated_bench import FakePort, fake_port
 
 BOUND = 60.0
 

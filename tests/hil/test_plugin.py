@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-
-from tests.hil.emulated_bench import IMAGES, LISTED, fake_port
+from hil.emulated import IMAGES, LISTED, fake_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +72,7 @@ async def test_a_forbidden_line_on_the_console_fails_a_test_of_ones_own_and_is_s
         ran = await asyncio.to_thread(run_pytest, "-p", "hil.plugin", "--rig", str(file), str(tests))
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
     assert "plug printed 'HardFault at 0x1234', which 'HardFault' forbids" in ran.stdout
-    assert "device console" in ran.stdout
+    assert "log of the device's console" in ran.stdout
 
 
 def test_a_daemon_that_cannot_have_the_stick_is_told_with_its_log(tmp_path: Path) -> None:
@@ -80,7 +80,11 @@ def test_a_daemon_that_cannot_have_the_stick_is_told_with_its_log(tmp_path: Path
     document = json.loads(file.read_text())
     document["stick"]["patience"] = "3s"
     file.write_text(json.dumps(document))
-    ran = run_pytest("hil/tests/test_round_trip.py", "--rig", str(file), f"--basetemp={tmp_path / 'run'}")
+    results = tmp_path / "results.xml"
+    junit = (f"--junit-xml={results}", "-o", "junit_logging=all")
+    ran = run_pytest("hil/tests/test_round_trip.py", "--rig", str(file), f"--basetemp={tmp_path / 'run'}", *junit)
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
     assert "the coordinator did not become up: it is " in ran.stdout
-    assert "hub log" in ran.stdout
+    assert "log of the hub, the end of " in ran.stdout
+    said = ET.parse(results).getroot().findtext(".//system-out", "")
+    assert "hub is running" in said

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hil.emulated import IMAGE_TYPE, MAKER, B, FakePort, emulated_bench, fake_port
 from hil.record import recorded
 from hil.replay import replay
 
 from hil.traces import read
 from otagate_rig.rig import Stack
-from tests.hil.emulated_bench import IMAGE_TYPE, MAKER, B, FakePort, emulated_bench, fake_port
 from tests.hil.test_round_trip_on_the_emulated_stick import run_pytest
 from tests.hil.test_tap import ANSWER, KEY, REQUEST, incoming, request
 

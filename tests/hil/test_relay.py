@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hil.emulated import fake_port
 from hil.relay import RelayError, open_relay
 from hil.rigfile import CommandSwitch, SerialSwitch
 
 from hil import relay as relays
-from tests.hil.emulated_bench import fake_port
 
 BOUND = 60.0
 

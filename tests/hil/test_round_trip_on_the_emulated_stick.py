@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hil.emulated import A, B, Bench, emulated_bench
 
 from otagate_rig.rig import Stack
-from tests.hil.emulated_bench import A, B, Bench, emulated_bench
 
 ROOT = Path(__file__).parents[2]
 BOUND = 280.0

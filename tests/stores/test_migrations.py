@@ -126,7 +126,7 @@ async def test_an_older_otagate_names_the_copy_that_it_can_read(tmp_path: Path) 
     with pytest.raises(SchemaTooNew, match=rf"or put a copy from before the change in its place: {copy}$"):
         await open_sqlite_file(tmp_path / NAME)
     copy.unlink()
-    with pytest.raises(SchemaTooNew, match="in its place: the newest in the folder backups from that time$"):
+    with pytest.raises(SchemaTooNew, match=r"in its place: the newest in the folder backups from that time$"):
         await open_sqlite_file(tmp_path / NAME)
 
 

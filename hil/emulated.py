@@ -1,7 +1,11 @@
-"""A bench without hardware: an emulated coordinator, simulated devices, a relay board and a console on pseudo-terminals."""
+"""A bench without hardware: an emulated coordinator, simulated devices, a relay board and a console on pseudo-terminals.
+
+`python -m hil.emulated` sets one up until Ctrl-C and says where its rig file is; tests open one of their own.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
@@ -9,6 +13,7 @@ import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -22,9 +27,13 @@ MAKER, IMAGE_TYPE, A, B = 0x1289, 0x0101, 0x01000000, 0x01010000
 LISTED, FOREIGN = 0x00124B00_0AA00001, 0x00124B00_0AA00002
 RELAY_OFF, RELAY_ON = b"\xa0\x01\x01\xa2", b"\xa0\x01\x00\xa1"
 
+"""Both devices are of one kind; A is older than B."""
+
 IMAGES = {name: build_image(MAKER, IMAGE_TYPE, version, payload=make_payload(24_576, version)) for name, version in (("a.ota", A), ("b.ota", B))}
 
 _SPEED = 10.0
+_BELOW_CERTAIN = 0.5
+"""Of the frames at most that get lost: with more, no transfer comes to its end in a time that anybody waits."""
 _SWITCH = "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);s.sendall(sys.argv[2].encode()+b'\\n');sys.exit(s.recv(2)!=b'ok')"
 
 
@@ -73,6 +82,7 @@ class FakePort:
 
 @contextmanager
 def fake_port() -> Iterator[FakePort]:
+    """A port until the block ends, or until it is pulled out."""
     port = FakePort()
     try:
         yield port
@@ -94,10 +104,12 @@ class Bench:
 
     @property
     def listed(self) -> Device:
+        """The device of the rig file."""
         return self.rig.device(LISTED)
 
     @property
     def foreign(self) -> Device:
+        """The device beside it, which no test may touch."""
         return self.rig.device(FOREIGN)
 
     def write_rig_file(self, *, formed: bool) -> None:
@@ -152,9 +164,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def emulated_bench(folder: Path, *, stack: Stack = "znp", formed: bool = False) -> AsyncIterator[Bench]:
-    """`formed`: the devices are in the stick's network already; else it is empty, and they join the one that the hub forms."""
-    air = AirSettings(speedup=_SPEED)
+async def emulated_bench(folder: Path, *, stack: Stack = "znp", formed: bool = False, loss: float = 0.0) -> AsyncIterator[Bench]:
+    """A bench, and its rig file in `folder`; `loss` is the share of frames that get lost in the air, 0 to 1.
+
+    `formed`: the devices are in the stick's network already; else it is empty, and they join the one that the hub forms.
+    """
+    air = AirSettings(speedup=_SPEED, loss=loss)
     with fake_port() as console, fake_port() as board:
         made = Rig(stack=stack, port="pty", devices=specs(), formed=formed, air=air, images=IMAGES.values(), link=folder / "stick")
         async with made as rig, asyncio.TaskGroup() as tasks:
@@ -167,3 +182,41 @@ async def emulated_bench(folder: Path, *, stack: Stack = "znp", formed: bool = F
                 bench.write_rig_file(formed=formed)
                 yield bench
                 printing.cancel()
+
+
+async def _stand(stack: Stack, loss: float) -> None:
+    with TemporaryDirectory(prefix="otagate-bench-") as folder:
+        async with emulated_bench(Path(folder), stack=stack, loss=loss) as bench:
+            print(f"An emulated {stack} coordinator and one device on it, {_SPEED:g} x real time, until Ctrl-C. In another terminal:")
+            print(f"  python -m pytest hil --rig {bench.rig_file}", flush=True)
+            await asyncio.Event().wait()
+
+
+def _percent(text: str) -> float:
+    try:
+        share = float(text) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= _BELOW_CERTAIN:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of frames: write percent, 0 to {_BELOW_CERTAIN * 100:g}")
+    return share
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m hil.emulated", description="Set up a bench without hardware, for tests with --rig.")
+    parser.add_argument("--type", choices=("znp", "ezsp"), default="znp", help="the kind of coordinator; znp without a word")
+    parser.add_argument(
+        "--loss",
+        type=_percent,
+        default=0.0,
+        metavar="PERCENT",
+        help=f"of the frames get lost in the air, at most {_BELOW_CERTAIN:.0%}".replace("%", "%%"),
+    )
+    arguments = parser.parse_args()
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_stand(arguments.type, arguments.loss))
+
+
+if __name__ == "__main__":
+    main()
