@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from otagate_rig.air import AirSettings
 from otagate_rig.device import Device
 from otagate_rig.rig import Port, Rig, Stack
-from otagate_rig.spec import DeviceSpec
+from otagate_rig.spec import DeviceKind, DeviceSpec
 from tests.journeys.hub import IEEE, assert_updated, device_id, image_of, reached
 from tests.journeys.process import Daemon, assert_gapless, assert_legal
 
@@ -55,6 +56,20 @@ async def _assert_unnoticed(daemon: Daemon, update: str, device: Device, *, live
 async def test_a_killed_hub_adopts_the_transfer_when_it_is_started_again(tmp_path: Path, stack: Stack, port: Port) -> None:
     made = Rig(stack=stack, port=port, devices=[PATIENT], images=[IMAGE], air=AIR, announce_after=None)
     async with made as rig, Daemon(tmp_path, rig.path, stack=stack) as daemon:
+        update = await _ordered(daemon, rig)
+        await reached(rig.device(IEEE), 0.3)
+        await daemon.kill()
+        offset = rig.device(IEEE).ota.download.offset  # type: ignore[union-attr]
+        assert 0 < offset < len(IMAGE), "the hub was killed too late"
+        await daemon.start()
+        await _assert_unnoticed(daemon, update, rig.device(IEEE))
+
+
+@pytest.mark.asyncio
+async def test_a_killed_hub_knows_that_what_a_sleeping_device_holds_came_from_here(tmp_path: Path) -> None:
+    sleeper = replace(PATIENT, kind=DeviceKind.SLEEPY, poll_interval=0.05, fast_poll_interval=0.01)
+    made = Rig(devices=[sleeper], images=[IMAGE], air=AIR, announce_after=None)
+    async with made as rig, Daemon(tmp_path, rig.path) as daemon:
         update = await _ordered(daemon, rig)
         await reached(rig.device(IEEE), 0.3)
         await daemon.kill()
