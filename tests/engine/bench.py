@@ -67,7 +67,7 @@ from otagate.quirks.advisories import load_advisories
 from otagate.reports.key import SealKey
 from otagate.sources.source import Source
 from otagate.stores.memory import MemoryStore
-from tests.engine.radio import LAMP, ZIGBEE0, Lamp, ScriptedRadio
+from tests.engine.radio import LAMP, NEW, ZIGBEE0, Lamp, ScriptedRadio
 from tests.engine.services import Services
 from tests.formats.images import build, element
 from tests.virtual_time import VirtualClock
@@ -540,10 +540,17 @@ class Hub:
 
     async def order(self, *devices: DeviceId, **wishes: object) -> UpdateView:
         """One update by order of an operator."""
+        return (await self._ordered(*devices, **wishes))[0]
+
+    async def orders(self, *devices: DeviceId, **wishes: object) -> list[Update]:
+        """Every update that an order of an operator comes to."""
+        return [each.update for each in await self._ordered(*devices, **wishes)]
+
+    async def _ordered(self, *devices: DeviceId, **wishes: object) -> Sequence[UpdateView]:
         request = OrderRequest(devices=devices or (self.bench.lamp.id,), **wishes)  # type: ignore[arg-type]
         result = await self.desk.order(request, actor="test")
         assert not result.refused, [str(each.error) for each in result.refused]
-        return result.updates[0]
+        return result.updates
 
     def state(self, update: UpdateId) -> State:
         """The state as told by the journal, which is what outsiders see."""
@@ -565,3 +572,20 @@ class Hub:
     def kinds(self, update: UpdateId) -> list[str]:
         """What the journal told of an update."""
         return [fact.kind for fact in self.told if fact.subject_id == update]
+
+
+def a_bench(**traits: object) -> Bench:
+    return Bench(lamps={LAMP: Lamp(**traits)})  # type: ignore[arg-type]
+
+
+async def an_order(hub: Hub, **wishes: object) -> Update:
+    """One update of the lamp, from a stored image."""
+    await hub.add_image(NEW)
+    await hub.ready()
+    return (await hub.order(**wishes)).update
+
+
+async def the_end(bench: Bench, *, within: float = LATER) -> Update:
+    """What becomes of an order."""
+    async with bench.hub() as hub:
+        return await hub.until_ended((await an_order(hub)).id, within=within)

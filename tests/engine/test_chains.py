@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from otagate.engine.views import OrderRequest
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.sources.index import Index
-from tests.engine.bench import Bench, Hub, image_bytes
+from tests.engine.bench import Bench, image_bytes
 from tests.engine.radio import LAMP, NEW, OLD
 from tests.engine.test_offers import INDEX, entry, index, told
 from tests.virtual_time import instantly
@@ -37,12 +36,6 @@ def chained(mode: Any = "ask", **more: Any) -> Bench:
     return bench
 
 
-async def order(hub: Hub, **wishes: Any) -> list[Update]:
-    result = await hub.desk.order(OrderRequest(devices=(LAMP,), **wishes), actor="anna")
-    assert not result.refused, [str(each.error) for each in result.refused]
-    return [each.update for each in result.updates]
-
-
 def shown(rows: list[Update]) -> list[tuple[Any, ...]]:
     return [(row.from_version, row.to_version, row.step, row.steps, row.state) for row in rows]
 
@@ -56,9 +49,9 @@ async def test_an_order_for_the_end_of_a_chain_is_one_job_of_three_steps(wishes:
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        planned = await order(hub, dry_run=True, **wishes)
+        planned = await hub.orders(dry_run=True, **wishes)
         assert [(each.to_version, each.step, each.steps) for each in planned] == [(NEW, 1, 3), (MIDDLE, 2, 3), (LAST, 3, 3)]
-        one, two, three = await order(hub, **wishes)
+        one, two, three = await hub.orders(**wishes)
         assert {each.job for each in (one, two, three)} == {one.id}
         await hub.until_state(one.id, State.TRANSFERRING)
         for each, step in ((two, 2), (three, 3)):
@@ -78,7 +71,7 @@ async def test_a_version_in_the_middle_of_a_chain_is_gone_to_and_no_further() ->
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        made = await order(hub, version=MIDDLE)
+        made = await hub.orders(version=MIDDLE)
         assert [each.to_version for each in made] == [NEW, MIDDLE]
         await hub.until_ended(made[-1].id)
         await hub.pass_time(minutes=20)
@@ -114,7 +107,7 @@ async def test_a_step_that_fails_ends_the_job_there_and_a_retry_goes_on_to_its_e
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        _, two, three = await order(hub)
+        _, two, three = await hub.orders()
         await hub.until_state(two.id, State.TRANSFERRING)
         bench.lamp.goes = "rejects"
         failed, last = await hub.until_ended(two.id), await hub.until_ended(three.id)
@@ -137,7 +130,7 @@ async def test_a_chain_goes_on_after_a_kill_in_the_middle_of_a_step(kind: str) -
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        _, two, _ = await order(hub)
+        _, two, _ = await hub.orders()
         await hub.until_state(two.id, State.TRANSFERRING)
         hub.kill_when(kind)
         await hub.until_killed()
@@ -152,7 +145,7 @@ async def test_a_step_that_its_source_takes_back_is_not_begun() -> None:
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        one, two, three = await order(hub)
+        one, two, three = await hub.orders()
         await hub.until_state(one.id, State.TRANSFERRING)
         bench.services.documents[INDEX] = bench.services.documents[INDEX][:1]
         await hub.desk.refresh("index", actor="anna")
@@ -168,7 +161,7 @@ async def test_a_step_whose_file_its_source_has_replaced_is_not_begun_as_it_was_
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        one, two, _ = await order(hub)
+        one, two, _ = await hub.orders()
         await hub.until_state(one.id, State.TRANSFERRING)
         listed = bench.services.documents[INDEX]
         bench.services.documents[INDEX] = [listed[0], listed[1] | {"sha512": "ab" * 64}, *listed[2:]]
@@ -182,7 +175,7 @@ async def test_a_source_that_is_away_takes_nothing_back() -> None:
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        _, _, three = await order(hub)
+        _, _, three = await hub.orders()
         for each in BOUNDS:
             await hub.desk.add_image(image_bytes(each), file_name="x.ota", actor="anna")
         bench.services.documents.clear()
@@ -195,7 +188,7 @@ async def test_a_step_waits_while_the_one_before_it_is_held_on_the_device() -> N
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        one, two, three = await order(hub, activate="held")
+        one, two, three = await hub.orders(activate="held")
         await hub.until_state(one.id, State.STAGED)
         await hub.pass_time(minutes=20)
         assert [hub.waits_for(each.id) for each in (two, three)] == ["predecessor", "predecessor"]
@@ -211,7 +204,7 @@ async def test_what_cancels_a_step_cancels_those_behind_it_and_none_before() -> 
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        one, two, three = await order(hub)
+        one, two, three = await hub.orders()
         await hub.desk.cancel(two.id, actor="anna")
         assert (await hub.until_ended(three.id)).state is State.CANCELLED
         assert (await hub.until_ended(one.id)).state is State.SUCCEEDED
@@ -241,7 +234,7 @@ async def test_an_order_takes_the_place_of_a_whole_chain_that_policy_has_not_beg
     async with bench.hub() as hub:
         await hub.desk.halt(actor="anna")
         await hub.until(lambda: len(hub.states) == 3)
-        made = await order(hub, version=NEW)
+        made = await hub.orders(version=NEW)
         assert [each.state for each in await bench.rows()] == [State.SUPERSEDED] * 3 + [State.QUEUED]
         assert [each.to_version for each in made] == [NEW]
 
@@ -252,7 +245,7 @@ async def test_sources_whose_answer_may_be_another_now_are_asked_before_the_next
     bench = chained()
     async with bench.hub() as hub:
         await told(hub)
-        made = await order(hub)
+        made = await hub.orders()
         bench.services.asked.clear()
         await hub.until_ended(made[-1].id)
         await hub.pass_time(minutes=1)

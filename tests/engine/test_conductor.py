@@ -12,19 +12,13 @@ from otagate.model.errors import NotCancellable, NotInState, StoreUnavailable, U
 from otagate.model.ids import UpdateId, zigbee_device_id
 from otagate.model.lifecycle import Cause, State
 from otagate.model.updates import Update
-from tests.engine.bench import DAY, Bench, Hub
+from tests.engine.bench import DAY, Bench, Hub, an_order
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
 from tests.engine.test_delivery import a_held_update
 from tests.virtual_time import instantly
 
 CANCELLABLE = [State.QUEUED, State.FETCHING, State.OFFERING, State.TRANSFERRING, State.STAGED]
 TOO_LATE = [State.ACTIVATING, State.CONFIRMING]
-
-
-async def begun(hub: Hub, **wishes: object) -> Update:
-    await hub.add_image(NEW)
-    await hub.ready()
-    return (await hub.order(**wishes)).update
 
 
 async def brought_to(hub: Hub, state: State) -> Update:
@@ -35,7 +29,7 @@ async def brought_to(hub: Hub, state: State) -> Update:
     lamp.asks, lamp.boots, lamp.seconds = state is not State.OFFERING, "never", 900.0 if state is State.TRANSFERRING else 10.0
     if state is State.FETCHING:
         return await _fetching(hub)
-    update = await begun(hub, when=hub.clock.now() + timedelta(days=1) if state is State.QUEUED else "now")
+    update = await an_order(hub, when=hub.clock.now() + timedelta(days=1) if state is State.QUEUED else "now")
     if state is State.CONFIRMING:
         await hub.until_state(update.id, State.ACTIVATING)
         hub.radio.announce(LAMP)
@@ -86,7 +80,7 @@ async def test_a_cancel_that_comes_too_late_is_refused_and_changes_nothing(state
 async def test_what_has_ended_cannot_be_cancelled_and_what_never_was_is_unknown() -> None:
     bench = Bench()
     async with bench.hub() as hub:
-        update = await hub.until_ended((await begun(hub)).id)
+        update = await hub.until_ended((await an_order(hub)).id)
         with pytest.raises(NotInState):
             await hub.desk.cancel(update.id, actor="test")
         with pytest.raises(UnknownUpdate):
@@ -98,7 +92,7 @@ async def test_what_has_ended_cannot_be_cancelled_and_what_never_was_is_unknown(
 async def test_of_a_cancel_and_the_devices_last_word_the_first_to_be_durable_is_right(head_start: int) -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=100.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.TRANSFERRING)
         async with asyncio.TaskGroup() as both:
             cancelling = both.create_task(_cancelled(hub, update.id))
@@ -124,7 +118,7 @@ async def _cancelled(hub: Hub, update: UpdateId) -> bool:
 async def test_a_cancel_that_the_full_disk_does_not_take_is_refused_and_the_update_goes_on() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.TRANSFERRING)
         hub.store.full = True
         with pytest.raises(StoreUnavailable):
@@ -137,7 +131,7 @@ async def test_a_cancel_that_the_full_disk_does_not_take_is_refused_and_the_upda
 async def test_a_request_that_is_dropped_halfway_is_carried_out_whole() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.TRANSFERRING)
         async with asyncio.TaskGroup() as group:
             request = group.create_task(hub.desk.cancel(update.id, actor="test"))
@@ -156,7 +150,7 @@ async def test_a_request_that_is_dropped_halfway_is_carried_out_whole() -> None:
 async def test_a_paused_transfer_stands_still_and_goes_on_where_it_was() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=600.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until(lambda: bench.lamp.offset >= 0.3)
         view = await hub.desk.pause(update.id, actor="test")
         assert (view.update.state, view.update.reason) == (State.TRANSFERRING, "paused")
@@ -174,7 +168,7 @@ async def test_a_paused_update_gives_its_slot_to_the_next() -> None:
     other = Lamp(id=zigbee_device_id(2))
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0), other.id: other}, parallel=1)
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         second = await hub.order(other.id)
         await hub.until(lambda: bench.lamp.offset >= 0.3)
         assert hub.waits_for(second.update.id) == "radio_busy"
@@ -331,7 +325,7 @@ async def test_a_sleeping_device_that_comes_and_goes_is_not_worth_a_line_each_ti
 async def test_a_device_that_asks_by_itself_does_not_wait_for_the_end_of_a_backoff() -> None:
     bench = Bench(lamps={LAMP: Lamp(goes="aborts", stops_at=0.5)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         row = await hub.until_state(update.id, State.QUEUED)
         await hub.until(lambda: "aborted_by_device" in hub.kinds(update.id))
         bench.lamp.goes = "well"
@@ -349,7 +343,7 @@ async def test_an_update_for_a_time_begins_then_and_not_before() -> None:
     bench = Bench()
     async with bench.hub() as hub:
         when = hub.clock.now() + timedelta(hours=7)
-        update = await begun(hub, when=when)
+        update = await an_order(hub, when=when)
         assert (await hub.desk.update(update.id)).update.reason == "scheduled"
         ended = await hub.until_ended(update.id, within=DAY)
     assert ended.started is not None
@@ -416,7 +410,7 @@ async def test_a_device_whose_update_waits_is_told_so_though_the_bytes_of_its_im
 async def test_a_look_at_the_queue_that_fails_in_a_way_nobody_foresaw_is_made_again_and_ends_nobody() -> None:
     bench = Bench()
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.TRANSFERRING)
         tidy, tries = hub.conductor.queue.tidy, 0
 

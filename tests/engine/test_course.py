@@ -18,27 +18,9 @@ from otagate.model.releases import Release
 from otagate.model.updates import Update
 from otagate.ports import TransferAdvanced
 from otagate.sources.index import KINDS, Index
-from tests.engine.bench import DAY, LATER, Bench, Hub
+from tests.engine.bench import DAY, Bench, Hub, a_bench, an_order, the_end
 from tests.engine.radio import LAMP, NEW, NEWER, OLD, Lamp, orders_of
 from tests.virtual_time import instantly
-
-
-def a_bench(**traits: object) -> Bench:
-    return Bench(lamps={LAMP: Lamp(**traits)})  # type: ignore[arg-type]
-
-
-async def an_order(hub: Hub, **wishes: object) -> Update:
-    """One update of the lamp, from a stored image."""
-    await hub.add_image(NEW)
-    await hub.ready()
-    return (await hub.order(**wishes)).update
-
-
-async def the_end(bench: Bench, *, within: float = LATER) -> Update:
-    """What becomes of an order."""
-    async with bench.hub() as hub:
-        return await hub.until_ended((await an_order(hub)).id, within=within)
-
 
 # --- the straight way -------------------------------------------------------------------------------------------------------------------
 

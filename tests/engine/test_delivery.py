@@ -11,9 +11,8 @@ from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.policy.activation import Staging
 from otagate.ports import DeviceSeen
-from tests.engine.bench import Bench, Hub
+from tests.engine.bench import Bench, Hub, a_bench, an_order
 from tests.engine.radio import LAMP, NEW, orders_of
-from tests.engine.test_course import a_bench, an_order
 from tests.virtual_time import instantly
 
 # --- fetching ---------------------------------------------------------------------------------------------------------------------------

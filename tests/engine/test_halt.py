@@ -8,9 +8,9 @@ from otagate.model.errors import Refused, StoreCorrupt, StoreUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import Cause, State
 from otagate.model.orders import Serve
-from tests.engine.bench import DAY, Bench, Hub
+from tests.engine.bench import DAY, Bench, Hub, an_order
 from tests.engine.radio import LAMP, NEW, OLD, Lamp, orders_of
-from tests.engine.test_conductor import begun, brought_to
+from tests.engine.test_conductor import brought_to
 from tests.engine.test_delivery import a_held_update
 from tests.virtual_time import instantly
 
@@ -25,7 +25,7 @@ async def test_a_halted_hub_begins_nothing_says_why_and_goes_on_when_it_is_lifte
     bench = Bench()
     async with bench.hub() as hub:
         await hub.desk.halt(actor="anna", because="smoke in the hall")
-        update = (await begun(hub)).id
+        update = (await an_order(hub)).id
         await hub.pass_time(days=1)
         assert await seen(hub, update) == (State.QUEUED, "halted")
         assert orders_of(hub.radio, update) == ["Serve", "Park"]

@@ -8,9 +8,8 @@ from otagate.model.errors import StoreUnavailable
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
-from tests.engine.bench import Bench, Hub
+from tests.engine.bench import Bench, Hub, a_bench, an_order, the_end
 from tests.engine.radio import LAMP, NEW
-from tests.engine.test_course import a_bench, an_order, the_end
 from tests.virtual_time import instantly
 
 

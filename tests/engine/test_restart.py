@@ -10,19 +10,12 @@ from otagate.model.devices import Device
 from otagate.model.errors import StoreUnavailable
 from otagate.model.ids import zigbee_device_id
 from otagate.model.lifecycle import Cause, State
-from otagate.model.updates import Update
-from tests.engine.bench import DAY, Bench, Hub
+from tests.engine.bench import DAY, Bench, Hub, an_order
 from tests.engine.radio import LAMP, NEW, OLD, Lamp, orders_of
 from tests.virtual_time import instantly
 
 KINDS = ["created", "admitted", "verified", "accepted", "progress", "activated", "returned", "version_matches"]
 """What the journal tells of an ordinary update, in order: everywhere a process can die."""
-
-
-async def begun(hub: Hub, **wishes: object) -> Update:
-    await hub.add_image(NEW)
-    await hub.ready()
-    return (await hub.order(**wishes)).update
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +94,7 @@ async def test_an_update_ends_well_whichever_transaction_the_disk_refuses_once(n
 async def test_a_device_that_went_on_asking_is_served_from_where_it_is_without_a_new_offer() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until(lambda: bench.lamp.offset >= 0.5)
         hub.kill()
     async with bench.hub() as hub:
@@ -152,7 +145,7 @@ async def test_a_hub_that_starts_with_a_full_disk_starts_and_goes_on_in_memory(k
 async def test_a_device_that_reboots_while_no_hub_is_there_is_confirmed_by_the_next_one() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.ACTIVATING)
         await hub.until(lambda: bench.lamp.busy == "rebooting")
         hub.kill()
@@ -165,7 +158,7 @@ async def test_a_device_that_reboots_while_no_hub_is_there_is_confirmed_by_the_n
 async def test_the_old_version_proves_nothing_while_the_device_may_still_be_at_it() -> None:
     bench = Bench(lamps={LAMP: Lamp(boots="never")})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.ACTIVATING)
         hub.kill()
     bench.lamp.busy = ""  # it answers, and has not begun to write its flash
@@ -195,7 +188,7 @@ async def test_a_device_whose_last_answer_was_lost_with_the_hub_is_given_it_when
 async def test_a_word_that_may_have_been_lost_with_the_hub_is_given_again_once_and_not_at_every_frame_of_the_device() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
     async with bench.hub() as hub:
-        update = await begun(hub, activate="held")
+        update = await an_order(hub, activate="held")
         await hub.until_state(update.id, State.STAGED)
         hub.kill_when("activated")
         await hub.desk.activate(update.id, actor="test")
@@ -213,7 +206,7 @@ async def test_a_word_that_may_have_been_lost_with_the_hub_is_given_again_once_a
 async def test_a_stick_that_is_missing_after_the_restart_is_not_held_against_the_device() -> None:
     bench = Bench(lamps={LAMP: Lamp(reboot=300.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.ACTIVATING)
         hub.kill()
     async with bench.hub() as hub:
@@ -229,7 +222,7 @@ async def test_a_stick_that_is_missing_after_the_restart_is_not_held_against_the
 async def test_a_pause_survives_the_restart() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until(lambda: bench.lamp.offset >= 0.3)
         await hub.desk.pause(update.id, actor="test")
         hub.kill()
@@ -272,7 +265,7 @@ async def test_of_more_transfers_than_the_air_may_now_bear_the_rest_is_told_to_w
 async def test_an_update_of_a_radio_that_is_configured_no_more_waits_and_can_be_cancelled() -> None:
     bench = Bench(lamps={LAMP: Lamp(seconds=900.0)})
     async with bench.hub() as hub:
-        update = await begun(hub)
+        update = await an_order(hub)
         await hub.until_state(update.id, State.TRANSFERRING)
         hub.kill()
     async with Bench(disk=bench.disk, cache=bench.cache, lamps={}).hub() as hub:
