@@ -140,6 +140,19 @@ async def test_a_borrowed_line_is_closed_though_the_file_of_its_network_was_dama
     assert not app.runs
 
 
+@pytest.mark.asyncio
+async def test_a_line_that_cannot_be_let_go_of_quietly_is_closed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def let_go(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    app = _App()
+    connection = await _started(tmp_path, monkeypatch, app)
+    monkeypatch.setattr(connections.stacks, "let_go", let_go)
+    connection.lose(OSError(errno.EIO, "Input/output error"))
+    await connection.close()
+    assert not app.runs
+
+
 def _full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 

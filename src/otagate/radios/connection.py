@@ -248,12 +248,20 @@ class Connection:
         try:
             async with asyncio.timeout(_CLOSE_BOUND):
                 if not stop:
-                    await stacks.let_go(self._settings.type, app)
+                    await self._let_go(app)
                 await app.shutdown()
         except TimeoutError:
             await _leave(app)
             return False
         return True
+
+    async def _let_go(self, app: ControllerApplication) -> None:
+        """A line that broke may refuse even that: the library is shut down all the same, and why the life ended stays what it was."""
+        try:
+            with in_our_words(opening(self._settings.path)):
+                await stacks.let_go(self._settings.type, app)
+        except RadioUnavailable as error:
+            LOG.warning("line not closed quietly", radio=self._settings.name, error=str(error))
 
     def _loaded(self) -> ControllerApplication:
         if self._app is None:
