@@ -127,7 +127,7 @@ async def test_a_reader_that_comes_back_misses_nothing(hall: Hall) -> None:
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 19])
 async def test_a_last_event_id_that_is_no_number_is_refused(hall: Hall, after: str) -> None:
     document = await hall.problem("GET", PATH, status=422, slug="invalid-request", headers={"Last-Event-ID": after})
-    assert document["errors"][0]["field"] == "Last-Event-ID"
+    assert document["detail"] == "Last-Event-ID: it should be the number of an event of this hub"
 
 
 async def test_live_progress_comes_without_an_id(hall: Hall) -> None:

@@ -68,6 +68,16 @@ async def test_the_content_is_the_bytes_that_a_device_gets(hall: Hall) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_part_of_the_content_is_given_and_what_is_had_already_is_not_sent_again(hall: Hall) -> None:
+    sha256 = (await hall.json("POST", PATH, status=201, data=form()))["sha256"]
+    address = f"{hall.base}{PATH}/{sha256}/content"
+    async with hall.client.get(address, headers={"Range": "bytes=2-5"}) as part:
+        assert (part.status, await part.read()) == (206, FILE[2:6])
+    async with hall.client.get(address, headers={"If-None-Match": part.headers["ETag"]}) as same:
+        assert (same.status, await same.read()) == (304, b"")
+
+
+@pytest.mark.asyncio
 async def test_a_removed_image_is_gone(hall: Hall) -> None:
     sha256 = (await hall.json("POST", PATH, status=201, data=form()))["sha256"]
     await hall.json("DELETE", f"{PATH}/{sha256}", status=204)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from otagate.api.openapi import COPY, ROUTES, document, render
+from otagate.model.facts import Subject
 from otagate.model.lifecycle import State
 from otagate.model.rollouts import RolloutId
 from tests.api.calls import PROMISED, address, anonymous
@@ -40,6 +41,11 @@ def test_paths_and_coroutines_agree_on_their_parameters() -> None:
     for route in ROUTES:
         named = {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
         assert set(route.parameters) - {"query", "body"} == named, route.path
+
+
+def test_every_kind_of_event_is_described() -> None:
+    told = document()["paths"]["/api/v1/events"]["get"]["description"]
+    assert [kind for kind in get_args(Subject) if f"`{kind}`" not in told] == []
 
 
 def test_the_limit_of_a_page_is_told() -> None:

@@ -63,7 +63,10 @@ async def show_image(call: Call, sha256: str) -> source_documents.Image:
 
 
 async def send_content(call: Call, sha256: str) -> web.StreamResponse:
-    """The bytes of an image as they are sent to a device."""
+    """The bytes of an image as they are sent to a device.
+
+    `Range` is answered with 206, an `If-None-Match` with the `ETag` of before with 304, as RFC 9110 has it.
+    """
     path = await call.desk.image_path(_digest(sha256))
     disposition = {"Content-Disposition": f'attachment; filename="{sha256}.ota"', "Content-Type": "application/octet-stream"}
     return web.FileResponse(path, headers=disposition)

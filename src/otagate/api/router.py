@@ -88,7 +88,7 @@ class Header:
         if not values:
             return None
         if len(values) > 1 or not re.fullmatch(self.pattern, values[0]):
-            raise invalid(self.name, "header", self.about)
+            raise invalid(self.name, "header", f"it should be {self.about}")
         return values[0]
 
 
@@ -217,12 +217,15 @@ def _model(kind: type) -> type[BaseModel]:
     return kind
 
 
+_UNKNOWN = "there is no such field here: the OpenAPI document lists those that there are"
+
+
 def _refusal(error: ValidationError, kind: type[BaseModel], location: Literal["body", "query"]) -> RequestError:
     """One error for each field, in words for whoever wrote the request: of a field that may be several things, what it is not is told once."""
     words: dict[str, list[str]] = {}
     for each in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
         place = ".".join(_place(kind, each["loc"], known=each["type"] != "extra_forbidden"))
-        words.setdefault(place, []).append(each["msg"].removeprefix("Value error, "))
+        words.setdefault(place, []).append(_UNKNOWN if each["type"] == "extra_forbidden" else each["msg"].removeprefix("Value error, "))
     innermost = {place: said for place, said in words.items() if not any(other.startswith(f"{place}.") for other in words)}
     errors = [field_error(place, location, " or ".join(dict.fromkeys(said))) for place, said in innermost.items()]
     first = errors[0]
