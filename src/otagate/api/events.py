@@ -80,9 +80,9 @@ async def stream_events(call: Call) -> web.StreamResponse:
     """Events as they happen, until either side hangs up.
 
     `event` is `device`, `update`, `radio`, `source`, `image`, `rollout` or `hub`; `data` is a JSON object: what a GET answers of it, or its `id`
-    alone where it is gone, with the line of the journal under `fact`. `id` is the number of that line, and `Last-Event-ID` goes on after it without a gap;
-    without it the stream begins now. Progress comes as `update` without an `id`. A `hub` whose fact is `forgotten` says that lines after that number
-    are kept no more: read anew. A comment comes where nothing happens; whoever does not keep up is disconnected.
+    alone where it is gone, with the line of the journal under `fact`. `id` is the number of that line, and `Last-Event-ID` goes on after it without
+    a gap; without it the stream begins now. Progress comes as `update` without an `id`. A `hub` whose fact is `forgotten` says that lines after
+    that number are kept no more: read anew. A comment comes where nothing happens; whoever does not keep up is disconnected.
     """
     after = _last_event_id(call.request)
     hub = call.hub
