@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from otagate.model.errors import AdoptionError
+from otagate.model.text import readable
 
 MAX_TEXT = 64
 """Characters of a name, a room, a model: as many as the API lets an operator write."""
@@ -67,6 +68,4 @@ def hex_bytes(text: object, length: int) -> bytes | None:
 
 def label(value: object) -> str:
     """A name fit for one line of any terminal; empty where it is none."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(each for each in value[: 8 * MAX_TEXT] if each.isprintable()).strip()[:MAX_TEXT].strip()
+    return readable(value, longest=MAX_TEXT) or ""

@@ -2,8 +2,8 @@
 
 Holds: `ids`, `devices` (with their components), `links` (how well they are heard), `networks` and `clouds` (devices as others tell of them),
 `portraits` (how one was set before its update); `versions`, `releases`, `images`, `quirks`, `advisories`; `updates`, `rollouts`, `orders` (what
-sessions are told), `receipts`, `verdicts`, `facts` (of the journal), `waits`, the tree of `errors`, and `lifecycle`: the one transition table of an
-update, read by code, recovery, tests and documentation alike.
+sessions are told), `receipts`, `verdicts`, `facts` (of the journal), `waits`, `text` (of others, for people), the tree of `errors`, and `lifecycle`:
+the one transition table of an update, read by code, recovery, tests and documentation alike.
 
 Imports: the standard library only.
 

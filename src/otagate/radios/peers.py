@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otagate.model.devices import Activation, Component, Device
 from otagate.model.errors import DeviceRefused, DeviceUnreachable
 from otagate.model.ids import DeviceId, RadioName, zigbee_component_id, zigbee_device_id
+from otagate.model.text import readable
 from otagate.model.versions import MAX_FILE_VERSION, Version
 from otagate.radios.meter import Readings
 from otagate.sessions.ota_frames import CLUSTER, WILD_CARD
@@ -107,9 +108,7 @@ def describe(device: ZigbeeDevice, radio: RadioName) -> Device:
 
 def clean(text: Any) -> str | None:
     """What a device tells of itself, for people: printable, of bounded length, None where there is nothing of it."""
-    if not isinstance(text, str):
-        return None
-    return "".join(char for char in text if char.isprintable()).strip()[:_TEXT_BOUND] or None
+    return readable(text, longest=_TEXT_BOUND)
 
 
 def _battery(device: ZigbeeDevice) -> int | None:

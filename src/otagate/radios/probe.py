@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from otagate.model.errors import RadioError, RadioInUse, RadioUnavailable
+from otagate.model.text import readable
 from otagate.radios import stacks
 from otagate.radios.holders import Holder
 from otagate.radios.holders import holding as holding
@@ -81,7 +82,7 @@ def list_ports() -> list[Port]:
 
 
 def _clean(text: str | None) -> str | None:
-    return None if text is None else "".join(char for char in text if char.isprintable()).strip()[:64] or None
+    return readable(text, longest=64)
 
 
 async def probe(path: str) -> Finding:

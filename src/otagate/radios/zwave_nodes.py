@@ -15,6 +15,7 @@ from otagate.model.devices import Component, Device, Listening, ZwaveNode
 from otagate.model.errors import DeviceRefused, DeviceUnreachable, RadioUnavailable
 from otagate.model.ids import DeviceId, RadioName, zwave_component_id, zwave_device_id
 from otagate.model.links import Link
+from otagate.model.text import readable
 from otagate.model.versions import parse_dotted_version
 from otagate.radios.zwave_line import CommandRefused, ZwaveLine
 
@@ -278,6 +279,4 @@ def _number(told: object) -> int | None:
 
 
 def _clean(text: object) -> str | None:
-    if not isinstance(text, str):
-        return None
-    return "".join(char for char in text if char.isprintable()).strip()[:_TEXT_BOUND] or None
+    return readable(text, longest=_TEXT_BOUND)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from otagate.model.text import readable
+
 MOST_DEVICES = 2_000
 _LONGEST_NAME = 250
 _LONGEST_TEXT = 200
@@ -208,8 +210,7 @@ def _ieee(told: object) -> int | None:
 
 
 def _text(told: object) -> str | None:
-    cleaned = "".join(each for each in told if each.isprintable()).strip()[:_LONGEST_TEXT] if isinstance(told, str) else ""
-    return cleaned or None
+    return readable(told, longest=_LONGEST_TEXT)
 
 
 def _whole(told: object, most: int) -> int | None:
