@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from otagate.model.errors import StoreUnavailable
 from otagate.model.lifecycle import State
 from otagate.model.updates import Update
 from otagate.sources.index import Index
@@ -100,6 +102,20 @@ async def test_one_approval_lets_a_whole_chain_go() -> None:
         await hub.desk.approve((await bench.rows())[0].id, actor="anna")
         await hub.until(lambda: bench.lamp.version == LAST)
     assert {row.approved_by for row in await bench.rows()} == {"anna"}
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3])
+@instantly
+async def test_a_chain_is_approved_whole_or_not_at_all_where_the_disk_refuses(refused: int) -> None:
+    bench = chained()
+    bench.settings = replace(bench.settings, approval_expires=timedelta(days=3))
+    async with bench.hub() as hub:
+        await told(hub)
+        await hub.until(lambda: len(hub.states) == 3)
+        hub.store.refuse_at = hub.store.tried + refused
+        with suppress(StoreUnavailable):
+            await hub.desk.approve((await bench.rows())[0].id, actor="anna")
+        assert len({each is State.PLANNED for each in hub.states.values()}) == 1
 
 
 @instantly

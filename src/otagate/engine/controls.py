@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 from otagate.engine.activations import require_held_back
 from otagate.engine.conductor import Conductor
@@ -123,16 +122,18 @@ class Controls:
 
     async def approve(self, update_id: UpdateId, actor: str) -> Update:
         """Let a planned update into the queue, with all steps of its job. Raises NotInState, UnknownUpdate, StoreUnavailable."""
-        detail, otherwise = "an operator approved it", "only a planned one waits for approval"
-        update = await self._move(update_id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
-        for each in await self._updates.unfinished(update.device):
-            if update.job is not None and each.job == update.job and each.state is State.PLANNED:
-                await self._move(each.id, Cause.APPROVED, actor, detail, otherwise, approved_by=actor, expires=None)
-        return update
+        known = await self._updates.get(update_id)
+        if known.state is State.PLANNED:
+            job = [each.id for each in await self._updates.unfinished(known.device) if known.job is not None and each.job == known.job]
+            moved = await self._ledger.approve(dict.fromkeys([update_id, *job]), actor=actor)
+            if moved and moved[0].id == update_id:
+                return moved[0]
+        found = await self._updates.get(update_id)
+        raise NotInState(f"update {update_id} is {found.state}; only a planned one waits for approval")
 
-    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str, **changes: Any) -> Update:
+    async def _move(self, update_id: UpdateId, cause: Cause, actor: str, detail: str, otherwise: str) -> Update:
         try:
-            return await self._ledger.advance(update_id, [cause], detail=detail, actor=actor, **changes)
+            return await self._ledger.advance(update_id, [cause], detail=detail, actor=actor)
         except IllegalTransition:
             found = await self._updates.get(update_id)
             raise NotInState(f"update {update_id} is {found.state}; {otherwise}") from None

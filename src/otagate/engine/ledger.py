@@ -177,6 +177,12 @@ class Ledger:
         """Let staged images be used, all in one transaction; what is staged no longer is left alone. Returns what moved; raises StoreUnavailable."""
         return await self._in_one(updates, lambda row: row.state is State.STAGED, Cause.ACTIVATED, detail=detail, actor=actor)
 
+    async def approve(self, updates: Iterable[UpdateId], *, actor: str) -> list[Update]:
+        """Let planned updates into the queue, all in one transaction; what is planned no longer is left alone. As `activate`."""
+        changes = {"approved_by": actor, "expires": None}
+        detail = "an operator approved it"
+        return await self._in_one(updates, lambda row: row.state is State.PLANNED, Cause.APPROVED, detail=detail, actor=actor, changes=changes)
+
     async def release(self, updates: Iterable[UpdateId], *, actor: str, override: Collection[Guard] = (), because: str | None = None) -> list[Update]:
         """Note that images may be used as soon as their devices can, all in one transaction.
 
@@ -195,7 +201,14 @@ class Ledger:
         return await self._in_one(updates, _is_held_back, change, detail=detail, actor=actor)
 
     async def _in_one(
-        self, updates: Iterable[UpdateId], fits: Callable[[Update], bool], what: Cause | Callable[[Update], Update], *, detail: str, actor: str
+        self,
+        updates: Iterable[UpdateId],
+        fits: Callable[[Update], bool],
+        what: Cause | Callable[[Update], Update],
+        *,
+        detail: str,
+        actor: str,
+        changes: Mapping[str, Any] | None = None,
     ) -> list[Update]:
         changed: list[Update] = []
         async with self._journal.commit() as entry:
@@ -204,7 +217,7 @@ class Ledger:
                 if not fits(row):
                     continue
                 if isinstance(what, Cause):
-                    changed.append(await self._advance_one(entry, update_id, [what], detail, actor=actor))
+                    changed.append(await self._advance_one(entry, update_id, [what], detail, actor=actor, changes=changes))
                     continue
                 row = what(row)
                 await self._store.updates.put(row)
