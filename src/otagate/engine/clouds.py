@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from otagate.engine.feeds import HARD_LIFE, FeedState, counted
 from otagate.engine.talks import Talks
-from otagate.model.clouds import CloudChannel, CloudDevice
+from otagate.model.clouds import OFFERED, CloudChannel, CloudDevice
 from otagate.model.devices import Component, Device
 from otagate.model.errors import SourceError, SourceRefused
 from otagate.model.ids import DeviceId, target_of
@@ -20,8 +20,6 @@ from otagate.sources.records import Recorder, RoomSync
 
 TellDevices = Callable[[str, Sequence[CloudDevice]], None]
 """Takes the name of a source and all of its devices."""
-
-_OFFERED = frozenset({"available", "failed", "timed_out"})
 
 
 @dataclass(slots=True)
@@ -110,4 +108,4 @@ def _offers(channel: CloudChannel) -> bool:
     version = channel.offered_version
     if version is None:
         return channel.status == "available"  # of what it does not name, nobody but an operator can say that it is wanted
-    return channel.status in _OFFERED and not same_version(version, channel.current_version)
+    return channel.status in OFFERED and not same_version(version, channel.current_version)

@@ -18,6 +18,9 @@ CloudStatus = Literal["none", "available", "waiting", "updating", "updated", "fa
 UNDER_WAY: frozenset[CloudStatus] = frozenset({"waiting", "updating"})
 """The cloud is at it."""
 
+OFFERED: frozenset[CloudStatus] = frozenset({"available", "failed", "timed_out"})
+"""The cloud would begin it, for the first time or again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudChannel:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from otagate.model.clouds import UNDER_WAY, CloudChannel
+from otagate.model.clouds import OFFERED, UNDER_WAY, CloudChannel
 from otagate.model.errors import NotCancellable
 from otagate.model.ids import UpdateId
 from otagate.model.lifecycle import Cause
@@ -64,7 +64,7 @@ class Phase(enum.Enum):
 _UNTOLD = frozenset({Phase.LOOKING, Phase.READY})
 _ASKING = frozenset({Phase.LOOKING, Phase.RECALLING, Phase.WATCHING})
 _FINISHED = frozenset({"updated", "failed", "timed_out"})
-_OFFERED = frozenset({"available", "failed", "timed_out"})
+_BEGUN_ELSEWHERE = "somebody else has just begun an update of it in the cloud"
 
 
 class Job:
@@ -202,7 +202,7 @@ class Job:
     def _met_under_way(self, channel: CloudChannel, *, sleepy: bool, now: float) -> Effects:
         """It runs before it was ordered: somebody else began it, but where the cloud refused an order for several and has begun some all the same."""
         if not self._apart:
-            return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
+            return self._end(Cause.EXPIRED, _BEGUN_ELSEWHERE, now, code=IN_USE)
         self._enter(Phase.RECALLING, now)
         return self._follow(channel, sleepy=sleepy, now=now)
 
@@ -218,7 +218,7 @@ class Job:
                 return NOTHING
             return self._end(Cause.EXPIRED if event.passing else Cause.DECLINED, event.detail, now, code=event.code, until=event.until)
         if event.outcome == "already-running":
-            return self._end(Cause.EXPIRED, "somebody else has just begun an update of it in the cloud", now, code=IN_USE)
+            return self._end(Cause.EXPIRED, _BEGUN_ELSEWHERE, now, code=IN_USE)
         if event.outcome == "not-started":
             detail = "the cloud took the order and says that it did not begin; nothing of it is under way"
             return self._end(Cause.DECLINED, detail, now, code="declined-by-device")
@@ -302,7 +302,7 @@ def _withheld(channel: CloudChannel, order: Delegate) -> str | None:
     """Why the cloud would not do what was decided on; what is published there need not be offered by it."""
     if order.image is not None:
         return None
-    if channel.status not in _OFFERED:
+    if channel.status not in OFFERED:
         return "the cloud offers no update of it any more"
     if order.to_version is None or same_version(channel.offered_version, order.to_version):
         return None

@@ -16,7 +16,7 @@ from otagate.sources.effects import Conversation, Service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One line of a service's own list. `device` is our id of it; `status` a word of `delegated.CloudStatus`, where the service has one.
+    """One line of a service's own list. `device` is our id of it; `status` a word of `model.clouds.CloudStatus`, where the service has one.
 
     `details` is what the service says besides, to be shown and never interpreted; no secret of it, and no address of a file.
     """
