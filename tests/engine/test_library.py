@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from otagate.engine.library import Library
 from otagate.model.errors import IntegrityMismatch, Malformed, StoreUnavailable, TooLarge, UnknownImage
 from otagate.model.ids import Sha256
 from otagate.model.images import Check
+from otagate.model.releases import Digest
+from otagate.policy.catalogue import merge
 from otagate.policy.trust import trust
 from otagate.stores.memory import MemoryStore
 from tests.engine.bench import FickleStore, MemoryCache, image_bytes
@@ -40,6 +43,25 @@ async def test_what_is_stored_is_what_is_sent_whatever_it_was_wrapped_in() -> No
     assert await shelf.add(plain, name="plain.ota") == sha256
     assert bytes(await shelf.library.map(sha256)) == plain
     assert [image.file_name for image in shelf.library.images()] == ["wrapped.bin"]
+
+
+@instantly
+async def test_whoever_promises_a_file_that_came_or_the_image_in_it_is_known_to_mean_that_also_after_a_restart() -> None:
+    shelf, plain = Shelf(), image_bytes(2)
+    wrapped, twice = legrand(plain), plain + b"trailing"
+    sha256 = await shelf.add(wrapped, name="wrapped.bin", source="one")
+    await shelf.add(twice, source="two")
+    later = Shelf(shelf.disk, shelf.cache)
+    await later.library.load()
+    (stored,) = (each for each in later.library.releases_for(cases.COMPONENT) if each.sha256 == sha256)
+    for file in (wrapped, plain, twice):
+        for algorithm in ("sha256", "sha512", "sha3_256"):
+            promise = Digest(algorithm=algorithm, value=hashlib.new(algorithm, file).hexdigest())  # type: ignore[arg-type]
+            offer = replace(stored, source="three", sha256=None, location="x", digests=(promise,), proofs=())
+            assert merge([offer], [stored])[0].sha256 == sha256
+    for number in range(50):
+        await shelf.add(plain + bytes([number]), source="two")
+    assert len(shelf.library.image(sha256).proofs) <= 24
 
 
 @instantly

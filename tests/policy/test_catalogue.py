@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from otagate.model.releases import Digest, Release
 from otagate.policy.catalogue import is_of, merge
 from tests.policy.cases import DIGEST_A, DIGEST_B, release
+from tests.policy.test_plan import pick
 
 STORED = release(source="index", file_name="lamp.ota", inner_format="telink")
 OFFER = release(source="index", sha256=None, size=0, location="https://x/y", file_name=None)
@@ -75,3 +78,41 @@ def test_what_another_source_promises_of_a_version_speaks_against_no_file_that_i
     stored = release(source="index", digests=(ONCE,))
     others = [release(source="other", sha256=None, digests=(NOW,)), release(source="index", sha256=None, digests=(NOW,), models=ONE)]
     assert merge(others, [stored])[2:] == [stored]
+
+
+SERVED, AS_SHA3 = Digest(algorithm="sha512", value="4" * 128), Digest(algorithm="sha3_256", value="5" * 64)
+
+
+@pytest.mark.parametrize(
+    ("promised", "proven"),
+    [
+        ((AS_SHA3,), True),
+        ((AS_SHA3, OTHERWISE), True),
+        ((SERVED, AS_SHA3), True),
+        ((NOW, AS_SHA3), False),
+        ((NOW,), False),
+        ((OTHERWISE,), False),
+        ((), False),
+    ],
+)
+def test_a_file_that_is_here_settles_which_of_the_offers_with_digests_of_other_kinds_are_the_same(promised: tuple[Digest, ...], proven: bool) -> None:
+    stored = release(source="index", digests=(SERVED,), proofs=(SERVED, AS_SHA3, OTHERWISE))
+    first = release(source="index", sha256=None, location="x", digests=(SERVED,), size=1088)
+    other = release(source="other", sha256=None, location="y", digests=promised, size=999)
+    assert [each.verdict.reason for each in pick(first, other).trace] == ([None, None] if SERVED in promised else ["quarantined", "quarantined"])
+    merged = merge([first, other], [stored])
+    assert [each.sha256 is not None for each in merged] == [True, proven]
+    assert [each.verdict.reason for each in pick(*merged).trace] == ([None, None] if proven else ["quarantined", "quarantined"])
+
+
+def test_a_file_that_an_operator_put_here_settles_a_contradiction_and_is_offered_on_to_every_model() -> None:
+    stored = release(source="upload", proofs=(SERVED, AS_SHA3))
+    offers = [
+        release(source=each, sha256=None, location="x", digests=(of,), size=size) for each, of, size in (("a", SERVED, 999), ("b", AS_SHA3, 1088))
+    ]
+    merged = merge(offers, [stored])
+    assert {each.sha256 for each in merged} == {stored.sha256}
+    assert merged[2:] == [stored]
+    for otherwise, models in (({"image_type": 1}, ()), ({"file_version": 21}, ()), ({"models": ONE}, TWO)):
+        another = replace(offers[0], **otherwise)
+        assert merge([another], [replace(stored, models=models)])[0].sha256 is None

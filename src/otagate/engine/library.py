@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import structlog
 
@@ -17,7 +18,7 @@ from otagate.model.devices import Component
 from otagate.model.errors import ImageError, IntegrityMismatch, Malformed, NotInState, UnknownImage
 from otagate.model.ids import Sha256, image_type_of
 from otagate.model.images import Check, Image, ImageFacts
-from otagate.model.releases import Digest, Release
+from otagate.model.releases import Algorithm, Digest, Release
 from otagate.policy.catalogue import is_of
 from otagate.ports import Clock, ImageCache, Store
 
@@ -31,6 +32,8 @@ KEPT = "kept to go back to"
 _NAME_BOUND = 200
 _SETTLED = timedelta(hours=1)
 _MOST_STRAYS = 100
+_MOST_PROOFS = 24
+"""Digests of one image: it may come in several wrappers."""
 
 
 class Library:
@@ -133,16 +136,19 @@ class Library:
         identified = await asyncio.to_thread(identify, data, self._max_bytes, file_name)
         if promised is not None:
             await asyncio.to_thread(_require, identified.view, promised, source)
+        proofs = await asyncio.to_thread(_proofs, data, identified.view)
         async with self._lock:
             sha256 = await self._cache.add(identified.view)
             known = self._images.get(sha256)
+            proofs = proofs if known is None else tuple(dict.fromkeys((*known.proofs, *proofs)))[-_MOST_PROOFS:]
             if known is not None and (known.source in (source, "upload") or source in self._reserved):
                 image = replace(_offered_for(known, models, manufacturers), digests=digests) if known.source == source else known
+                image = replace(image, proofs=proofs)
                 if image == known:
                     return known
             else:
                 described = self._describe(identified.facts, sha256, file_name=file_name, source=source)
-                image = replace(described, models=models, manufacturers=manufacturers, digests=digests)
+                image = replace(described, models=models, manufacturers=manufacturers, digests=digests, proofs=proofs)
             async with self._journal.commit() as entry:
                 await self._store.catalogue.put(image)
                 entry.tell("image", sha256, "added", actor=actor, data={"file_name": image.file_name, "source": source, "bytes": image.facts.size})
@@ -237,6 +243,13 @@ def _together(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     return known if known == more else tuple(sorted({*known, *more})) if known and more else ()
 
 
+def _proofs(data: bytes, view: memoryview) -> tuple[Digest, ...]:
+    """Of the file as it came and of the image in it, of every kind that a source may name."""
+    parts = (data,) if view.nbytes == len(data) else (data, view)
+    made = ((each, hashlib.new(each, part, usedforsecurity=False).hexdigest()) for part in parts for each in get_args(Algorithm) if each != "md5")
+    return tuple(Digest(algorithm=algorithm, value=value) for algorithm, value in made)
+
+
 def _digest(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -278,4 +291,5 @@ def _release(image: Image) -> Release:
         models=image.models,
         manufacturers=image.manufacturers,
         digests=image.digests,
+        proofs=image.proofs,
     )

@@ -50,7 +50,8 @@ class Image:
     """A stored image: its address, where its bytes came from, and what they say. `edition`: of the checks that `facts` tells of.
 
     `models` and `manufacturers`: whom its source offered these bytes for alone; empty where it named nobody. `digests`: what it promised of the file
-    as served; empty where it promised nothing.
+    as served; empty where it promised nothing. `proofs`: what the file was when it came, and what the image in it is, by digests of every kind: who
+    promises one of them means this file; who promises another may mean another wrapper around it.
     """
 
     sha256: Sha256
@@ -62,3 +63,4 @@ class Image:
     models: tuple[str, ...] = ()
     manufacturers: tuple[str, ...] = ()
     digests: tuple[Digest, ...] = ()
+    proofs: tuple[Digest, ...] = ()

@@ -27,11 +27,15 @@ class Fingerprint:
         return self.manufacturer_id, self.product_type, self.product_id
 
 
+Algorithm = Literal["md5", "sha256", "sha512", "sha3_256"]
+"""Digests that sources name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """A digest that covers a file as its source serves it; `value` is lower-case hex."""
 
-    algorithm: Literal["md5", "sha256", "sha512", "sha3_256"]
+    algorithm: Algorithm
     value: str
 
 
@@ -40,7 +44,7 @@ class Release:
     """An offer of a source. `sha256` is known where the bytes are stored already; `size` is in bytes.
 
     `location` is the source's own way to the file, None where the file is here and nowhere else; it is never shown. `digests` cover the file as
-    served.
+    served; `proofs` are those of a stored image (see `Image`).
 
     First keys of a Zigbee release are manufacturer code and image type; those of a Z-Wave release are one of its `fingerprints` and the firmware
     `target`. `region` is that of the radio (a Z-Wave image is made for one). `models` and `manufacturers` are a second key: where the source
@@ -74,6 +78,7 @@ class Release:
     file_name: str | None = None
     location: str | None = None
     digests: tuple[Digest, ...] = ()
+    proofs: tuple[Digest, ...] = ()
     released: datetime | None = None
     alarm: str | None = None
 

@@ -14,13 +14,15 @@ REPLACED = "{} serves another file under this version now"
 def merge(offered: Sequence[Release], stored: Sequence[Release]) -> list[Release]:
     """Offers first, each with the digest and the size of its stored image where it is here; then what is stored and offered by nobody now.
 
-    What its source has replaced by other bytes under the same version is nobody's to take.
+    A file that somebody else brought is the one that is offered where a digest proves it. What its source has replaced by other bytes under the same
+    version is nobody's to take.
     """
     here: dict[tuple[object, ...], list[Release]] = {}
     for each in stored:
         here.setdefault(_kind(each), []).append(each)
-    merged = [_with_image(each, next((image for image in here.get(_kind(each), ())[::-1] if _is_file_of(image, each)), None)) for each in offered]
-    taken = {each.sha256 for each in merged if each.sha256 is not None}
+    own = [_with_image(each, next((image for image in here.get(_kind(each), ())[::-1] if _is_file_of(image, each)), None)) for each in offered]
+    taken = {each.sha256 for each in own if each.sha256 is not None}
+    merged = [_with_image(each, next((image for image in stored if _is_proven(image, each)), None)) for each in own]
     return merged + [_or_replaced(each, offered) for each in stored if each.sha256 not in taken]
 
 
@@ -38,6 +40,12 @@ def _with_image(offer: Release, image: Release | None) -> Release:
     if image is None or offer.sha256 is not None:
         return offer
     return replace(offer, sha256=image.sha256, size=image.size, inner_format=image.inner_format, file_name=offer.file_name or image.file_name)
+
+
+def _is_proven(image: Release, offer: Release) -> bool:
+    """Whether a digest says that the file which is offered is this one, whoever brought it; an md5 says nothing of who may have made the file."""
+    promised = {each for each in offer.digests if each.algorithm != "md5"}
+    return bool(promised) and promised <= set(image.proofs) and _kind(image)[1:] == _kind(offer)[1:] and _is_for_same(image, offer)
 
 
 def _or_replaced(image: Release, offered: Sequence[Release]) -> Release:
