@@ -22,7 +22,8 @@ IMAGE = {
     "destination": None,
     "checks": [{"name": "length", "result": "pass"}, {"name": "inner", "result": "unknown"}],
 }
-RELEASE = {"manufacturer_code": 0x1189, "image_type": 0x0083, "version": 20, "size": 1_000, "changelog": "brighter"}
+OTHER = "cd" * 32
+RELEASE = {"version": 20, "digests": {"sha256": SHA}, "changelog": "brighter"}
 OFFERED = Offered(
     sha256=SHA,
     file_name="lamp.ota",
@@ -110,8 +111,7 @@ def test_a_device_without_a_model_is_offered_nothing_because_that_would_be_for_a
         {"image_type": None},
         {"file_version": None},
         {"file_version": "1.2"},
-        {"file_version": 21},
-        {"bytes": 999},
+        {"sha256": OTHER},
     ],
 )
 def test_an_image_that_is_not_sound_or_not_the_release_is_not_offered(flaw: dict[str, Any]) -> None:
@@ -119,6 +119,14 @@ def test_an_image_that_is_not_sound_or_not_the_release_is_not_offered(flaw: dict
 
 
 def test_newest_first_within_a_kind() -> None:
-    older = IMAGE | {"sha256": "cd" * 32, "file_version": 15}
-    offers = {"a": [_offer(version=15), _offer()]}
+    older = IMAGE | {"sha256": OTHER, "file_version": 15}
+    offers = {"a": [_offer(version=15, digests={"sha256": OTHER}), _offer()]}
     assert [each.file_version for each in select([_device()], offers, [older, IMAGE], ())] == [20, 15]
+
+
+def test_of_two_files_of_one_version_and_size_the_one_is_offered_that_policy_means_and_no_other() -> None:
+    rival = IMAGE | {"sha256": OTHER}
+    for images in ([IMAGE, rival], [rival, IMAGE]):
+        assert select([_device()], {"a": [_offer()]}, images, ()) == (OFFERED,)
+        assert [each.sha256 for each in select([_device()], {"a": [_offer(), _offer("refuse", digests={"sha256": OTHER})]}, images, ())] == [SHA]
+        assert select([_device()], {"a": [_offer(digests={})]}, images, ()) == (), "of what is not here nobody knows which it is"

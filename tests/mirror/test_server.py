@@ -49,7 +49,7 @@ class _Hub:
         return {"devices": [device], "images": [image], "updates": []}[kind]
 
     async def releases(self, device: str) -> list[dict[str, Any]]:
-        return [{"component": "0083", "release": RELEASE | {"size": len(DATA)}, "verdict": {"decision": self.decision}}]
+        return [{"component": "0083", "release": RELEASE | {"digests": {"sha256": SHA}}, "verdict": {"decision": self.decision}}]
 
     async def content(self, sha256: str) -> AsyncIterator[bytes]:
         assert sha256 == SHA

@@ -44,36 +44,27 @@ def select(devices: Sequence[Json], offers: Mapping[str, Sequence[Json]], images
     approved = {(each["device"], each["image"]) for each in updates if each["approved_by"] and each["state"] in _APPROVED}
     verdicts: dict[tuple[_Kind, str], set[bool]] = {}
     notes: dict[tuple[_Kind, str], str | None] = {}
-    by_name = {_name_of(each): each for each in images if _is_sound(each)}
+    sound = {each["sha256"]: each for each in images if _is_sound(each)}
     for device in devices:
         if not device["model"]:
             continue  # an entry without a model would be for every device of its type
         kind = _Kind(manufacturer=device["manufacturer"], model=device["model"])
         running = {each["id"]: each["version"] for each in device["components"]}
         for offer in offers.get(device["id"], ()):
-            image = by_name.get(_name_of_release(offer["release"]))
+            image = sound.get(offer["release"]["digests"].get("sha256"))  # files of one version and size are still two
             if image is None or running.get(offer["component"]) == offer["release"]["version"]:
                 continue
             told = offer["verdict"]["decision"]
             key = (kind, image["sha256"])
             verdicts.setdefault(key, set()).add(told == "allow" or (told == "ask" and (device["id"], image["sha256"]) in approved))
             notes[key] = notes.get(key) or offer["release"]["changelog"]
-    by_digest = {each["sha256"]: each for each in by_name.values()}
-    found = [_offered(by_digest[sha256], kind, notes[kind, sha256]) for (kind, sha256), said in verdicts.items() if said == {True}]
+    found = [_offered(sound[sha256], kind, notes[kind, sha256]) for (kind, sha256), said in verdicts.items() if said == {True}]
     return tuple(sorted(found, key=lambda each: (each.manufacturer_code, each.image_type, each.model, -each.file_version)))
 
 
 def _is_sound(image: Json) -> bool:
     whole = all(image[name] is not None for name in ("manufacturer_code", "image_type")) and isinstance(image["file_version"], int)
     return whole and image["destination"] is None and not any(each["result"] == "fail" for each in image["checks"])
-
-
-def _name_of(image: Json) -> tuple[Any, ...]:
-    return (image["manufacturer_code"], image["image_type"], image["file_version"], image["bytes"])
-
-
-def _name_of_release(release: Json) -> tuple[Any, ...]:
-    return (release["manufacturer_code"], release["image_type"], release["version"], release["size"])
 
 
 def _offered(image: Json, kind: _Kind, notes: str | None) -> Offered:
