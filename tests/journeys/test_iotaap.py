@@ -159,7 +159,15 @@ async def test_an_operator_publishes_an_image_to_a_device_that_then_takes_it_by_
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("wanted", "code"), [({}, "no-release"), ({"version": "1.0.0"}, "downgrade-refused"), ({"image": None}, "no-release")])
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({}, "no-release"),
+        ({"version": "1.0.0"}, "downgrade-refused"),
+        ({"version": "1.0.5-rc1"}, "downgrade-refused"),
+        ({"image": None}, "no-release"),
+    ],
+)
 async def test_nothing_is_published_without_image_and_version_nor_backwards(tmp_path: Path, wanted: dict[str, Any], code: str) -> None:
     image = image_of(5_000)
     service = IotaapService(devices={DEVICE: TOKEN})
