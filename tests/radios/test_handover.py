@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from otagate.model.errors import RadioUnavailable
-from otagate.radios.handover import LeasedStick, run_command
+from otagate.radios.handover import LeasedStick, _settle, run_command
 from tests.virtual_time import NOON
 
 KEY = "hand_over.take"
@@ -116,3 +118,21 @@ async def test_nothing_is_taken_where_no_lease_can_be_written(tmp_path: Path) ->
     with pytest.raises(RadioUnavailable, match="without it nobody would know whose stick it is"):
         await shared.take()
     assert not taken.exists()
+
+
+class _Hanging:
+    """Stands for a process that hangs in the kernel (a stick that does not answer): SIGKILL ends it when the kernel lets go of it, if ever."""
+
+    pid = 2**22 + 1  # above what Linux gives, so nobody is killed
+
+    def poll(self) -> None:
+        """It runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        if timeout is None:
+            raise AssertionError("the hub would stand still for ever")
+        raise subprocess.TimeoutExpired("take", timeout)
+
+
+def test_a_command_that_hangs_in_the_kernel_does_not_hold_the_hub_up() -> None:
+    assert _settle(_Hanging()) == -signal.SIGKILL  # type: ignore[arg-type]

@@ -25,6 +25,9 @@ TAKE_WITHIN = 120.0
 GIVE_BACK_WITHIN = 30.0
 """Seconds; less than systemd leaves the hub to end in (`TimeoutStopSec`)."""
 
+_DIES_WITHIN = 1.0
+"""Seconds in which what is killed is gone; the loop stands still meanwhile, so it must be few."""
+
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS")
 _KEPT = 1_024
 _SHOWN = 160
@@ -71,11 +74,14 @@ async def _end_of(process: subprocess.Popen[bytes]) -> None:
 
 
 def _settle(process: subprocess.Popen[bytes]) -> int:
-    """Its status; one that runs is killed, with what it has started."""
+    """Its status; one that runs is killed, with what it has started. One that hangs in the kernel dies only later, and nobody waits for that."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
+    try:
+        return process.wait(timeout=_DIES_WITHIN)
+    except subprocess.TimeoutExpired:
+        return -signal.SIGKILL
 
 
 @contextmanager
