@@ -145,6 +145,59 @@ async def test_a_session_knows_the_oddities_of_its_device_by_maker_and_model_onc
     assert not peer.session.quirk.notify
 
 
+BRAND = Quirk(whole_up_to=64)
+"""Of whom the device was made for; its maker has other oddities."""
+
+
+def a_board_for_brands() -> Switchboard:
+    known = {MANUFACTURER: BRAND, 0x1037: Quirk(notify=False)}
+    return Switchboard(
+        RadioName("zigbee0"),
+        sender=cast("Sender", Unsent()),
+        meter=Meter(),
+        emit=lambda _: None,
+        clock=StillClock(),
+        quirk_of=lambda code, _: known.get(code or 0, PLAIN),
+        patience=Patience(),
+    )
+
+
+def interviewed() -> Newcomer:
+    device = Newcomer()
+    device.node_desc = SimpleNamespace(manufacturer_code=0x1037, is_mains_powered=True, is_receiver_on_when_idle=True)
+    device.is_initialized = True
+    return device
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("code", "quirk"), [(MANUFACTURER, BRAND), (0x4321, Quirk(notify=False)), (0xFFFF, Quirk(notify=False))])
+async def test_oddities_are_those_of_the_brand_that_its_ota_client_tells_and_else_of_its_maker(code: int, quirk: Quirk) -> None:
+    board, device = a_board_for_brands(), interviewed()
+    board.serve()
+    peer = board.adopt(device)
+    assert peer is not None
+    board.describe(peer)
+    assert peer.session.quirk == Quirk(notify=False)
+    assert board.take(0x1234, 1, 1, 200, query(manufacturer=code))
+    assert peer.session.quirk == quirk
+    board.describe(peer)  # after another interview
+    assert peer.session.quirk == quirk
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("before", [True, False], ids=["before it is found", "after"])
+async def test_an_order_tells_the_brand_too_for_a_device_that_goes_on_after_a_restart_asks_no_query(before: bool) -> None:
+    board, device = a_board_for_brands(), interviewed()
+    order = replace(serve(manufacturer_code=MANUFACTURER, image_type=IMAGE_TYPE), device=device_id_of(cast("ZigbeeDevice", device)))
+    if before:
+        board.command(order)
+    peer = board.adopt(device)
+    assert peer is not None
+    if not before:
+        board.command(order)
+    assert peer.session.quirk == BRAND
+
+
 @pytest.mark.asyncio
 async def test_how_far_a_device_had_come_is_told_before_its_return() -> None:
     told: list[RadioEvent] = []

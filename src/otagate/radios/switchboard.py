@@ -16,7 +16,7 @@ from otagate.model.devices import Component
 from otagate.model.errors import RemoteProtocolError
 from otagate.model.ids import DeviceId, RadioName, UpdateId
 from otagate.model.orders import Dismiss, Order, Serve, Withdraw
-from otagate.model.quirks import QuirkOf
+from otagate.model.quirks import PLAIN, QuirkOf
 from otagate.ports import Clock, DeviceAsked, DeviceFound, DeviceReturned, DeviceSeen, Emit, Knocked, TransferProgressed
 from otagate.radios.advances import as_event
 from otagate.radios.crier import Crier
@@ -51,6 +51,7 @@ class Switchboard:
         self._patience = patience
         self._tokens = itertools.count(1)
         self._sessions: dict[DeviceId, OtaServer] = {}
+        self._brands: dict[DeviceId, int] = {}  # the manufacturer code that its OTA client tells
         self._updates: dict[UpdateId, DeviceId] = {}
         self._updates_of: defaultdict[DeviceId, set[UpdateId]] = defaultdict(set)
         self._held: dict[int, tuple[DeviceId, int]] = {}
@@ -113,13 +114,29 @@ class Switchboard:
     def describe(self, peer: Peer) -> None:
         """Take what the interview told, and tell it where the radio is up; else that is done when it is."""
         device = peer.device
+        self._look_up_oddities(peer)
         if device.node_desc is not None:
-            peer.session.quirk = self._quirk_of(int(device.node_desc.manufacturer_code), clean(device.model))
             peer.session.sleepy = not device.node_desc.is_receiver_on_when_idle
         if device.is_initialized:
             peer.endpoint = next(iter(ota_endpoints(device)), peer.endpoint)
         if self._serving:
             self._tell_found(peer)
+
+    def _learn_brand(self, device: DeviceId, code: int | None) -> None:
+        """The manufacturer code of a device's OTA client: who made it for another brand may stand in its node descriptor."""
+        if code is None or code == ota.WILD_CARD or self._brands.get(device) == code:
+            return
+        self._brands[device] = code
+        if device in self.peers:
+            self._look_up_oddities(self.peers[device])
+
+    def _look_up_oddities(self, peer: Peer) -> None:
+        """Those of the brand, and where it has none those of the maker."""
+        brand, node, model = self._brands.get(peer.id), peer.device.node_desc, clean(peer.device.model)
+        quirk = PLAIN if brand is None else self._quirk_of(brand, model)
+        if quirk == PLAIN and node is not None:
+            quirk = self._quirk_of(int(node.manufacturer_code), model)
+        peer.session.quirk = quirk
 
     def _tell_found(self, peer: Peer) -> None:
         if not peer.device.is_initialized:
@@ -156,6 +173,8 @@ class Switchboard:
         else:
             self._updates[order.update] = device
             self._updates_of[device].add(order.update)
+            if isinstance(order, Serve):
+                self._learn_brand(device, order.manufacturer_code)
         effects = self._session(device).command(order, self._clock.monotonic())
         self._perform_for(device, None, effects)
 
@@ -234,8 +253,10 @@ class Switchboard:
         if frame[2] != ota.IMAGE_BLOCK or endpoint != peer.endpoint:
             peer.endpoint = endpoint
             peer.learn(ota.image_type_in(frame), endpoint)
-        if peer.asked and frame[2] == ota.QUERY_NEXT_IMAGE:
-            _tell_waiters(peer, endpoint, frame)
+        if frame[2] == ota.QUERY_NEXT_IMAGE:
+            self._learn_brand(peer.id, ota.manufacturer_code_in(frame))
+            if peer.asked:
+                _tell_waiters(peer, endpoint, frame)
         effects = peer.session.receive(frame, now)
         only_answered = not effects
         if len(effects) == 1 and type(effects[0]) is Reply:

@@ -133,6 +133,11 @@ def image_type_in(frame: bytes) -> int | None:
     return int.from_bytes(frame[6:8], "little")
 
 
+def manufacturer_code_in(frame: bytes) -> int | None:
+    """The manufacturer code that the same frames name, else None."""
+    return int.from_bytes(frame[4:6], "little") if image_type_in(frame) is not None else None
+
+
 def default_response_in(frame: bytes) -> tuple[int, int] | None:
     """(command, status) where the frame is a Default Response from the client, else None."""
     if len(frame) >= 5 and frame[0] & _KIND == 0x00 and frame[2] == _DEFAULT_RESPONSE:
