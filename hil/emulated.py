@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -188,8 +189,11 @@ async def _stand(stack: Stack, loss: float) -> None:
     with TemporaryDirectory(prefix="otagate-bench-") as folder:
         async with emulated_bench(Path(folder), stack=stack, loss=loss) as bench:
             print(f"An emulated {stack} coordinator and one device on it, {_SPEED:g} x real time, until Ctrl-C. In another terminal:")
+            ended = asyncio.Event()
+            for each in (signal.SIGINT, signal.SIGTERM):  # what a shell starts in the background heeds no Ctrl-C
+                asyncio.get_running_loop().add_signal_handler(each, ended.set)
             print(f"  python -m pytest hil --rig {bench.rig_file}", flush=True)
-            await asyncio.Event().wait()
+            await ended.wait()
 
 
 def _percent(text: str) -> float:
@@ -214,8 +218,7 @@ def main() -> None:
         help=f"of the frames get lost in the air, at most {_BELOW_CERTAIN:.0%}".replace("%", "%%"),
     )
     arguments = parser.parse_args()
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_stand(arguments.type, arguments.loss))
+    asyncio.run(_stand(arguments.type, arguments.loss))
 
 
 if __name__ == "__main__":

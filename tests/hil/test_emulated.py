@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "hil.emulated")
 
 
-def test_a_bench_stands_until_it_is_interrupted_with_a_rig_file_that_can_be_used() -> None:
+@pytest.mark.parametrize("told_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_a_bench_stands_until_it_is_told_to_end_with_a_rig_file_that_can_be_used(told_to_end: signal.Signals) -> None:
     with subprocess.Popen([*COMMAND, "--loss", "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as bench:
         try:
             assert bench.stdout is not None
@@ -23,7 +24,7 @@ def test_a_bench_stands_until_it_is_interrupted_with_a_rig_file_that_can_be_used
             rig_file = Path(told.split("--rig ")[1].strip())
             assert load(rig_file).allowed == {f"zigbee-{LISTED:016x}"}
         finally:
-            bench.send_signal(signal.SIGINT)
+            bench.send_signal(told_to_end)
         assert bench.wait(timeout=60) == 0
     assert not rig_file.parent.exists()
 
