@@ -352,7 +352,7 @@ def test_an_entry_can_be_added_to_a_list_that_was_written_as_one_value(tmp_path:
         ("api: {listen: 127.0.0.1:1}", "run/o.sock", "environment OTAGATE_SOCKET: api.listen[1]: "),
         ("api: {listen: nowhere}", "/run/o.sock", "1:15: api.listen[0]: "),
         ("api: {listen: []}", "/run/o.sock", "1:15: api.listen: is empty"),
-        ("api: {listen: 5}", "/run/o.sock", "1:15: api.listen: "),
+        ("api: {listen: 5}", "/run/o.sock", "1:15: api.listen[0]: '5' is no address"),
         ("api: 5", "/run/o.sock", "1:6: api: "),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from otagate.cli.app import app
@@ -127,6 +128,13 @@ async def answers(url: str, token_file: Path) -> bool:
 
 @pytest.mark.asyncio
 async def test_the_list_of_commands_says_each_in_one_whole_line() -> None:
-    shown = (await otagate("--help")).out.partition("Commands:")[2]
+    shown = (await otagate("--help")).out.partition("Set up and run:")[2]
     assert shown
     assert [line for line in shown.splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.asyncio
+async def test_every_command_stands_in_one_section_of_the_help() -> None:
+    sections = (await otagate("--help")).out.partition("Set up and run:")[2]
+    told = [line.split()[0] for line in sections.splitlines() if line.startswith("  ")]
+    assert sorted(told) == sorted(get_command(app).commands)  # type: ignore[attr-defined]

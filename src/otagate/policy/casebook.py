@@ -106,9 +106,13 @@ def concerns(advisory: Advisory, device: Device, component: Component, release: 
 
     One of its first keys must be known to fit. Then the benefit of the doubt is the device's: what it has not told does not spare it.
     """
-    first = [key(advisory, device, component, release) for key in _FIRST]
-    second = [key(advisory, device, component, release) for key in _SECOND]
-    return True in first and False not in first and False not in second
+    fits = False
+    for key in _FIRST:  # most advisories end with the first of them, and every look at a device asks all
+        answer = key(advisory, device, component, release)
+        if answer is False:
+            return False
+        fits = fits or answer is True
+    return fits and all(key(advisory, device, component, release) is not False for key in _SECOND)
 
 
 _Key = Callable[[Advisory, Device, Component, Release], bool | None]
