@@ -153,6 +153,8 @@ ELSEWHERE = {
     ),
     "otagate reattach zigbee0": "journeys/test_lent.py::test_the_stick_is_borrowed_for_an_update_and_its_owner_finds_its_network_as_it_was",
     "sudo install -m 0644 systemd/otagate-borrows-*.service /etc/systemd/system/ && sudo systemctl daemon-reload": ROOT_ALONE,
+    "sudo /opt/otagate/bin/pip install --upgrade . && sudo otagate check-config /etc/otagate/otagate.yaml && "
+    "sudo systemctl restart otagate": ROOT_ALONE,
     "sudo install -m 0644 systemd/50-otagate-borrows.rules /etc/polkit-1/rules.d/": ROOT_ALONE,
     "pip install 'otagate[mqtt]'": "it needs a published package: the extra is one of those of .[dev]",
 }

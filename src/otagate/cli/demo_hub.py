@@ -19,6 +19,8 @@ from otagate.cli.stops import Exit, Stop
 
 USUAL_PORT = 8377
 PATIENCE = 90.0
+_ANSWERS_WITHIN = 3.0
+"""Seconds for one answer of the daemon at its start; at its address somebody else may listen and say nothing."""
 
 
 def write_config(home: Path, port: int, radios: Sequence[Json], sources: Sequence[Json]) -> tuple[Path, str]:
@@ -95,7 +97,7 @@ async def _ready(process: asyncio.subprocess.Process, token_file: Path, url: str
             raise Stop(f"the daemon ended at its start, with exit code {process.returncode}", Exit.FAILED)
         with contextlib.suppress(OSError, Stop):
             token = token_file.read_text().strip()
-            async with Client(url, token) as client:
+            async with asyncio.timeout(_ANSWERS_WITHIN), Client(url, token) as client:
                 await client.get("radios")
                 return token
         await asyncio.sleep(0.1)
